@@ -1,0 +1,81 @@
+"""micrograd: a scalar autograd engine with a computation graph, to look at, step through and learn with.
+
+    from micrograd import Value
+    x = Value(3.0, "x")
+    y = x * x + 2 * x
+    y.backward()
+    x.grad                  # 8.0
+
+The engine and the table of operations are loaded at once; everything else when it is first used.
+Set MICROGRAD_PURE=1 before the first import to run the engine as plain Python even where it was compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if os.environ.get("MICROGRAD_PURE", "0") not in ("", "0"):
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    _spec = spec_from_file_location(f"{__name__}.engine", os.path.join(os.path.dirname(__file__), "engine.py"))
+    assert _spec is not None and _spec.loader is not None
+    sys.modules[_spec.name] = module_from_spec(_spec)
+    _spec.loader.exec_module(sys.modules[_spec.name])
+
+from . import engine, ops
+from .engine import Value, engine_kind, gradient, topological_order
+from .ops import (
+    abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, div, elu, erf, erfc, exp, expm1, gelu,
+    hypot, identity, leaky_relu, log, log1p, log2, log10, maximum, minimum, mul, neg, op, pow, relu, sigmoid, sign, silu,
+    sin, sinh, softplus, sqrt, step, sub, tan, tanh, where,
+)
+
+if TYPE_CHECKING:
+    from . import calculus, losses, nn, optim, train
+    from .calculus import check_gradients, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from .nn import MLP, Layer, Module, Neuron, Standardizer
+    from .optim import SGD, Adam, AdamW
+    from .read.draw import draw
+    from .read.formula import latex, text
+    from .train import History, accuracy, fit, train_test_split
+
+__version__ = "1.0.0"
+
+# What is loaded when it is first asked for: the module, and the names that it gives to the package.
+_LAZY = {
+    "calculus": ("check_gradients", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
+    "nn": ("MLP", "Layer", "Module", "Neuron", "Standardizer"),
+    "losses": (),
+    "optim": ("SGD", "Adam", "AdamW"),
+    "train": ("History", "accuracy", "fit", "train_test_split"),
+    "read.draw": ("draw",),
+    "read.formula": ("latex", "text"),
+}
+_HOME = {name: module for module, names in _LAZY.items() for name in names}
+
+__all__ = [  # all but abs and pow, which `from micrograd import *` must not hide
+    "Value", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "div", "elu",
+    "engine", "engine_kind", "erf", "erfc", "exp", "expm1", "gelu", "gradient", "hypot", "identity", "leaky_relu",
+    "log", "log1p", "log2", "log10", "maximum", "minimum", "mul", "neg", "op", "ops", "relu", "sigmoid", "sign", "silu", "sin",
+    "sinh", "softplus", "sqrt", "step", "sub", "tan", "tanh", "topological_order", "where",
+    "calculus", "losses", "nn", "optim", "train",
+    *_HOME,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    elif name in _LAZY:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,51 @@
+# What Cython needs to know to compile engine.py: the layout of a node, and the types of what runs for every node.
+cimport cython
+
+cdef class Value:
+    cdef double _data, _grad
+    cdef Value _a, _b
+    cdef double _da, _db
+    cdef object _row
+    cdef str _label
+    cdef long long _visit
+
+cdef object ADD, SUB, MUL, DIV, NEG, POW, ABS, RELU, LEAF, CONSTANT
+
+@cython.locals(node=Value)
+cdef Value record(object op, double y, Value a, double da, Value b, double db)
+cdef Value plus(Value a, Value b)
+cdef Value minus(Value a, Value b)
+@cython.locals(x=double, w=double)
+cdef Value times(Value a, Value b)
+@cython.locals(w=double, y=double)
+cdef Value over(Value a, Value b)
+@cython.locals(x=double, n=double)
+cdef Value power(Value a, Value b)
+@cython.locals(x=double, y=double, da=double)
+cdef Value unary(object op, Value a)
+@cython.locals(x=double, w=double, y=double, da=double, db=double)
+cdef Value binary(object op, Value a, Value b)
+@cython.locals(node=Value)
+cpdef Value constant(object x, str label=*)
+cpdef Value as_value(object x)
+cdef Value chain_of_sums(Value total, tuple terms)
+@cython.locals(i=Py_ssize_t, product=Value)
+cdef Value chain_of_products(Value total, tuple weights, tuple inputs)
+
+@cython.locals(met="long long", done="long long", order=list, stack=list, node=Value, a=Value, b=Value)
+cdef list walk(object roots, bint afresh=*)
+@cython.locals(node=Value, b=Value, upstream=double)
+cdef chain_rule(list order)
+@cython.locals(node=Value)
+cpdef gradient(object y, object xs)
+cdef chained(Value upstream, object slope)
+@cython.locals(copied=Value)
+cdef Value twin(Value node, Value a, Value b)
+@cython.locals(node=Value)
+cpdef restore_leaf(object kind, double data, double grad, str label, object row)
+@cython.locals(node=Value)
+cpdef restore_graph(dict leaves, list columns)
+
+cdef list graveyard
+cdef long depth
+cdef bury(Value node)

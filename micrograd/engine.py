@@ -1,0 +1,617 @@
+"""The engine: a Value is a number that remembers how it was computed.
+
+Every operation makes a new Value and records, at that very moment, which one or two Values it came from (its parents)
+and how fast it changes with each of them (its local derivatives). `backward` sorts the recorded graph so that every
+node comes after its parents, walks it from the result to the leaves, and applies the chain rule one node at a time:
+
+    parent.grad += local derivative * node.grad
+
+Nothing here recurses, so a graph may be a million nodes deep. The formulas are those of the table in ops.py; the
+arithmetic that every program spends its time in is written out here as well, and a test holds it equal to the table.
+
+This file is the whole engine, in plain Python. Where a C compiler is at hand, Cython compiles this same file, with the
+types that engine.pxd beside it gives, and that is what `import` then takes; see `engine_kind`. The slots of a node
+(`_data`, `_a`, ...) are private, fast, and unchecked; users see the properties.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from itertools import count
+from math import isfinite, pow
+from os import path
+from typing import Any, Union
+
+from . import ops
+from .ops import CONSTANT, LEAF, Op, is_number, number
+
+ADD, SUB, MUL, DIV, NEG, POW, ABS, RELU = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow, ops.abs, ops.relu
+
+Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
+
+
+class Value:
+    """A scalar that records how it was computed.
+
+    Arguments: data, a real number; label, the name that drawings, formulas and messages show.
+    Raises TypeError if data is not one real number.
+    """
+
+    __slots__ = ("_data", "_grad", "_a", "_b", "_da", "_db", "_row", "_label", "_visit")
+
+    def __init__(self, data: float, label: str = "") -> None:
+        self._data = number(data, "Value(data)")
+        self._grad = 0.0
+        self._a: Any = None                # the parents: none, one or two
+        self._b: Any = None
+        self._da = 0.0                     # the local derivatives: d(self)/d(a), d(self)/d(b)
+        self._db = 0.0
+        self._row: Op = LEAF               # the row of the table that computed it
+        self._label = text(label)
+        self._visit = 0                    # the last walk over the graph that came by
+
+    # What a node is
+
+    @property
+    def data(self) -> float:
+        """The number. Assign to a leaf to change it (a gradient step); what was computed from it stays as it was."""
+        return self._data
+
+    @data.setter
+    def data(self, x: float) -> None:
+        self._data = number(x, "Value.data")
+
+    @property
+    def grad(self) -> float:
+        """d(root)/d(self), filled in by root.backward(); 0.0 before. A constant's stays 0.0."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, x: float) -> None:
+        self._grad = number(x, "Value.grad")
+
+    @property
+    def label(self) -> str:
+        """The name that drawings, formulas and messages show; "" for none."""
+        return self._label
+
+    @label.setter
+    def label(self, name: str) -> None:
+        self._label = text(name)
+
+    @property
+    def op(self) -> Op:
+        """The row of the table of operations that computed it. For a leaf: `ops.LEAF` or `ops.CONSTANT`."""
+        return self._row
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        """The Values that it was computed from, in the order of the op's arguments: none, one or two."""
+        return () if self._a is None else (self._a,) if self._b is None else (self._a, self._b)
+
+    @property
+    def local_derivatives(self) -> tuple[float, ...]:
+        """d(self)/d(parent) for each parent, as recorded when it was computed; 0.0 for a constant."""
+        return (self._da, self._db)[:len(self.parents)]
+
+    @property
+    def _prev(self) -> set[Value]:         # the names that notebooks written for Karpathy's micrograd use
+        return set(self.parents)
+
+    @property
+    def _op(self) -> str:
+        return self._row.symbol
+
+    # Arithmetic. A number on either side becomes a constant; anything foreign gets its own chance.
+
+    def __add__(self, other: Number) -> Value:
+        if isinstance(other, Value):
+            return plus(self, other)
+        return plus(self, constant(other)) if is_number(other) else NotImplemented
+
+    def __radd__(self, other: Number) -> Value:
+        return plus(constant(other), self) if is_number(other) else NotImplemented
+
+    def __sub__(self, other: Number) -> Value:
+        if isinstance(other, Value):
+            return minus(self, other)
+        return minus(self, constant(other)) if is_number(other) else NotImplemented
+
+    def __rsub__(self, other: Number) -> Value:
+        return minus(constant(other), self) if is_number(other) else NotImplemented
+
+    def __mul__(self, other: Number) -> Value:
+        if isinstance(other, Value):
+            return times(self, other)
+        return times(self, constant(other)) if is_number(other) else NotImplemented
+
+    def __rmul__(self, other: Number) -> Value:
+        return times(constant(other), self) if is_number(other) else NotImplemented
+
+    def __truediv__(self, other: Number) -> Value:
+        if isinstance(other, Value):
+            return over(self, other)
+        return over(self, constant(other)) if is_number(other) else NotImplemented
+
+    def __rtruediv__(self, other: Number) -> Value:
+        return over(constant(other), self) if is_number(other) else NotImplemented
+
+    def __pow__(self, other: Number) -> Value:
+        if isinstance(other, Value):
+            return power(self, other)
+        return power(self, constant(other)) if is_number(other) else NotImplemented
+
+    def __rpow__(self, other: Number) -> Value:
+        return power(constant(other), self) if is_number(other) else NotImplemented
+
+    def __neg__(self) -> Value:
+        return record(NEG, -self._data, self, -1.0, None, 0.0)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __abs__(self) -> Value:
+        return unary(ABS, self)
+
+    # One method for each row of the table
+
+    def relu(self) -> Value:
+        """max(0, x). Its derivative at 0 is 0."""
+        x = self._data
+        return record(RELU, 0.0 if x <= 0.0 else x, self, 1.0 if x > 0.0 else x if x != x else 0.0, None, 0.0)
+
+    def add(self, other: Number) -> Value: return self + other
+    def sub(self, other: Number) -> Value: return self - other
+    def mul(self, other: Number) -> Value: return self * other
+    def div(self, other: Number) -> Value: return self / other
+    def pow(self, other: Number) -> Value: return self ** other
+    def neg(self) -> Value: return -self
+    def abs(self) -> Value: return unary(ABS, self)
+    def exp(self) -> Value: return unary(ops.exp, self)
+    def expm1(self) -> Value: return unary(ops.expm1, self)
+    def log(self) -> Value: return unary(ops.log, self)
+    def log1p(self) -> Value: return unary(ops.log1p, self)
+    def log2(self) -> Value: return unary(ops.log2, self)
+    def log10(self) -> Value: return unary(ops.log10, self)
+    def sqrt(self) -> Value: return unary(ops.sqrt, self)
+    def cbrt(self) -> Value: return unary(ops.cbrt, self)
+    def sin(self) -> Value: return unary(ops.sin, self)
+    def cos(self) -> Value: return unary(ops.cos, self)
+    def tan(self) -> Value: return unary(ops.tan, self)
+    def asin(self) -> Value: return unary(ops.asin, self)
+    def acos(self) -> Value: return unary(ops.acos, self)
+    def atan(self) -> Value: return unary(ops.atan, self)
+    def sinh(self) -> Value: return unary(ops.sinh, self)
+    def cosh(self) -> Value: return unary(ops.cosh, self)
+    def tanh(self) -> Value: return unary(ops.tanh, self)
+    def asinh(self) -> Value: return unary(ops.asinh, self)
+    def acosh(self) -> Value: return unary(ops.acosh, self)
+    def atanh(self) -> Value: return unary(ops.atanh, self)
+    def erf(self) -> Value: return unary(ops.erf, self)
+    def erfc(self) -> Value: return unary(ops.erfc, self)
+    def identity(self) -> Value: return unary(ops.identity, self)
+    def sigmoid(self) -> Value: return unary(ops.sigmoid, self)
+    def softplus(self) -> Value: return unary(ops.softplus, self)
+    def gelu(self) -> Value: return unary(ops.gelu, self)
+    def silu(self) -> Value: return unary(ops.silu, self)
+    def step(self) -> Value: return unary(ops.step, self)
+    def sign(self) -> Value: return unary(ops.sign, self)
+    def leaky_relu(self, slope: Number = 0.01) -> Value: return binary(ops.leaky_relu, self, as_value(slope))
+    def elu(self, alpha: Number = 1.0) -> Value: return binary(ops.elu, self, as_value(alpha))
+    def atan2(self, x: Number) -> Value: return binary(ops.atan2, self, as_value(x))
+    def hypot(self, other: Number) -> Value: return binary(ops.hypot, self, as_value(other))
+    def maximum(self, other: Number) -> Value: return binary(ops.maximum, self, as_value(other))
+    def minimum(self, other: Number) -> Value: return binary(ops.minimum, self, as_value(other))
+    def where(self, a: Number, b: Number) -> Value: return as_value(a if self._data else b)
+
+    # NumPy's other names for the same: np.arcsin(v) calls v.arcsin()
+    def arcsin(self) -> Value: return unary(ops.asin, self)
+    def arccos(self) -> Value: return unary(ops.acos, self)
+    def arctan(self) -> Value: return unary(ops.atan, self)
+    def arcsinh(self) -> Value: return unary(ops.asinh, self)
+    def arccosh(self) -> Value: return unary(ops.acosh, self)
+    def arctanh(self) -> Value: return unary(ops.atanh, self)
+    def arctan2(self, x: Number) -> Value: return binary(ops.atan2, self, as_value(x))
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Value:
+        """Record a row called on nodes (what `Op.__call__` asks of a node)."""
+        if op.arity == 1:
+            return unary(op, as_value(args[0]))
+        if op.arity == 2:
+            return binary(op, as_value(args[0]), as_value(args[1]))
+        return as_value(op.forward(*args))  # `where`: the branch itself, no node
+
+    # Many at a time
+
+    @staticmethod
+    def sum(values: Iterable[Number]) -> Value:
+        """v1 + v2 + ..., as ordinary binary nodes from the left; the constant 0 for none."""
+        terms = tuple(values)
+        return chain_of_sums(as_value(terms[0]), terms[1:]) if terms else constant(0.0)
+
+    @staticmethod
+    def dot(ws: Iterable[Number], xs: Iterable[Number], bias: Number | None = None) -> Value:
+        """bias + w1*x1 + w2*x2 + ..., as ordinary binary nodes from the left, as lecture notes draw a neuron.
+
+        Raises ValueError if ws and xs differ in length.
+        """
+        weights = tuple(ws)
+        inputs = tuple(xs)
+        if len(weights) != len(inputs):
+            raise ValueError(f"Value.dot needs as many inputs as weights, found {len(weights)} weights and "
+                             f"{len(inputs)} inputs")
+        return chain_of_products(None if bias is None else as_value(bias), weights, inputs)
+
+    # Derivatives
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Fill in .grad of every Value that this one depends on: seed * d(self)/d(node).
+
+        Leaves accumulate: a second backward adds to their gradients (set .grad = 0 between two gradient steps).
+        Computed nodes start afresh at each backward, so that two outputs may share a part of the graph. Constants have
+        no gradient. Runs in time and memory proportional to the number of nodes, at any depth.
+        """
+        upstream = number(seed, "backward(seed)")
+        order = walk([self], True)
+        self._grad += upstream
+        chain_rule(order)
+
+    # A Value behaves as a number. == and hash are by identity, so that a Value can be a key.
+
+    def __float__(self) -> float:
+        return self._data
+
+    def __int__(self) -> int:
+        return int(self._data)
+
+    def __bool__(self) -> bool:
+        return self._data != 0.0
+
+    def __round__(self, digits: int | None = None) -> float:
+        return round(self._data, digits)
+
+    def __lt__(self, other: Number) -> bool:
+        return self._data < float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+
+    def __le__(self, other: Number) -> bool:
+        return self._data <= float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+
+    def __gt__(self, other: Number) -> bool:
+        return self._data > float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+
+    def __ge__(self, other: Number) -> bool:
+        return self._data >= float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+
+    def __hash__(self) -> int:
+        return object.__hash__(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data, spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        label = f", label={self._label!r}" if self._label else ""
+        return f"Value(data={self._data}, grad={self._grad}{label})"
+
+    # Copies and pickles of a whole graph, node by node, so that its depth is no limit
+
+    def __copy__(self) -> Value:
+        return twin(self, self._a, self._b)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        for node in topological_order(self):
+            if id(node) not in memo:
+                memo[id(node)] = twin(node, memo.get(id(node._a)), memo.get(id(node._b)))
+        copied: Value = memo[id(self)]
+        return copied
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._a is None:
+            return restore_leaf, (type(self), self._data, self._grad, self._label, self._row)
+        nodes = topological_order(self)
+        place = {node: i for i, node in enumerate(nodes)}
+        leaves = {place[node]: node for node in nodes if node._a is None}
+        rows = [(node._row, node._data, node._grad, place[node._a], node._da, place.get(node._b, -1), node._db,
+                 node._label) for node in nodes if node._a is not None]
+        return restore_graph, (leaves, list(zip(*rows)))
+
+    def __dealloc__(self) -> None:
+        """(Compiled engine only.) Let go of a long chain without filling the C stack."""
+        if self._a is not None:
+            bury(self)
+
+
+def engine_kind() -> str:
+    """Which engine runs: "compiled" (this file, compiled by Cython) or "pure" (this file as Python)."""
+    return "pure" if __file__.endswith(".py") else "compiled"
+
+
+# How a node is made
+
+def record(op: Op, y: float, a: Value, da: float, b: Any, db: float) -> Value:
+    """The node y = op(a, b) with its local derivatives; b is None for an op of one argument."""
+    node = Value.__new__(Value)
+    node._data = y
+    node._grad = 0.0
+    node._a = a
+    node._b = b
+    node._da = 0.0 if a._row is CONSTANT else da           # nothing is differentiated by a constant
+    node._db = 0.0 if b is None or b._row is CONSTANT else db
+    node._row = op
+    node._label = ""
+    node._visit = 0
+    if y - y != 0.0:                                       # inf or nan
+        warn_not_finite(node)
+    return node
+
+
+def plus(a: Value, b: Value) -> Value:
+    return record(ADD, a._data + b._data, a, 1.0, b, 1.0)
+
+
+def minus(a: Value, b: Value) -> Value:
+    return record(SUB, a._data - b._data, a, 1.0, b, -1.0)
+
+
+def times(a: Value, b: Value) -> Value:
+    x = a._data
+    w = b._data
+    return record(MUL, x * w, a, w, b, x)
+
+
+def over(a: Value, b: Value) -> Value:
+    w = b._data
+    if w == 0.0:                                           # where Python raises ZeroDivisionError
+        return binary(DIV, a, b)
+    y = a._data / w
+    return record(DIV, y, a, 1.0 / w, b, -y / w)
+
+
+def power(a: Value, b: Value) -> Value:
+    x = a._data
+    n = b._data
+    if b._row is CONSTANT and x != 0.0:
+        try:
+            return record(POW, pow(x, n), a, n * pow(x, n - 1.0), b, 0.0)
+        except (ValueError, ArithmeticError):
+            pass                                           # nan or inf, as the row has it
+    return binary(POW, a, b)
+
+
+def unary(op: Op, a: Value) -> Value:
+    """The node op(a), computed by the row."""
+    x = a._data
+    try:
+        y = float(op.forward(x))
+        da = float(op.derivatives[0](y, x))
+    except (TypeError, ValueError, ArithmeticError):       # where Python's float refuses; the row's total forms do not
+        y = op.value(x)
+        da = op.slope(0, y, x)
+    return record(op, y, a, da, None, 0.0)
+
+
+def binary(op: Op, a: Value, b: Value) -> Value:
+    """The node op(a, b), computed by the row. No slope is taken towards a constant: it may need a log(a) that is nan."""
+    x = a._data
+    w = b._data
+    y = op.value(x, w)
+    da = 0.0 if a._row is CONSTANT else op.slope(0, y, x, w)
+    db = 0.0 if b._row is CONSTANT else op.slope(1, y, x, w)
+    return record(op, y, a, da, b, db)
+
+
+def constant(x: Any, label: str = "") -> Value:
+    """A leaf that stands for a number which met a Value: no gradient is taken for it."""
+    node = Value.__new__(Value)
+    node._data = float(x)
+    node._grad = 0.0
+    node._a = None
+    node._b = None
+    node._da = 0.0
+    node._db = 0.0
+    node._row = CONSTANT
+    node._label = label
+    node._visit = 0
+    return node
+
+
+def as_value(x: Any) -> Value:
+    """x itself if it is a Value; a number becomes a constant; a TypeError otherwise."""
+    return x if isinstance(x, Value) else constant(number(x, "an operation on a Value"))
+
+
+def text(label: Any) -> str:
+    if not isinstance(label, str):
+        raise TypeError(f"a label is a str, found {type(label).__name__} {label!r}")
+    return label
+
+
+def chain_of_sums(total: Value, terms: tuple[Any, ...]) -> Value:
+    for term in terms:
+        total = plus(total, as_value(term))
+    return total
+
+
+def chain_of_products(total: Any, weights: tuple[Any, ...], inputs: tuple[Any, ...]) -> Value:
+    for i in range(len(weights)):
+        product = times(as_value(weights[i]), as_value(inputs[i]))
+        total = product if total is None else plus(total, product)
+    return constant(0.0) if total is None else total
+
+
+def warn_not_finite(node: Value) -> None:
+    """A RuntimeWarning at the user's own line, if an op made inf or nan of finite numbers."""
+    if not all(isfinite(parent._data) for parent in node.parents):
+        return
+    arguments = ", ".join([f"{parent._label} = {parent._data!r}" if parent._label else repr(parent._data)
+                           for parent in node.parents])
+    package = path.dirname(__file__) + path.sep
+    frame: Any = sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame = frame.f_back
+    warnings.warn_explicit(f"{node._row.name}({arguments}) is {node._data}", RuntimeWarning,
+                           frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", "<string>"),
+                           frame.f_globals.setdefault("__warningregistry__", {}))
+
+
+# Walks over the graph
+
+visits = count(1, 2)  # each walk takes a pair of marks for the nodes it meets; next() is atomic, so threads may walk
+
+
+def walk(roots: Iterable[Value], afresh: bool = False) -> list[Value]:
+    """The computed nodes that the roots depend on, themselves included, each after its parents.
+
+    A depth-first search with a stack of its own. A node that is met is marked, and put back below its parents; when it
+    comes up again they are done, and so is the node. `afresh` sets the gradients of the nodes to 0 on the way.
+    """
+    met = next(visits)
+    done = met + 1
+    order: list[Value] = []
+    stack: list[Any] = [None] * 16  # a floor: a list that empties and fills again and again is resized each time
+    stack += roots
+    while True:
+        node = stack.pop()
+        if node is None:
+            return order
+        if node._visit == met:
+            node._visit = done
+            order.append(node)
+        elif node._visit != done and node._a is not None:
+            node._visit = met
+            if afresh:
+                node._grad = 0.0
+            stack.append(node)
+            a = node._a
+            b = node._b
+            if b is not None and b._visit != done and b._a is not None:
+                stack.append(b)
+            if a._visit != done and a._a is not None:
+                stack.append(a)
+
+
+def chain_rule(order: list[Value]) -> None:
+    """The backward pass: from the last node to the first, hand each node's gradient on to its parents."""
+    for node in reversed(order):
+        upstream = node._grad
+        node._a._grad += node._da * upstream
+        b = node._b
+        if b is not None:
+            b._grad += node._db * upstream
+
+
+def topological_order(*roots: Value) -> list[Value]:
+    """Every node that the roots depend on, leaves and roots included, each after its parents; the same at each call."""
+    order: dict[Value, None] = {}  # a set that keeps its order
+    for node in walk(reversed(roots)):
+        order.update(dict.fromkeys([*node.parents, node]))
+    return list(order | dict.fromkeys(roots))
+
+
+def gradient(y: Value, xs: Any) -> Any:
+    """dy/dx for each x of xs, as Values: computed with the engine, so that they can be differentiated again.
+
+    xs: one Value or a sequence of Values, leaves or computed ones. Returns a Value, or a list of them in the order of
+    xs; the constant 0 where y does not depend on x. No .grad is touched.
+    """
+    if not isinstance(y, Value):
+        raise TypeError(f"gradient(y, xs) needs a Value y, found {type(y).__name__} {y!r}")
+    wanted = [xs] if isinstance(xs, Value) else list(xs)
+    for x in wanted:
+        if not isinstance(x, Value):
+            raise TypeError(f"gradient(y, xs) needs Values in xs, found {type(x).__name__} {x!r}")
+    order = walk([y])
+    depends = dict.fromkeys(wanted)
+    for node in order:
+        if node._a in depends or node._b in depends:
+            depends[node] = None
+    gradients = {y: constant(1.0)} if y in depends else {}
+    for node in reversed(order):
+        if node in gradients:
+            for i, parent in enumerate(node.parents):
+                if parent in depends:
+                    term = chained(gradients[node], node._row.derivatives[i](node, *node.parents))
+                    if term is not None:
+                        gradients[parent] = gradients[parent] + term if parent in gradients else term
+    result = [gradients[x] if x in gradients else constant(0.0) for x in wanted]
+    return result[0] if isinstance(xs, Value) else result
+
+
+def chained(upstream: Value, slope: Any) -> Any:
+    """upstream * slope as a person writes it: a factor of 1 is left out, a term of 0 is None."""
+    if not isinstance(slope, Value):
+        if slope == 0:
+            return None
+        if slope == 1:
+            return upstream
+        if slope == -1:
+            return -upstream
+    if upstream._row is CONSTANT and upstream._data == 1.0:
+        return as_value(slope)
+    return upstream * slope
+
+
+# Copying, restoring and freeing graphs of any depth
+
+def twin(node: Value, a: Any, b: Any) -> Value:
+    """A copy of one node, between the given parents."""
+    copied = Value.__new__(type(node))
+    copied._data = node._data
+    copied._grad = node._grad
+    copied._a = a
+    copied._b = b
+    copied._da = node._da
+    copied._db = node._db
+    copied._row = node._row
+    copied._label = node._label
+    copied._visit = 0
+    return copied
+
+
+def restore_leaf(kind: type[Value], data: float, grad: float, label: str, row: Op) -> Value:
+    """Unpickle a leaf."""
+    node = kind(data, label)
+    node._grad = grad
+    node._row = row
+    return node
+
+
+def restore_graph(leaves: dict[int, Value], columns: list[Any]) -> Value:
+    """Unpickle a computed node with all that it depends on: its leaves, by their place in the topological order, and
+    a column for each field of the computed nodes."""
+    nodes: list[Any] = []
+    for row, data, grad, a, da, b, db, label in zip(*columns):
+        while len(nodes) in leaves:
+            nodes.append(leaves[len(nodes)])
+        node = constant(data, label)
+        node._row = row
+        node._grad = grad
+        node._a = nodes[a]
+        node._da = da
+        node._b = None if b < 0 else nodes[b]
+        node._db = db
+        nodes.append(node)
+    last: Value = nodes[-1]
+    return last
+
+
+graveyard: list[Value] = []
+depth = 0
+
+
+def bury(node: Value) -> None:
+    """Free what a dying node held. Its parents may die with it, and come here in turn: to a depth of 100 at once, as
+    the C stack allows; below that they wait on a list until the outermost call lets them go."""
+    global depth
+    if depth >= 100:
+        graveyard.append(node._a)
+        if node._b is not None:
+            graveyard.append(node._b)
+    depth += 1
+    node._a = None
+    node._b = None
+    if depth == 1:
+        while graveyard:
+            graveyard.pop()
+    depth -= 1

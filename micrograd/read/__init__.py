@@ -1,0 +1,1 @@
+"""Reading a recorded graph: drawing it, writing it down."""

@@ -1,0 +1,28 @@
+"""What setup.cfg cannot say: micrograd/engine.py is also compiled, where Cython and a C compiler are at hand.
+
+Without them, or with MICROGRAD_PURE set, the same file is installed as plain Python.
+"""
+
+import os
+
+from setuptools import Extension, setup
+
+
+def compiled_engine():
+    if os.environ.get("MICROGRAD_PURE"):
+        return []
+    try:
+        from Cython.Build import cythonize
+        from Cython.Compiler.Options import get_directive_defaults
+    except ImportError:
+        return []
+    # A graph has no reference cycles: its nodes need no garbage collector. (no_gc works only when it is set like this.)
+    get_directive_defaults().update(no_gc=True, freelist=262144)
+    directives = {"annotation_typing": False, "cdivision": True}
+    [engine] = cythonize(Extension("micrograd.engine", ["micrograd/engine.py"]), build_dir="build", language_level=3,
+                         compiler_directives=directives)
+    engine.optional = True  # cythonize() forgets it
+    return [engine]
+
+
+setup(ext_modules=compiled_engine())
