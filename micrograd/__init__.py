@@ -29,8 +29,8 @@ from . import engine, ops
 from .engine import Value, engine_kind, gradient, topological_order
 from .ops import (
     abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, div, elu, erf, erfc, exp, expm1, gelu,
-    hypot, identity, leaky_relu, log, log1p, log2, log10, maximum, minimum, mul, neg, op, pow, relu, sigmoid, sign, silu,
-    sin, sinh, softplus, sqrt, step, sub, tan, tanh, where,
+    hypot, identity, leaky_relu, log, log1p, log2, log10, maximum, minimum, mul, neg, op, pow, relu, sigmoid, sign,
+    silu, sin, sinh, softplus, sqrt, step, sub, tan, tanh, where,
 )
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ _HOME = {name: module for module, names in _LAZY.items() for name in names}
 __all__ = [  # all but abs and pow, which `from micrograd import *` must not hide
     "Value", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "div", "elu",
     "engine", "engine_kind", "erf", "erfc", "exp", "expm1", "gelu", "gradient", "hypot", "identity", "leaky_relu",
-    "log", "log1p", "log2", "log10", "maximum", "minimum", "mul", "neg", "op", "ops", "relu", "sigmoid", "sign", "silu", "sin",
-    "sinh", "softplus", "sqrt", "step", "sub", "tan", "tanh", "topological_order", "where",
+    "log", "log1p", "log2", "log10", "maximum", "minimum", "mul", "neg", "op", "ops", "relu", "sigmoid", "sign", "silu",
+    "sin", "sinh", "softplus", "sqrt", "step", "sub", "tan", "tanh", "topological_order", "where",
     "calculus", "losses", "nn", "optim", "train",
     *_HOME,
 ]

@@ -42,9 +42,13 @@ cdef chained(Value upstream, object slope)
 @cython.locals(copied=Value)
 cdef Value twin(Value node, Value a, Value b)
 @cython.locals(node=Value)
-cpdef restore_leaf(object kind, double data, double grad, str label, object row)
+cdef Value copy_graph(Value root, dict memo)
 @cython.locals(node=Value)
-cpdef restore_graph(dict leaves, list columns)
+cdef tuple flatten(Value root)
+@cython.locals(i=Py_ssize_t, node=Value)
+cpdef restore_graph(dict leaves, list rows, list labels, object numbers, object links)
+@cython.locals(node=Value)
+cpdef restore_leaf(object kind, double data, double grad, str label, object row)
 
 cdef list graveyard
 cdef long depth

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from array import array
 from collections.abc import Iterable, Sequence
 from itertools import count
 from math import isfinite, pow
@@ -300,21 +301,12 @@ class Value:
         return twin(self, self._a, self._b)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
-        for node in topological_order(self):
-            if id(node) not in memo:
-                memo[id(node)] = twin(node, memo.get(id(node._a)), memo.get(id(node._b)))
-        copied: Value = memo[id(self)]
-        return copied
+        return copy_graph(self, memo)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._a is None:
             return restore_leaf, (type(self), self._data, self._grad, self._label, self._row)
-        nodes = topological_order(self)
-        place = {node: i for i, node in enumerate(nodes)}
-        leaves = {place[node]: node for node in nodes if node._a is None}
-        rows = [(node._row, node._data, node._grad, place[node._a], node._da, place.get(node._b, -1), node._db,
-                 node._label) for node in nodes if node._a is not None]
-        return restore_graph, (leaves, list(zip(*rows)))
+        return restore_graph, flatten(self)
 
     def __dealloc__(self) -> None:
         """(Compiled engine only.) Let go of a long chain without filling the C stack."""
@@ -392,7 +384,7 @@ def unary(op: Op, a: Value) -> Value:
 
 
 def binary(op: Op, a: Value, b: Value) -> Value:
-    """The node op(a, b), computed by the row. No slope is taken towards a constant: it may need a log(a) that is nan."""
+    """The node op(a, b), computed by the row. No slope is taken towards a constant: it might need log(-1)."""
     x = a._data
     w = b._data
     y = op.value(x, w)
@@ -442,10 +434,10 @@ def chain_of_products(total: Any, weights: tuple[Any, ...], inputs: tuple[Any, .
 
 def warn_not_finite(node: Value) -> None:
     """A RuntimeWarning at the user's own line, if an op made inf or nan of finite numbers."""
-    if not all(isfinite(parent._data) for parent in node.parents):
+    if not all(isfinite(parent.data) for parent in node.parents):
         return
-    arguments = ", ".join([f"{parent._label} = {parent._data!r}" if parent._label else repr(parent._data)
-                           for parent in node.parents])
+    arguments = ", ".join(f"{parent.label} = {parent.data!r}" if parent.label else repr(parent.data)
+                          for parent in node.parents)
     package = path.dirname(__file__) + path.sep
     frame: Any = sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
@@ -569,31 +561,56 @@ def twin(node: Value, a: Any, b: Any) -> Value:
     return copied
 
 
+def copy_graph(root: Value, memo: dict[int, Any]) -> Value:
+    """A copy of root and of all that it depends on; memo maps the ids of nodes to their copies."""
+    for node in topological_order(root):
+        if id(node) not in memo:
+            memo[id(node)] = twin(node, memo.get(id(node._a)), memo.get(id(node._b)))
+    copied: Value = memo[id(root)]
+    return copied
+
+
+def flatten(root: Value) -> tuple[Any, ...]:
+    """A graph for pickle: the leaves that the user made, by their place in the topological order, and for all other
+    nodes a column for each field. (Leaves go as themselves: one that several graphs share is shared afterwards, too.)"""
+    leaves: dict[int, Value] = {}
+    rows: list[Op] = []
+    labels: list[str] = []
+    numbers, links = array("d"), array("q")
+    place: dict[Any, int] = {None: -1}
+    for node in topological_order(root):
+        if node._row is LEAF:
+            leaves[len(place) - 1] = node
+        else:
+            rows.append(node._row)
+            labels.append(node._label)
+            numbers.extend((node._data, node._grad, node._da, node._db))
+            links.extend((place[node._a], place[node._b]))
+        place[node] = len(place) - 1
+    return leaves, rows, labels, numbers, links
+
+
+def restore_graph(leaves: dict[int, Value], rows: list[Op], labels: list[str], numbers: Any, links: Any) -> Value:
+    """Unpickle what `flatten` made."""
+    nodes: list[Any] = []
+    for i in range(len(rows)):
+        while len(nodes) in leaves:
+            nodes.append(leaves[len(nodes)])
+        node = constant(numbers[4 * i], labels[i])
+        node._row = rows[i]
+        node._grad, node._da, node._db = numbers[4 * i + 1:4 * i + 4]
+        node._a, node._b = (None if link < 0 else nodes[link] for link in links[2 * i:2 * i + 2])
+        nodes.append(node)
+    last: Value = nodes[-1]
+    return last
+
+
 def restore_leaf(kind: type[Value], data: float, grad: float, label: str, row: Op) -> Value:
     """Unpickle a leaf."""
     node = kind(data, label)
     node._grad = grad
     node._row = row
     return node
-
-
-def restore_graph(leaves: dict[int, Value], columns: list[Any]) -> Value:
-    """Unpickle a computed node with all that it depends on: its leaves, by their place in the topological order, and
-    a column for each field of the computed nodes."""
-    nodes: list[Any] = []
-    for row, data, grad, a, da, b, db, label in zip(*columns):
-        while len(nodes) in leaves:
-            nodes.append(leaves[len(nodes)])
-        node = constant(data, label)
-        node._row = row
-        node._grad = grad
-        node._a = nodes[a]
-        node._da = da
-        node._b = None if b < 0 else nodes[b]
-        node._db = db
-        nodes.append(node)
-    last: Value = nodes[-1]
-    return last
 
 
 graveyard: list[Value] = []

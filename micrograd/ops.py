@@ -128,7 +128,8 @@ class Ieee:
 
 def is_number(x: object) -> bool:
     """Whether x is one real number: int, float, bool, Fraction, NumPy scalar; no array, no text, no node."""
-    return isinstance(x, (float, int, Real)) or (type(x).__module__ == "numpy" and type(x).__name__ in ("bool", "bool_"))
+    kind = type(x)
+    return isinstance(x, (float, int, Real)) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
 
 
 def number(x: Any, where: str) -> float:
@@ -220,8 +221,8 @@ def _check_templates(new: Op) -> None:
     for template in (new.latex, new.text):
         for _, slot, needs, _ in string.Formatter().parse(template):
             if slot is not None and (slot not in ("0", "1")[:new.arity] or needs not in BINDS):
-                raise ValueError(f"op {new.name!r}: the template {template!r} has slots {{0}}"
-                                 f"{' and {1}' * (new.arity - 1)} for the arguments, with :sum, :product, :power or :atom inside; a brace of the "
+                raise ValueError(f"op {new.name!r}: in the template {template!r} {{0}}{' and {1}' * (new.arity - 1)} stand "
+                                 "for the arguments, with :sum, :product, :power or :atom inside; a brace of the "
                                  "formula itself is written twice")
 
 
@@ -328,12 +329,12 @@ pow = row("pow",        math.pow,
           lambda y, a, b: b * pow(where(hypot(a, b), a, 1.0), b - 1),
           lambda y, a, b: y * log(where(y, a, 1.0)),
           symbol="**", latex="{0:atom}^{{{1}}}", text="{0:atom}**{1:atom}", binds="power",
-          domain=(POSITIVE, (-2.0, 2.0)), otherwise=_pow, note="x^0 has slope 0 at x = 0, and 0^b has slope 0 in b; nan for a "
-                                                            "negative base and a fractional exponent")
+          domain=(POSITIVE, (-2.0, 2.0)), otherwise=_pow,
+          note="x^0 has slope 0 at x = 0, and 0^b has slope 0 in b; nan for a negative base and a fractional exponent")
 
 # name                  forward                   derivative                     how it is written, where it is sampled
-abs = row("abs",        math.fabs,                lambda y, x: sign(x),          latex=r"\left|{0}\right|", text="|{0}|",
-          kink=lambda x: x, note="abs'(0) = 0, the middle of -1 and 1")
+abs = row("abs",        math.fabs,                lambda y, x: sign(x),          latex=r"\left|{0}\right|",
+          text="|{0}|", kink=lambda x: x, note="abs'(0) = 0, the middle of -1 and 1")
 exp = row("exp",        math.exp,                 lambda y, x: y,                latex="e^{{{0}}}", binds="power",
           otherwise=lambda x: inf)
 expm1 = row("expm1",    math.expm1,               lambda y, x: exp(x),           latex="e^{{{0}}} - 1", binds="sum",
