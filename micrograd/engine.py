@@ -572,34 +572,38 @@ def copy_graph(root: Value, memo: dict[int, Any]) -> Value:
 
 def flatten(root: Value) -> tuple[Any, ...]:
     """A graph for pickle: the leaves that the user made, by their place in the topological order, and for all other
-    nodes a column for each field. (Leaves go as themselves: one that several graphs share is shared afterwards, too.)"""
+    nodes a column for each field. (A leaf goes as itself: one that several graphs share is shared afterwards, too.)"""
     leaves: dict[int, Value] = {}
     rows: list[Op] = []
     labels: list[str] = []
     numbers, links = array("d"), array("q")
-    place: dict[Any, int] = {None: -1}
+    place: dict[Any, int] = {None: 0}
     for node in topological_order(root):
         if node._row is LEAF:
-            leaves[len(place) - 1] = node
+            leaves[len(place)] = node
         else:
             rows.append(node._row)
             labels.append(node._label)
             numbers.extend((node._data, node._grad, node._da, node._db))
             links.extend((place[node._a], place[node._b]))
-        place[node] = len(place) - 1
+        place[node] = len(place)
     return leaves, rows, labels, numbers, links
 
 
 def restore_graph(leaves: dict[int, Value], rows: list[Op], labels: list[str], numbers: Any, links: Any) -> Value:
     """Unpickle what `flatten` made."""
-    nodes: list[Any] = []
-    for i in range(len(rows)):
+    number, link = iter(numbers), iter(links)
+    nodes: list[Any] = [None]
+    for row, label in zip(rows, labels):
         while len(nodes) in leaves:
             nodes.append(leaves[len(nodes)])
-        node = constant(numbers[4 * i], labels[i])
-        node._row = rows[i]
-        node._grad, node._da, node._db = numbers[4 * i + 1:4 * i + 4]
-        node._a, node._b = (None if link < 0 else nodes[link] for link in links[2 * i:2 * i + 2])
+        node = constant(next(number), label)
+        node._row = row
+        node._grad = next(number)
+        node._da = next(number)
+        node._db = next(number)
+        node._a = nodes[next(link)]
+        node._b = nodes[next(link)]
         nodes.append(node)
     last: Value = nodes[-1]
     return last

@@ -221,8 +221,8 @@ def _check_templates(new: Op) -> None:
     for template in (new.latex, new.text):
         for _, slot, needs, _ in string.Formatter().parse(template):
             if slot is not None and (slot not in ("0", "1")[:new.arity] or needs not in BINDS):
-                raise ValueError(f"op {new.name!r}: in the template {template!r} {{0}}{' and {1}' * (new.arity - 1)} stand "
-                                 "for the arguments, with :sum, :product, :power or :atom inside; a brace of the "
+                raise ValueError(f"op {new.name!r}: in the template {template!r} {{0}}{' and {1}' * (new.arity - 1)} "
+                                 "stand for the arguments, with :sum, :product, :power or :atom inside; a brace of the "
                                  "formula itself is written twice")
 
 
