@@ -442,7 +442,7 @@ def warn_not_finite(node: Value) -> None:
     frame: Any = sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame = frame.f_back
-    warnings.warn_explicit(f"{node._row.name}({arguments}) is {node._data}", RuntimeWarning,
+    warnings.warn_explicit(f"{node.op.name}({arguments}) is {node.data}", RuntimeWarning,
                            frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", "<string>"),
                            frame.f_globals.setdefault("__warningregistry__", {}))
 
@@ -592,16 +592,16 @@ def flatten(root: Value) -> tuple[Any, ...]:
 
 def restore_graph(leaves: dict[int, Value], rows: list[Op], labels: list[str], numbers: Any, links: Any) -> Value:
     """Unpickle what `flatten` made."""
-    number, link = iter(numbers), iter(links)
+    field, link = iter(numbers), iter(links)
     nodes: list[Any] = [None]
     for row, label in zip(rows, labels):
         while len(nodes) in leaves:
             nodes.append(leaves[len(nodes)])
-        node = constant(next(number), label)
+        node = constant(next(field), label)
         node._row = row
-        node._grad = next(number)
-        node._da = next(number)
-        node._db = next(number)
+        node._grad = next(field)
+        node._da = next(field)
+        node._db = next(field)
         node._a = nodes[next(link)]
         node._b = nodes[next(link)]
         nodes.append(node)
