@@ -80,7 +80,7 @@ class Value:
 
     @label.setter
     def label(self, name: str) -> None:
-        self._label = text(name)
+        self._label = name if type(name) is str else text(name)
 
     @property
     def op(self) -> Op:

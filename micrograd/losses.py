@@ -1,0 +1,129 @@
+"""What a network's outputs cost: loss(outputs, targets) is a Value, for one sample.
+
+outputs: a list of Values, or one bare Value; targets: as many numbers, or one bare number (for `cross_entropy`, the
+index of the right class). This module knows nothing of networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Union
+
+from .engine import Number, Value, as_value, constant
+from .ops import is_number, number
+
+Outputs = Union[Value, Sequence[Value]]
+Targets = Union[Number, Sequence[Number]]
+
+
+def half_squared_error(outputs: Outputs, targets: Targets) -> Value:
+    """C = ½‖y − a‖², so that ∂C/∂a = a − y."""
+    return 0.5 * Value.sum([(y - a) ** 2 for a, y in _pairs(outputs, targets)])
+
+
+def mean_squared_error(outputs: Outputs, targets: Targets) -> Value:
+    """The mean of (y − a)² over the outputs."""
+    squares = [(y - a) ** 2 for a, y in _pairs(outputs, targets)]
+    return Value.sum(squares) / len(squares)
+
+
+def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
+    """−(y log p + (1 − y) log(1 − p)), averaged over the outputs p, which are probabilities; targets in [0, 1].
+
+    Prefer `binary_cross_entropy_from_logits` to a sigmoid and this: it stays exact where p rounds to 0 or 1.
+    """
+    terms = []
+    for p, y in _pairs(outputs, targets):
+        _check_between_0_and_1(y)
+        if not 0.0 <= p.data <= 1.0:
+            raise ValueError(f"binary_cross_entropy needs probabilities in [0, 1], found {p.data}: end the network in "
+                             "a sigmoid, or use binary_cross_entropy_from_logits")
+        if y.data != 0.0:  # a term with factor 0 is left out: 0 · log 0 is 0 here
+            terms.append(-y * p.log() if y.data != 1.0 else -p.log())
+        if y.data != 1.0:
+            terms.append(-(1 - y) * (-p).log1p() if y.data != 0.0 else -(-p).log1p())
+    return Value.sum(terms) / len(_listed(outputs))
+
+
+def binary_cross_entropy_from_logits(outputs: Outputs, targets: Targets) -> Value:
+    """The same for p = sigmoid(z), from the logits z: log(1 + e^z) − y z, which no z overflows."""
+    terms = []
+    for z, y in _pairs(outputs, targets):
+        _check_between_0_and_1(y)
+        terms.append(z.softplus() - y * z)
+    return Value.sum(terms) / len(terms)
+
+
+def logsumexp(values: Iterable[Number]) -> Value:
+    """log(e^v1 + e^v2 + ...), without overflow."""
+    nodes = [as_value(v) for v in values]
+    if not nodes:
+        raise ValueError("logsumexp needs one value at least, found none")
+    largest = max(node.data for node in nodes)
+    return Value.sum([(node - largest).exp() for node in nodes]).log() + largest
+
+
+def softmax(logits: Sequence[Number]) -> list[Value]:
+    """Probabilities proportional to e^z, without overflow."""
+    nodes = [as_value(z) for z in logits]
+    largest = max((node.data for node in nodes), default=0.0)
+    powers = [(node - largest).exp() for node in nodes]
+    total = Value.sum(powers)
+    return [power / total for power in powers]
+
+
+def cross_entropy(outputs: Outputs, target: Any) -> Value:
+    """−log of the probability that softmax(outputs) gives to the right class; from logits, without overflow.
+
+    target: the index of the class, 0, 1, ...; or a probability for each class.
+    """
+    logits = _listed(outputs)
+    if len(logits) < 2:
+        raise ValueError("cross_entropy needs an output for each of two classes or more, found 1; for one output use "
+                         "binary_cross_entropy_from_logits")
+    if is_number(target):
+        index = int(target)
+        if index != target or not 0 <= index < len(logits):
+            raise ValueError(f"cross_entropy needs the index of a class, 0 to {len(logits) - 1}, found {target!r}")
+        return logsumexp(logits) - logits[index]
+    total = logsumexp(logits)
+    return Value.sum([y * (total - z) for z, y in _pairs(logits, target)])
+
+
+def max_margin(outputs: Outputs, targets: Targets) -> Value:
+    """relu(1 − y a), the hinge loss of a support vector machine, averaged over the outputs; targets −1 or 1."""
+    terms = []
+    for a, y in _pairs(outputs, targets):
+        if y.data not in (-1.0, 1.0):
+            raise ValueError(f"max_margin needs targets -1 and 1, found {y.data}")
+        terms.append((1 - y * a).relu())
+    return Value.sum(terms) / len(terms) if len(terms) > 1 else terms[0]
+
+
+def l1_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
+    """strength · Σ|p|."""
+    return strength * Value.sum([abs(p) for p in parameters])
+
+
+def l2_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
+    """strength · Σp²."""
+    return strength * Value.sum([p * p for p in parameters])
+
+
+def _listed(x: Any) -> list[Any]:
+    return [x] if isinstance(x, Value) or is_number(x) else list(x)
+
+
+def _pairs(outputs: Outputs, targets: Targets) -> list[tuple[Value, Value]]:
+    """Each output with its target, as Values; a target that is a number is a constant labelled y or y_{i}."""
+    outs, wanted = _listed(outputs), _listed(targets)
+    if len(outs) != len(wanted) or not outs:
+        raise ValueError(f"the loss needs a target for each output, found {len(outs)} outputs and {len(wanted)} targets")
+    names = ["y"] if len(wanted) == 1 else [f"y_{{{i + 1}}}" for i in range(len(wanted))]
+    return [(as_value(a), y if isinstance(y, Value) else constant(number(y, "a target"), name))
+            for a, y, name in zip(outs, wanted, names)]
+
+
+def _check_between_0_and_1(y: Value) -> None:
+    if not 0.0 <= y.data <= 1.0:
+        raise ValueError(f"binary cross-entropy needs targets from 0 to 1, found {y.data}")

@@ -1,0 +1,420 @@
+"""Neurons, layers and multilayer perceptrons, built from Values one neuron at a time.
+
+The notation is that of lecture notes on backpropagation: layers are numbered 1..K, layer 1 being the input, and neuron i
+of layer k computes
+
+    z^k_i = b^k_i + w^k_{i,1} a^{k-1}_1 + w^k_{i,2} a^{k-1}_2 + ...        a^k_i = s(z^k_i)
+
+Parameters carry these names as labels from birth, and so do the z and a nodes of every forward pass.
+This module knows nothing of costs, training, drawing or data.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, Union
+
+from . import ops
+from .engine import Number, Value, constant
+
+Activation = Union[str, Callable[[Value], Value], None]
+Self = TypeVar("Self", bound="Module")
+
+
+class Module:
+    """Something with parameters. Subclasses hold Values and Modules in attributes, or in lists, tuples and dicts."""
+
+    meta: dict[str, Any]  # whatever else belongs in the file of `save`: plain JSON data
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        """Every parameter once, with the path to it: ("layers.0.neurons.1.w.0", Value)."""
+        found: dict[Value, str] = {}
+        for name, value in vars(self).items():
+            for path, parameter in _parameters_in(name, value):
+                found.setdefault(parameter, path)
+        return [(path, parameter) for parameter, path in found.items()]
+
+    def parameters(self) -> list[Value]:
+        """Every parameter once, in the order of construction."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to 0, as one does before each backward pass."""
+        for p in self.parameters():
+            p.grad = 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        """The number in every parameter, by path."""
+        return {path: p.data for path, p in self.named_parameters()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Set every parameter to the number of its path; all of them or, with a ValueError, none."""
+        parameters = dict(self.named_parameters())
+        for problem, paths in (("lacks", parameters.keys() - state.keys()),
+                               ("has unknown", state.keys() - parameters.keys())):
+            if paths:
+                raise ValueError(f"the state {problem} {_some(sorted(paths))}; this {type(self).__name__} has "
+                                 f"{len(parameters)} parameters: {_some(list(parameters))}")
+        numbers = [ops.number(state[path], f"parameter {path!r}") for path in parameters]
+        for p, x in zip(parameters.values(), numbers):
+            p.data = x
+
+    def config(self) -> dict[str, Any]:
+        """The keyword arguments that make a module of this shape again, as plain JSON data; for `save`."""
+        raise TypeError(f"a {type(self).__name__} does not say how to make it again: give it a config() method, or save "
+                        "its state_dict() with json")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the module to a JSON file: shape, parameters to the last digit, and `meta`.
+
+        Raises TypeError where the shape cannot be written (an activation that is not an op of the table), and
+        ValueError for a parameter that is inf or nan. The file is whole or not there.
+        """
+        state = self.state_dict()
+        for name, x in state.items():
+            if not math.isfinite(x):
+                raise ValueError(f"parameter {name!r} is {x}: a model that diverged is not saved")
+        document = {"format": FORMAT, "version": VERSION, "class": type(self).__name__, "config": self.config(),
+                    "parameters": state, "meta": vars(self).get("meta", {})}
+        content = json.dumps(document, indent=1, allow_nan=False)
+        part = f"{os.fspath(path)}.part"
+        with open(part, "w", encoding="utf-8") as file:
+            file.write(content + "\n")
+        os.replace(part, path)
+
+    @classmethod
+    def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:
+        """Read a module that `save` wrote. Runs no code from the file. Raises ValueError for any other file."""
+        try:
+            with open(path, encoding="utf-8") as file:
+                document = json.load(file)
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise ValueError(f"{os.fspath(path)} is not a saved model: it is not JSON ({error})") from None
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise ValueError(f"{os.fspath(path)} is not a saved model: it lacks \"format\": {FORMAT!r}")
+        if document.get("version") != VERSION:
+            raise ValueError(f"{os.fspath(path)} has version {document.get('version')!r}; this program reads {VERSION}")
+        if document.get("class") != cls.__name__:
+            raise ValueError(f"{os.fspath(path)} holds a {document.get('class')}, not a {cls.__name__}")
+        try:
+            module = cls(**document["config"])
+            module.load_state_dict(document["parameters"])
+            module.meta = dict(document["meta"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)} is damaged, or made for other ops: {error}") from error
+        return module
+
+
+FORMAT, VERSION = "micrograd model", 1
+
+
+class Neuron(Module):
+    """One neuron: called on its inputs it returns a = s(b + w·x).
+
+    nin: the number of inputs. activation: the name of an op ("tanh"), or a function from a Value to a Value; None or
+    "linear" for a = z. By default "relu", or linear with nonlin=False. init: how the weights are drawn, see `draws`.
+    bias: False for a neuron without one. rng: a seed, or an object with uniform(low, high); by default the `random`
+    module. layer, index: its place in a network, for the labels. fan_out: the width of its layer, for some inits.
+    """
+
+    def __init__(self, nin: int, nonlin: bool = True, *, activation: Activation = None, init: Init = "uniform",
+                 bias: bool = True, rng: Any = None, layer: int | None = None, index: int | None = None,
+                 chain: bool = False, fan_out: int = 1) -> None:
+        nin = _size(nin, "Neuron(nin)")
+        self.activation = activation or ("relu" if nonlin else "linear")
+        self.nonlin = not _is_linear(self.activation)
+        self._act = None if not self.nonlin else _function(self.activation)
+        places: list[Any] = [index] if index is not None else []
+        inputs = [[*places, j + 1] for j in range(nin)]
+        if chain or (nin == 1 and not places):
+            places, inputs = [], [[]]
+        draw = draws(init, nin, fan_out, self.activation, _generator(rng))
+        self.w = [Value(draw(), _name("w", layer, place)) for place in inputs]
+        self.b = Value(0.0, _name("b", layer, places)) if bias else None
+        self._z = _name("z", layer, places)
+        self._a = _name("a", layer, places)
+
+    def __call__(self, x: Inputs) -> Value:
+        return self.fire(as_inputs(x, len(self.w), self))
+
+    def fire(self, x: Sequence[Value]) -> Value:
+        """The neuron on inputs that are known to be Values, as many as there are weights."""
+        z = Value.dot(self.w, x, self.b)
+        z.label = self._z
+        if self._act is None:
+            return z
+        a = self._act(z)
+        if a is not z:
+            a.label = self._a
+        return a
+
+    def parameters(self) -> list[Value]:
+        return self.w if self.b is None else [*self.w, self.b]
+
+    def __repr__(self) -> str:
+        name = _activation_name(self.activation)
+        return f"{'ReLU' if name == 'relu' else name.capitalize()}Neuron({len(self.w)})"
+
+
+class Layer(Module):
+    """nout neurons over the same nin inputs. Called on them it returns the list of outputs; one output stands alone."""
+
+    def __init__(self, nin: int, nout: int, *, layer: int | None = None, chain: bool = False, **kwargs: Any) -> None:
+        nout = _size(nout, "Layer(nout)")
+        kwargs["rng"] = _generator(kwargs.get("rng"))
+        self.neurons = [Neuron(nin, layer=layer, index=i + 1, chain=chain, fan_out=nout, **kwargs) for i in range(nout)]
+
+    def __call__(self, x: Inputs) -> Any:
+        return _one_or_all(self.forward(as_inputs(x, len(self.neurons[0].w), self)))
+
+    def forward(self, x: Sequence[Value]) -> list[Value]:
+        """The layer on inputs that are known to be Values, as many as it takes; always a list."""
+        return [neuron.fire(x) for neuron in self.neurons]
+
+    def parameters(self) -> list[Value]:
+        return [p for neuron in self.neurons for p in neuron.parameters()]
+
+    def __repr__(self) -> str:
+        return f"Layer of [{', '.join(map(str, self.neurons))}]"
+
+
+class MLP(Module):
+    """A multilayer perceptron: nin inputs, then a layer of each width in nouts.
+
+    Called on a sequence of nin numbers or Values it returns the list of outputs; one output stands alone. A number
+    becomes a constant a^1_j, for which no gradient is taken; give Values to differentiate by the inputs.
+
+    activation: of the hidden layers; output: of the last one. Each is the name of an op, or a function from a Value to
+    a Value; a list gives one for each hidden layer (or for each layer, the last one included). init, bias, rng: see
+    `Neuron`. The defaults, and the order of random draws, are those of Karpathy's micrograd.
+
+    `scaler` is None or a Standardizer, through which the inputs go first.
+    """
+
+    def __init__(self, nin: int, nouts: Sequence[int] | int, *, activation: Activation | Sequence[Activation] = "relu",
+                 output: Activation = "linear", init: Init = "uniform", bias: bool = True, rng: Any = None,
+                 scaler: Standardizer | dict[str, Any] | None = None) -> None:
+        sizes = [_size(nin, "MLP(nin)")]
+        sizes += [_size(n, "MLP(nouts)") for n in ([nouts] if isinstance(nouts, int) else nouts)]
+        if len(sizes) == 1:
+            raise ValueError("MLP(nouts) needs the width of one layer at least, found none")
+        activations = _each_layer(activation, output, len(sizes) - 1)
+        generator = _generator(rng)
+        self.meta = {}
+        self.nin = sizes[0]
+        self.scaler = Standardizer(**scaler) if isinstance(scaler, dict) else scaler
+        self.layers = [
+            Layer(sizes[k], sizes[k + 1], activation=activations[k], init=init, bias=bias, rng=generator, layer=k + 2,
+                  chain=set(sizes) == {1})
+            for k in range(len(sizes) - 1)
+        ]
+        self._inputs = [_name("a", 1, [j + 1] if set(sizes) != {1} else []) for j in range(self.nin)]
+
+    def __call__(self, x: Inputs) -> Any:
+        return _one_or_all(self.forward(as_inputs(x, self.nin, self, self._inputs, self.scaler)))
+
+    def forward(self, x: list[Value]) -> list[Value]:
+        """The network on inputs that are known to be Values, as many as it takes; always a list."""
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def predict(self, X: Iterable[Inputs]) -> list[Any]:
+        """The outputs for each row of X, as floats: a list with a float (one output) or a list of floats a row."""
+        outputs = [self(x) for x in X]
+        return [out.data if isinstance(out, Value) else [o.data for o in out] for out in outputs]
+
+    def parameters(self) -> list[Value]:
+        return [p for layer in self.layers for p in layer.parameters()]
+
+    def config(self) -> dict[str, Any]:
+        activations = [layer.neurons[0].activation for layer in self.layers]
+        for activation in activations:
+            if not isinstance(activation, str):
+                raise TypeError(f"the activation {_activation_name(activation)} cannot be saved: it is a Python function. "
+                                "Make it an op, micrograd.op(name, ...), and pass that name.")
+        return {"nin": self.nin, "nouts": [len(layer.neurons) for layer in self.layers], "activation": activations,
+                "bias": self.layers[0].neurons[0].b is not None,
+                "scaler": None if self.scaler is None else vars(self.scaler)}
+
+    def __repr__(self) -> str:
+        return f"MLP of [{', '.join(map(str, self.layers))}]"
+
+
+class Standardizer:
+    """Shifts and scales every column of a table to mean 0 and standard deviation 1: x_j -> (x_j - mean_j) / scale_j.
+
+    means, scales: a number for each column. See `of` to take them from data.
+    """
+
+    def __init__(self, means: Sequence[float], scales: Sequence[float]) -> None:
+        self.means = [ops.number(m, "Standardizer(means)") for m in means]
+        self.scales = [ops.number(s, "Standardizer(scales)") for s in scales]
+        if len(self.means) != len(self.scales) or not all(s > 0 and math.isfinite(s) for s in self.scales):
+            raise ValueError(f"Standardizer needs as many means as scales, and scales > 0; found {self.means} and "
+                             f"{self.scales}")
+
+    @classmethod
+    def of(cls, X: Iterable[Sequence[float]]) -> Standardizer:
+        """The one that standardises the rows of X. A column that never varies is only shifted."""
+        columns = list(zip(*X, strict=True))
+        if not columns:
+            raise ValueError("Standardizer.of needs one row at least, found none")
+        means = [math.fsum(column) / len(column) for column in columns]
+        scales = [math.sqrt(math.fsum((x - m) ** 2 for x in column) / len(column)) for column, m in zip(columns, means)]
+        return cls(means, [s or 1.0 for s in scales])
+
+    def __call__(self, x: Sequence[Any]) -> list[Any]:
+        """One row (numbers or Values), standardised."""
+        return [(xj - m) / s for xj, m, s in zip(x, self.means, self.scales, strict=True)]
+
+    def __repr__(self) -> str:
+        return f"Standardizer(means={self.means}, scales={self.scales})"
+
+
+# How weights are drawn
+
+Init = Union[str, Callable[[int, int, Any], float]]
+BOUNDS: dict[str, Callable[[int, int], float]] = {  # weights are uniform in (-bound, bound)
+    "uniform": lambda nin, nout: 1.0,                           # micrograd's own
+    "xavier": lambda nin, nout: math.sqrt(6 / (nin + nout)),    # Glorot and Bengio 2010
+    "glorot": lambda nin, nout: math.sqrt(6 / (nin + nout)),
+    "he": lambda nin, nout: math.sqrt(6 / nin),                 # He et al. 2015
+    "lecun": lambda nin, nout: math.sqrt(3 / nin),              # LeCun et al. 1998
+}
+FIT = {"relu": "he", "leaky_relu": "he", "elu": "he", "gelu": "he", "silu": "he", "softplus": "he",
+       "tanh": "xavier", "sigmoid": "xavier"}
+
+
+def draws(init: Init, nin: int, nout: int, activation: Activation, rng: Any) -> Callable[[], float]:
+    """A function that draws one weight.
+
+    init: "uniform" in (-1, 1); "xavier" (or "glorot"), "he", "lecun": uniform, with the variance of their authors;
+    "auto": the one of these that fits the activation; or a function (nin, nout, rng) -> float.
+    """
+    if callable(init):
+        rule = init
+        return lambda: ops.number(rule(nin, nout, rng), "init")
+    name = FIT.get(_activation_name(activation), "lecun") if init == "auto" else init
+    if name not in BOUNDS:
+        raise ValueError(f"init is one of {', '.join(BOUNDS)}, auto, or a function (nin, nout, rng) -> float; found "
+                         f"{init!r}")
+    bound = BOUNDS[name](nin, nout)
+    return lambda: float(rng.uniform(-bound, bound))
+
+
+# Inputs, names and sizes
+
+Inputs = Union[Iterable[Number], Number]
+
+
+def as_inputs(x: Any, n: int, module: Module, labels: Sequence[str] = (),
+              scaler: Standardizer | None = None) -> list[Value]:
+    """x as a list of n Values: numbers become constants, with these labels. A ValueError names both sizes."""
+    if isinstance(x, Value) or ops.is_number(x):
+        x = [x]
+    try:
+        row = list(x)
+    except TypeError:
+        raise TypeError(f"{_title(module)} needs a sequence of {n} numbers, found {type(x).__name__} {x!r}") from None
+    if len(row) != n:
+        raise ValueError(f"{_title(module)} takes {n} input{'s' * (n != 1)}, found {len(row)}")
+    where = f"input of {_title(module)}"
+    row = [xj if isinstance(xj, Value) else ops.number(xj, where) for xj in row]
+    if scaler is not None:
+        row = scaler(row)
+    return [xj if isinstance(xj, Value) else constant(xj, labels[j] if labels else "") for j, xj in enumerate(row)]
+
+
+def _title(module: Module) -> str:
+    if isinstance(module, MLP):
+        return f"MLP({module.nin}, {[len(layer.neurons) for layer in module.layers]})"
+    if isinstance(module, Layer):
+        return f"Layer({len(module.neurons[0].w)}, {len(module.neurons)})"
+    return str(module)
+
+
+def _name(letter: str, layer: int | None, places: Sequence[int]) -> str:
+    above = "" if layer is None else f"^{{{layer}}}"
+    return letter + above + (f"_{{{','.join(map(str, places))}}}" if places else "")
+
+
+def _size(n: Any, where: str) -> int:
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"{where} needs a whole number, found {type(n).__name__} {n!r}")
+    if n < 1:
+        raise ValueError(f"{where} needs 1 or more, found {n}")
+    return int(n)
+
+
+def _generator(rng: Any) -> Any:
+    if rng is None:
+        return random
+    if hasattr(rng, "uniform"):
+        return rng
+    return random.Random(rng)
+
+
+def _is_linear(activation: Activation) -> bool:
+    return activation in ("linear", "identity")
+
+
+def _function(activation: Activation) -> Callable[[Value], Value]:
+    """The function of that name, as fast as it comes: the method of Value, or the row of the table."""
+    if callable(activation):
+        return activation
+    try:
+        row = ops.OPS[str(activation)]
+    except KeyError:
+        unary = ", ".join(name for name, row in ops.OPS.items() if row.arity - len(row.defaults) == 1)
+        raise ValueError(f"no activation is called {activation!r}; there are linear, {unary} (and functions from a Value "
+                         "to a Value)") from None
+    if row.arity - len(row.defaults) != 1:
+        raise ValueError(f"{activation!r} cannot be an activation: it takes {row.arity} arguments")
+    method: Callable[[Value], Value] = getattr(Value, row.name) if row.builtin else row
+    return method
+
+
+def _activation_name(activation: Activation) -> str:
+    if isinstance(activation, str):
+        return activation
+    return str(getattr(activation, "name", None) or getattr(activation, "__name__", type(activation).__name__))
+
+
+def _each_layer(activation: Any, output: Activation, n: int) -> list[Activation]:
+    if not isinstance(activation, (list, tuple)):
+        return [activation or "linear"] * (n - 1) + [output or "linear"]
+    activations = [a or "linear" for a in activation]
+    if len(activations) == n - 1:
+        return [*activations, output or "linear"]
+    if len(activations) == n:
+        return activations
+    raise ValueError(f"activation has {len(activations)} entries for {n} layers: give one for each hidden layer "
+                     f"({n - 1}), or one for each layer ({n})")
+
+
+def _one_or_all(outputs: list[Value]) -> Any:
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _parameters_in(path: str, value: Any) -> Iterator[tuple[str, Value]]:
+    if isinstance(value, Value):
+        if value.op is ops.LEAF:
+            yield path, value
+    elif isinstance(value, Module):
+        for below, parameter in value.named_parameters():
+            yield f"{path}.{below}", parameter
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _parameters_in(f"{path}.{i}", item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _parameters_in(f"{path}.{key}", item)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f", ... ({len(names)} in all)" if len(names) > 3 else "")

@@ -1,0 +1,253 @@
+"""Training: the algorithm of the notes, with a progress bar.
+
+    initialise the weights; repeat for each (x, y): forward, error terms backward, update; until converged
+
+One sample at a time (batch_size=1), minibatches, or the whole set at once: the gradient of a batch is the mean of the
+gradients of its samples. This module knows nothing of files or plots.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from . import losses
+from .engine import Value
+from .nn import MLP, Module, Standardizer
+from .ops import is_number
+from .optim import SGD, Optimizer
+
+Loss = Callable[[Any, Any], Value]
+Until = Union[float, Callable[["History"], bool], None]
+
+
+@dataclass(slots=True)
+class History:
+    """What happened in a run of `fit`: one entry an epoch in each list; accuracies in [0, 1], empty for regression."""
+
+    loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
+    validation_loss: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    stopped: str = ""  # why the run ended
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were finished."""
+        return len(self.loss)
+
+    def last(self) -> dict[str, float]:
+        """The newest entry of each list that has one."""
+        columns = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+        return {name: getattr(self, name)[-1] for name in columns if getattr(self, name)}
+
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{name.replace('_', ' ')} {x:.4g}" for name, x in self.last().items())
+        return f"{self.epochs} epochs ({self.stopped}): {numbers or 'no epoch was finished'}"
+
+
+def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.half_squared_error,
+        optimizer: Optimizer | None = None, epochs: int = 100, batch_size: int | None = None, until: Until = None,
+        validation: tuple[Sequence[Any], Sequence[Any]] | float | None = None, standardize: bool = False,
+        penalty: Callable[[list[Value]], Value] | None = None, shuffle: bool = True, seed: int | None = None,
+        progress: bool | None = None, callback: Callable[[History], None] | None = None) -> History:
+    """Train a network on rows X and targets y. Returns the `History`; the network is changed in place.
+
+    net: called on a row of X, it returns an output or a list of outputs. loss: of one sample, loss(outputs, target), a
+    function of `micrograd.losses` or your own. optimizer: by default SGD(lr=0.1); one without parameters gets the
+    network's. epochs: how often every sample is seen, at the most. batch_size: samples per gradient step; None for all
+    of them, 1 for one at a time. until: stop after the first epoch whose mean loss is at most this number, or after
+    which this function of the history is true, such as `converged()`. validation: rows and targets that are not trained
+    on, or the share of X (in (0, 1)) to hold out for it. standardize: scale every column of X, which an MLP then does by
+    itself (`net.scaler`) and saves. penalty: added to each batch's loss, a function of the parameters. shuffle, seed:
+    the order of the samples in each epoch; the same seed gives the same run. progress: a tqdm bar; by default if tqdm is
+    installed. callback: called with the history after each epoch.
+
+    Ctrl-C ends the run after the last whole step and keeps what was learnt. A loss or gradient that is inf or nan ends
+    it before the step. History.stopped says why a run ended. Raises ValueError for data that do not fit together.
+    """
+    X, y = _checked(X, y, "fit")
+    rng = random.Random(seed)
+    if isinstance(validation, float):
+        X, held_X, y, held_y = train_test_split(X, y, test=validation, seed=rng.random())
+    else:
+        held_X, held_y = ([], []) if validation is None else _checked(*validation, "validation")
+    size = len(X) if batch_size is None else batch_size
+    if size < 1 or epochs < 0:
+        raise ValueError(f"fit needs batch_size >= 1 and epochs >= 0, found {batch_size} and {epochs}")
+    if standardize:
+        if not isinstance(net, MLP):
+            raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
+        net.scaler = Standardizer.of(X)
+    parameters = net.parameters()
+    optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
+    if not optimizer.params:
+        optimizer.attach(parameters)
+    judge = _judge(X, y, net, loss)
+    history = History()
+    order = list(range(len(X)))
+    bar = _bar(epochs, progress)
+    try:
+        for _ in range(epochs):
+            if shuffle:
+                rng.shuffle(order)
+            total, right = 0.0, 0
+            for start in range(0, len(order), size):
+                batch = order[start:start + size]
+                for p in parameters:
+                    p.grad = 0.0
+                for i in batch:
+                    outputs = net(X[i])
+                    cost = loss(outputs, y[i])
+                    cost.backward(1.0 / len(batch))
+                    total += cost.data
+                    right += judge is not None and judge(outputs, y[i])
+                if penalty is not None:
+                    extra = penalty(parameters)
+                    extra.backward()
+                    total += extra.data * len(batch)
+                if not math.isfinite(total):
+                    raise FloatingPointError(f"the loss is {total}; try a smaller learning rate")
+                optimizer.step()
+            history.loss.append(total / len(order))
+            if judge is not None:
+                history.accuracy.append(right / len(order))
+            if held_X:
+                outputs_held = [net(x) for x in held_X]
+                history.validation_loss.append(
+                    math.fsum(loss(out, t).data for out, t in zip(outputs_held, held_y)) / len(held_X))
+                if judge is not None:
+                    history.validation_accuracy.append(
+                        sum(judge(out, t) for out, t in zip(outputs_held, held_y)) / len(held_X))
+            bar.set_postfix({name.replace("_", " "): f"{x:.4g}" for name, x in history.last().items()})
+            bar.update()
+            if callback is not None:
+                callback(history)
+            if until is not None and (until(history) if callable(until) else history.loss[-1] <= until):
+                history.stopped = "converged"
+                break
+        else:
+            history.stopped = "all epochs done"
+    except KeyboardInterrupt:
+        history.stopped = "interrupted"
+    except FloatingPointError as error:
+        history.stopped = f"diverged: {error}"
+    finally:
+        bar.close()
+    return history
+
+
+def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History], bool]:
+    """For until=: true once the loss has fallen by less than the share `tolerance` in each of `patience` epochs."""
+    def until(history: History) -> bool:
+        recent = history.loss[-patience - 1:]
+        return len(recent) > patience and all(
+            before - after <= tolerance * math.fabs(before) for before, after in zip(recent, recent[1:]))
+    return until
+
+
+def train_test_split(X: Sequence[Any], y: Sequence[Any], test: float = 0.25,
+                     seed: float | None = None) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    """X_train, X_test, y_train, y_test: the rows in a random order, the share `test` in (0, 1) of them for the test.
+
+    Where the targets are classes, each class gives that share of its rows. At least one row goes to each side.
+    """
+    X, y = _checked(X, y, "train_test_split")
+    if not 0.0 < test < 1.0:
+        raise ValueError(f"test is the share of the rows to hold out, in (0, 1), found {test!r}")
+    if len(X) < 2:
+        raise ValueError("train_test_split needs two rows at least, found one")
+    order = list(range(len(X)))
+    random.Random(seed).shuffle(order)
+    groups: dict[Any, list[int]] = {}
+    classes = len({str(t) for t in y}) <= math.sqrt(len(y))
+    for i in order:
+        groups.setdefault(str(y[i]) if classes else None, []).append(i)
+    taken = {i for group in groups.values() for i in group[:round(test * len(group))]}
+    if not 0 < len(taken) < len(X):
+        taken = set(order[:min(max(1, round(test * len(X))), len(X) - 1)])
+    train, held = [i for i in order if i not in taken], [i for i in order if i in taken]
+    return [X[i] for i in train], [X[i] for i in held], [y[i] for i in train], [y[i] for i in held]
+
+
+def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float | None = None) -> float:
+    """The share of the rows, in [0, 1], whose class the network gives.
+
+    Several outputs: the largest one names the class, and y is its index (or a list with its largest number there). One
+    output: y is -1 or 1, and the output's side of 0 decides; or y is 0 or 1, and its side of `threshold` does, by
+    default 0.5 for a network that ends in a sigmoid and 0 (a logit) for another. Raises ValueError if y is none of these.
+    """
+    X, y = _checked(X, y, "accuracy")
+    judge = _judge(X, y, net, None, threshold)
+    if judge is None:
+        raise ValueError(f"accuracy needs classes as targets (indices for several outputs, 0/1 or -1/1 for one), found "
+                         f"such as {y[0]!r}")
+    return sum(judge(net(x), t) for x, t in zip(X, y)) / len(X)
+
+
+def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,
+           threshold: float | None = None) -> Callable[[Any, Any], bool] | None:
+    """A function that says whether outputs name the class of a target; None where the targets are no classes."""
+    outputs = net(X[0])
+    if not isinstance(outputs, Value) and len(outputs) > 1:
+        if all(is_number(t) for t in y):
+            indices = all(t == int(t) and 0 <= t < len(outputs) for t in y)
+            return (lambda out, t: _largest(out) == t) if indices else None
+        chosen = all(not is_number(t) and sorted(map(float, t))[-2:] == [0.0, 1.0] for t in y)
+        return (lambda out, t: _largest(out) == _largest(t)) if chosen else None
+    targets = {float(t if is_number(t) else t[0]) for t in y}
+    if targets <= {-1.0, 1.0}:
+        low, middle = -1.0, 0.0
+    elif targets <= {0.0, 1.0}:
+        low, middle = 0.0, threshold if threshold is not None else _middle(net, loss)
+    else:
+        return None
+    def side(out: Any, t: Any) -> bool:
+        return (_first(out) > middle) == (_first(t) > low)
+    return side
+
+
+def _middle(net: Any, loss: Loss | None) -> float:
+    """Where an output changes from class 0 to class 1: 0.5 for a probability or a fitted number, 0 for a logit."""
+    if loss in (losses.half_squared_error, losses.mean_squared_error, losses.binary_cross_entropy):
+        return 0.5
+    return 0.5 if isinstance(net, MLP) and net.layers[-1].neurons[0].activation == "sigmoid" else 0.0
+
+
+def _first(x: Any) -> float:
+    return float(x if isinstance(x, Value) or is_number(x) else x[0])
+
+
+def _largest(xs: Any) -> int:
+    return max(range(len(xs)), key=lambda i: float(xs[i]))
+
+
+def _checked(X: Any, y: Any, where: str) -> tuple[list[Any], list[Any]]:
+    rows, targets = list(X), list(y)
+    if len(rows) != len(targets) or not rows:
+        raise ValueError(f"{where} needs a target for each row, and one row at least; found {len(rows)} rows and "
+                         f"{len(targets)} targets")
+    return rows, targets
+
+
+class _NoBar:
+    """In the place of a tqdm bar that is not wanted."""
+
+    def set_postfix(self, numbers: dict[str, str]) -> None: ...
+    def update(self) -> None: ...
+    def close(self) -> None: ...
+
+
+def _bar(epochs: int, progress: bool | None) -> Any:
+    if progress is False:
+        return _NoBar()
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        if progress:
+            raise ImportError("progress=True needs tqdm: pip install tqdm, or leave progress out") from None
+        return _NoBar()
+    return tqdm(total=epochs, desc="training", unit="epoch")
