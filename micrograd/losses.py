@@ -85,7 +85,7 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
         index = int(target)
         if index != target or not 0 <= index < len(logits):
             raise ValueError(f"cross_entropy needs the index of a class, 0 to {len(logits) - 1}, found {target!r}")
-        return logsumexp(logits) - logits[index]
+        return logsumexp(logits) - as_value(logits[index])
     total = logsumexp(logits)
     return Value.sum([y * (total - z) for z, y in _pairs(logits, target)])
 
@@ -118,7 +118,8 @@ def _pairs(outputs: Outputs, targets: Targets) -> list[tuple[Value, Value]]:
     """Each output with its target, as Values; a target that is a number is a constant labelled y or y_{i}."""
     outs, wanted = _listed(outputs), _listed(targets)
     if len(outs) != len(wanted) or not outs:
-        raise ValueError(f"the loss needs a target for each output, found {len(outs)} outputs and {len(wanted)} targets")
+        raise ValueError(f"the loss needs a target for each output, found {len(outs)} outputs and {len(wanted)} "
+                         "targets")
     names = ["y"] if len(wanted) == 1 else [f"y_{{{i + 1}}}" for i in range(len(wanted))]
     return [(as_value(a), y if isinstance(y, Value) else constant(number(y, "a target"), name))
             for a, y, name in zip(outs, wanted, names)]

@@ -1,7 +1,7 @@
 """Neurons, layers and multilayer perceptrons, built from Values one neuron at a time.
 
-The notation is that of lecture notes on backpropagation: layers are numbered 1..K, layer 1 being the input, and neuron i
-of layer k computes
+The notation is that of lecture notes on backpropagation: layers are numbered 1..K, layer 1 being the input, and neuron
+i of layer k computes
 
     z^k_i = b^k_i + w^k_{i,1} a^{k-1}_1 + w^k_{i,2} a^{k-1}_2 + ...        a^k_i = s(z^k_i)
 
@@ -29,6 +29,10 @@ class Module:
     """Something with parameters. Subclasses hold Values and Modules in attributes, or in lists, tuples and dicts."""
 
     meta: dict[str, Any]  # whatever else belongs in the file of `save`: plain JSON data
+
+    def __call__(self, x: Any) -> Any:
+        """The outputs for the inputs x."""
+        raise NotImplementedError(f"{type(self).__name__} has no __call__")
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Every parameter once, with the path to it: ("layers.0.neurons.1.w.0", Value)."""
@@ -65,8 +69,8 @@ class Module:
 
     def config(self) -> dict[str, Any]:
         """The keyword arguments that make a module of this shape again, as plain JSON data; for `save`."""
-        raise TypeError(f"a {type(self).__name__} does not say how to make it again: give it a config() method, or save "
-                        "its state_dict() with json")
+        raise TypeError(f"a {type(self).__name__} does not say how to make it again: give it a config() method, or "
+                        "save its state_dict() with json")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the module to a JSON file: shape, parameters to the last digit, and `meta`.
@@ -235,8 +239,8 @@ class MLP(Module):
         activations = [layer.neurons[0].activation for layer in self.layers]
         for activation in activations:
             if not isinstance(activation, str):
-                raise TypeError(f"the activation {_activation_name(activation)} cannot be saved: it is a Python function. "
-                                "Make it an op, micrograd.op(name, ...), and pass that name.")
+                raise TypeError(f"the activation {_activation_name(activation)} cannot be saved: it is a Python "
+                                "function. Make it an op, micrograd.op(name, ...), and pass that name.")
         return {"nin": self.nin, "nouts": [len(layer.neurons) for layer in self.layers], "activation": activations,
                 "bias": self.layers[0].neurons[0].b is not None,
                 "scaler": None if self.scaler is None else vars(self.scaler)}
@@ -371,8 +375,8 @@ def _function(activation: Activation) -> Callable[[Value], Value]:
         row = ops.OPS[str(activation)]
     except KeyError:
         unary = ", ".join(name for name, row in ops.OPS.items() if row.arity - len(row.defaults) == 1)
-        raise ValueError(f"no activation is called {activation!r}; there are linear, {unary} (and functions from a Value "
-                         "to a Value)") from None
+        raise ValueError(f"no activation is called {activation!r}; there are linear, {unary} (and functions from a "
+                         "Value to a Value)") from None
     if row.arity - len(row.defaults) != 1:
         raise ValueError(f"{activation!r} cannot be an activation: it takes {row.arity} arguments")
     method: Callable[[Value], Value] = getattr(Value, row.name) if row.builtin else row

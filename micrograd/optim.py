@@ -62,8 +62,8 @@ class Optimizer:
         gradients = [p.grad for p in self.params]
         for p, g in zip(self.params, gradients):
             if not math.isfinite(g):
-                raise FloatingPointError(f"the gradient of {p.label or 'a parameter'} is {g}: no parameter was changed; "
-                                         "try a smaller learning rate")
+                raise FloatingPointError(f"the gradient of {p.label or 'a parameter'} is {g}: no parameter was "
+                                         "changed; try a smaller learning rate")
         before = [p.data for p in self.params]
         after = self.update(before, gradients, self.rate())
         try:
@@ -147,7 +147,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay shrinks the weights directly, w ← w − lr · weight_decay · w. (Loshchilov and Hutter 2019.)"""
+    """Adam whose weight decay shrinks the weights directly, by lr · weight_decay · w. (Loshchilov and Hutter 2019.)"""
 
     def __init__(self, params: Iterable[Value] | None = None, lr: Rate = 0.001,
                  betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01) -> None:
@@ -175,7 +175,7 @@ def linear_decay(lr: float, steps: int, end: float = 0.0) -> Callable[[int], flo
 
 
 def cosine_decay(lr: float, steps: int, end: float = 0.0) -> Callable[[int], float]:
-    """From lr down to `end` along half a cosine in `steps` steps, and `end` from there on. (Loshchilov and Hutter 2017.)"""
+    """From lr down to `end` along half a cosine in `steps` steps, then `end`. (Loshchilov and Hutter 2017.)"""
     return lambda step: end + 0.5 * (lr - end) * (1 + math.cos(math.pi * min(step / steps, 1.0)))
 
 

@@ -61,10 +61,10 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     network's. epochs: how often every sample is seen, at the most. batch_size: samples per gradient step; None for all
     of them, 1 for one at a time. until: stop after the first epoch whose mean loss is at most this number, or after
     which this function of the history is true, such as `converged()`. validation: rows and targets that are not trained
-    on, or the share of X (in (0, 1)) to hold out for it. standardize: scale every column of X, which an MLP then does by
-    itself (`net.scaler`) and saves. penalty: added to each batch's loss, a function of the parameters. shuffle, seed:
-    the order of the samples in each epoch; the same seed gives the same run. progress: a tqdm bar; by default if tqdm is
-    installed. callback: called with the history after each epoch.
+    on, or the share of X (in (0, 1)) to hold out for it. standardize: scale every column of X, which an MLP then does
+    by itself (`net.scaler`) and saves. penalty: added to each batch's loss, a function of the parameters. shuffle,
+    seed: the order of the samples in each epoch; the same seed gives the same run. progress: a tqdm bar; by default if
+    tqdm is installed. callback: called with the history after each epoch.
 
     Ctrl-C ends the run after the last whole step and keeps what was learnt. A loss or gradient that is inf or nan ends
     it before the step. History.stopped says why a run ended. Raises ValueError for data that do not fit together.
@@ -178,7 +178,7 @@ def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float |
 
     Several outputs: the largest one names the class, and y is its index (or a list with its largest number there). One
     output: y is -1 or 1, and the output's side of 0 decides; or y is 0 or 1, and its side of `threshold` does, by
-    default 0.5 for a network that ends in a sigmoid and 0 (a logit) for another. Raises ValueError if y is none of these.
+    default 0.5 for a network that ends in a sigmoid and 0 (a logit) for another. Raises ValueError for other targets.
     """
     X, y = _checked(X, y, "accuracy")
     judge = _judge(X, y, net, None, threshold)

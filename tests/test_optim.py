@@ -1,0 +1,124 @@
+"""Optimizers: their rules written out by hand, schedules, and steps that are whole or not at all."""
+
+import math
+
+import pytest
+
+from micrograd import SGD, Adam, AdamW, Value
+from micrograd.optim import cosine_decay, exponential_decay, linear_decay, step_decay, warmup
+
+
+def run(optimizer_of: object, gradients: list[float], start: float = 1.0) -> list[float]:
+    p = Value(start)
+    optimizer = optimizer_of([p])
+    path = []
+    for g in gradients:
+        p.grad = g
+        optimizer.step()
+        path.append(p.data)
+    return path
+
+
+def test_sgd_is_the_rule_of_the_notes() -> None:
+    assert run(lambda ps: SGD(ps, lr=0.5), [2.0, -1.0]) == [0.0, 0.5]
+
+
+def test_sgd_momentum_nesterov_and_weight_decay() -> None:
+    assert run(lambda ps: SGD(ps, lr=0.5, momentum=0.5), [2.0, 2.0]) == [0.0, 0.0 - 0.5 * 3.0]
+    assert run(lambda ps: SGD(ps, lr=0.5, momentum=0.5, nesterov=True), [2.0, 2.0]) == [
+        1.0 - 0.5 * 3.0, -0.5 - 0.5 * (2.0 + 0.5 * 3.0)]
+    assert run(lambda ps: SGD(ps, lr=0.5, weight_decay=0.1), [2.0]) == [1.0 - 0.5 * (2.0 + 0.1)]
+
+
+def adam_by_hand(gradients: list[float], lr: float, decay: float, decoupled: bool) -> list[float]:
+    x, m, v, path = 1.0, 0.0, 0.0, []
+    for t, g in enumerate(gradients, start=1):
+        if decoupled:
+            x -= lr * decay * x
+        else:
+            g += decay * x
+        m = 0.9 * m + 0.1 * g
+        v = 0.999 * v + 0.001 * g * g
+        x -= lr * (m / (1 - 0.9**t)) / (math.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        path.append(x)
+    return path
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adam_and_adamw(decay: float) -> None:
+    gradients = [3.0, -1.0, 0.5]
+    assert run(lambda ps: Adam(ps, lr=0.1, weight_decay=decay), gradients) == pytest.approx(
+        adam_by_hand(gradients, 0.1, decay, False), rel=1e-14)
+    assert run(lambda ps: AdamW(ps, lr=0.1, weight_decay=decay), gradients) == pytest.approx(
+        adam_by_hand(gradients, 0.1, decay, True), rel=1e-14)
+
+
+def test_every_optimizer_finds_the_minimum() -> None:
+    for make in (lambda ps: SGD(ps, lr=0.1), lambda ps: SGD(ps, lr=0.05, momentum=0.8, nesterov=True),
+                 lambda ps: Adam(ps, lr=0.1), lambda ps: AdamW(ps, lr=0.1, weight_decay=0.0)):
+        x, y = Value(4.0), Value(-3.0)
+        optimizer = make([x, y])
+        for _ in range(400):
+            optimizer.zero_grad()
+            ((x - 1) ** 2 + 3 * (y + 2) ** 2).backward()
+            optimizer.step()
+        assert (x.data, y.data) == (pytest.approx(1.0, abs=1e-3), pytest.approx(-2.0, abs=1e-3))
+
+
+def test_schedules() -> None:
+    assert [step_decay(1.0, every=2, factor=0.5)(k) for k in range(5)] == [1.0, 1.0, 0.5, 0.5, 0.25]
+    assert exponential_decay(2.0, 0.1)(10) == pytest.approx(2.0 * math.exp(-1.0))
+    assert [linear_decay(1.0, steps=4, end=0.5)(k) for k in (0, 2, 4, 9)] == [1.0, 0.75, 0.5, 0.5]
+    assert [cosine_decay(1.0, steps=4)(k) for k in (0, 2, 4, 9)] == pytest.approx([1.0, 0.5, 0.0, 0.0])
+    assert [warmup(4, 1.0)(k) for k in (0, 1, 3, 9)] == [0.25, 0.5, 1.0, 1.0]
+    assert warmup(2, linear_decay(1.0, 10))(5) == 0.5
+
+
+def test_a_schedule_is_followed() -> None:
+    assert run(lambda ps: SGD(ps, lr=lambda step: 1.0 / (step + 1)), [1.0, 1.0], start=2.0) == [1.0, 0.5]
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
+    a, b = Value(1.0, "a"), Value(2.0, "b")
+    optimizer = Adam([a, b])
+    a.grad, b.grad = 1.0, math.nan
+    with pytest.raises(FloatingPointError, match="gradient of b is nan"):
+        optimizer.step()
+    assert (a.data, b.data, optimizer.steps) == (1.0, 2.0, 0)
+
+
+def test_an_interrupted_step_is_undone() -> None:
+    class Stubborn(Value):
+        interrupted = False
+
+        @property
+        def data(self) -> float:
+            return Value.data.__get__(self)
+
+        @data.setter
+        def data(self, x: float) -> None:
+            if not Stubborn.interrupted:
+                Stubborn.interrupted = True
+                raise KeyboardInterrupt
+            Value.data.__set__(self, x)
+
+    a, b = Value(1.0), Stubborn(2.0)
+    a.grad = b.grad = 1.0
+    with pytest.raises(KeyboardInterrupt):
+        SGD([a, b], lr=0.5).step()
+    assert (a.data, b.data) == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("make, error", [
+    (lambda: SGD(lr=0), "lr is a number > 0"), (lambda: SGD(lr=-1.0), "lr is a number > 0"),
+    (lambda: SGD(momentum=1.0), r"momentum is in \[0, 1\)"), (lambda: SGD(nesterov=True), "needs a momentum"),
+    (lambda: Adam(betas=(0.9, 1.0)), "betas"), (lambda: Adam(eps=-1), "eps"), (lambda: AdamW(weight_decay=-1), "weight_decay"),
+])
+def test_wrong_settings(make: object, error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        make()
+
+
+def test_only_values_are_optimized() -> None:
+    with pytest.raises(TypeError, match=r"net\.parameters\(\)"):
+        SGD([1.0, 2.0])

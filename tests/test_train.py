@@ -1,0 +1,195 @@
+"""fit: the algorithm, its ends, its history; splitting and accuracy."""
+
+import math
+import sys
+
+import pytest
+
+from micrograd import MLP, SGD, Adam, Module, Value, accuracy, fit, losses, train_test_split
+from micrograd.train import History, converged
+
+LINE_X, LINE_Y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
+
+
+def line() -> MLP:
+    return MLP(1, [1], rng=0)
+
+
+def test_a_line_is_found() -> None:
+    net = line()
+    history = fit(net, LINE_X, LINE_Y, optimizer=SGD(lr=0.1), epochs=500, until=1e-12, progress=False)
+    [w], b = net.layers[0].neurons[0].w, net.layers[0].neurons[0].b
+    assert (w.data, b.data) == (pytest.approx(2.0, abs=1e-5), pytest.approx(1.0, abs=1e-5))
+    assert history.stopped == "converged"
+    assert history.loss[-1] <= 1e-12 < history.loss[-2]
+    assert history.accuracy == []
+
+
+@pytest.mark.parametrize("batch_size, steps", [(None, 1), (1, 4), (3, 2), (4, 1), (100, 1)])
+def test_batches(batch_size: int | None, steps: int) -> None:
+    optimizer = SGD(lr=0.01)
+    fit(line(), LINE_X, LINE_Y, optimizer=optimizer, epochs=5, batch_size=batch_size, progress=False)
+    assert optimizer.steps == 5 * steps
+
+
+def test_a_full_batch_step_takes_the_mean_gradient() -> None:
+    net = line()
+    w, b = (p.data for p in net.parameters())
+    fit(net, LINE_X, LINE_Y, optimizer=SGD(lr=0.1), epochs=1, progress=False)
+    errors = [w * x + b - y for [x], y in zip(LINE_X, LINE_Y)]
+    expected = [w - 0.1 * sum(e * x for e, [x] in zip(errors, LINE_X)) / 4, b - 0.1 * sum(errors) / 4]
+    assert [p.data for p in net.parameters()] == pytest.approx(expected, rel=1e-14)
+
+
+def test_the_penalty_is_part_of_the_loss_and_of_the_gradient() -> None:
+    net = line()
+    for p in net.parameters():
+        p.data = 1.0
+    history = fit(net, [[0.0]], [1.0], optimizer=SGD(lr=0.5), epochs=1, progress=False,
+                  penalty=lambda ps: losses.l2_penalty(ps, 0.25))
+    assert history.loss == [0.5]
+    assert [p.data for p in net.parameters()] == [0.75, 0.75]
+
+
+def test_a_seed_gives_the_same_run() -> None:
+    def run(seed: int) -> tuple[list[float], dict[str, float]]:
+        net = MLP(1, [3, 1], rng=1)
+        history = fit(net, LINE_X, LINE_Y, epochs=4, batch_size=2, seed=seed, optimizer=SGD(lr=0.01), progress=False,
+                      validation=0.25)
+        return history.loss, net.state_dict()
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_validation_is_watched_and_not_trained_on() -> None:
+    history = fit(line(), LINE_X, LINE_Y, validation=([[4.0]], [9.0]), epochs=3, progress=False)
+    assert len(history.validation_loss) == 3
+    net = line()
+    fit(net, LINE_X[:3], LINE_Y[:3], optimizer=SGD(lr=0.1), epochs=3, seed=0, progress=False)
+    other = line()
+    fit(other, LINE_X[:3], LINE_Y[:3], optimizer=SGD(lr=0.1), epochs=3, seed=0, progress=False, validation=([[3.0]], [7.0]))
+    assert net.state_dict() == other.state_dict()
+
+
+def test_standardize_belongs_to_the_network() -> None:
+    net = line()
+    fit(net, [[100.0], [300.0]], [0.0, 1.0], epochs=1, standardize=True, progress=False)
+    assert (net.scaler.means, net.scaler.scales) == ([200.0], [100.0])
+    assert net.predict([[200.0]]) == [net.layers[0].neurons[0].b.data]
+
+
+def test_ctrl_c_keeps_what_was_learnt() -> None:
+    net = line()
+
+    def interrupt(history: History) -> None:
+        if history.epochs == 3:
+            raise KeyboardInterrupt
+
+    history = fit(net, LINE_X, LINE_Y, epochs=100, callback=interrupt, progress=False)
+    same = line()
+    fit(same, LINE_X, LINE_Y, epochs=3, progress=False)
+    assert (history.epochs, history.stopped) == (3, "interrupted")
+    assert net.predict([[1.0]]) == pytest.approx(same.predict([[1.0]]), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_that_diverges_stops_before_the_numbers_are_gone() -> None:
+    net = MLP(1, [4, 1], rng=0)
+    history = fit(net, LINE_X, [1e3 * y for y in LINE_Y], optimizer=SGD(lr=1e3), epochs=1000, progress=False)
+    assert history.stopped.startswith("diverged")
+    assert all(math.isfinite(p.data) for p in net.parameters())
+
+
+def test_converged() -> None:
+    assert not converged(patience=2)(History(loss=[1.0, 0.9, 0.8]))
+    assert not converged(patience=2)(History(loss=[1.0, 1.0]))
+    assert converged(patience=2)(History(loss=[2.0, 1.0, 1.0, 1.0]))
+    history = fit(line(), LINE_X, LINE_Y, until=converged(), epochs=10_000, progress=False)
+    assert history.stopped == "converged"
+    assert history.epochs < 10_000
+
+
+def xor() -> tuple[list[list[float]], list[int]]:
+    return [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("loss, output, nouts, targets", [
+    (losses.binary_cross_entropy, "sigmoid", [8, 1], lambda y: y),
+    (losses.binary_cross_entropy_from_logits, "linear", [8, 1], lambda y: y),
+    (losses.half_squared_error, "linear", [8, 1], lambda y: y),
+    (losses.max_margin, "linear", [8, 1], lambda y: 2 * y - 1),
+    (losses.cross_entropy, "linear", [8, 2], lambda y: y),
+    (losses.cross_entropy, "linear", [8, 2], lambda y: [1 - y, y]),
+])
+def test_accuracy_follows_the_kind_of_target(loss: object, output: str, nouts: list[int], targets: object) -> None:
+    X, y = xor()
+    net = MLP(2, nouts, activation="tanh", output=output, rng=3)
+    t = [targets(label) for label in y]
+    history = fit(net, X, t, loss=loss, optimizer=Adam(lr=0.05), epochs=300, validation=(X, t), progress=False)
+    assert history.accuracy[-1] == history.validation_accuracy[-1] == 1.0
+    assert len(history.accuracy) == 300
+    assert accuracy(net, X, t, threshold=0.5 if loss is losses.half_squared_error else None) == 1.0
+
+
+def test_accuracy_refuses_numbers_that_are_no_classes() -> None:
+    with pytest.raises(ValueError, match="classes as targets"):
+        accuracy(line(), LINE_X, LINE_Y)
+
+
+def test_split_takes_its_share_of_each_class() -> None:
+    X, y = [[i] for i in range(100)], ["a"] * 80 + ["b"] * 20
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test=0.25, seed=1)
+    assert (len(X_train), len(X_test), y_test.count("a"), y_test.count("b")) == (75, 25, 20, 5)
+    assert sorted(X_train + X_test) == X
+    assert all((row[0] < 80) == (label == "a") for row, label in zip(X_train + X_test, y_train + y_test))
+    assert X_test == train_test_split(X, y, test=0.25, seed=1)[1]
+    assert X_test != train_test_split(X, y, test=0.25, seed=2)[1]
+
+
+def test_split_of_few_rows_leaves_one_on_each_side() -> None:
+    assert [len(part) for part in train_test_split([[1], [2]], [1.5, 2.5], test=0.01)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("call, error", [
+    (lambda: fit(line(), LINE_X, LINE_Y[:2]), "4 rows and 2 targets"),
+    (lambda: fit(line(), [], []), "0 rows"),
+    (lambda: fit(line(), LINE_X, LINE_Y, batch_size=0), "batch_size >= 1"),
+    (lambda: fit(line(), LINE_X, LINE_Y, validation=1.5), r"in \(0, 1\)"),
+    (lambda: train_test_split([[1]], [1]), "two rows"),
+])
+def test_wrong_data(call: object, error: str) -> None:
+    with pytest.raises(ValueError, match=error):
+        call()
+
+
+def test_a_bar_is_shown_and_may_be_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = xor()
+    fit(MLP(2, [1]), X, y, epochs=2, progress=True)
+    shown = capsys.readouterr().err
+    assert "2/2" in shown
+    assert "accuracy" in shown
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    fit(MLP(2, [1]), X, y, epochs=2)
+    with pytest.raises(ImportError, match="pip install tqdm"):
+        fit(MLP(2, [1]), X, y, epochs=2, progress=True)
+
+
+def test_the_history_prints_itself() -> None:
+    history = fit(line(), LINE_X, LINE_Y, epochs=2, progress=False)
+    assert str(history).startswith("2 epochs (all epochs done): loss ")
+    assert "no epoch" in str(History())
+
+
+def test_a_network_is_any_module() -> None:
+    class Parabola(Module):
+        def __init__(self) -> None:
+            self.a, self.b = Value(0.1), Value(0.2)
+
+        def __call__(self, x: float) -> Value:
+            return self.a * x * x + self.b
+
+    net = Parabola()
+    fit(net, [0.0, 1.0, 2.0], [1.0, 3.0, 9.0], epochs=2000, progress=False)
+    assert (net.a.data, net.b.data) == (pytest.approx(2.0, abs=1e-3), pytest.approx(1.0, abs=1e-3))
+    with pytest.raises(TypeError, match="needs an MLP"):
+        fit(net, [0.0], [1.0], standardize=True)
