@@ -78,8 +78,8 @@ class Op:
     def value(self, *args: float) -> float:
         """The op on floats. Total: inf or nan, as IEEE arithmetic has it, where Python's own function would raise."""
         try:
-            return self.forward(*args)
-        except (ValueError, ArithmeticError):
+            return float(self.forward(*args))
+        except (TypeError, ValueError, ArithmeticError):  # a TypeError: float((-8.0) ** 0.5), in a user's op
             return self.otherwise(*args)
 
     def slope(self, i: int, y: float, *args: float) -> float:
@@ -106,11 +106,11 @@ class Ieee:
 
     def __float__(self) -> float: return self.x
     def __bool__(self) -> bool: return self.x != 0.0
-    def __lt__(self, other: Any) -> bool: return self.x < float(other)
-    def __le__(self, other: Any) -> bool: return self.x <= float(other)
-    def __gt__(self, other: Any) -> bool: return self.x > float(other)
-    def __ge__(self, other: Any) -> bool: return self.x >= float(other)
-    def __op__(self, op: Op, args: Sequence[Any]) -> Ieee: return Ieee(op.value(*map(float, args)))
+    def __lt__(self, other: Any) -> bool: return self.x < bare(other)
+    def __le__(self, other: Any) -> bool: return self.x <= bare(other)
+    def __gt__(self, other: Any) -> bool: return self.x > bare(other)
+    def __ge__(self, other: Any) -> bool: return self.x >= bare(other)
+    def __op__(self, op: Op, args: Sequence[Any]) -> Ieee: return type(self)(op.value(*map(bare, args)))
 
     def __neg__(self) -> Any: return neg(self)
     def __abs__(self) -> Any: return abs(self)
@@ -124,6 +124,20 @@ class Ieee:
     def __rtruediv__(self, other: Any) -> Any: return div(other, self)
     def __pow__(self, other: Any) -> Any: return pow(self, other)
     def __rpow__(self, other: Any) -> Any: return pow(other, self)
+
+
+def bare(x: Any) -> float:
+    return x.x if isinstance(x, Ieee) else float(x)
+
+
+class Sealed(Ieee):
+    """An Ieee number that cannot become a float. A formula that tries, as math.exp(x) does, would break a graph."""
+
+    __slots__ = ()
+
+    def __float__(self) -> float:
+        raise TypeError("the rule takes the bare number out of a node, so that it could not be differentiated again; "
+                        "write it with operators and rows: micrograd.exp(x), not math.exp(x) or float(x)")
 
 
 def is_number(x: object) -> bool:
@@ -219,22 +233,31 @@ def _check_templates(new: Op) -> None:
     if new.binds not in BINDS:
         raise ValueError(f"op {new.name!r}: binds is one of sum, product, power, atom; found {new.binds!r}")
     for template in (new.latex, new.text):
-        for _, slot, needs, _ in string.Formatter().parse(template):
-            if slot is not None and (slot not in ("0", "1")[:new.arity] or needs not in BINDS):
-                raise ValueError(f"op {new.name!r}: in the template {template!r} {{0}}{' and {1}' * (new.arity - 1)} "
-                                 "stand for the arguments, with :sum, :product, :power or :atom inside; a brace of the "
-                                 "formula itself is written twice")
+        try:
+            slots = [(slot, needs) for _, slot, needs, _ in string.Formatter().parse(template) if slot is not None]
+        except ValueError:  # a brace without its partner
+            slots = [("", "")]
+        if any(slot not in ("0", "1")[:new.arity] or needs not in BINDS for slot, needs in slots):
+            raise ValueError(f"op {new.name!r}: in the template {template!r} {{0}}{' and {1}' * (new.arity - 1)} "
+                             "stand for the arguments, with :sum, :product, :power or :atom inside; a brace of the "
+                             "formula itself is written twice")
 
 
 def _compare_with_differences(new: Op) -> None:
-    """Raise if a derivative of the row is not the slope of its forward function at three points of its domain."""
+    """Raise if a derivative of the row is not the slope of its forward function at three points of its domain, or is
+    a formula for floats only."""
     if len(new.domain) != new.arity:
         raise ValueError(f"op {new.name!r}: domain is one interval, or one for each of the {new.arity} arguments")
-    for fraction in (0.27, 0.55, 0.83):
-        args = [low + fraction * (high - low) for low, high in new.domain]
-        y = new.forward(*args)
+    for fractions in ((0.27, 0.68), (0.55, 0.19), (0.83, 0.42)):
+        args = [low + fraction * (high - low) for fraction, (low, high) in zip(fractions, new.domain)]
+        at = ", ".join(f"{arg:.6g}" for arg in args)
+        try:
+            y = new.forward(*args)
+        except (ValueError, ArithmeticError) as error:
+            raise ValueError(f"op {new.name!r}: forward({at}) fails ({error}); name the domain where it is "
+                             "defined: domain=(low, high)") from error
         if not isinstance(y, Real):
-            raise TypeError(f"op {new.name!r}: forward{tuple(args)} must return a float, found {y!r}")
+            raise TypeError(f"op {new.name!r}: forward({at}) must return a float, found {y!r}")
         for i, (low, high) in enumerate(new.domain):
             h = 1e-4 * (high - low)
             ahead, behind = ([*args[:i], args[i] + step, *args[i + 1:]] for step in (h, -h))
@@ -242,8 +265,11 @@ def _compare_with_differences(new: Op) -> None:
                 continue
             by_difference = (new.value(*ahead) - new.value(*behind)) / (2 * h)
             by_rule = new.slope(i, float(y), *args)
+            try:
+                new.derivatives[i](Sealed(y), *map(Sealed, args))
+            except TypeError as error:
+                raise TypeError(f"op {new.name!r}: derivative {i + 1}: {error}") from error
             if not math.fabs(by_rule - by_difference) <= 1e-4 * (1 + math.fabs(by_rule)):
-                at = ", ".join(f"{arg:.6g}" for arg in args)
                 raise ValueError(f"op {new.name!r}: derivative {i + 1} at ({at}) is {by_rule:.6g} by your rule, but "
                                  f"{by_difference:.6g} by differences of forward; mend the rule, or name the domain")
 
