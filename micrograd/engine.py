@@ -523,11 +523,24 @@ def gradient(y: Value, xs: Any) -> Any:
         if node in gradients:
             for i, parent in enumerate(node.parents):
                 if parent in depends:
-                    term = chained(gradients[node], node._row.derivatives[i](node, *node.parents))
+                    term = chained(gradients[node], slope(node, i))
                     if term is not None:
                         gradients[parent] = gradients[parent] + term if parent in gradients else term
     result = [gradients[x] if x in gradients else constant(0.0) for x in wanted]
     return result[0] if isinstance(xs, Value) else result
+
+
+def slope(node: Value, i: int) -> Any:
+    """The i-th local derivative of a node, computed with the engine: a Value, or a number where it is one.
+
+    The row sees a constant as the number it is, so that x ** 3 gives 3 * x ** 2 and not 3 * x ** (3 - 1).
+    """
+    parents = node.parents
+    derivative = node.op.derivatives[i]
+    try:
+        return derivative(node, *[parent.data if parent.op is CONSTANT else parent for parent in parents])
+    except (ValueError, ArithmeticError):  # arithmetic on constants alone, such as 1 / 0.0
+        return derivative(node, *parents)
 
 
 def chained(upstream: Value, slope: Any) -> Any:
