@@ -34,8 +34,9 @@ from .ops import (
 )
 
 if TYPE_CHECKING:
-    from . import calculus, losses, nn, optim, train
-    from .calculus import check_gradients, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from . import calculus, check, losses, nn, optim, train
+    from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from .check import GradientReport, check_gradients
     from .nn import MLP, Layer, Module, Neuron, Standardizer
     from .optim import SGD, Adam, AdamW
     from .read.draw import draw
@@ -46,7 +47,8 @@ __version__ = "1.0.0"
 
 # What is loaded when it is first asked for: the module, and the names that it gives to the package.
 _LAZY = {
-    "calculus": ("check_gradients", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
+    "check": ("GradientReport", "check_gradients"),
+    "calculus": ("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
     "nn": ("MLP", "Layer", "Module", "Neuron", "Standardizer"),
     "losses": (),
     "optim": ("SGD", "Adam", "AdamW"),
@@ -61,7 +63,7 @@ __all__ = [  # all but abs and pow, which `from micrograd import *` must not hid
     "engine", "engine_kind", "erf", "erfc", "exp", "expm1", "gelu", "gradient", "hypot", "identity", "leaky_relu",
     "log", "log1p", "log2", "log10", "maximum", "minimum", "mul", "neg", "op", "ops", "relu", "sigmoid", "sign", "silu",
     "sin", "sinh", "softplus", "sqrt", "step", "sub", "tan", "tanh", "topological_order", "where",
-    "calculus", "losses", "nn", "optim", "train",
+    "calculus", "check", "losses", "nn", "optim", "train",
     *_HOME,
 ]
 
