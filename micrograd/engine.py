@@ -67,7 +67,7 @@ class Value:
     @property
     def grad(self) -> float:
         """d(root)/d(self), filled in by root.backward(); 0.0 before. A constant's stays 0.0."""
-        return self._grad
+        return 0.0 if self._row is CONSTANT else self._grad  # (below an infinite slope, 0.0 * inf has left nan there)
 
     @grad.setter
     def grad(self, x: float) -> None:
@@ -293,7 +293,7 @@ class Value:
 
     def __repr__(self) -> str:
         label = f", label={self._label!r}" if self._label else ""
-        return f"Value(data={self._data}, grad={self._grad}{label})"
+        return f"Value(data={self._data}, grad={self.grad}{label})"
 
     # Copies and pickles of a whole graph, node by node, so that its depth is no limit
 
@@ -305,7 +305,8 @@ class Value:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._a is None:
-            return restore_leaf, (type(self), self._data, self._grad, self._label, self._row)
+            attributes = getattr(self, "__dict__", None)  # of a subclass
+            return restore_leaf, (type(self), self._data, self._grad, self._label, self._row), attributes
         return restore_graph, flatten(self)
 
     def __dealloc__(self) -> None:
@@ -416,7 +417,7 @@ def as_value(x: Any) -> Value:
 def text(label: Any) -> str:
     if not isinstance(label, str):
         raise TypeError(f"a label is a str, found {type(label).__name__} {label!r}")
-    return label
+    return str(label)  # a plain one, of NumPy's too
 
 
 def chain_of_sums(total: Value, terms: tuple[Any, ...]) -> Value:
@@ -495,6 +496,9 @@ def chain_rule(order: list[Value]) -> None:
 
 def topological_order(*roots: Value) -> list[Value]:
     """Every node that the roots depend on, leaves and roots included, each after its parents; the same at each call."""
+    for root in roots:
+        if not isinstance(root, Value):
+            raise TypeError(f"topological_order needs Values, found {type(root).__name__} {root!r}")
     order: dict[Value, None] = {}  # a set that keeps its order
     for node in walk(reversed(roots)):
         order.update(dict.fromkeys([*node.parents, node]))
@@ -505,16 +509,16 @@ def gradient(y: Value, xs: Any) -> Any:
     """dy/dx for each x of xs, as Values: computed with the engine, so that they can be differentiated again.
 
     xs: one Value or a sequence of Values, leaves or computed ones. Returns a Value, or a list of them in the order of
-    xs; the constant 0 where y does not depend on x. No .grad is touched.
+    xs; the constant 0 where y does not depend on x, and for a constant x. No .grad is touched.
     """
     if not isinstance(y, Value):
         raise TypeError(f"gradient(y, xs) needs a Value y, found {type(y).__name__} {y!r}")
-    wanted = [xs] if isinstance(xs, Value) else list(xs)
+    wanted = list(xs) if isinstance(xs, Iterable) else [xs]
     for x in wanted:
         if not isinstance(x, Value):
             raise TypeError(f"gradient(y, xs) needs Values in xs, found {type(x).__name__} {x!r}")
     order = walk([y])
-    depends = dict.fromkeys(wanted)
+    depends = dict.fromkeys([x for x in wanted if x.op is not CONSTANT])
     for node in order:
         if node._a in depends or node._b in depends:
             depends[node] = None
@@ -523,14 +527,14 @@ def gradient(y: Value, xs: Any) -> Any:
         if node in gradients:
             for i, parent in enumerate(node.parents):
                 if parent in depends:
-                    term = chained(gradients[node], slope(node, i))
+                    term = chained(gradients[node], local_slope(node, i))
                     if term is not None:
                         gradients[parent] = gradients[parent] + term if parent in gradients else term
     result = [gradients[x] if x in gradients else constant(0.0) for x in wanted]
     return result[0] if isinstance(xs, Value) else result
 
 
-def slope(node: Value, i: int) -> Any:
+def local_slope(node: Value, i: int) -> Any:
     """The i-th local derivative of a node, computed with the engine: a Value, or a number where it is one.
 
     The row sees a constant as the number it is, so that x ** 3 gives 3 * x ** 2 and not 3 * x ** (3 - 1).
@@ -571,6 +575,8 @@ def twin(node: Value, a: Any, b: Any) -> Value:
     copied._row = node._row
     copied._label = node._label
     copied._visit = 0
+    if type(node) is not Value:                            # the attributes of a subclass
+        getattr(copied, "__dict__", {}).update(getattr(node, "__dict__", {}))
     return copied
 
 
@@ -624,7 +630,8 @@ def restore_graph(leaves: dict[int, Value], rows: list[Op], labels: list[str], n
 
 def restore_leaf(kind: type[Value], data: float, grad: float, label: str, row: Op) -> Value:
     """Unpickle a leaf."""
-    node = kind(data, label)
+    node = Value.__new__(kind)
+    Value.__init__(node, data, label)
     node._grad = grad
     node._row = row
     return node

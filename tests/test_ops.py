@@ -41,7 +41,7 @@ def mixes(row):
 
 def points(row):
     """Points of the row's domain, off its kinks."""
-    for fractions in ((0.05, 0.71, 0.33), (0.28, 0.12, 0.86), (0.47, 0.93, 0.11), (0.7, 0.31, 0.64), (0.97, 0.55, 0.2):
+    for fractions in ((0.05, 0.71, 0.33), (0.28, 0.12, 0.86), (0.47, 0.93, 0.11), (0.7, 0.31, 0.64), (0.97, 0.55, 0.2)):
         yield tuple(low + fraction * (high - low) for fraction, (low, high) in zip(fractions, row.domain))
 
 
