@@ -1,0 +1,92 @@
+"""The shape of the package: imports point down, and the table is the only place that knows ops by name."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import micrograd
+from micrograd import ops
+
+PACKAGE = Path(micrograd.__file__).parent
+FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
+         for path in sorted(PACKAGE.rglob("*.py"))}
+LAYERS = [
+    {"ops"},
+    {"engine"},
+    {"calculus", "check", "nn", "losses", "optim", "read"},
+    {"train", "table", "plots"},
+    {"cli", "__main__", "__init__"},
+]
+SIDEWAYS = {("check", "calculus"), ("read/draw", "read/formula"), ("__main__", "cli")}  # as ARCHITECTURE.md has it
+# Names of activations as data: the default that a user may type, and which initialisation fits which activation
+ACTIVATIONS = {"nn": {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"}}
+
+
+def layer(module):
+    for number, modules in enumerate(LAYERS):
+        if module in modules or module.split("/")[0] in modules:
+            return number
+    raise AssertionError(f"{module} stands in no layer: name it in LAYERS, and import only from the layers below")
+
+
+def imports(module):
+    """The micrograd modules that a module imports, lazily included; those for type checkers only left out."""
+    tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+    package = (module if FILES[module].name == "__init__.py" else str(Path(module).parent)).strip(".")
+    for_types = {inner for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+                 for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.split(".")[0] == "micrograd" for alias in node.names), f"{module}: import . instead"
+        if isinstance(node, ast.ImportFrom) and node not in for_types:
+            assert (node.module or "").split(".")[0] != "micrograd", f"{module}: import from . instead"
+            if node.level:
+                home = "" if package == "__init__" else package
+                base = Path(home, *[".."] * (node.level - 1), *(node.module or "").split("."))
+                for alias in node.names:
+                    for target in (base / alias.name, base):
+                        name = Path(*resolved(target)).as_posix()
+                        if name in FILES:
+                            yield name
+                            break
+
+
+def resolved(path):
+    parts = []
+    for part in path.parts:
+        parts = parts[:-1] if part == ".." else [*parts, part]
+    return parts
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_point_down(module):
+    for imported in imports(module):
+        assert layer(imported) < layer(module) or (module, imported) in SIDEWAYS, \
+            f"{module} (layer {layer(module)}) imports {imported} (layer {layer(imported)})"
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if layer(name) < 4])
+def test_no_import_of_the_package_hides_in_a_function(module):
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            hidden = [ast.unparse(inner) for inner in ast.walk(node) if isinstance(inner, ast.ImportFrom) and inner.level]
+            assert not hidden, f"{module}, line {node.lineno}: {hidden}"
+
+
+@pytest.mark.parametrize("module", [name for name in FILES if name != "ops" and layer(name) <= 2])
+def test_ops_are_not_named_in_strings_outside_the_table(module):
+    for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            known = node.value in ops.OPS and node.value not in ACTIVATIONS.get(module, ())
+            assert not known, f"{module}, line {node.lineno}: {node.value!r}; ask the row instead"
+
+
+def test_the_lower_layers_import_nothing_heavy():
+    allowed = {"ops": {"__future__", "collections.abc", "math", "numbers", "string", "typing"},
+               "engine": {"__future__", "array", "collections.abc", "itertools", "math", "os", "sys", "typing", "warnings"}}
+    for module, names in allowed.items():
+        tree = ast.parse(FILES[module].read_text(encoding="utf-8"))
+        found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        found |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+        assert found <= names
