@@ -44,6 +44,18 @@ class History:
         columns = ("loss", "accuracy", "validation_loss", "validation_accuracy")
         return {name: getattr(self, name)[-1] for name in columns if getattr(self, name)}
 
+    def brief(self) -> str:
+        """The newest numbers in a few words, for a progress bar: "loss 0.0267, accuracy 99.1%, validation 97.2%"."""
+        last = self.last()
+        words = [f"loss {last['loss']:.4g}"]
+        if self.accuracy:
+            words.append(f"accuracy {last['accuracy']:.1%}")
+        if self.validation_accuracy:
+            words.append(f"validation {last['validation_accuracy']:.1%}")
+        elif self.validation_loss:
+            words.append(f"validation {last['validation_loss']:.4g}")
+        return ", ".join(words)
+
     def __str__(self) -> str:
         numbers = ", ".join(f"{name.replace('_', ' ')} {x:.4g}" for name, x in self.last().items())
         return f"{self.epochs} epochs ({self.stopped}): {numbers or 'no epoch was finished'}"
@@ -122,7 +134,7 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
                 if judge is not None:
                     history.validation_accuracy.append(
                         sum(judge(out, t) for out, t in zip(outputs_held, held_y)) / len(held_X))
-            bar.set_postfix({name.replace("_", " "): f"{x:.4g}" for name, x in history.last().items()})
+            bar.set_postfix_str(history.brief(), refresh=False)
             bar.update()
             if callback is not None:
                 callback(history)
@@ -236,7 +248,7 @@ def _checked(X: Any, y: Any, where: str) -> tuple[list[Any], list[Any]]:
 class _NoBar:
     """In the place of a tqdm bar that is not wanted."""
 
-    def set_postfix(self, numbers: dict[str, str]) -> None: ...
+    def set_postfix_str(self, words: str, refresh: bool) -> None: ...
     def update(self) -> None: ...
     def close(self) -> None: ...
 
@@ -250,4 +262,4 @@ def _bar(epochs: int, progress: bool | None) -> Any:
         if progress:
             raise ImportError("progress=True needs tqdm: pip install tqdm, or leave progress out") from None
         return _NoBar()
-    return tqdm(total=epochs, desc="training", unit="epoch")
+    return tqdm(total=epochs, bar_format="{n}/{total} |{bar}| {remaining} left{postfix}", dynamic_ncols=True)
