@@ -217,6 +217,10 @@ def test_a_constant_argument_changes_neither_value_nor_the_other_slope(row):
         assert bits(with_constant_b.data) == bits(with_constant_a.data) == bits(y)
         assert list(map(bits, with_constant_b.local_derivatives)) == [bits(row.slope(0, y, a, b)), bits(0.0)]
         assert list(map(bits, with_constant_a.local_derivatives)) == [bits(0.0), bits(row.slope(1, y, a, b))]
+        for node, i in ((with_constant_b, 0), (with_constant_a, 1)):
+            g = gradient(node, node.parents[i])
+            assert bits(g.data + 0.0) == bits(row.slope(i, y, a, b) + 0.0)
+            assert type(gradient(g, node.parents[i]).data) is float
 
 
 WRITTEN_OUT = {  # arithmetic that engine.py writes out, for speed
