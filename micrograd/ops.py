@@ -310,7 +310,7 @@ def _cbrt(x: float) -> float:  # math.cbrt came with Python 3.11
 
 
 def _softplus(x: float) -> float:
-    return (x if x > 0 or x != x else 0.0) + math.log1p(math.exp(-math.fabs(x)))
+    return (x if x > 0 else 0.0) + math.log1p(math.exp(-math.fabs(x)))
 
 
 def _gelu(x: float) -> float:

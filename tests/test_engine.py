@@ -550,6 +550,7 @@ def test_folded_derivatives_read_well():
     assert gradient(x.sin(), x).op is ops.cos                              # no factor of 1
     assert gradient(x * 3 + 5, x).data == 3.0
     assert gradient(2 - x, x).data == -1.0
+    assert gradient((2 - x).exp(), x).op is ops.neg                        # -e^..., not e^... * -1
     assert gradient(x.step() * 5, x).op is ops.CONSTANT                    # a term of 0 is left out
 
 
