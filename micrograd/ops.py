@@ -350,7 +350,7 @@ div = row("div",        lambda a, b: a / b,       lambda y, a, b: 1 / b,        
           symbol="/", latex=r"\frac{{{0}}}{{{1}}}", text="{0:product} / {1:power}", binds="product",
           domain=((-2.0, 2.0), POSITIVE), otherwise=_div)
 neg = row("neg",        lambda x: -x,             lambda y, x: -1.0,
-          symbol="neg", latex="-{0:product}", text="-{0:product}", binds="sum")
+          symbol="-", latex="-{0:product}", text="-{0:product}", binds="sum")
 pow = row("pow",        math.pow,
           lambda y, a, b: b * pow(where(hypot(a, b), a, 1.0), b - 1),
           lambda y, a, b: y * log(where(y, a, 1.0)),

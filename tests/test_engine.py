@@ -128,7 +128,7 @@ def test_a_number_becomes_a_constant_node_with_no_derivative():
 
 def test_each_operation_draws_as_one_node():
     a, b = Value(5.0), Value(2.0)
-    for y, symbol in ((a + b, "+"), (a - b, "-"), (a * b, "*"), (a / b, "/"), (a ** b, "**"), (-a, "neg"), (a.relu(), "ReLU")):
+    for y, symbol in ((a + b, "+"), (a - b, "-"), (a * b, "*"), (a / b, "/"), (a ** b, "**"), (-a, "-"), (a.relu(), "ReLU")):
         assert y._op == symbol and set(y.parents) <= {a, b}
 
 
