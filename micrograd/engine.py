@@ -537,12 +537,12 @@ def gradient(y: Value, xs: Any) -> Any:
 def local_slope(node: Value, i: int) -> Any:
     """The i-th local derivative of a node, computed with the engine: a Value, or a number where it is one.
 
-    The row sees a constant as the number it is, so that x ** 3 gives 3 * x ** 2 and not 3 * x ** (3 - 1).
+    The row sees a constant without a name as the number it is: x ** 3 gives 3 * x ** 2, and not 3 * x ** (3 - 1).
     """
     parents = node.parents
     derivative = node.op.derivatives[i]
     try:
-        return derivative(node, *[parent.data if parent.op is CONSTANT else parent for parent in parents])
+        return derivative(node, *[p.data if p.op is CONSTANT and not p.label else p for p in parents])
     except (ValueError, ArithmeticError):  # arithmetic on constants alone, such as 1 / 0.0
         return derivative(node, *parents)
 

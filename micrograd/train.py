@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import random
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -257,7 +258,9 @@ def _bar(epochs: int, progress: bool | None) -> Any:
     if progress is False:
         return _NoBar()
     try:
-        from tqdm.auto import tqdm
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")  # a notebook without ipywidgets: a bar of text
+            from tqdm.auto import tqdm
     except ImportError:
         if progress:
             raise ImportError("progress=True needs tqdm: pip install tqdm, or leave progress out") from None
