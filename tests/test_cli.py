@@ -1,0 +1,363 @@
+"""The commands, as a user types them."""
+
+import csv
+import io
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import micrograd
+from micrograd import cli, losses
+from micrograd.nn import MLP
+from micrograd.optim import Adam
+from micrograd.table import read_table
+
+QUICK = ("--epochs", "3", "--layers", "4")
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def micrograd_(*args: str) -> Result:
+    return CliRunner().invoke(cli.main, args, prog_name="micrograd")
+
+
+def command(*args: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """A process of its own."""
+    return subprocess.run([sys.executable, "-m", "micrograd", *args], capture_output=True, timeout=100, check=False,
+                          env={**os.environ, **environment})
+
+
+def flowers(n: int = 60, delimiter: str = ",") -> str:
+    """A table with everything: numbers, units, categories, missing values."""
+    rng = random.Random(1)
+    lines = ["size,weight,colour,kind,price"]
+    for _ in range(n):
+        size, colour = rng.uniform(1, 9), rng.choice(["red", "green", "blue"])
+        kind = "big" if size + 2 * (colour == "red") > 5 else "small"
+        lines.append(f"{'' if rng.random() < 0.1 else f'{size:.3f}'},{rng.randint(1, 99)} g,"
+                     f"{'?' if rng.random() < 0.1 else colour},{kind},{3 * size + rng.random():.3f}")
+    return "\n".join(lines).replace(",", delimiter) + "\n"
+
+
+def rows_of(text: str, delimiter: str = ",") -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+
+
+# demo
+
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, Path]:
+    """What `micrograd demo` prints, its progress, and the folder that it writes."""
+    out = tmp_path_factory.mktemp("demo") / "new" / "folder"
+    result = micrograd_("demo", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    return result.stdout, result.stderr, out
+
+
+def test_demo_derives_a_derivative(demonstration: tuple[str, str, Path]) -> None:
+    lines = [line.strip() for line in demonstration[0].splitlines()]
+    start = next(i for i, line in enumerate(lines) if line.startswith("∂C/∂w²"))
+    factors, symbols, numbers, result = (line.split("= ")[1].split(" · ") for line in lines[start:start + 4])
+    assert factors == ["∂C/∂a⁴", "∂a⁴/∂z⁴", "∂z⁴/∂a³", "∂a³/∂z³", "∂z³/∂a²", "∂a²/∂z²", "∂z²/∂w²"]
+    assert symbols == ["(a⁴ − y)", "a⁴(1 − a⁴)", "w⁴", "a³(1 − a³)", "w³", "a²(1 − a²)", "a¹"]
+
+    shown = re.findall(r"([Cywbza][²³⁴¹]?) = (−?[\d.]+)", demonstration[0])
+    value = {name: float(x.replace("−", "-")) for name, x in shown}
+    a = {k: value[f"a{k}"] for k in "¹²³⁴"}
+    wanted = [a["⁴"] - value["y"], a["⁴"] * (1 - a["⁴"]), value["w⁴"], a["³"] * (1 - a["³"]), value["w³"],
+              a["²"] * (1 - a["²"]), a["¹"]]
+    product = 1.0
+    for printed, x in zip(numbers, wanted):
+        assert float(printed.replace("−", "-")) == pytest.approx(x, rel=0.01)  # of numbers printed with 3 and 4 digits
+        product *= x
+    assert float(result[0].replace("−", "-")) == pytest.approx(product, rel=0.01)
+    assert f"w².grad = {result[0]} after C.backward(): the same." in demonstration[0]
+
+
+def test_demo_learns(demonstration: tuple[str, str, Path]) -> None:
+    found = re.search(r"Accuracy on the 36 held-out rows: ([\d.]+)%", demonstration[0])
+    assert found is not None
+    assert float(found[1]) >= 93.0
+    assert "100/100" in demonstration[1]  # the progress bar
+
+
+def test_demo_writes(demonstration: tuple[str, str, Path]) -> None:
+    printed, _, out = demonstration
+    assert {file.name for file in out.iterdir()} == {"model.json", "iris.csv", "neuron.svg", "learning-curve.png",
+                                                     "boundary.png"}
+    for file in out.iterdir():
+        assert file.name in printed
+    for picture in out.glob("*.png"):
+        assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "</svg>" in (out / "neuron.svg").read_text(encoding="utf-8")
+    assert (out / "iris.csv").read_bytes() == cli.IRIS.read_bytes()
+
+
+def test_demo_fits_a_terminal(demonstration: tuple[str, str, Path]) -> None:
+    printed = demonstration[0].replace(str(demonstration[2]), "micrograd-demo")
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_demo_suggests_what_works(demonstration: tuple[str, str, Path]) -> None:
+    out = demonstration[2]
+    result = micrograd_("predict", str(out / "model.json"), str(out / "iris.csv"))
+    rows = rows_of(result.stdout)
+    assert sum(row["species"] == row["predicted species"] for row in rows) >= 0.93 * len(rows)
+    assert f'micrograd train {out / "iris.csv"} --target "petal width (cm)"' in demonstration[0]
+    assert micrograd_("train", str(out / "iris.csv"), "--target", "petal width (cm)", *QUICK).exit_code == 0
+
+
+def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_dot(*args: Any, **options: Any) -> None:
+        raise RuntimeError("no dot")
+
+    real = cli.train_on
+    monkeypatch.setattr(cli, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
+    monkeypatch.setattr("micrograd.read.draw.Drawing.render", no_dot)
+    monkeypatch.setitem(sys.modules, "micrograd.plots", None)
+    result = micrograd_("demo")
+    assert result.exit_code == 0, result.output
+    assert {file.name for file in Path("micrograd-demo").iterdir()} == {"model.json", "iris.csv", "neuron.gv"}
+    assert 'left out; for it, pip install "micrograd[plot]"' in result.stdout
+    assert "neuron.gv" in result.stdout
+
+
+def test_demo_refuses_a_file_as_folder() -> None:
+    Path("taken").write_text("")
+    assert micrograd_("demo", "--out", "taken").exit_code == 2
+
+
+# train and predict
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_predict_says_what_train_learnt(delimiter: str) -> None:
+    Path("data.csv").write_text(flowers(delimiter=delimiter))
+    trained = cli.train_on(read_table("data.csv"), "kind", seed=3, layers=[6], activation="tanh", lr=0.02, epochs=4,
+                           batch_size=8)
+    result = micrograd_("train", "data.csv", "--target", "kind", "--layers", "6", "--activation", "tanh", "--lr", "0.02",
+                        "--epochs", "4", "--batch-size", "8", "--seed", "3")
+    assert result.exit_code == 0, result.output
+    result = micrograd_("predict", "model.json", "data.csv")
+    assert result.exit_code == 0, result.output
+
+    table, rows = read_table("data.csv"), rows_of(result.stdout, delimiter)
+    assert list(rows[0]) == [*table.header, "predicted kind", "P(big)", "P(small)"]
+    X, _ = trained.plan.encode(table, table.rows)
+    for row, original, x in zip(rows, table.rows, X, strict=True):
+        assert [row[name] for name in table.header] == original.cells
+        shares = [share.data for share in losses.softmax(trained.net(x))]
+        assert [row["P(big)"], row["P(small)"]] == [f"{share:.4f}" for share in shares]
+        assert row["predicted kind"] == ("big" if shares[0] > shares[1] else "small")
+
+
+def test_classification_is_judged_on_rows_it_has_not_seen() -> None:
+    Path("data.csv").write_text(flowers(200))
+    result = micrograd_("train", "data.csv", "--target", "kind", "--epochs", "15", "--layers", "8", "--ignore", "price")
+    assert "data.csv: 200 rows, 5 columns" in result.stdout
+    assert re.search(r"size +\d\.\d+ to \d\.\d+, median \d\.\d+, \d+ missing", result.stdout)
+    assert re.search(r"weight +\d+ to \d+ g, median", result.stdout)
+    assert re.search(r"colour +blue, green, red, \d+ missing", result.stdout)
+    assert re.search(r"kind +the target, 2 classes: big, small", result.stdout)
+    found = re.search(r"Accuracy on the (\d+) held-out rows: ([\d.]+)% .* Always 'big': ([\d.]+)%", result.stdout)
+    assert found is not None
+    assert 48 <= int(found[1]) <= 52
+    assert float(found[2]) > float(found[3])
+    assert "Model written to model.json" in result.stdout
+    assert MLP.load("model.json").meta["table"]["target"]["classes"] == ["big", "small"]
+
+
+def test_regression_is_judged_against_the_mean() -> None:
+    Path("data.csv").write_text(flowers(200))
+    result = micrograd_("train", "data.csv", "--target", "price", "--epochs", "20", "--layers", "8", "--out", "m.json")
+    found = re.search(r"rows: R² ([\d.]+), RMSE ([\d.]+)\. Always the mean, ([\d.]+): RMSE ([\d.]+)\.\n", result.stdout)
+    assert found is not None, result.output
+    assert float(found[1]) > 0.5
+    assert float(found[2]) < float(found[4])
+    result = micrograd_("predict", "m.json", "data.csv", "--out", "predicted.csv")
+    assert result.stdout == "200 predictions written to predicted.csv\n"
+    rows = rows_of(Path("predicted.csv").read_text(encoding="utf-8"))
+    present = [row for row in rows if row["size"]]
+    errors = [float(row["predicted price"]) - float(row["price"]) for row in present]
+    assert sum(e * e for e in errors) / len(errors) < float(found[4]) ** 2
+
+
+def test_the_same_seed_gives_the_same_model_to_the_last_digit() -> None:
+    Path("data.csv").write_text(flowers())
+    for out, seed in (("a.json", "1"), ("b.json", "1"), ("c.json", "2")):
+        assert micrograd_("train", "data.csv", "--target", "kind", *QUICK, "--out", out, "--seed", seed).exit_code == 0
+    assert Path("a.json").read_text() == Path("b.json").read_text() != Path("c.json").read_text()
+
+
+def test_no_row_held_out_and_no_hidden_layer() -> None:
+    Path("data.csv").write_text(flowers())
+    result = micrograd_("train", "data.csv", "--target", "kind", "--test", "0", "--layers", "none", "--epochs", "2")
+    assert "learns from 60 rows; 0 are held out" in result.stdout
+    assert "Accuracy on the 60 training rows" in result.stdout
+
+
+def test_ctrl_c_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Impatient(Adam):
+        def step(self) -> None:
+            super().step()
+            if self.steps == 5:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "Adam", Impatient)
+    Path("data.csv").write_text(flowers())
+    result = micrograd_("train", "data.csv", "--target", "kind", "--epochs", "9", "--layers", "3", "--batch-size", "20")
+    assert result.exit_code == 0, result.output
+    assert "Interrupted after 1 of 9 epochs: what was learnt is kept." in result.stdout  # 45 rows: 3 steps an epoch
+    assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
+
+
+def test_training_that_fails_writes_no_model() -> None:
+    Path("data.csv").write_text(flowers())
+    result = micrograd_("train", "data.csv", "--target", "price", "--lr", "1e300", *QUICK)
+    assert result.exit_code == 2
+    assert "try a smaller learning rate" in result.stderr
+    assert not Path("model.json").exists()
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    (["nope.csv", "--target", "kind"], "Error: nope.csv: No such file or directory"),
+    (["data.csv", "--target", "kin"], r"Error: data.csv has no column 'kin' \(did you mean 'kind'\?\); it has size, "),
+    (["data.csv", "--target", "kind", "--ignore", "a"], "Error: data.csv has no column 'a'"),
+    (["data.csv", "--target", "kind", "--task", "regression"], "'small' in line 2|'big' in line 2"),
+    (["data.csv", "--target", "price", "--task", "classification"], "not numbers, not classes"),
+    (["data.csv", "--target", "kind", "--out", "no/such/model.json"], "there is no folder no.such to put model.json in"),
+    (["data.csv", "--target", "kind", "--layers", "16,0"], "'16,0' is no list of widths"),
+    (["data.csv", "--target", "kind", "--activation", "rely"], "no activation is called 'rely'"),
+    (["data.csv", "--target", "kind", "--lr", "nan"], "learning rate"),
+    (["data.csv", "--target", "kind", "--test", "1"], "--test"),
+    (["data.csv"], "Missing option '--target'"),
+    (["empty.csv", "--target", "kind"], "Error: empty.csv is empty"),
+    (["ragged.csv", "--target", "kind"], "Error: ragged.csv, line 62: 1 fields, where the header has 5"),
+    (["one.csv", "--target", "kind"], "Error: one.csv: the target 'kind' is always 'a'"),
+])
+def test_mistakes_are_named_and_nothing_is_written(args: list[str], message: str) -> None:
+    Path("data.csv").write_text(flowers())
+    Path("empty.csv").write_text("")
+    Path("ragged.csv").write_text(flowers() + "1\n")
+    Path("one.csv").write_text(re.sub("small|big", "a", flowers()))
+    before = set(Path().iterdir())
+    result = micrograd_("train", *args)
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)  # not a traceback
+    assert re.search(message, result.stderr), result.stderr
+    assert len(result.stderr.strip().splitlines()[-1]) == len(result.stderr.strip()) or "Usage:" in result.stderr
+    assert set(Path().iterdir()) == before
+
+
+def test_predict_counts_what_it_fills_in_and_replaces_old_predictions() -> None:
+    Path("data.csv").write_text(flowers())
+    micrograd_("train", "data.csv", "--target", "kind", *QUICK)
+    Path("new.csv").write_text("predicted kind,colour,weight,size,price\nold,pink,?,many,3\nold,red,5 g,2,3\n")
+    result = micrograd_("predict", "model.json", "new.csv")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == ["size: 1 not a number ('many' in line 2): filled in",
+                                          "weight: 1 missing: filled in",
+                                          "colour: 1 unknown ('pink' in line 2): filled in"]
+    rows = rows_of(result.stdout)
+    assert list(rows[0]) == ["colour", "weight", "size", "price", "predicted kind", "P(big)", "P(small)"]
+    assert rows[1]["predicted kind"] in ("big", "small")
+
+
+def test_predict_on_a_table_without_rows() -> None:
+    Path("data.csv").write_text(flowers())
+    micrograd_("train", "data.csv", "--target", "kind", *QUICK)
+    Path("none.csv").write_text("size,weight,colour,price\n")
+    assert micrograd_("predict", "model.json", "none.csv").stdout == (
+        "size,weight,colour,price,predicted kind,P(big),P(small)\n")
+
+
+def test_predict_names_what_is_wrong() -> None:
+    Path("data.csv").write_text(flowers())
+    micrograd_("train", "data.csv", "--target", "kind", *QUICK)
+    MLP(2, [1]).save("other.json")
+    Path("short.csv").write_text("size,weight\n1,2\n")
+    document = json.loads(Path("model.json").read_text())
+    document["meta"]["table"]["columns"].pop()
+    Path("damaged.json").write_text(json.dumps(document))
+    document["meta"]["table"] = {"target": 3}
+    Path("worse.json").write_text(json.dumps(document))
+    for model, data, message in (
+            ("model.json", "short.csv", "Error: short.csv has no column 'colour'; it has size, weight\n"),
+            ("model.json", "nope.csv", "Error: nope.csv: No such file or directory\n"),
+            ("nope.json", "data.csv", "Error: nope.json: No such file or directory\n"),
+            ("data.csv", "data.csv", "Error: data.csv is not a saved model: it is not JSON"),
+            ("other.json", "data.csv", "Error: other.json was not made by `micrograd train`"),
+            ("damaged.json", "data.csv", "Error: damaged.json is damaged: MLP"),
+            ("worse.json", "data.csv", "Error: worse.json is damaged:")):
+        result = micrograd_("predict", model, data)
+        assert result.exit_code == 2, result.output
+        assert result.stderr.startswith(message)
+        assert result.stdout == ""
+
+
+# The command as a process
+
+def test_version_and_help() -> None:
+    assert micrograd_("--version").stdout == f"micrograd {micrograd.__version__}, {micrograd.engine_kind()} engine\n"
+    for args in ([], ["train"], ["predict"], ["demo"]):
+        result = micrograd_(*args, "--help")
+        assert result.exit_code == 0
+        assert "\n  " in result.stdout
+        assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_a_terminal_that_knows_ascii_only() -> None:
+    result = command("demo", PYTHONIOENCODING="ascii")
+    assert result.returncode == 0, result.stderr
+    assert b"= (a^4 - y) * a^4(1 - a^4) * w^4 * a^3(1 - a^3) * w^3" in result.stdout
+    assert b"delta^4 = " in result.stdout
+    assert b"?" not in result.stdout
+
+
+def test_predictions_are_utf8_whatever_the_terminal() -> None:
+    Path("data.csv").write_text(flowers().replace("red", "größe"), encoding="utf-8")
+    assert command("train", "data.csv", "--target", "colour", *QUICK, PYTHONIOENCODING="ascii").returncode == 0
+    result = command("predict", "model.json", "data.csv", PYTHONIOENCODING="ascii")
+    assert "P(größe)" in result.stdout.decode("utf-8").replace("\r", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal of a closed pipe")
+def test_a_reader_who_has_read_enough() -> None:
+    """As in `micrograd predict ... | head -1`."""
+    Path("data.csv").write_text(flowers())
+    assert micrograd_("train", "data.csv", "--target", "kind", *QUICK).exit_code == 0
+    Path("long.csv").write_text(flowers(9000))
+    process = subprocess.Popen([sys.executable, "-m", "micrograd", "predict", "model.json", "long.csv"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    complaints = process.stderr.read().decode()
+    process.stderr.close()
+    process.wait(timeout=100)
+    assert "Error" not in complaints
+
+
+def test_without_click() -> None:
+    code = "import sys; sys.modules['click'] = None; import micrograd.__main__; micrograd.__main__.main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert result.stderr == 'the command line needs click: pip install "micrograd[demo]"\n'
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = ("import sys, micrograd; "
+            "print(*{'click', 'matplotlib', 'tqdm', 'numpy', 'graphviz', 'micrograd.cli'} & sys.modules.keys())")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.split() == []
