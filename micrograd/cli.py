@@ -133,7 +133,7 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     except ValueError as error:
         raise Problem(str(error)) from None
     say(f"A network {'-'.join(map(str, [net.nin, *widths]))} ({activation}, {len(net.parameters())} parameters) "
-        f"learns from {len(rows)} rows; {len(held)} are held out.")
+        f"learns from {len(rows)} rows, {len(held)} held out.")
     scaled, held_scaled = ([(t - wanted.mean) / wanted.scale for t in ts] for ts in (y, held_y))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: fit stops there, and says so

@@ -229,7 +229,7 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
             return None, f"left out: always {present[0]}"
         if COUNTER.fullmatch(name) and len({int(x) for x in numbers}) == len(present):
             return None, "left out: it numbers the rows"
-        middle, unit = statistics.median(numbers), "".join(units)
+        middle, unit = statistics.median(numbers) + 0.0, "".join(units)  # 0, not -0
         odd = f", {len(present) - len(found)} not a number" if len(found) < len(present) else ""
         return (Column(name, middle, unit, {}),
                 f"{numbers[0]:g} to {numbers[-1]:g}{' ' * bool(unit)}{unit}, median {middle:g}{missing}{odd}")

@@ -202,7 +202,7 @@ def test_the_same_seed_gives_the_same_model_to_the_last_digit() -> None:
 def test_no_row_held_out_and_no_hidden_layer() -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--test", "0", "--layers", "none", "--epochs", "2")
-    assert "learns from 60 rows; 0 are held out" in result.stdout
+    assert "learns from 60 rows, 0 held out" in result.stdout
     assert "Accuracy on the 60 training rows" in result.stdout
 
 
