@@ -1,5 +1,6 @@
 """The commands, as a user types them."""
 
+import codecs
 import csv
 import io
 import json
@@ -199,6 +200,12 @@ def test_the_same_seed_gives_the_same_model_to_the_last_digit() -> None:
     assert Path("a.json").read_text() == Path("b.json").read_text() != Path("c.json").read_text()
 
 
+def test_slips_in_the_data_are_told() -> None:
+    Path("data.csv").write_text(flowers() + "huge,3 g,red,big,7\n")
+    result = micrograd_("train", "data.csv", "--target", "kind", *QUICK)
+    assert "  taken as missing: size: 1 not a number ('huge' in line 62)\n" in result.stdout
+
+
 def test_no_row_held_out_and_no_hidden_layer() -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--test", "0", "--layers", "none", "--epochs", "2")
@@ -361,3 +368,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
             "print(*{'click', 'matplotlib', 'tqdm', 'numpy', 'graphviz', 'micrograd.cli'} & sys.modules.keys())")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.split() == []
+
+
+def test_signs_that_a_terminal_lacks() -> None:
+    codecs.register_error("typewriter", cli.typewriter)
+    assert "½ · ∂C/∂aᵏ⁻¹ − δ⁴ 花".encode("ascii", "typewriter") == b"1/2 * dC/da^k-1 - delta^4 ?"
+    assert "½ · ∂C/∂w²".encode("latin-1", "typewriter") == "½ · dC/dw²".encode("latin-1")
