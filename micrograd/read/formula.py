@@ -1,0 +1,205 @@
+r"""The formula of a recorded graph, in LaTeX or in plain text: `latex(C)` is 0.5 \cdot \left(y - a^{4}\right)^{2}.
+
+Every row of the table says how its op is written, as a template, and how tightly the result holds together. This
+module puts the arguments into the templates, with parentheses where they are needed, and writes names and numbers.
+It knows nothing of any one op.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable
+from math import inf
+from typing import NamedTuple
+
+from ..engine import Value, topological_order
+from ..ops import BINDS, Op
+
+LIMIT = 10_000  # characters; a formula that is longer is for nobody to read
+
+GREEK_LETTERS = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ"
+GREEK_COMMANDS = (r"\alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota \kappa \lambda \mu \nu \xi \pi \rho "
+                  r"\sigma \tau \upsilon \phi \chi \psi \omega "
+                  r"\Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon \Phi \Psi \Omega")
+GREEK = dict(zip(GREEK_LETTERS, GREEK_COMMANDS.split()))
+LETTER = {command: letter for letter, command in GREEK.items()}
+
+
+def latex(node: Value, depth: int | None = 1) -> str:
+    """The formula of a Value in LaTeX (without dollar signs), in terms of the labelled nodes nearest to it.
+
+    depth: through how many levels of labelled nodes to write formulas out: at 1, C is written with a^{4}; at 2, with
+    the formula of a^{4} in its place; None: down to the leaves. A leaf is written as its label, or else as its number.
+    Raises ValueError if the formula is longer than 10,000 characters: label some nodes on the way.
+    """
+    return formula(node, depth, LATEX, "latex")
+
+
+def text(node: Value, depth: int | None = 1) -> str:
+    """The formula of a Value in plain text, with labels such as w^{2}_{1} as w²₁. For depth and errors see `latex`."""
+    return formula(node, depth, TEXT, "text")
+
+
+class Written(NamedTuple):
+    """A piece of a formula, and how tightly it holds together: a key of BINDS."""
+
+    text: str
+    binds: str
+
+
+class Notation(NamedTuple):
+    """A way of writing: what differs between LaTeX and plain text."""
+
+    template: Callable[[Op], str]
+    fence: tuple[str, str]
+    label: Callable[[str], Written]
+    number: Callable[[float], Written]
+
+
+def formula(root: Value, depth: int | None, notation: Notation, where: str) -> str:
+    """The formula of root in the given notation; see `latex`."""
+    if not isinstance(root, Value):
+        raise TypeError(f"{where}(node) needs a Value, found {type(root).__name__} {root!r:.40}")
+    if depth is not None and not (isinstance(depth, int) and depth >= 1):
+        raise ValueError(f"{where}(node, depth) needs a whole number from 1 up, or None, found {depth!r}")
+    order = topological_order(root)
+    deepest = inf if depth is None else depth
+    levels = levels_of_labels(order, deepest)
+    written: dict[Value, Written] = {}
+    for node in order:
+        if node not in levels:
+            continue
+        if node.label and (levels[node] > deepest or not node.parents):
+            written[node] = notation.label(node.label)
+        elif not node.parents:
+            written[node] = notation.number(node.data)
+        else:
+            written[node] = apply(node.op, [written[parent] for parent in node.parents], notation)
+        if len(written[node].text) > LIMIT:
+            name = f"{root.label!r}" if root.label else f"this Value ({root.op.name}, data {root.data:.4g})"
+            raise ValueError(f"the formula of {name} is longer than {LIMIT:,} characters, as a part is written out "
+                             "wherever it is used. Label nodes on the way (z.label = 'z'): a formula stops at labelled "
+                             f"nodes{', so a smaller depth helps too' if depth != 1 else ''}.")
+    return written[root].text
+
+
+def levels_of_labels(order: list[Value], deepest: float) -> dict[Value, int]:
+    """For each node that the formula of the last one mentions, its level: how many labels lie on the way, plus one."""
+    levels = {order[-1]: 1}
+    for node in reversed(order):
+        if levels.get(node, inf) <= deepest:  # else not mentioned, or mentioned by its label only
+            for parent in node.parents:
+                level = levels[node] + bool(parent.label)
+                levels[parent] = min(level, levels.get(parent, level))
+    return levels
+
+
+def apply(op: Op, args: list[Written], notation: Notation) -> Written:
+    """The op's template with the arguments in its slots, in parentheses where the slot asks for more than they bind."""
+    template = notation.template(op)
+    result = ""
+    for literal, slot, needs, _ in string.Formatter().parse(template):
+        result += literal
+        if slot is not None:
+            piece = args[int(slot)]
+            if BINDS[piece.binds] < BINDS[needs or ""]:
+                result += notation.fence[0] + piece.text + notation.fence[1]
+            elif needs == "sum" and piece.text.startswith("-") and result.endswith("+ "):
+                result = f"{result[:-2]}- {piece.text[1:]}"  # a - b for a + -b
+            else:
+                result += piece.text
+    call = f"{op.name}({', '.join(f'{{{i}}}' for i in range(op.arity))})"
+    return Written(result, "atom" if template == call else op.binds)  # expm1(x) is fenced in, unlike e^{x} - 1
+
+
+# Names. A label such as w^{2}_{1,1}, x_i, δ^{4} or \delta^4 is notation: letters with an index above, below, or both.
+# Whatever else a user may write is text, and goes through as such.
+
+INDEX = r"(\{[0-9A-Za-z,+\- ]+\}|[0-9]+|[A-Za-z])"
+NOTATION = re.compile(rf"([A-Za-z{GREEK_LETTERS}]+|{'|'.join(map(re.escape, LETTER))})"
+                      rf"(?:(?:\^{INDEX})?(?:_{INDEX})?|_{INDEX}\^{INDEX})")
+
+OPERATOR = re.compile(r"[-+*/^=<>|−·×÷±]")  # a label with one, "x1*w1 + b", goes into parentheses in a product
+
+SUPERSCRIPT = str.maketrans("0123456789+-()ijkln ", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁱʲᵏˡⁿ ")
+SUBSCRIPT = str.maketrans("0123456789+-()ijkln, ", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎ᵢⱼₖₗₙ, ")
+
+# In math mode these are the same in LaTeX, MathJax and KaTeX; inside \text{} they are not.
+SPECIAL = str.maketrans({character: rf"}}{symbol}\text{{" for character, symbol in {
+    "\\": r"{\backslash}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"{\wedge}", "~": r"{\sim}"}.items()})
+
+
+def indices(label: str) -> tuple[str, str, str] | None:
+    """A label that is notation as its letters, its upper and its lower index; None for any other."""
+    match = NOTATION.fullmatch(label)
+    if match is None:
+        return None
+    base, *found = (part.strip("{}") if part else "" for part in match.groups())
+    return base, found[0] or found[3], found[1] or found[2]
+
+
+def label_in_latex(label: str) -> Written:
+    parts = indices(label)
+    if parts is None:
+        return Written(text_in_latex(label), "sum" if OPERATOR.search(label) else "atom")
+    base, above, below = parts
+    name = GREEK.get(base, base) if len(base) == 1 or base in LETTER else text_in_latex(base)
+    name += f"^{{{above}}}" * bool(above) + f"_{{{below}}}" * bool(below)
+    return Written(name, "power" if above else "atom")  # (a^{4})^{2}: two indices above are an error in LaTeX
+
+
+def text_in_latex(words: str) -> str:
+    r"""Any text as \text{...}, so that every character of it is seen and none is a command."""
+    return rf"\text{{{printable(words).translate(SPECIAL)}}}".replace(r"\text{}", "")
+
+
+def label_in_text(label: str) -> Written:
+    parts = indices(label)
+    if parts is None:
+        return Written(printable(label), "sum" if OPERATOR.search(label) else "atom")
+    return Written(unicode_label(label), "power" if parts[1] else "atom")
+
+
+def unicode_label(label: str) -> str:
+    """A label in plain text on one line; notation with its indices raised and lowered, as far as Unicode has them."""
+    parts = indices(label)
+    if parts is None:
+        return printable(label)
+    base, above, below = parts
+    return LETTER.get(base, base) + shifted("^", above, SUPERSCRIPT) + shifted("_", below, SUBSCRIPT)
+
+
+def shifted(mark: str, index: str, table: dict[int, int]) -> str:
+    return index.translate(table) if all(ord(character) in table for character in index) else mark + index
+
+
+def printable(words: str) -> str:
+    """The text on one line, without control characters."""
+    return "".join(character if character.isprintable() else " " for character in words)
+
+
+# Numbers
+
+def number_in_text(x: float) -> Written:
+    """2 for 2.0; as many digits as the user wrote, six of a number that was computed."""
+    digits = repr(x).removesuffix(".0")
+    digits = digits if len(digits) <= 10 else f"{x:.6g}"
+    return Written(digits, "sum" if digits.startswith("-") else "atom")
+
+
+def number_in_latex(x: float) -> Written:
+    digits, binds = number_in_text(x)
+    digits = digits.replace("inf", r"\infty").replace("nan", r"\text{nan}")
+    mantissa, e, exponent = digits.partition("e")
+    if not e or "\\" in digits:
+        return Written(digits, binds)
+    power = f"10^{{{int(exponent)}}}"
+    if mantissa in ("1", "-1"):
+        return Written(mantissa[:-1] + power, "sum" if x < 0 else "power")
+    return Written(rf"{mantissa} \cdot {power}", "sum" if x < 0 else "product")
+
+
+LATEX = Notation(lambda op: op.latex, (r"\left(", r"\right)"), label_in_latex, number_in_latex)
+TEXT = Notation(lambda op: op.text, ("(", ")"), label_in_text, number_in_text)
