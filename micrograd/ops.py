@@ -191,7 +191,7 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
        kink: Callable[..., float] | None = None, note: str = "") -> Op:
     """Add an operation of your own. It works everywhere at once, like the built-in ones.
 
-        square = micrograd.op("square", lambda x: x * x, lambda y, x: 2 * x, latex="{0:atom}^2")
+        square = micrograd.op("square", lambda x: x * x, lambda y, x: 2 * x, latex="{0:atom}^2", binds="power")
         square(Value(3.0)).backward()
 
     name: a new identifier. forward: one or two floats in, a float out. derivatives: one for each argument, called with

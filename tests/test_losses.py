@@ -6,8 +6,16 @@ import pytest
 
 from micrograd import Value, check_gradients
 from micrograd.losses import (
-    binary_cross_entropy, binary_cross_entropy_from_logits, cross_entropy, half_squared_error, l1_penalty, l2_penalty,
-    logsumexp, max_margin, mean_squared_error, softmax,
+    binary_cross_entropy,
+    binary_cross_entropy_from_logits,
+    cross_entropy,
+    half_squared_error,
+    l1_penalty,
+    l2_penalty,
+    logsumexp,
+    max_margin,
+    mean_squared_error,
+    softmax,
 )
 
 

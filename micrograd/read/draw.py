@@ -31,7 +31,7 @@ LONGEST_LABEL = 40  # characters; the rest of a longer one is left out
 INK, LINE = "#1f2937", "#7d8794"
 FILL = {"constant": "#eceef1", "input": "#fdf3d0", "named": "#dcf1de", "computed": "#e3edfb", "output": "#fbe0dc"}
 
-SYMBOLS = {"*": "×", "-": "−", "neg": "−", "/": "÷"}  # where a typewriter's sign has a better one
+SYMBOLS = {"*": "×", "-": "−", "/": "÷"}  # where a typewriter's sign has a better one
 
 ESCAPES = str.maketrans({character: f"\\{character}" for character in '\\{}|<>"'})
 
@@ -129,6 +129,11 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
     def render(self, *args: Any, **options: Any) -> Any:
         use_any_dot()
         return super().render(*args, **{"quiet": True, **options})
+
+    def _repr_image_svg_xml(self) -> str:
+        """What a notebook shows: as wide as the page at the most."""
+        picture: str = super()._repr_image_svg_xml()
+        return picture.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
 
     def _repr_mimebundle_(self, *args: Any, **options: Any) -> Any:
         try:
