@@ -20,15 +20,17 @@ import sys
 import warnings
 from array import array
 from collections.abc import Iterable, Sequence
-from itertools import count
+from itertools import chain, repeat
 from math import isfinite, pow
 from os import path
 from typing import Any, Union
 
 from . import ops
-from .ops import CONSTANT, LEAF, Op, is_number, number
+from .ops import ROWS, Op, is_number, number
 
-ADD, SUB, MUL, DIV, NEG, POW, ABS, RELU = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow, ops.abs, ops.relu
+# A node holds its row by number: ROWS[number] is the row.
+LEAF, CONSTANT, ADD, SUB = ops.LEAF.index, ops.CONSTANT.index, ops.add.index, ops.sub.index
+MUL, DIV, NEG, POW, RELU = ops.mul.index, ops.div.index, ops.neg.index, ops.pow.index, ops.relu.index
 
 Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
 
@@ -49,7 +51,7 @@ class Value:
         self._b: Any = None
         self._da = 0.0                     # the local derivatives: d(self)/d(a), d(self)/d(b)
         self._db = 0.0
-        self._row: Op = LEAF               # the row of the table that computed it
+        self._row = LEAF                   # the row of the table that computed it
         self._label = text(label)
         self._visit = 0                    # the last walk over the graph that came by
 
@@ -67,7 +69,7 @@ class Value:
     @property
     def grad(self) -> float:
         """d(root)/d(self), filled in by root.backward(); 0.0 before. A constant's stays 0.0."""
-        return 0.0 if self._row is CONSTANT else self._grad  # (below an infinite slope, 0.0 * inf has left nan there)
+        return 0.0 if self._row == CONSTANT else self._grad  # (below an infinite slope, 0.0 * inf has left nan there)
 
     @grad.setter
     def grad(self, x: float) -> None:
@@ -85,7 +87,7 @@ class Value:
     @property
     def op(self) -> Op:
         """The row of the table of operations that computed it. For a leaf: `ops.LEAF` or `ops.CONSTANT`."""
-        return self._row
+        return ROWS[self._row]
 
     @property
     def parents(self) -> tuple[Value, ...]:
@@ -103,7 +105,7 @@ class Value:
 
     @property
     def _op(self) -> str:
-        return self._row.symbol
+        return ROWS[self._row].symbol
 
     # Arithmetic. A number on either side becomes a constant; anything foreign gets its own chance.
 
@@ -154,7 +156,7 @@ class Value:
         return self
 
     def __abs__(self) -> Value:
-        return unary(ABS, self)
+        return unary(ops.abs, self)
 
     # One method for each row of the table
 
@@ -169,7 +171,7 @@ class Value:
     def div(self, other: Number) -> Value: return self / other
     def pow(self, other: Number) -> Value: return self ** other
     def neg(self) -> Value: return -self
-    def abs(self) -> Value: return unary(ABS, self)
+    def abs(self) -> Value: return unary(ops.abs, self)
     def exp(self) -> Value: return unary(ops.exp, self)
     def expm1(self) -> Value: return unary(ops.expm1, self)
     def log(self) -> Value: return unary(ops.log, self)
@@ -306,7 +308,7 @@ class Value:
     def __reduce__(self) -> tuple[Any, ...]:
         if self._a is None:
             attributes = getattr(self, "__dict__", None)  # of a subclass
-            return restore_leaf, (type(self), self._data, self._grad, self._label, self._row), attributes
+            return restore_leaf, (type(self), self._data, self._grad, self._label, self.op), attributes
         return restore_graph, flatten(self)
 
     def __dealloc__(self) -> None:
@@ -322,16 +324,16 @@ def engine_kind() -> str:
 
 # How a node is made
 
-def record(op: Op, y: float, a: Value, da: float, b: Any, db: float) -> Value:
-    """The node y = op(a, b) with its local derivatives; b is None for an op of one argument."""
+def record(row: int, y: float, a: Value, da: float, b: Any, db: float) -> Value:
+    """The node y = row(a, b) with its local derivatives; b is None for a row of one argument."""
     node = Value.__new__(Value)
     node._data = y
     node._grad = 0.0
     node._a = a
     node._b = b
-    node._da = 0.0 if a._row is CONSTANT else da           # nothing is differentiated by a constant
-    node._db = 0.0 if b is None or b._row is CONSTANT else db
-    node._row = op
+    node._da = 0.0 if a._row == CONSTANT else da           # nothing is differentiated by a constant
+    node._db = 0.0 if b is None or b._row == CONSTANT else db
+    node._row = row
     node._label = ""
     node._visit = 0
     if y - y != 0.0:                                       # inf or nan
@@ -356,7 +358,7 @@ def times(a: Value, b: Value) -> Value:
 def over(a: Value, b: Value) -> Value:
     w = b._data
     if w == 0.0:                                           # where Python raises ZeroDivisionError
-        return binary(DIV, a, b)
+        return binary(ops.div, a, b)
     y = a._data / w
     return record(DIV, y, a, 1.0 / w, b, -y / w)
 
@@ -364,12 +366,12 @@ def over(a: Value, b: Value) -> Value:
 def power(a: Value, b: Value) -> Value:
     x = a._data
     n = b._data
-    if b._row is CONSTANT and x != 0.0:
+    if b._row == CONSTANT and x != 0.0:
         try:
             return record(POW, pow(x, n), a, n * pow(x, n - 1.0), b, 0.0)
         except (ValueError, ArithmeticError):
             pass                                           # nan or inf, as the row has it
-    return binary(POW, a, b)
+    return binary(ops.pow, a, b)
 
 
 def unary(op: Op, a: Value) -> Value:
@@ -381,7 +383,7 @@ def unary(op: Op, a: Value) -> Value:
     except (TypeError, ValueError, ArithmeticError):       # where Python's float refuses; the row's total forms do not
         y = op.value(x)
         da = op.slope(0, y, x)
-    return record(op, y, a, da, None, 0.0)
+    return record(op.index, y, a, da, None, 0.0)
 
 
 def binary(op: Op, a: Value, b: Value) -> Value:
@@ -389,9 +391,9 @@ def binary(op: Op, a: Value, b: Value) -> Value:
     x = a._data
     w = b._data
     y = op.value(x, w)
-    da = 0.0 if a._row is CONSTANT else op.slope(0, y, x, w)
-    db = 0.0 if b._row is CONSTANT else op.slope(1, y, x, w)
-    return record(op, y, a, da, b, db)
+    da = 0.0 if a._row == CONSTANT else op.slope(0, y, x, w)
+    db = 0.0 if b._row == CONSTANT else op.slope(1, y, x, w)
+    return record(op.index, y, a, da, b, db)
 
 
 def constant(x: Any, label: str = "") -> Value:
@@ -450,7 +452,9 @@ def warn_not_finite(node: Value) -> None:
 
 # Walks over the graph
 
-visits = count(1, 2)  # each walk takes a pair of marks for the nodes it meets; next() is atomic, so threads may walk
+# Each walk takes a pair of marks, (1, 2), (3, 4), ..., for the nodes it meets. They fit the 32 bits that a node has for
+# them, and come round again after two billion walks. next() is atomic, so threads may walk.
+visits = chain.from_iterable(repeat(range(1, 2**32 - 1, 2)))
 
 
 def walk(roots: Iterable[Value], afresh: bool = False) -> list[Value]:
@@ -518,7 +522,7 @@ def gradient(y: Value, xs: Any) -> Any:
         if not isinstance(x, Value):
             raise TypeError(f"gradient(y, xs) needs Values in xs, found {type(x).__name__} {x!r}")
     order = walk([y])
-    depends = dict.fromkeys([x for x in wanted if x.op is not CONSTANT])
+    depends = dict.fromkeys([x for x in wanted if x.op is not ops.CONSTANT])
     for node in order:
         if node._a in depends or node._b in depends:
             depends[node] = None
@@ -542,7 +546,7 @@ def local_slope(node: Value, i: int) -> Any:
     parents = node.parents
     derivative = node.op.derivatives[i]
     try:
-        return derivative(node, *[p.data if p.op is CONSTANT and not p.label else p for p in parents])
+        return derivative(node, *[p.data if p.op is ops.CONSTANT and not p.label else p for p in parents])
     except (ValueError, ArithmeticError):  # arithmetic on constants alone, such as 1 / 0.0
         return derivative(node, *parents)
 
@@ -556,7 +560,7 @@ def chained(upstream: Value, slope: Any) -> Any:
             return upstream
         if slope == -1:
             return -upstream
-    if upstream._row is CONSTANT and upstream._data == 1.0:
+    if upstream._row == CONSTANT and upstream._data == 1.0:
         return as_value(slope)
     return upstream * slope
 
@@ -598,10 +602,10 @@ def flatten(root: Value) -> tuple[Any, ...]:
     numbers, links = array("d"), array("q")
     place: dict[Any, int] = {None: 0}
     for node in topological_order(root):
-        if node._row is LEAF:
+        if node._row == LEAF:
             leaves[len(place)] = node
         else:
-            rows.append(node._row)
+            rows.append(node.op)
             labels.append(node._label)
             numbers.extend((node._data, node._grad, node._da, node._db))
             links.extend((place[node._a], place[node._b]))
@@ -617,7 +621,7 @@ def restore_graph(leaves: dict[int, Value], rows: list[Op], labels: list[str], n
         while len(nodes) in leaves:
             nodes.append(leaves[len(nodes)])
         node = constant(next(field), label)
-        node._row = row
+        node._row = row.index
         node._grad = next(field)
         node._da = next(field)
         node._db = next(field)
@@ -633,26 +637,32 @@ def restore_leaf(kind: type[Value], data: float, grad: float, label: str, row: O
     node = Value.__new__(kind)
     Value.__init__(node, data, label)
     node._grad = grad
-    node._row = row
+    node._row = row.index
     return node
 
 
-graveyard: list[Value] = []
-depth = 0
+graveyard: list[Any] = [None] * 16  # a floor, as in `walk`
+burying = False
 
 
 def bury(node: Value) -> None:
-    """Free what a dying node held. Its parents may die with it, and come here in turn: to a depth of 100 at once, as
-    the C stack allows; below that they wait on a list until the outermost call lets them go."""
-    global depth
-    if depth >= 100:
-        graveyard.append(node._a)
-        if node._b is not None:
-            graveyard.append(node._b)
-    depth += 1
-    node._a = None
-    node._b = None
-    if depth == 1:
-        while graveyard:
-            graveyard.pop()
-    depth -= 1
+    """Let a dying node's parents go: without recursion, and the last made first.
+
+    Those that have parents of their own wait on a list, while others die, until the outermost call lets them go. New
+    nodes take the places of the dead, the last freed first; so the next graph of the same shape lies in memory in the
+    order in which it is made, which is what a processor is fast at.
+    """
+    global burying
+    a = node._a
+    b = node._b
+    if a._a is not None:
+        graveyard.append(a)
+    if b is not None and b._a is not None:
+        graveyard.append(b)
+    if not burying:
+        burying = True
+        a = b = node._a = node._b = None                   # from here on only the graveyard holds them
+        while graveyard.pop() is not None:
+            pass
+        graveyard.append(None)
+        burying = False

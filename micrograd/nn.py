@@ -79,6 +79,8 @@ class Module:
         ValueError for a parameter that is inf or nan. The file is whole or not there.
         """
         state = self.state_dict()
+        if not state:
+            raise ValueError(f"a {type(self).__name__} without parameters is not saved")
         for name, x in state.items():
             if not math.isfinite(x):
                 raise ValueError(f"parameter {name!r} is {x}: a model that diverged is not saved")
@@ -407,7 +409,7 @@ def _one_or_all(outputs: list[Value]) -> Any:
 
 def _parameters_in(path: str, value: Any) -> Iterator[tuple[str, Value]]:
     if isinstance(value, Value):
-        if value.op is ops.LEAF:
+        if value.op.name == ops.LEAF.name:
             yield path, value
     elif isinstance(value, Module):
         for below, parameter in value.named_parameters():

@@ -23,6 +23,7 @@ from numbers import Real
 from typing import Any
 
 OPS: dict[str, Op] = {}  # every row, by name, in the order of the table
+ROWS: list[Op] = []      # every row ever made, those since replaced and the two kinds of leaf included, by its number
 
 # How tightly a printed formula holds together, loosest first. A template says at each slot what may stand there
 # without parentheses ("{0:sum} - {1:product}"); a slot that says nothing is fenced in already.
@@ -39,7 +40,7 @@ class Op:
     """
 
     __slots__ = ("name", "forward", "derivatives", "otherwise", "symbol", "latex", "text", "binds", "domain", "kink",
-                 "defaults", "note", "builtin")
+                 "defaults", "note", "builtin", "index")
 
     name: str                                   # "tanh"
     forward: Callable[..., float]               # floats to float; may raise what Python's math raises
@@ -54,10 +55,13 @@ class Op:
     defaults: tuple[float, ...]                 # for trailing arguments
     note: str                                   # the convention at the kink; the source of a formula
     builtin: bool                               # a row of this file, not a user's
+    index: int                                  # its number, which is what a node holds: ROWS[index] is the row
 
     def __init__(self, **fields: Any) -> None:
-        for field in self.__slots__:
-            setattr(self, field, fields[field])
+        for field, value in fields.items():
+            setattr(self, field, value)
+        self.index = len(ROWS)
+        ROWS.append(self)
 
     @property
     def arity(self) -> int:
