@@ -9,7 +9,7 @@ from setuptools import Extension, setup
 
 
 def compiled_engine():
-    if os.environ.get("MICROGRAD_PURE"):
+    if os.environ.get("MICROGRAD_PURE", "0") not in ("", "0"):
         return []
     try:
         from Cython.Build import cythonize

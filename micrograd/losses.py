@@ -118,8 +118,9 @@ def _pairs(outputs: Outputs, targets: Targets) -> list[tuple[Value, Value]]:
     """Each output with its target, as Values; a target that is a number is a constant labelled y or y_{i}."""
     outs, wanted = _listed(outputs), _listed(targets)
     if len(outs) != len(wanted) or not outs:
+        hint = "; for the index of a class use cross_entropy" if len(outs) > len(wanted) == 1 else ""
         raise ValueError(f"the loss needs a target for each output, found {len(outs)} outputs and {len(wanted)} "
-                         "targets")
+                         f"targets{hint}")
     names = ["y"] if len(wanted) == 1 else [f"y_{{{i + 1}}}" for i in range(len(wanted))]
     return [(as_value(a), y if isinstance(y, Value) else constant(number(y, "a target"), name))
             for a, y, name in zip(outs, wanted, names)]

@@ -59,6 +59,8 @@ class Optimizer:
 
         Raises FloatingPointError, and changes none, if a gradient is inf or nan; an interrupted step is undone.
         """
+        if not self.params:
+            raise ValueError(f"this optimizer has no parameters: {type(self).__name__}(net.parameters(), lr=...)")
         gradients = [p.grad for p in self.params]
         for p, g in zip(self.params, gradients):
             if not math.isfinite(g):

@@ -25,7 +25,7 @@ Loss = Callable[[Any, Any], Value]
 Until = Union[float, Callable[["History"], bool], None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class History:
     """What happened in a run of `fit`: one entry an epoch in each list; accuracies in [0, 1], empty for regression."""
 
@@ -57,6 +57,9 @@ class History:
             words.append(f"validation {last['validation_loss']:.4g}")
         return ", ".join(words)
 
+    def __repr__(self) -> str:
+        return f"<History: {self}>"
+
     def __str__(self) -> str:
         numbers = ", ".join(f"{name.replace('_', ' ')} {x:.4g}" for name, x in self.last().items())
         return f"{self.epochs} epochs ({self.stopped}): {numbers or 'no epoch was finished'}"
@@ -82,6 +85,12 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     Ctrl-C ends the run after the last whole step and keeps what was learnt. A loss or gradient that is inf or nan ends
     it before the step. History.stopped says why a run ended. Raises ValueError for data that do not fit together.
     """
+    if not callable(loss):
+        raise TypeError(f"loss is a function such as micrograd.losses.cross_entropy, found {loss!r}")
+    if optimizer is not None and not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
+    if validation is not None and not isinstance(validation, (float, tuple, list)):
+        raise TypeError(f"validation is a share in (0, 1), or a pair (rows, targets), found {validation!r}")
     X, y = _checked(X, y, "fit")
     rng = random.Random(seed)
     if isinstance(validation, float):
@@ -204,6 +213,9 @@ def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float |
 def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,
            threshold: float | None = None) -> Callable[[Any, Any], bool] | None:
     """A function that says whether outputs name the class of a target; None where the targets are no classes."""
+    for t in y:
+        if isinstance(t, str):
+            raise TypeError(f"a target is a number, found {t!r}; give each class its index 0, 1, ...")
     outputs = net(X[0])
     if not isinstance(outputs, Value) and len(outputs) > 1:
         if all(is_number(t) for t in y):

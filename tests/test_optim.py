@@ -119,6 +119,11 @@ def test_wrong_settings(make: object, error: str) -> None:
         make()
 
 
+def test_an_optimizer_without_parameters_says_so() -> None:
+    with pytest.raises(ValueError, match=r"SGD\(net\.parameters\(\)"):
+        SGD(lr=0.1).step()
+
+
 def test_only_values_are_optimized() -> None:
     with pytest.raises(TypeError, match=r"net\.parameters\(\)"):
         SGD([1.0, 2.0])

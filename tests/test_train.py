@@ -162,6 +162,17 @@ def test_wrong_data(call: object, error: str) -> None:
         call()
 
 
+@pytest.mark.parametrize("call, error", [
+    (lambda: fit(line(), LINE_X, LINE_Y, loss="mse"), "loss is a function"),
+    (lambda: fit(line(), LINE_X, LINE_Y, optimizer="adam"), "optimizer is an object"),
+    (lambda: fit(line(), LINE_X, LINE_Y, validation=1), r"a share in \(0, 1\)"),
+    (lambda: fit(line(), LINE_X, ["a", "b", "a", "b"]), "found 'a'; give each class its index"),
+])
+def test_what_is_no_loss_optimizer_or_target(call: object, error: str) -> None:
+    with pytest.raises(TypeError, match=error):
+        call()
+
+
 def test_a_bar_is_shown_and_may_be_missing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = xor()
     fit(MLP(2, [1]), X, y, epochs=2, progress=True)
@@ -178,6 +189,7 @@ def test_the_history_prints_itself() -> None:
     history = fit(line(), LINE_X, LINE_Y, epochs=2, progress=False)
     assert str(history).startswith("2 epochs (all epochs done): loss ")
     assert "no epoch" in str(History())
+    assert repr(history) == f"<History: {history}>"
 
 
 def test_a_network_is_any_module() -> None:
