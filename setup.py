@@ -21,7 +21,9 @@ def compiled_engine():
     # that drifts away from their order in memory: within a processor's cache this does not matter, but beyond it, it
     # costs more than to ask Python for memory.
     get_directive_defaults().update(no_gc=True, freelist=65536)
-    directives = {"annotation_typing": False, "cdivision": True}
+    # binding=False: the methods of an unbound Value, such as Value.exp, check that they are called on a Value.
+    directives = {"annotation_typing": False, "cdivision": True, "binding": False, "embedsignature": True,
+                  "embedsignature.format": "clinic"}
     [engine] = cythonize(Extension("micrograd.engine", ["micrograd/engine.py"]), build_dir="build", language_level=3,
                          compiler_directives=directives)
     engine.optional = True  # cythonize() forgets it

@@ -22,7 +22,7 @@ Points = list[tuple[float, float]]  # x and f(x)
 
 RELATIVE = 1e-6  # how far, as a fraction of its size, a derivative may be from what the differences say
 RATIO = 4.0      # from one step of the differences to the next; a power of two, so that x + h is exact
-OK, WRONG, KINK = "ok", "wrong", "kink"
+OK, WRONG, KINK, UNKNOWN = "ok", "wrong", "kink", "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class Check:
     error: float     # of the differences, by their own estimate
     left: float      # the slopes by differences to either side; nan if they do not settle
     right: float
-    verdict: str     # "ok"; "wrong"; "kink": the slopes differ or do not exist, and the engine's value is a convention
+    verdict: str     # "ok"; "wrong"; "kink": the slopes differ or do not exist, and the engine's value is a convention;
+                     # "unknown": the differences do not settle, and no row of the table says why
     note: str        # what there is to say of a kink
 
 
@@ -49,7 +50,7 @@ class GradientReport:
     @property
     def ok(self) -> bool:
         """Whether no derivative is wrong. A kink is not wrong if the engine's value lies between the slopes."""
-        return all(row.verdict != WRONG for row in self.rows)
+        return all(row.verdict in (OK, KINK) for row in self.rows)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -65,8 +66,9 @@ class GradientReport:
 
     def summary(self) -> str:
         """One line: how many of each verdict."""
-        count = {verdict: sum(row.verdict == verdict for row in self.rows) for verdict in (OK, KINK, WRONG)}
+        count = {verdict: sum(row.verdict == verdict for row in self.rows) for verdict in (OK, KINK, UNKNOWN, WRONG)}
         kinks = f", {count[KINK]} at a kink" if count[KINK] else ""
+        kinks += f", {count[UNKNOWN]} unknown" if count[UNKNOWN] else ""
         hidden = " (not listed)" if self.long else ""
         plural = "s" * (len(self.rows) != 1)
         return f"{len(self.rows)} derivative{plural}: {count[OK]} ok{hidden}{kinks}, {count[WRONG]} wrong"
@@ -220,8 +222,11 @@ def judge(derivative: str, reverse: float, forward: float, conventions: str, *, 
     if len(sides) == 2 and near(left[0], right[0], left[1] + right[1]):
         verdict, note = OK if agree and near(reverse, *best) else WRONG, ""
     else:
-        between = not sides or sides[0][0] <= reverse <= sides[-1][0] or any(near(reverse, *side) for side in sides)
-        verdict = KINK if agree and between else WRONG
+        if sides:
+            between = sides[0][0] <= reverse <= sides[-1][0] or any(near(reverse, *side) for side in sides)
+            verdict = KINK if agree and between else WRONG
+        else:
+            verdict = KINK if conventions or not isfinite(reverse) else UNKNOWN
         slopes = ["none" if error == inf else f"{slope:.6g}" for slope, error in (left, right)]
         note = f"left slope {slopes[0]}, right slope {slopes[1]}; the engine takes {reverse:.6g}"
         note += f" ({conventions})" if conventions else ""

@@ -26,7 +26,7 @@ from os import path
 from typing import Any, Union
 
 from . import ops
-from .ops import ROWS, Op, is_number, number
+from .ops import ROWS, Op, as_float, is_number, number
 
 # A node holds its row by number: ROWS[number] is the row.
 LEAF, CONSTANT, ADD, SUB = ops.LEAF.index, ops.CONSTANT.index, ops.add.index, ops.sub.index
@@ -276,16 +276,16 @@ class Value:
         return round(self._data, digits)
 
     def __lt__(self, other: Number) -> bool:
-        return self._data < float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+        return self._data < as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
 
     def __le__(self, other: Number) -> bool:
-        return self._data <= float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+        return self._data <= as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
 
     def __gt__(self, other: Number) -> bool:
-        return self._data > float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+        return self._data > as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
 
     def __ge__(self, other: Number) -> bool:
-        return self._data >= float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+        return self._data >= as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
 
     def __hash__(self) -> int:
         return object.__hash__(self)
@@ -306,6 +306,8 @@ class Value:
         return copy_graph(self, memo)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle. Several Values in one pickle share their leaves afterwards, but no computed nodes: pickle the
+        last result, and find the others with `topological_order`; or use deepcopy, which keeps all."""
         if self._a is None:
             attributes = getattr(self, "__dict__", None)  # of a subclass
             return restore_leaf, (type(self), self._data, self._grad, self._label, self.op), attributes
@@ -399,7 +401,7 @@ def binary(op: Op, a: Value, b: Value) -> Value:
 def constant(x: Any, label: str = "") -> Value:
     """A leaf that stands for a number which met a Value: no gradient is taken for it."""
     node = Value.__new__(Value)
-    node._data = float(x)
+    node._data = as_float(x)
     node._grad = 0.0
     node._a = None
     node._b = None
@@ -512,8 +514,9 @@ def topological_order(*roots: Value) -> list[Value]:
 def gradient(y: Value, xs: Any) -> Any:
     """dy/dx for each x of xs, as Values: computed with the engine, so that they can be differentiated again.
 
-    xs: one Value or a sequence of Values, leaves or computed ones. Returns a Value, or a list of them in the order of
-    xs; the constant 0 where y does not depend on x, and for a constant x. No .grad is touched.
+    The rules are applied to the numbers that the nodes hold now (`backward` uses the local derivatives that were
+    recorded). xs: one Value or a sequence of Values, leaves or computed ones. Returns a Value, or a list of them in the
+    order of xs; the constant 0 where y does not depend on x, and for a constant x. No .grad is touched.
     """
     if not isinstance(y, Value):
         raise TypeError(f"gradient(y, xs) needs a Value y, found {type(y).__name__} {y!r}")

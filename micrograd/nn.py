@@ -88,9 +88,14 @@ class Module:
                     "parameters": state, "meta": vars(self).get("meta", {})}
         content = json.dumps(document, indent=1, allow_nan=False)
         part = f"{os.fspath(path)}.part"
-        with open(part, "w", encoding="utf-8") as file:
-            file.write(content + "\n")
-        os.replace(part, path)
+        try:
+            with open(part, "w", encoding="utf-8") as file:
+                file.write(content + "\n")
+            os.replace(part, path)
+        except BaseException:
+            if os.path.exists(part):
+                os.remove(part)
+            raise
 
     @classmethod
     def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:
@@ -98,7 +103,7 @@ class Module:
         try:
             with open(path, encoding="utf-8") as file:
                 document = json.load(file)
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{os.fspath(path)} is not a saved model: it is not JSON ({error})") from None
         if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise ValueError(f"{os.fspath(path)} is not a saved model: it lacks \"format\": {FORMAT!r}")
@@ -107,10 +112,13 @@ class Module:
         if document.get("class") != cls.__name__:
             raise ValueError(f"{os.fspath(path)} holds a {document.get('class')}, not a {cls.__name__}")
         try:
-            module = cls(**document["config"])
-            module.load_state_dict(document["parameters"])
+            state, config = dict(document["parameters"]), dict(document["config"])
+            if sum(config.get("nouts", [])) > len(state) or not all(map(math.isfinite, state.values())):
+                raise ValueError("its parameters are not those of its layers, or not finite")  # before memory is taken
+            module = cls(**config)
+            module.load_state_dict(state)
             module.meta = dict(document["meta"])
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise ValueError(f"{os.fspath(path)} is damaged, or made for other ops: {error}") from error
         return module
 
@@ -131,6 +139,8 @@ class Neuron(Module):
                  bias: bool = True, rng: Any = None, layer: int | None = None, index: int | None = None,
                  chain: bool = False, fan_out: int = 1) -> None:
         nin = _size(nin, "Neuron(nin)")
+        if isinstance(activation, ops.Op):
+            activation = activation.name
         self.activation = activation or ("relu" if nonlin else "linear")
         self.nonlin = not _is_linear(self.activation)
         self._act = None if not self.nonlin else _function(self.activation)
@@ -205,7 +215,7 @@ class MLP(Module):
                  output: Activation = "linear", init: Init = "uniform", bias: bool = True, rng: Any = None,
                  scaler: Standardizer | dict[str, Any] | None = None) -> None:
         sizes = [_size(nin, "MLP(nin)")]
-        sizes += [_size(n, "MLP(nouts)") for n in ([nouts] if isinstance(nouts, int) else nouts)]
+        sizes += [_size(n, "MLP(nouts)") for n in ([nouts] if hasattr(nouts, "__index__") else nouts)]
         if len(sizes) == 1:
             raise ValueError("MLP(nouts) needs the width of one layer at least, found none")
         activations = _each_layer(activation, output, len(sizes) - 1)
@@ -213,6 +223,8 @@ class MLP(Module):
         self.meta = {}
         self.nin = sizes[0]
         self.scaler = Standardizer(**scaler) if isinstance(scaler, dict) else scaler
+        if self.scaler is not None and (not isinstance(self.scaler, Standardizer) or len(self.scaler.means) != nin):
+            raise ValueError(f"the scaler of MLP({nin}, ...) is a Standardizer of {nin} columns, found {scaler!r}")
         self.layers = [
             Layer(sizes[k], sizes[k + 1], activation=activations[k], init=init, bias=bias, rng=generator, layer=k + 2,
                   chain=set(sizes) == {1})
@@ -260,19 +272,21 @@ class Standardizer:
     def __init__(self, means: Sequence[float], scales: Sequence[float]) -> None:
         self.means = [ops.number(m, "Standardizer(means)") for m in means]
         self.scales = [ops.number(s, "Standardizer(scales)") for s in scales]
-        if len(self.means) != len(self.scales) or not all(s > 0 and math.isfinite(s) for s in self.scales):
-            raise ValueError(f"Standardizer needs as many means as scales, and scales > 0; found {self.means} and "
-                             f"{self.scales}")
+        fit = len(self.means) == len(self.scales) and all(map(math.isfinite, self.means + self.scales))
+        if not fit or not all(s > 0 for s in self.scales):
+            raise ValueError(f"Standardizer needs as many means as scales, all finite, and scales > 0; found "
+                             f"{self.means} and {self.scales}")
 
     @classmethod
     def of(cls, X: Iterable[Sequence[float]]) -> Standardizer:
         """The one that standardises the rows of X. A column that never varies is only shifted."""
-        columns = list(zip(*X, strict=True))
-        if not columns:
-            raise ValueError("Standardizer.of needs one row at least, found none")
-        means = [math.fsum(column) / len(column) for column in columns]
+        rows = [[ops.number(x, "Standardizer.of") for x in row] for row in X]
+        if not rows or len({len(row) for row in rows}) > 1:
+            raise ValueError(f"Standardizer.of needs rows of one length, and one at least; found {len(rows)} rows")
+        columns = list(zip(*rows))
+        means = [c[0] if min(c) == max(c) else math.fsum(c) / len(c) for c in columns]  # so that one which never varies
         scales = [math.sqrt(math.fsum((x - m) ** 2 for x in column) / len(column)) for column, m in zip(columns, means)]
-        return cls(means, [s or 1.0 for s in scales])
+        return cls(means, [s or 1.0 for s in scales])  # has scale 0 exactly
 
     def __call__(self, x: Sequence[Any]) -> list[Any]:
         """One row (numbers or Values), standardised."""

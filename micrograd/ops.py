@@ -150,10 +150,18 @@ def is_number(x: object) -> bool:
     return isinstance(x, (float, int, Real)) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
 
 
+def as_float(x: Any) -> float:
+    """A number as a float; a whole number beyond all floats as inf."""
+    try:
+        return float(x)
+    except OverflowError:
+        return inf if x > 0 else -inf
+
+
 def number(x: Any, where: str) -> float:
     """x as a float, or a TypeError that says what `where` was given and what to write instead."""
     if is_number(x):
-        return float(x)
+        return as_float(x)
     found = repr(x)
     found = f"{type(x).__name__} {found if len(found) <= 40 else found[:37] + '...'}"
     if isinstance(x, str):
@@ -211,7 +219,7 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"an op's name is an identifier such as 'square', found {name!r}")
-    if name in LEAVES or (name in OPS and OPS[name].builtin):
+    if name in LEAVES or name == "linear" or (name in OPS and OPS[name].builtin):
         raise ValueError(f"{name!r} is a built-in op; choose another name")
     if not callable(forward) or not all(map(callable, derivatives)):
         raise TypeError(f"op {name!r}: forward and the derivatives must be functions")
@@ -226,6 +234,7 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
         _compare_with_differences(new)
     except BaseException:
         OPS.pop(name)
+        ROWS.pop()
         if before is not None:
             OPS[name] = before
         raise
@@ -250,8 +259,9 @@ def _check_templates(new: Op) -> None:
 def _compare_with_differences(new: Op) -> None:
     """Raise if a derivative of the row is not the slope of its forward function at three points of its domain, or is
     a formula for floats only."""
-    if len(new.domain) != new.arity:
-        raise ValueError(f"op {new.name!r}: domain is one interval, or one for each of the {new.arity} arguments")
+    if len(new.domain) != new.arity or not all(len(ends) == 2 and ends[0] < ends[1] for ends in new.domain):
+        raise ValueError(f"op {new.name!r}: domain is one interval, or one for each of the {new.arity} arguments, each "
+                         f"(low, high); found {new.domain!r}")
     for fractions in ((0.27, 0.68), (0.55, 0.19), (0.83, 0.42)):
         args = [low + fraction * (high - low) for fraction, (low, high) in zip(fractions, new.domain)]
         at = ", ".join(f"{arg:.6g}" for arg in args)
@@ -360,7 +370,8 @@ pow = row("pow",        math.pow,
           lambda y, a, b: y * log(where(y, a, 1.0)),
           symbol="**", latex="{0:atom}^{{{1}}}", text="{0:atom}**{1:atom}", binds="power",
           domain=(POSITIVE, (-2.0, 2.0)), otherwise=_pow,
-          note="x^0 has slope 0 at x = 0, and 0^b has slope 0 in b; nan for a negative base and a fractional exponent")
+          note="x^0 has slope 0 at x = 0, and 0^b with b > 0 has slope 0 in b; a negative base gives nan as the slope "
+               "in b, and for a fractional b altogether")
 
 # name                  forward                   derivative                     how it is written, where it is sampled
 abs = row("abs",        math.fabs,                lambda y, x: sign(x),          latex=r"\left|{0}\right|",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Union
 
 from .engine import Value
+from .ops import number
 
 Rate = Union[float, Callable[[int], float]]  # a learning rate, or a function of the number of steps taken so far
 
@@ -22,7 +23,7 @@ class Optimizer:
     """
 
     def __init__(self, params: Iterable[Value] | None, lr: Rate, weight_decay: float) -> None:
-        if not callable(lr) and not lr > 0:
+        if not callable(lr) and not 0.0 < number(lr, "the learning rate lr") < math.inf:
             raise ValueError(f"the learning rate lr is a number > 0 or a function of the step, found {lr!r}")
         _check("weight_decay", weight_decay, 0.0, math.inf)
         self.lr = lr
@@ -34,6 +35,9 @@ class Optimizer:
 
     def attach(self, params: Iterable[Value]) -> None:
         """Set the parameters, and start afresh."""
+        if not isinstance(params, Iterable):
+            raise TypeError(f"an optimizer changes Values, found {type(params).__name__} {params!r}; did you mean "
+                            "params=net.parameters(), or lr=...?")
         self.params = list(params)
         for p in self.params:
             if not isinstance(p, Value):
@@ -66,8 +70,11 @@ class Optimizer:
             if not math.isfinite(g):
                 raise FloatingPointError(f"the gradient of {p.label or 'a parameter'} is {g}: no parameter was "
                                          "changed; try a smaller learning rate")
+        lr = self.rate()
+        if not 0.0 <= lr < math.inf:
+            raise FloatingPointError(f"the learning rate of step {self.steps} is {lr}: no parameter was changed")
         before = [p.data for p in self.params]
-        after = self.update(before, gradients, self.rate())
+        after = self.update(before, gradients, lr)
         try:
             for p, x in zip(self.params, after):
                 p.data = x
@@ -138,9 +145,9 @@ class Adam(Optimizer):
         if self.weight_decay:
             before, gradients = self.decay(before, gradients, lr)
         b1, b2 = self.betas
+        c1, c2 = 1 - b1 ** (self.steps + 1), 1 - b2 ** (self.steps + 1)
         self.mean = [b1 * m + (1 - b1) * g for m, g in zip(self.mean, gradients)]
         self.square = [b2 * s + (1 - b2) * g * g for s, g in zip(self.square, gradients)]
-        c1, c2 = 1 - b1 ** (self.steps + 1), 1 - b2 ** (self.steps + 1)
         return [x - lr * (m / c1) / (math.sqrt(s / c2) + self.eps) for x, m, s in zip(before, self.mean, self.square)]
 
     def decay(self, before: list[float], gradients: list[float], lr: float) -> tuple[list[float], list[float]]:

@@ -28,7 +28,8 @@ LARGEST = 1e150         # the square of a larger number overflows
 # An amount of money, a number, or a number with a unit: 12, -1.5e-3, 1,234.5, $12, 5.1 cm, 12 %
 QUANTITY = re.compile(r"([$€£¥]?)\s*([-+]?(?:\d+|\d{1,3}(?:,\d{3})+|(?=\.\d))(?:\.\d*)?(?:[eE][-+]?\d+)?)"
                       r"\s*([^\W\d_].{0,15}|[%°$€£¥].{0,15})?")
-COUNTER = re.compile(r"(.*[ _])?(id|index|row|no|nr|#)", re.IGNORECASE)  # the name of a column that counts the rows
+# The name of a column that counts the rows, if it counts; also a column without a name, as pandas writes its index
+COUNTER = re.compile(r"(.*[ _])?(id|index|row|no|nr|#)|column \d+|unnamed: ?\d+", re.IGNORECASE)
 
 
 class TableError(Exception):
@@ -56,6 +57,9 @@ class Table:
         """Which column has that name, from 0. A TableError lists those there are, and the one that may be meant."""
         if name in self.header:
             return self.header.index(name)
+        if len(self.header) == 1 and re.search(r"[|\s]", self.header[0]):
+            raise TableError(f"{self.path} has one column, called {self.header[0]!r}: separate columns by commas, "
+                             "semicolons or tabs")
         lower = {column.lower(): column for column in self.header}
         near = [f" (did you mean {lower[hit]!r}?)" for hit in difflib.get_close_matches(name.lower(), lower, n=1)]
         raise TableError(f"{self.path} has no column {name!r}{''.join(near)}; it has {listed(self.header, 20)}")
@@ -75,6 +79,8 @@ class Table:
 def read_table(path: str | Path) -> Table:
     """Read a CSV file with a header. Commas, semicolons or tabs separate its columns; text is UTF-8, else Windows-1252.
 
+    A column without a name is called "column 1" if it is the first, and so on. A first line `sep=;`, as Excel knows it,
+    tells the separator.
     Raises TableError, with the line, for a file that is not such a table; OSError for one that cannot be read.
     """
     where, content = str(path), Path(path).read_bytes()
@@ -88,7 +94,9 @@ def read_table(path: str | Path) -> Table:
         text, encoding = content.decode("cp1252", errors="replace"), "Windows-1252"
     if not text.strip():
         raise TableError(f"{where} is empty: the first line must name the columns")
-    delimiter = max(",;\t", key=re.sub('"[^"]*"', "", text.strip().splitlines()[0]).count)
+    first = text.lstrip("\r\n").splitlines()[0]
+    told = re.fullmatch(r'"?sep=([,;|\t])"?\s*', first)
+    delimiter = told[1] if told else max(",;\t", key=re.sub('"[^"]*"', "", first).count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[Row] = []
     try:
@@ -96,13 +104,14 @@ def read_table(path: str | Path) -> Table:
     except csv.Error as error:
         last = rows[-1].line if rows else 0
         raise TableError(f"{where}, after line {last}: {error}; is a quotation mark left open?") from None
-    header = rows.pop(0).cells
+    if told:
+        del rows[0]
+    header = rows.pop(0).cells if rows else []
     numbers = [name.lstrip("+-").replace(".", "", 1).isdecimal() for name in header]
-    if all(numbers) or any(number and "." in name for number, name in zip(numbers, header)):
+    if not any(header) or all(numbers) or any(number and "." in name for number, name in zip(numbers, header)):
         raise TableError(f"{where} has no header: the first line must name the columns, and is {listed(header, 4)}")
+    header = [name or f"column {place}" for place, name in enumerate(header, 1)]
     for name, times in Counter(header).items():
-        if not name:
-            raise TableError(f"{where}: column {header.index('') + 1} of {len(header)} has no name in the first line")
         if times > 1:
             raise TableError(f"{where} has {times} columns called {name!r}: rename all but one")
     for row in rows:
@@ -127,7 +136,7 @@ class Column:
             found = table.number(cell)
             if found is not None and found[1] in ("", self.unit):
                 return [found[0]], ""
-            return [self.median], "missing" if is_missing(cell) else "not a number"
+            return [self.median], "missing" if is_missing(cell, numeric=True) else "not a number"
         odd = "missing" if is_missing(cell) else "" if cell in self.shares else "unknown"
         if odd and "" not in self.shares:  # nothing was missing in training: halfway between all categories
             return list(self.shares.values()), odd
@@ -180,23 +189,27 @@ def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, li
     Raises TableError where the column cannot be such a target.
     """
     place, where = table.place(name), f"{table.path}: the target {name!r}"
-    rows = [row for row in table.rows if not is_missing(row.cells[place])]
-    cells = [row.cells[place] for row in rows]
+    rows = [row for row in table.rows if not is_missing(row.cells[place], numeric=True)]
+    numbers = [value for row in rows if (value := table.number(row.cells[place]))]
+    odd = next((row for row in rows if table.number(row.cells[place]) is None), None)
+    if odd is None:  # 1 and 1.0 are one class
+        cells = [f"{x + 0.0:.15g} {unit}".rstrip() for x, unit in numbers]
+    else:
+        rows = [row for row in table.rows if not is_missing(row.cells[place])]
+        cells = [row.cells[place] for row in rows]
     if len(rows) < LEAST_ROWS:
         raise TableError(f"{where} has a value in {len(rows)} rows: at least {LEAST_ROWS} are needed to learn from")
     classes = set(cells)
     if len(classes) == 1:
         raise TableError(f"{where} is always {cells[0]!r}: there is nothing to tell apart")
-    values = {cell: table.number(cell) for cell in classes}
-    few = len(classes) <= min(10, len(cells) // 3) and all(value and value[0].is_integer() for value in values.values())
-    if task == "regression" or (task == "auto" and None not in values.values() and not few):
-        for row, cell in zip(rows, cells):
-            if values[cell] is None:
-                raise TableError(f"{where} is {cell!r} in line {row.line}: regression needs a finite number")
-        return Target(name, []), rows, [value[0] for cell in cells if (value := values[cell])]
+    few = len(classes) <= min(10, len(cells) // 3) and all(x.is_integer() for x, _ in numbers)
+    if task == "regression" or (task == "auto" and odd is None and not few):
+        if odd is not None:
+            raise TableError(f"{where} is {odd.cells[place]!r} in line {odd.line}: regression needs a finite number")
+        return Target(name, []), rows, [x for x, _ in numbers]
     if len(classes) > len(cells) / 2:
         raise TableError(f"{where} has {len(classes)} different values in {len(rows)} rows: not numbers, not classes")
-    ordered = sorted(classes, key=lambda cell: (values[cell] or (0.0, ""), cell))
+    ordered = sorted(classes, key=lambda cell: (table.number(cell) or (0.0, ""), cell))
     return Target(name, ordered), rows, [ordered.index(cell) for cell in cells]
 
 
@@ -205,20 +218,21 @@ def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[flo
     """What the training rows, with the numbers y to predict, teach of each column; and what to print about each."""
     if not target.classes:
         target = replace(target, mean=statistics.fmean(y), scale=statistics.pstdev(y) or 1.0)
-    ignored = {target.name, *(table.header[table.place(name)] for name in ignore)}
+    ignored = [table.header[table.place(name)] for name in ignore]
     learnt = {name: learn(table, name, [row.cells[place] for row in rows])
-              for place, name in enumerate(table.header) if name not in ignored}
+              for place, name in enumerate(table.header) if name not in (target.name, *ignored)}
     columns = [column for column, _ in learnt.values() if column]
     report = {name: words for name, (_, words) in learnt.items()}
     if not columns:
         why = "".join(f"; {name}: {words}" for name, words in report.items())
+        why += f"; ignored: {listed(ignored, 20)}" * bool(ignored)
         raise TableError(f"{table.path} has no column to predict {target.name!r} from{why}")
     return Plan(target, columns), report
 
 
 def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str]:
     """How a column with these cells becomes inputs, and what to print about it; None for one that is of no use."""
-    present = [cell for cell in cells if not is_missing(cell)]
+    present = [cell for cell in cells if not is_missing(cell, numeric=True)]
     if not present:
         return None, "left out: all missing"
     missing = f", {len(cells) - len(present)} missing" if len(present) < len(cells) else ""
@@ -233,6 +247,9 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
         odd = f", {len(present) - len(found)} not a number" if len(found) < len(present) else ""
         return (Column(name, middle, unit, {}),
                 f"{numbers[0]:g} to {numbers[-1]:g}{' ' * bool(unit)}{unit}, median {middle:g}{missing}{odd}")
+    odd = next((cell for cell in present if table.number(cell) is None), "")
+    present = [cell for cell in cells if not is_missing(cell)]
+    missing = f", {len(cells) - len(present)} missing" if len(present) < len(cells) else ""
     times = Counter("" if is_missing(cell) else cell for cell in cells)
     if len(times) == 1:
         return None, f"left out: always {present[0]!r:.30}"
@@ -242,7 +259,9 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
     return Column(name, None, "", shares), listed([category for category in shares if category], 5) + missing
 
 
-def is_missing(cell: str) -> bool: return cell.lower() in MISSING
+def is_missing(cell: str, numeric: bool = False) -> bool:
+    """Does the cell stand for nothing? "None" does among numbers; among words it may be a category."""
+    return cell.lower() in MISSING or (numeric and cell.lower() == "none")
 
 
 def listed(names: Sequence[str], most: int) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import random
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -89,6 +89,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         raise TypeError(f"loss is a function such as micrograd.losses.cross_entropy, found {loss!r}")
     if optimizer is not None and not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
+    if until is converged:  # type: ignore[comparison-overlap]
+        raise TypeError("until=converged() with parentheses: converged makes the function that fit asks")
     if validation is not None and not isinstance(validation, (float, tuple, list)):
         raise TypeError(f"validation is a share in (0, 1), or a pair (rows, targets), found {validation!r}")
     X, y = _checked(X, y, "fit")
@@ -100,15 +102,18 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     size = len(X) if batch_size is None else batch_size
     if size < 1 or epochs < 0:
         raise ValueError(f"fit needs batch_size >= 1 and epochs >= 0, found {batch_size} and {epochs}")
-    if standardize:
-        if not isinstance(net, MLP):
-            raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
-        net.scaler = Standardizer.of(X)
+    if standardize and not isinstance(net, MLP):
+        raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
     parameters = net.parameters()
     optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
     if not optimizer.params:
         optimizer.attach(parameters)
+    elif not set(optimizer.params) <= set(parameters):
+        raise ValueError("the optimizer has the parameters of another network: make a new one, or call "
+                         "optimizer.attach(net.parameters())")
     judge = _judge(X, y, net, loss)
+    if standardize and isinstance(net, MLP):
+        net.scaler = Standardizer.of(X)
     history = History()
     order = list(range(len(X)))
     bar = _bar(epochs, progress)
@@ -148,7 +153,7 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
             bar.update()
             if callback is not None:
                 callback(history)
-            if until is not None and (until(history) if callable(until) else history.loss[-1] <= until):
+            if until is not None and (until(history) is True if callable(until) else history.loss[-1] <= until):
                 history.stopped = "converged"
                 break
         else:
@@ -213,9 +218,13 @@ def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float |
 def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,
            threshold: float | None = None) -> Callable[[Any, Any], bool] | None:
     """A function that says whether outputs name the class of a target; None where the targets are no classes."""
-    for t in y:
-        if isinstance(t, str):
-            raise TypeError(f"a target is a number, found {t!r}; give each class its index 0, 1, ...")
+    for i, t in enumerate(y):
+        if isinstance(t, str) or t is None:
+            raise TypeError(f"a target is a number, found {t!r} in row {i}; give each class its index 0, 1, ...")
+        for where, xs in (("y", t), ("X", X[i])):
+            for x in xs if isinstance(xs, (list, tuple)) else [xs]:
+                if is_number(x) and not math.isfinite(x):
+                    raise ValueError(f"{where} holds {x} in row {i}: leave the row out, or fill the gap")
     outputs = net(X[0])
     if not isinstance(outputs, Value) and len(outputs) > 1:
         if all(is_number(t) for t in y):
@@ -251,7 +260,7 @@ def _largest(xs: Any) -> int:
 
 
 def _checked(X: Any, y: Any, where: str) -> tuple[list[Any], list[Any]]:
-    rows, targets = list(X), list(y)
+    rows, targets = [list(row) if isinstance(row, Iterator) else row for row in X], list(y)
     if len(rows) != len(targets) or not rows:
         raise ValueError(f"{where} needs a target for each row, and one row at least; found {len(rows)} rows and "
                          f"{len(targets)} targets")

@@ -322,6 +322,17 @@ def test_errors_say_what_and_where(call, error, message):
 
 # check_gradients
 
+def test_what_does_not_settle_is_no_pass():
+    def severed(x):
+        return Value(math.sqrt(x.data)) + 5 * x                           # the slope of the first term is lost
+    report = check_gradients(severed, 0.0, order=1)
+    assert [row.verdict for row in report.rows] == ["unknown"]
+    assert not report
+    assert "1 unknown" in str(report)
+    with pytest.warns(RuntimeWarning, match=r"div\(1.0, 0.0\) is inf"):
+        assert check_gradients(m.cbrt, 0.0)                               # inf and nan at the edge of a right op
+
+
 @pytest.mark.parametrize("row", [row for row in ops.OPS.values() if row.builtin], ids=lambda row: row.name)
 def test_every_row_of_the_table_passes(row):
     if row is ops.where:

@@ -238,6 +238,11 @@ def test_what_cannot_be_saved_says_so_and_leaves_the_old_file(tmp_path: Path) ->
     (lambda d: json.dumps({**d, "class": "Layer"}), "holds a Layer"),
     (lambda d: json.dumps({**d, "parameters": {}}), "damaged"), (lambda d: json.dumps({**d, "config": {}}), "damaged"),
     (lambda d: json.dumps({**d, "config": {**d["config"], "activation": ["gone", "linear"]}}), "'gone'"),
+    (lambda d: json.dumps({**d, "config": {**d["config"], "nouts": [10**9, 1]}}), "not those of its layers"),
+    (lambda d: json.dumps({**d, "config": {**d["config"], "scaler": {"means": [0.0], "scales": [1.0]}}}), "2 columns"),
+    (lambda d: json.dumps({**d, "parameters": dict.fromkeys(d["parameters"], math.nan)}), "not finite"),
+    (lambda d: json.dumps({**d, "parameters": dict.fromkeys(d["parameters"], 10**400)}), "damaged"),
+    (lambda d: "[" * 200_000, "not JSON"),
 ])
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path, damage: object, error: str) -> None:
     path = tmp_path / "net.json"
@@ -251,10 +256,26 @@ def test_standardizer() -> None:
     scaler = Standardizer.of([[1.0, 5.0], [3.0, 5.0]])
     assert (scaler.means, scaler.scales) == ([2.0, 5.0], [1.0, 1.0])
     assert scaler([3.0, 6.0]) == [1.0, 1.0]
-    with pytest.raises(ValueError, match="one row at least"):
+    with pytest.raises(ValueError, match="and one at least"):
         Standardizer.of([])
     with pytest.raises(ValueError, match="scales > 0"):
         Standardizer([0.0], [0.0])
+
+
+def test_a_column_that_never_varies_is_only_shifted() -> None:
+    assert Standardizer.of([[0.1], [0.1], [0.1]])([0.2]) == [0.1]
+
+
+@pytest.mark.parametrize("rows, error", [([[1.0], [1.0, 2.0]], "one length"), ([["a"]], "found str 'a'"),
+                                         ([[1.0], [math.inf]], "all finite")])
+def test_rows_that_cannot_be_standardised(rows: object, error: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=error):
+        Standardizer.of(rows)
+
+
+def test_a_row_of_the_table_is_an_activation_that_can_be_saved(tmp_path: Path) -> None:
+    MLP(1, [1], output=micrograd.sigmoid).save(tmp_path / "net.json")
+    assert MLP.load(tmp_path / "net.json").layers[0].neurons[0].activation == "sigmoid"
 
 
 def test_a_network_with_a_scaler_differentiates_through_it() -> None:

@@ -87,6 +87,15 @@ def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
     assert (a.data, b.data, optimizer.steps) == (1.0, 2.0, 0)
 
 
+@pytest.mark.parametrize("rate", [math.nan, -1.0, math.inf])
+def test_a_rate_that_is_none_changes_nothing(rate: float) -> None:
+    p = Value(1.0)
+    p.grad = 1.0
+    with pytest.raises(FloatingPointError, match="learning rate of step 0"):
+        Adam([p], lr=lambda step: rate).step()
+    assert p.data == 1.0
+
+
 def test_an_interrupted_step_is_undone() -> None:
     class Stubborn(Value):
         interrupted = False
@@ -125,5 +134,8 @@ def test_an_optimizer_without_parameters_says_so() -> None:
 
 
 def test_only_values_are_optimized() -> None:
-    with pytest.raises(TypeError, match=r"net\.parameters\(\)"):
-        SGD([1.0, 2.0])
+    for wrong in ([1.0, 2.0], 0.1):
+        with pytest.raises(TypeError, match=r"net\.parameters\(\)"):
+            SGD(wrong)
+    with pytest.raises(TypeError, match=r"found str '0\.1'"):
+        SGD(lr="0.1")

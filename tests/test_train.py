@@ -78,6 +78,13 @@ def test_standardize_belongs_to_the_network() -> None:
     assert net.predict([[200.0]]) == [net.layers[0].neurons[0].b.data]
 
 
+def test_a_run_that_cannot_start_changes_nothing() -> None:
+    net = line()
+    with pytest.raises(TypeError, match="found 'a'"):
+        fit(net, [[100.0], [300.0]], ["a", "b"], standardize=True)
+    assert net.scaler is None
+
+
 def test_ctrl_c_keeps_what_was_learnt() -> None:
     net = line()
 
@@ -156,6 +163,9 @@ def test_split_of_few_rows_leaves_one_on_each_side() -> None:
     (lambda: fit(line(), LINE_X, LINE_Y, batch_size=0), "batch_size >= 1"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1.5), r"in \(0, 1\)"),
     (lambda: train_test_split([[1]], [1]), "two rows"),
+    (lambda: fit(line(), [[1.0], [math.nan]], [1.0, 2.0]), "X holds nan in row 1"),
+    (lambda: fit(line(), [[1.0], [2.0]], [1.0, math.inf]), "y holds inf in row 1"),
+    (lambda: fit(line(), LINE_X, LINE_Y, optimizer=SGD(line().parameters())), "another network"),
 ])
 def test_wrong_data(call: object, error: str) -> None:
     with pytest.raises(ValueError, match=error):
@@ -166,7 +176,9 @@ def test_wrong_data(call: object, error: str) -> None:
     (lambda: fit(line(), LINE_X, LINE_Y, loss="mse"), "loss is a function"),
     (lambda: fit(line(), LINE_X, LINE_Y, optimizer="adam"), "optimizer is an object"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1), r"a share in \(0, 1\)"),
-    (lambda: fit(line(), LINE_X, ["a", "b", "a", "b"]), "found 'a'; give each class its index"),
+    (lambda: fit(line(), LINE_X, LINE_Y, until=converged), "with parentheses"),
+    (lambda: fit(line(), LINE_X, [1.0, None, 1.0, 1.0]), "found None in row 1"),
+    (lambda: fit(line(), LINE_X, ["a", "b", "a", "b"]), "found 'a' in row 0; give each class its index"),
 ])
 def test_what_is_no_loss_optimizer_or_target(call: object, error: str) -> None:
     with pytest.raises(TypeError, match=error):
