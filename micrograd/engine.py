@@ -401,7 +401,7 @@ def binary(op: Op, a: Value, b: Value) -> Value:
 def constant(x: Any, label: str = "") -> Value:
     """A leaf that stands for a number which met a Value: no gradient is taken for it."""
     node = Value.__new__(Value)
-    node._data = as_float(x)
+    node._data = x if type(x) is float else as_float(x)
     node._grad = 0.0
     node._a = None
     node._b = None
