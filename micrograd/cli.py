@@ -34,6 +34,7 @@ from .table import Plan, Row, Table, TableError, find_target, listed, make_plan,
 from .train import History, accuracy, fit, train_test_split
 
 IRIS = Path(__file__).with_name("data") / "iris.csv"  # Fisher 1936; see the README beside it
+RAISED = re.compile("[⁻¹²³⁴ᵏ]+")
 TYPEWRITER = str.maketrans({"∂": "d", "δ": "delta", "½": "1/2", "·": "*", "−": "-"})
 
 
@@ -47,10 +48,14 @@ def run() -> None:
 
 
 def typewriter(error: UnicodeError) -> tuple[str, int]:
-    """For streams that cannot write a sign (see `codecs.register_error`): a^4 for a⁴."""
+    """For streams that cannot write a sign (see `codecs.register_error`): a^4 for a⁴, a^(k-1) for aᵏ⁻¹."""
     assert isinstance(error, UnicodeEncodeError)
-    words = re.sub("[⁻¹²³⁴ᵏ]+", lambda raised: "^" + normalize("NFKC", raised[0]), error.object[error.start:error.end])
-    return words.translate(TYPEWRITER).encode("ascii", "replace").decode(), error.end
+    more = RAISED.match(error.object, error.end - 1)  # what is raised stays together, though Latin-1 has the ¹
+    end = more.end() if more else error.end
+    words = RAISED.sub(lambda raised: f"^({raised[0]})" if len(raised[0]) > 1 else "^" + raised[0],
+                       error.object[error.start:end])
+    words = RAISED.sub(lambda raised: normalize("NFKC", raised[0]), words).translate(TYPEWRITER)
+    return words.encode("ascii", "replace").decode(), end
 
 
 def say(words: str, stream: TextIO | None = None) -> None:
@@ -118,6 +123,8 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     found = (f"{len(wanted.classes)} classes: {listed(wanted.classes, 5)}" if wanted.classes else
              f"{min(y + held_y):g} to {max(y + held_y):g}, mean {wanted.mean:g}")
     without = len(table.rows) - len(rows) - len(held)
+    if task == "auto" and len(wanted.classes) > 2 and all(map(table.number, wanted.classes)):
+        found += "; to fit them as numbers: --task regression"
     report[target] = f"the target, {found}" + f"; {without} rows without it left out" * bool(without)
     width = min(max(map(len, report)), 30)
     for name, words in report.items():
@@ -173,12 +180,21 @@ def widths(_context: click.Context, _option: click.Parameter, words: str) -> lis
     return [int(part) for part in parts]
 
 
+def check_out(out: Path, *read: Path) -> None:
+    """Before any work: refuse an --out that cannot be written, or that would overwrite a file that is read."""
+    if not out.parent.is_dir():
+        raise Problem(f"there is no folder {out.parent} to put {out.name} in")
+    for path in read:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise Problem(f"--out {out} is the file that is being read; choose another name")
+
+
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @main.command(short_help="Train a network on a CSV file.")
 @click.argument("data", type=FILE, metavar="DATA.csv")
-@click.option("--target", required=True, metavar="COLUMN", help="The column to predict.")
+@click.option("--target", metavar="COLUMN", help="The column to predict.  [required]")
 @click.option("--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True,
               help="By default, regression for a target of numbers (other than a few whole ones).")
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="A column not to learn from; may be repeated.")
@@ -191,7 +207,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
               help="Share of the rows to hold out, to judge the network by.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same network.")
 @click.option("--out", type=FILE, default="model.json", show_default=True, help="Where the model goes.")
-def train(data: Path, target: str, out: Path, **options: Any) -> None:
+def train(data: Path, target: str | None, out: Path, **options: Any) -> None:
     """Train a network to predict one column of a CSV file from the others.
 
     The first line of DATA.csv names the columns. Numbers (with units, too), categories, missing values, and commas,
@@ -205,8 +221,9 @@ def train(data: Path, target: str, out: Path, **options: Any) -> None:
       micrograd train wine.csv --target quality --task regression --ignore id
     """
     table = read_table(data)
-    if not out.parent.is_dir():
-        raise Problem(f"there is no folder {out.parent} to put {out.name} in")
+    if target is None:
+        raise Problem(f"--target is missing; {data} has the columns {listed(table.header, 20)}")
+    check_out(out, data)
     trained = train_on(table, target, **options)
     say(verdict(trained))
     trained.net.save(out)
@@ -227,6 +244,8 @@ def predict(model: Path, data: Path, out: Path | None) -> None:
     Example:
       micrograd predict model.json new.csv --out predicted.csv
     """
+    if out:
+        check_out(out, model, data)
     try:
         net = MLP.load(model)
         if "table" not in net.meta:
@@ -275,11 +294,12 @@ def demo(out: Path, seed: int) -> None:
     trained = train_on(read_table(IRIS), "species", seed=seed, layers=[12], activation="tanh", lr=0.01, epochs=100,
                        batch_size=16)
     say(verdict(trained))
-    say(f"\n3. WRITTEN to {out}{os.sep}\n")
     trained.net.save(out / "model.json")
     shutil.copyfile(IRIS, out / IRIS.name)
     written = {"model.json": "the trained network", "iris.csv": "the data"}
-    for name, words in (written | graph(trained, out) | pictures(trained, out)).items():
+    written |= graph(trained, out) | pictures(trained, out)
+    say(f"\n3. WRITTEN to {out}{os.sep}\n")
+    for name, words in written.items():
         say(f"   {name:20}{words}")
     say(f"\nDone in {time.perf_counter() - start:.1f} s. What to try next:\n\n"
         f"   micrograd predict {out / 'model.json'} {out / 'iris.csv'}\n"
@@ -325,7 +345,7 @@ def graph(trained: Trained, out: Path) -> dict[str, str]:
     net.zero_grad()
     a = net.layers[0].neurons[0]([Value(x, f"a^{{1}}_{{{j + 1}}}") for j, x in enumerate(flower)])
     a.backward()
-    drawing = draw(a)
+    drawing = draw(a, direction="TB")
     try:
         drawing.render(outfile=out / "neuron.svg", cleanup=True)
     except RuntimeError:  # graphviz.ExecutableNotFound: there is no dot

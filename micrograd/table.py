@@ -235,7 +235,6 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
     present = [cell for cell in cells if not is_missing(cell, numeric=True)]
     if not present:
         return None, "left out: all missing"
-    missing = f", {len(cells) - len(present)} missing" if len(present) < len(cells) else ""
     found = [value for value in map(table.number, present) if value is not None]
     numbers, units = sorted(x for x, _ in found), {unit for _, unit in found if unit}
     if len(found) >= MOSTLY * len(present) and len(units) <= 1:
@@ -244,19 +243,22 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
         if COUNTER.fullmatch(name) and len({int(x) for x in numbers}) == len(present):
             return None, "left out: it numbers the rows"
         middle, unit = statistics.median(numbers) + 0.0, "".join(units)  # 0, not -0
-        odd = f", {len(present) - len(found)} not a number" if len(found) < len(present) else ""
+        counts = {"missing": len(cells) - len(present), "not a number": len(present) - len(found)}
+        slips = "".join(f", {count} {what}" for what, count in counts.items() if count)
         return (Column(name, middle, unit, {}),
-                f"{numbers[0]:g} to {numbers[-1]:g}{' ' * bool(unit)}{unit}, median {middle:g}{missing}{odd}")
-    odd = next((cell for cell in present if table.number(cell) is None), "")
-    present = [cell for cell in cells if not is_missing(cell)]
-    missing = f", {len(cells) - len(present)} missing" if len(present) < len(cells) else ""
+                f"{numbers[0]:g} to {numbers[-1]:g}{' ' * bool(unit)}{unit}, median {middle:g}{slips}")
     times = Counter("" if is_missing(cell) else cell for cell in cells)
+    missing = times[""]
     if len(times) == 1:
         return None, f"left out: always {present[0]!r:.30}"
-    if len(times) > MOST_CATEGORIES or len(times) > max(10, len(present) / 2):
+    if len(times) > MOST_CATEGORIES or len(times) > max(10, (len(cells) - missing) / 2):
+        others = [cell for cell in present if table.number(cell) is None]
+        if others and len(found) > len(others):
+            return None, f"left out: {len(found)} numbers, but {len(others)} cells such as {others[0]!r:.20}"
         return None, f"left out: {len(times)} different values in {len(cells)} rows, such as {present[0]!r:.20}"
     shares = {category: times[category] / len(cells) for category in sorted(times)}
-    return Column(name, None, "", shares), listed([category for category in shares if category], 5) + missing
+    words = listed([category for category in shares if category], 5) + f", {missing} missing" * bool(missing)
+    return Column(name, None, "", shares), words
 
 
 def is_missing(cell: str, numeric: bool = False) -> bool:

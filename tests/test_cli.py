@@ -101,7 +101,11 @@ def test_demo_writes(demonstration: tuple[str, str, Path]) -> None:
         assert file.name in printed
     for picture in out.glob("*.png"):
         assert picture.read_bytes().startswith(b"\x89PNG")
-    assert "</svg>" in (out / "neuron.svg").read_text(encoding="utf-8")
+    drawing = (out / "neuron.svg").read_text(encoding="utf-8")
+    assert "</svg>" in drawing
+    found = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"', drawing)
+    assert found is not None
+    assert float(found[1]) < 3 * float(found[2])  # from left to right it would be a ribbon
     assert (out / "iris.csv").read_bytes() == cli.IRIS.read_bytes()
 
 
@@ -132,6 +136,18 @@ def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {file.name for file in Path("micrograd-demo").iterdir()} == {"model.json", "iris.csv", "neuron.gv"}
     assert 'left out; for it, pip install "micrograd[plot]"' in result.stdout
     assert "neuron.gv" in result.stdout
+
+
+def test_demo_says_that_it_has_written_when_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any) -> None:
+        raise OSError(28, "No space left on device", "neuron.svg")
+
+    real = cli.train_on
+    monkeypatch.setattr(cli, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
+    monkeypatch.setattr(cli, "graph", full)
+    result = micrograd_("demo")
+    assert result.exit_code == 2
+    assert "WRITTEN" not in result.stdout
 
 
 def test_demo_refuses_a_file_as_folder() -> None:
@@ -247,7 +263,8 @@ def test_training_that_fails_writes_no_model() -> None:
     (["data.csv", "--target", "kind", "--activation", "rely"], "no activation is called 'rely'"),
     (["data.csv", "--target", "kind", "--lr", "nan"], "learning rate"),
     (["data.csv", "--target", "kind", "--test", "1"], "--test"),
-    (["data.csv"], "Missing option '--target'"),
+    (["data.csv"], "Error: --target is missing; data.csv has the columns size, weight, colour, kind, price\n"),
+    (["data.csv", "--target", "kind", "--out", "./data.csv"], "Error: --out data.csv is the file that is being read"),
     (["empty.csv", "--target", "kind"], "Error: empty.csv is empty"),
     (["ragged.csv", "--target", "kind"], "Error: ragged.csv, line 62: 1 fields, where the header has 5"),
     (["one.csv", "--target", "kind"], "Error: one.csv: the target 'kind' is always 'a'"),
@@ -312,6 +329,28 @@ def test_predict_names_what_is_wrong() -> None:
         assert result.stdout == ""
 
 
+def test_predict_refuses_to_overwrite_what_it_reads_and_to_write_nowhere() -> None:
+    Path("data.csv").write_text(flowers())
+    micrograd_("train", "data.csv", "--target", "kind", *QUICK)
+    before = Path("data.csv").read_bytes(), Path("model.json").read_bytes()
+    for out, message in (("data.csv", "Error: --out data.csv is the file that is being read; choose another name\n"),
+                         ("model.json", "Error: --out model.json is the file that is being read; choose another name\n"),
+                         ("nowhere/x.csv", "Error: there is no folder nowhere to put x.csv in\n")):
+        result = micrograd_("predict", "model.json", "data.csv", "--out", out)
+        assert result.exit_code == 2
+        assert result.stderr == message
+    assert before == (Path("data.csv").read_bytes(), Path("model.json").read_bytes())
+
+
+@pytest.mark.parametrize(("classes", "advice"), [(3, True), (2, False)])
+def test_classes_that_are_numbers_may_be_meant_as_numbers(classes: int, advice: bool) -> None:
+    Path("data.csv").write_text("x,y\n" + "".join(f"{i}.5,{i % classes}\n" for i in range(40)))
+    result = micrograd_("train", "data.csv", "--target", "y", *QUICK)
+    assert f"the target, {classes} classes: " in result.stdout
+    assert ("; to fit them as numbers: --task regression\n" in result.stdout) == advice
+    assert "--task" not in micrograd_("train", "data.csv", "--target", "y", *QUICK, "--task", "classification").stdout
+
+
 # The command as a process
 
 def test_version_and_help() -> None:
@@ -372,5 +411,6 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 
 def test_signs_that_a_terminal_lacks() -> None:
     codecs.register_error("typewriter", cli.typewriter)
-    assert "½ · ∂C/∂aᵏ⁻¹ − δ⁴ 花".encode("ascii", "typewriter") == b"1/2 * dC/da^k-1 - delta^4 ?"
+    assert "½ · ∂C/∂aᵏ⁻¹ − δ⁴ 花".encode("ascii", "typewriter") == b"1/2 * dC/da^(k-1) - delta^4 ?"
+    assert "aᵏ⁻¹ + aᵏ".encode("latin-1", "typewriter") == b"a^(k-1) + a^k"  # Latin-1 has the ¹
     assert "½ · ∂C/∂w²".encode("latin-1", "typewriter") == "½ · dC/dw²".encode("latin-1")

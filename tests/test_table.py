@@ -57,7 +57,9 @@ def test_quoted_cells_may_hold_delimiters_and_newlines(tmp_path: Path) -> None:
     ("1.5,2,a\n" + GOOD, "has no header: the first line must name the columns, and is 1.5, 2, a"),
     ("1,2,3\n" + GOOD, "has no header"),
     ("x,x,y\n1,2,3\n", "2 columns called 'x'"),
-    ("x,,y\n1,2,3\n", "column 2 of 3 has no name"),
+    (",,\n1,2,3\n", "has no header"),
+    ("column 2,,y\n1,2,3\n", "2 columns called 'column 2'"),
+    ("sep=;\n", "has no header"),
     (GOOD + "1,2\n", "line 14: 2 fields, where the header has 3"),
     (GOOD + "1,2,3,4\n", "line 14: 4 fields, where the header has 3"),
     (GOOD + '1,"2,3\n', "after line 13: .*quotation mark"),
@@ -70,6 +72,29 @@ def test_what_is_not_a_table_is_named(tmp_path: Path, content: str | bytes, mess
 
 def test_a_header_may_name_years(tmp_path: Path) -> None:
     assert table_of(tmp_path, "country,2019,2020\na,1,2\n").header == ["country", "2019", "2020"]
+
+
+def test_columns_without_a_name_are_numbered(tmp_path: Path) -> None:
+    """As pandas writes its index; and a delimiter too many at the end of each line."""
+    table = table_of(tmp_path, ",x,y,\n" + "".join(f"{i},{i % 3},{'ab'[i % 2]},\n" for i in range(12)))
+    assert table.header == ["column 1", "x", "y", "column 4"]
+    target, rows, y = find_target(table, "y")
+    assert make_plan(table, target, rows, y)[1] == {
+        "column 1": "left out: it numbers the rows", "x": "0 to 2, median 1", "column 4": "left out: all missing"}
+    assert table_of(tmp_path, "\tx\n0\t1\n").header == ["column 1", "x"]
+
+
+def test_a_first_line_may_tell_the_separator(tmp_path: Path) -> None:
+    for line in ("sep=;", '"sep=;"'):
+        table = table_of(tmp_path, f"{line}\r\nx;y,z\r\n1;2\r\n")
+        assert table.header == ["x", "y,z"]
+        assert table.rows == [Row(3, ["1", "2"])]
+
+
+def test_an_unknown_separator_is_told(tmp_path: Path) -> None:
+    for header in ("x|y|label", "x y label"):
+        with pytest.raises(TableError, match="has one column, called '" + header.replace("|", "[|]") + "': separate"):
+            table_of(tmp_path, header + "\n1\n").place("label")
 
 
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:
@@ -123,6 +148,16 @@ def test_a_slip_in_a_column_of_numbers() -> None:
     assert words == "0 to 18, median 9, 1 not a number"
 
 
+def test_none_is_missing_among_numbers_only() -> None:
+    column, words = learn(bare(), "x", ["3", "None", "1", "none"])
+    assert column == Column("x", 2.0, "", {})
+    assert words == "1 to 3, median 2, 2 missing"
+    assert column.inputs(bare(), "None") == ([2.0], "missing")
+    assert learn(bare(), "pain", ["none", "mild", "none", ""])[1] == "mild, none, 1 missing"
+    assert target_of(["1", "2", "None"] * 6) == (Target("y", ["1", "2"]), [0, 1] * 6)
+    assert target_of(["none", "mild"] * 6)[0].classes == ["mild", "none"]
+
+
 def test_a_column_of_categories() -> None:
     column, words = learn(bare(), "c", ["red", "green", "red", "", "red"])
     assert column == Column("c", None, "", {"": 0.2, "green": 0.2, "red": 0.6})
@@ -145,6 +180,8 @@ def test_a_category_that_nothing_was_learnt_of_is_the_average_one() -> None:
     ("c", ["red", "red"], "left out: always 'red'"),
     ("c", [f"k{i}" for i in range(30)], "left out: 30 different values in 30 rows, such as 'k0'"),
     ("c", [f"k{i % 101}" for i in range(1000)], "left out: 101 different values in 1000 rows, such as 'k0'"),
+    ("x", [f"{i}.5" for i in range(33)] + ["abc", "?"] * 11, "left out: 33 numbers, but 11 cells such as 'abc'"),
+    ("Unnamed: 0", ["17", "3", "4"], "left out: it numbers the rows"),
     ("Id", ["17", "3", "4"], "left out: it numbers the rows"),
     ("customer_id", ["17", "3", "4"], "left out: it numbers the rows"),
 ])
@@ -172,6 +209,12 @@ def test_words_are_classes() -> None:
 
 def test_few_whole_numbers_are_classes_in_their_order() -> None:
     assert target_of(["10", "9", "9"] * 4) == (Target("y", ["9", "10"]), [1, 0, 0] * 4)
+
+
+def test_one_number_written_in_two_ways_is_one_class() -> None:
+    assert target_of(["0", "1", "1.0"] * 4) == (Target("y", ["0", "1"]), [0, 1, 1] * 4)
+    assert target_of(["5 mg", "10mg", "10 mg"] * 4) == (Target("y", ["5 mg", "10 mg"]), [0, 1, 1] * 4)
+    assert target_of(["a", "1", "1.0"] * 4)[0].classes == ["a", "1", "1.0"]  # not all are numbers
 
 
 def test_numbers_are_for_regression() -> None:
@@ -230,7 +273,7 @@ def test_columns_to_ignore(tmp_path: Path) -> None:
     assert [column.name for column in plan.columns] == list(report) == ["x"]
     with pytest.raises(TableError, match="no column 'color'"):
         make_plan(table, target, rows, y, ignore=["color"])
-    with pytest.raises(TableError, match="no column to predict 'y' from"):
+    with pytest.raises(TableError, match="no column to predict 'y' from; ignored: colour, x"):
         make_plan(table, target, rows, y, ignore=["colour", "x"])
 
 
