@@ -108,7 +108,9 @@ def test_a_deep_graph_dies_in_a_thread_with_little_stack():
         for _ in range(100_000):
             y = y + x
 
-    before = threading.stack_size(256 * 1024)  # less than any platform's default
+    # Compiled: less than any platform's default. Pure: CPython frees the chain, and 3.13 wants more for that.
+    compiled = micrograd.engine_kind() == "compiled"
+    before = threading.stack_size(256 * 1024 if compiled else 8 * 1024 * 1024)
     try:
         in_threads([task, task])
     finally:
