@@ -284,9 +284,10 @@ class Standardizer:
         if not rows or len({len(row) for row in rows}) > 1:
             raise ValueError(f"Standardizer.of needs rows of one length, and one at least; found {len(rows)} rows")
         columns = list(zip(*rows))
-        means = [c[0] if min(c) == max(c) else math.fsum(c) / len(c) for c in columns]  # so that one which never varies
+        # The mean of a column that never varies is its number, not a rounding of it: then its scale is exactly 0.
+        means = [c[0] if min(c) == max(c) else math.fsum(c) / len(c) for c in columns]
         scales = [math.sqrt(math.fsum((x - m) ** 2 for x in column) / len(column)) for column, m in zip(columns, means)]
-        return cls(means, [s or 1.0 for s in scales])  # has scale 0 exactly
+        return cls(means, [s or 1.0 for s in scales])
 
     def __call__(self, x: Sequence[Any]) -> list[Any]:
         """One row (numbers or Values), standardised."""

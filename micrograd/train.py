@@ -104,6 +104,7 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         raise ValueError(f"fit needs batch_size >= 1 and epochs >= 0, found {batch_size} and {epochs}")
     if standardize and not isinstance(net, MLP):
         raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
+    _refuse_gaps(X, y)
     parameters = net.parameters()
     optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
     if not optimizer.params:
@@ -208,6 +209,7 @@ def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float |
     default 0.5 for a network that ends in a sigmoid and 0 (a logit) for another. Raises ValueError for other targets.
     """
     X, y = _checked(X, y, "accuracy")
+    _refuse_gaps(X, y)
     judge = _judge(X, y, net, None, threshold)
     if judge is None:
         raise ValueError(f"accuracy needs classes as targets (indices for several outputs, 0/1 or -1/1 for one), found "
@@ -218,13 +220,6 @@ def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float |
 def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,
            threshold: float | None = None) -> Callable[[Any, Any], bool] | None:
     """A function that says whether outputs name the class of a target; None where the targets are no classes."""
-    for i, t in enumerate(y):
-        if isinstance(t, str) or t is None:
-            raise TypeError(f"a target is a number, found {t!r} in row {i}; give each class its index 0, 1, ...")
-        for where, xs in (("y", t), ("X", X[i])):
-            for x in xs if isinstance(xs, (list, tuple)) else [xs]:
-                if is_number(x) and not math.isfinite(x):
-                    raise ValueError(f"{where} holds {x} in row {i}: leave the row out, or fill the gap")
     outputs = net(X[0])
     if not isinstance(outputs, Value) and len(outputs) > 1:
         if all(is_number(t) for t in y):
@@ -265,6 +260,17 @@ def _checked(X: Any, y: Any, where: str) -> tuple[list[Any], list[Any]]:
         raise ValueError(f"{where} needs a target for each row, and one row at least; found {len(rows)} rows and "
                          f"{len(targets)} targets")
     return rows, targets
+
+
+def _refuse_gaps(X: Sequence[Any], y: Sequence[Any]) -> None:
+    """Raise if a target is no number, or if inf or nan stands in a row or a target."""
+    for i, t in enumerate(y):
+        if isinstance(t, str) or t is None:
+            raise TypeError(f"a target is a number, found {t!r} in row {i}; give each class its index 0, 1, ...")
+        for where, xs in (("y", t), ("X", X[i])):
+            for x in xs if isinstance(xs, (list, tuple)) else [xs]:
+                if is_number(x) and not math.isfinite(x):
+                    raise ValueError(f"{where} holds {x} in row {i}: leave the row out, or fill the gap")
 
 
 class _NoBar:
