@@ -116,7 +116,7 @@ def apply(op: Op, args: list[Written], notation: Notation) -> Written:
 # Names. A label such as w^{2}_{1,1}, x_i, δ^{4} or \delta^4 is notation: letters with an index above, below, or both.
 # Whatever else a user may write is text, and goes through as such.
 
-INDEX = r"(\{[0-9A-Za-z,+\- ]+\}|[0-9]+|[A-Za-z])"
+INDEX = r"(\{[0-9A-Za-z,+\- ()]+\}|[0-9]+|[A-Za-z])"
 NOTATION = re.compile(rf"([A-Za-z{GREEK_LETTERS}]+|{'|'.join(map(re.escape, LETTER))})"
                       rf"(?:(?:\^{INDEX})?(?:_{INDEX})?|_{INDEX}\^{INDEX})")
 

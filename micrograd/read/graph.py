@@ -1,0 +1,107 @@
+"""A recorded graph as seen from one result: its nodes in order, a name for each, who uses whom, and every gradient.
+
+What `draw`, `steps`, `explain`, `grade` and `diagnose` look at. Nothing is stored on a node by looking: the gradients are
+worked out here, from the recorded local derivatives, with the same sums in the same order as `backward`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..engine import Value, topological_order
+from ..ops import CONSTANT
+from .formula import indices
+
+
+class Edge(NamedTuple):
+    """One argument of one node: `node.parents[i]` is `parent`. A node that is used twice over has two edges."""
+
+    node: Value
+    i: int
+    parent: Value
+
+    @property
+    def local(self) -> float:
+        """The recorded local derivative, ∂node/∂parent along this edge."""
+        return self.node.local_derivatives[self.i]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """See `look`."""
+
+    root: Value
+    order: tuple[Value, ...]          # every node, each after its parents; the root is the last
+    names: dict[Value, str]           # a name for each, no two alike: its label, or v_1, v_2, ...; "" for a bare number
+    uses: dict[Value, list[Edge]]     # for each node, the edges that lead from it to what was computed from it
+    gradients: dict[Value, float]     # d(root)/d(node); 0.0 for a constant
+
+    def named(self, name: str) -> Value | None:
+        """The node of that name or label; None if there is none."""
+        return next((node for node in reversed(self.order) if name and name in (self.names[node], node.label)), None)
+
+
+def look(root: Value, where: str) -> Graph:
+    """The graph below root. A TypeError says what `where` was given instead of a Value."""
+    if not isinstance(root, Value):
+        hint = ": draw or step through one result at a time" if isinstance(root, (list, tuple)) else ""
+        raise TypeError(f"{where} needs a Value, found {type(root).__name__} {root!r:.40}{hint}")
+    order = topological_order(root)
+    uses: dict[Value, list[Edge]] = {node: [] for node in order}
+    for node in order:
+        for i, parent in enumerate(node.parents):
+            uses[parent].append(Edge(node, i, parent))
+    return Graph(root, tuple(order), name_nodes(order), uses, gradients_of(order))
+
+
+def gradients_of(order: Iterable[Value]) -> dict[Value, float]:
+    """d(last)/d(node) for the nodes of a topological order, by the chain rule over the recorded local derivatives."""
+    nodes = list(order)
+    gradients = dict.fromkeys(nodes, 0.0)
+    gradients[nodes[-1]] = 1.0
+    for node in reversed(nodes):
+        for parent, local in zip(node.parents, node.local_derivatives):
+            gradients[parent] += local * gradients[node]
+    for node in nodes:
+        if node.op is CONSTANT:
+            gradients[node] = 0.0  # below an infinite slope, 0.0 * inf has left nan there
+    return gradients
+
+
+def name_nodes(order: Iterable[Value]) -> dict[Value, str]:
+    """A name for each node: its label; v_1, v_2, ... without one; none for a number that is written as such.
+
+    Where several nodes have one label, as in a cost over several samples, their place among them is added: a^{2(1)}_{1},
+    a^{2(2)}_{1}, ....
+    """
+    nodes = list(order)
+    count = Counter(node.label for node in nodes if node.label)
+    met: Counter[str] = Counter()
+    taken = set(count)
+    names: dict[Value, str] = {}
+    serial = 0
+    for node in nodes:
+        name = node.label
+        if count[name] > 1:
+            while name in taken:
+                met[node.label] += 1
+                name = numbered(node.label, met[node.label])
+            taken.add(name)
+        elif not name and node.op is not CONSTANT:
+            while not name or name in taken:
+                serial += 1
+                name = f"v_{{{serial}}}"
+        names[node] = name
+    return names
+
+
+def numbered(label: str, n: int) -> str:
+    """The label of the n-th node among several of that label, in the notation of samples: a^{2(n)}_{1}."""
+    parts = indices(label)
+    if parts is None:
+        return f"{label} ({n})"
+    base, above, below = parts
+    return f"{base}^{{{above}({n})}}" + f"_{{{below}}}" * bool(below)
