@@ -34,6 +34,8 @@ MUL, DIV, NEG, POW, RELU = ops.mul.index, ops.div.index, ops.neg.index, ops.pow.
 
 Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
 
+in_notebook: Any = None  # a function that shows a Value or a network in a notebook: {MIME type: text}; hung in from above
+
 
 class Value:
     """A scalar that records how it was computed.
@@ -297,6 +299,9 @@ class Value:
         label = f", label={self._label!r}" if self._label else ""
         return f"Value(data={self._data}, grad={self.grad}{label})"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return shown_in_notebook(self)
+
     # Copies and pickles of a whole graph, node by node, so that its depth is no limit
 
     def __copy__(self) -> Value:
@@ -322,6 +327,12 @@ class Value:
 def engine_kind() -> str:
     """Which engine runs: "compiled" (this file, compiled by Cython) or "pure" (this file as Python)."""
     return "pure" if __file__.endswith(".py") else "compiled"
+
+
+def shown_in_notebook(thing: Any) -> dict[str, str]:
+    """What a notebook shows of a Value or a network: what `in_notebook` makes of it; its repr if nothing hangs there."""
+    shown: dict[str, str] = {"text/plain": repr(thing)} if in_notebook is None else in_notebook(thing)
+    return shown
 
 
 # How a node is made

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, Union
 
 from . import ops
-from .engine import Number, Value, constant
+from .engine import Number, Value, constant, shown_in_notebook
 
 Activation = Union[str, Callable[[Value], Value], None]
 Self = TypeVar("Self", bound="Module")
@@ -66,6 +66,9 @@ class Module:
         numbers = [ops.number(state[path], f"parameter {path!r}") for path in parameters]
         for p, x in zip(parameters.values(), numbers):
             p.data = x
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return shown_in_notebook(self)
 
     def config(self) -> dict[str, Any]:
         """The keyword arguments that make a module of this shape again, as plain JSON data; for `save`."""

@@ -169,7 +169,7 @@ class Reader:
     def fence(self) -> str:
         self.skip()
         mark = self.take()
-        return "" if mark == "." else escape(OPERATORS.get(mark, mark))
+        return "" if mark == "." else shown(OPERATORS.get(mark, mark))
 
     def fenced(self) -> str:
         left = self.fence()
