@@ -34,7 +34,8 @@ MUL, DIV, NEG, POW, RELU = ops.mul.index, ops.div.index, ops.neg.index, ops.pow.
 
 Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
 
-in_notebook: Any = None  # a function that shows a Value or a network in a notebook: {MIME type: text}; hung in from above
+# How a notebook shows a Value or a network: a function from it to {MIME type: text}, which the package hangs in here.
+in_notebook: Any = None
 
 
 class Value:
@@ -330,7 +331,7 @@ def engine_kind() -> str:
 
 
 def shown_in_notebook(thing: Any) -> dict[str, str]:
-    """What a notebook shows of a Value or a network: what `in_notebook` makes of it; its repr if nothing hangs there."""
+    """What a notebook shows of a Value or a network: what `in_notebook` makes of it, or else its repr."""
     shown: dict[str, str] = {"text/plain": repr(thing)} if in_notebook is None else in_notebook(thing)
     return shown
 
