@@ -100,7 +100,26 @@ class Op:
         return named, (self.name,)
 
 
-class Ieee:
+class Operators:
+    """Arithmetic that is written with operators and done by the rows, for classes whose `__op__` says what a row does."""
+
+    __slots__ = ()
+
+    def __neg__(self) -> Any: return neg(self)
+    def __abs__(self) -> Any: return abs(self)
+    def __add__(self, other: Any) -> Any: return add(self, other)
+    def __radd__(self, other: Any) -> Any: return add(other, self)
+    def __sub__(self, other: Any) -> Any: return sub(self, other)
+    def __rsub__(self, other: Any) -> Any: return sub(other, self)
+    def __mul__(self, other: Any) -> Any: return mul(self, other)
+    def __rmul__(self, other: Any) -> Any: return mul(other, self)
+    def __truediv__(self, other: Any) -> Any: return div(self, other)
+    def __rtruediv__(self, other: Any) -> Any: return div(other, self)
+    def __pow__(self, other: Any) -> Any: return pow(self, other)
+    def __rpow__(self, other: Any) -> Any: return pow(other, self)
+
+
+class Ieee(Operators):
     """A float whose every operation is a row, and so total: 1 / Ieee(0.0) is inf where 1 / 0.0 raises an error."""
 
     __slots__ = ("x",)
@@ -115,19 +134,6 @@ class Ieee:
     def __gt__(self, other: Any) -> bool: return self.x > bare(other)
     def __ge__(self, other: Any) -> bool: return self.x >= bare(other)
     def __op__(self, op: Op, args: Sequence[Any]) -> Ieee: return type(self)(op.value(*map(bare, args)))
-
-    def __neg__(self) -> Any: return neg(self)
-    def __abs__(self) -> Any: return abs(self)
-    def __add__(self, other: Any) -> Any: return add(self, other)
-    def __radd__(self, other: Any) -> Any: return add(other, self)
-    def __sub__(self, other: Any) -> Any: return sub(self, other)
-    def __rsub__(self, other: Any) -> Any: return sub(other, self)
-    def __mul__(self, other: Any) -> Any: return mul(self, other)
-    def __rmul__(self, other: Any) -> Any: return mul(other, self)
-    def __truediv__(self, other: Any) -> Any: return div(self, other)
-    def __rtruediv__(self, other: Any) -> Any: return div(other, self)
-    def __pow__(self, other: Any) -> Any: return pow(self, other)
-    def __rpow__(self, other: Any) -> Any: return pow(other, self)
 
 
 def bare(x: Any) -> float:
