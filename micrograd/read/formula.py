@@ -16,6 +16,8 @@ from typing import NamedTuple
 from ..engine import Value, topological_order
 from ..ops import BINDS, Op
 
+RAISED = "raised"  # in a slot of UNICODE: as a superscript, or after a ^
+MINUS = ("-", "−")
 LIMIT = 10_000  # characters; a formula that is longer is for nobody to read
 
 GREEK_LETTERS = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ"
@@ -103,14 +105,31 @@ def apply(op: Op, args: list[Written], notation: Notation) -> Written:
         result += literal
         if slot is not None:
             piece = args[int(slot)]
-            if BINDS[piece.binds] < BINDS[needs or ""]:
-                result += notation.fence[0] + piece.text + notation.fence[1]
-            elif needs == "sum" and piece.text.startswith("-") and result.endswith("+ "):
-                result = f"{result[:-2]}- {piece.text[1:]}"  # a - b for a + -b
+            if needs == RAISED:
+                raised = shifted("^", piece.text, SUPERSCRIPT)
+                result += "^" + fenced(piece, "atom", notation) if raised.startswith("^") else raised
+            elif needs == "sum" and piece.text[:1] in MINUS and result.endswith("+ ") and piece.text:
+                result = f"{result[:-2]}{piece.text[0]} {piece.text[1:]}"  # a - b for a + -b
             else:
-                result += piece.text
+                result += fenced(piece, needs or "", notation)
     call = f"{op.name}({', '.join(f'{{{i}}}' for i in range(op.arity))})"
     return Written(result, "atom" if template == call else op.binds)  # expm1(x) is fenced in, unlike e^{x} - 1
+
+
+def fenced(piece: Written, needs: str, notation: Notation) -> str:
+    """The piece, in parentheses if it does not hold together as tightly as `needs` says."""
+    tight = BINDS[piece.binds] >= BINDS[needs]
+    return piece.text if tight else notation.fence[0] + piece.text + notation.fence[1]
+
+
+def template_in_unicode(op: Op) -> str:
+    """How a person writes the op on one line: the LaTeX template with letters for its commands, where that has no
+    layout of two dimensions; else the template for plain text, with a power raised."""
+    words = re.sub(r"\\(left|right|operatorname|mathbf)\b|\{\{|\}\}", "", op.latex).replace(r"\cdot", "·")
+    words = re.sub(r"\\[A-Za-z]+", lambda command: LETTER.get(command[0], command[0][1:]), words)
+    if re.search(r"[\\^_]|frac|sqrt", words):
+        words = op.text.replace("**{1:atom}", f"{{1:{RAISED}}}").replace("*", "·")
+    return words.replace("-", "−")
 
 
 # Names. A label such as w^{2}_{1,1}, x_i, δ^{4} or \delta^4 is notation: letters with an index above, below, or both.
@@ -122,7 +141,7 @@ NOTATION = re.compile(rf"([A-Za-z{GREEK_LETTERS}]+|{'|'.join(map(re.escape, LETT
 
 OPERATOR = re.compile(r"[-+*/^=<>|−·×÷±]")  # a label with one, "x1*w1 + b", goes into parentheses in a product
 
-SUPERSCRIPT = str.maketrans("0123456789+-()ijkln ", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁱʲᵏˡⁿ ")
+SUPERSCRIPT = str.maketrans("0123456789+-−()ijkln ", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁱʲᵏˡⁿ ")
 SUBSCRIPT = str.maketrans("0123456789+-()ijkln, ", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎ᵢⱼₖₗₙ, ")
 
 # In math mode these are the same in LaTeX, MathJax and KaTeX; inside \text{} they are not.
@@ -201,5 +220,15 @@ def number_in_latex(x: float) -> Written:
     return Written(rf"{mantissa} \cdot {power}", "sum" if x < 0 else "product")
 
 
+def number_in_unicode(x: float) -> Written:
+    digits, binds = number_in_text(x)
+    mantissa, e, exponent = digits.replace("-", "−").replace("inf", "∞").partition("e")
+    if not e:
+        return Written(mantissa, binds)
+    power = "10" + str(int(exponent.replace("−", "-"))).translate(SUPERSCRIPT)
+    return Written(f"{mantissa}·{power}", "sum" if x < 0 else "product")
+
+
 LATEX = Notation(lambda op: op.latex, (r"\left(", r"\right)"), label_in_latex, number_in_latex)
 TEXT = Notation(lambda op: op.text, ("(", ")"), label_in_text, number_in_text)
+UNICODE = Notation(template_in_unicode, ("(", ")"), label_in_text, number_in_unicode)

@@ -7,7 +7,7 @@ worked out here, from the recorded local derivatives, with the same sums in the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ class Graph:
 
     root: Value
     order: tuple[Value, ...]          # every node, each after its parents; the root is the last
-    names: dict[Value, str]           # a name for each, no two alike: its label, or v_1, v_2, ...; "" for a bare number
+    names: dict[Value, str]           # a name for each, no two alike, see `name_nodes`; "" for a bare number
     uses: dict[Value, list[Edge]]     # for each node, the edges that lead from it to what was computed from it
     gradients: dict[Value, float]     # d(root)/d(node); 0.0 for a constant
 
@@ -72,29 +72,37 @@ def gradients_of(order: Iterable[Value]) -> dict[Value, float]:
 
 
 def name_nodes(order: Iterable[Value]) -> dict[Value, str]:
-    """A name for each node: its label; v_1, v_2, ... without one; none for a number that is written as such.
+    """A name for each node, no two alike: its label; without one f for the last, x_1, x_2, ... for leaves, and v_1, v_2,
+    ... for what was computed on the way; none for a number that is written as such.
 
     Where several nodes have one label, as in a cost over several samples, their place among them is added: a^{2(1)}_{1},
     a^{2(2)}_{1}, ....
     """
     nodes = list(order)
     count = Counter(node.label for node in nodes if node.label)
-    met: Counter[str] = Counter()
     taken = set(count)
+    serials: Counter[str] = Counter()
+
+    def fresh(kind: str, pattern: Callable[[int], str]) -> str:
+        name = ""
+        while not name or name in taken:
+            serials[kind] += 1
+            name = pattern(serials[kind])
+        taken.add(name)
+        return name
+
     names: dict[Value, str] = {}
-    serial = 0
     for node in nodes:
-        name = node.label
-        if count[name] > 1:
-            while name in taken:
-                met[node.label] += 1
-                name = numbered(node.label, met[node.label])
-            taken.add(name)
-        elif not name and node.op is not CONSTANT:
-            while not name or name in taken:
-                serial += 1
-                name = f"v_{{{serial}}}"
-        names[node] = name
+        label = node.label
+        if count[label] > 1:
+            names[node] = fresh(label, lambda n, label=label: numbered(label, n))  # type: ignore[misc]
+        elif label or node.op is CONSTANT:
+            names[node] = label
+        elif node is nodes[-1] and "f" not in taken:
+            names[node] = "f"
+        else:
+            letter = "v" if node.parents else "x"
+            names[node] = fresh(f"\0{letter}", lambda n, letter=letter: f"{letter}_{{{n}}}")  # type: ignore[misc]
     return names
 
 

@@ -1,0 +1,466 @@
+"""The algebra of formulas: a derivative as a person would write it.
+
+A rule of the table, called on Terms instead of floats, gives the formula of a derivative as a tree of Terms. Products
+and sums simplify as they are made: numbers are multiplied out, in exact decimals; 1 · x is x and x + 0 is x; x · x is
+x²; like terms are collected; −(y − a) is (a − y). Factors otherwise stay in the order in which they came. What results
+is written in Unicode (for terminals), in LaTeX or in MathML.
+
+Every Term also holds its number, so that a formula can be written with numbers for names. This module knows what sums,
+products and powers are; of all other ops it knows only what their rows say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from math import isfinite
+from typing import Any, Union
+
+from .. import ops
+from ..engine import Value
+from ..ops import Ieee, Op
+from .formula import LATEX, UNICODE, Notation, Written, apply, fenced
+from .graph import Graph
+from .mathml import mathml
+
+BIGGEST, DEEPEST = 200, 60  # names and ops in one formula, levels of parentheses: a larger one is for nobody to read
+DIGITS = 4                  # of a number that stands for a name
+DOTS = "…"                  # stands for a formula that is too large
+
+Coefficient = Union[Fraction, float]  # a float only where it is inf or nan
+NEGATIVE = re.compile("[-−]")
+
+
+class Formula(str):
+    """A formula as text for a terminal, "a⁴(1 − a⁴)"; with `.latex` and `.mathml` for everywhere else."""
+
+    __slots__ = ("latex",)
+    latex: str
+
+    def __new__(cls, text: str, latex: str) -> Formula:
+        formula = super().__new__(cls, text)
+        formula.latex = latex
+        return formula
+
+    @property
+    def mathml(self) -> str:
+        """As a <math> element."""
+        return mathml(self.latex)
+
+    def to_dict(self) -> dict[str, str]:
+        """{"text": ..., "latex": ...}"""
+        return {"text": str(self), "latex": self.latex}
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex}$"
+
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return str(self), self.latex
+
+
+# Terms
+
+class Term(Ieee):
+    """A formula with its number. Of one of the five kinds below, all immutable, equal if they look alike."""
+
+    __slots__ = ("key", "size", "depth")
+
+    size: int   # names, numbers and ops in it
+    depth: int  # levels of nesting
+
+    def __init__(self, x: float, key: tuple[Any, ...], parts: Iterable[Term] = ()) -> None:
+        inner = list(parts)
+        self.x = x
+        self.key = key
+        self.size = 1 + sum(part.size for part in inner)
+        self.depth = 1 + max((part.depth for part in inner), default=0)
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Term:
+        return combine(op, [as_term(arg) for arg in args])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Term) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+class Number(Term):
+    """A number of the formula itself."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Coefficient) -> None:
+        self.value = value
+        super().__init__(float(value), ("number", value if isfinite(value) else str(value)))
+
+
+class Name(Term):
+    """A node that has a name."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, x: float) -> None:
+        self.name = name
+        super().__init__(x, ("name", name))
+
+
+class Call(Term):
+    """An op that the algebra does not look into. prime: its derivative, in the notation σ′(z)."""
+
+    __slots__ = ("op", "args", "prime")
+
+    def __init__(self, op: Op, args: Sequence[Term], x: float, prime: bool = False) -> None:
+        self.op, self.args, self.prime = op, tuple(args), prime
+        super().__init__(x, (op.index, prime, *args), args)
+
+
+class Product(Term):
+    """coefficient · base^exponent · ..., as a list of pairs (base, exponent)."""
+
+    __slots__ = ("coefficient", "factors")
+
+    def __init__(self, coefficient: Coefficient, factors: Sequence[tuple[Term, Coefficient]], x: float) -> None:
+        self.coefficient, self.factors = coefficient, tuple(factors)
+        super().__init__(x, ("product", coefficient, frozenset(self.factors)), (base for base, _ in factors))
+
+
+class Sum(Term):
+    """coefficient · term + ..., as a list of pairs (term, coefficient); the term of a bare number is 1."""
+
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: Sequence[tuple[Term, Coefficient]], x: float) -> None:
+        self.terms = tuple(terms)
+        super().__init__(x, ("sum", frozenset(self.terms)), (term for term, _ in terms))
+
+
+ZERO, ONE = Number(Fraction(0)), Number(Fraction(1))
+
+
+def as_term(x: Any) -> Term:
+    return x if isinstance(x, Term) else Number(exact(ops.bare(x)))
+
+
+def exact(x: float) -> Coefficient:
+    """The decimal that a float is written as: 0.1 is 1/10, so that 3 · 0.1 is 0.3."""
+    return Fraction(repr(x)) if isfinite(x) else x
+
+
+def readable(term: Term) -> Term:
+    """The term, or three dots in its place if it is too large to read."""
+    return Name(DOTS, term.x) if term.size > BIGGEST or term.depth > DEEPEST else term
+
+
+# The algebra
+
+def combine(op: Op, args: Sequence[Term]) -> Term:
+    """The op on Terms, simplified."""
+    if op is ops.where:  # the branch that is taken here
+        return args[1] if args[0].x else args[2]
+    x = op.value(*[arg.x for arg in args])
+    if op in ARITHMETIC:
+        return readable(ARITHMETIC[op](x, *args))
+    return readable(Call(op, args, x))
+
+
+def added(x: float, a: Term, b: Term, sign: int = 1) -> Term:
+    return sum_of(x, [*addends(a), *((term, sign * coefficient) for term, coefficient in addends(b))])
+
+
+def multiplied(x: float, a: Term, b: Term, sign: int = 1) -> Term:
+    c, numerator = parts(a)
+    d, denominator = parts(b)
+    if sign < 0:
+        if d == 0:
+            return Number(x)
+        d = 1 / d
+    return product_of(x, c * d, [*numerator, *((base, sign * exponent) for base, exponent in denominator)])
+
+
+def powered(x: float, a: Term, b: Term) -> Term:
+    """a ** b. A power of a product is multiplied out where that holds for all numbers: where b is whole."""
+    c, factors = parts(a)
+    if not isinstance(b, Number) or not isinstance(b.value, Fraction):
+        return Call(ops.pow, (a, b), x)
+    whole = b.value.denominator == 1 and abs(b.value) <= 100 and isinstance(c, Fraction)
+    if whole and (c != 0 or b.value > 0):
+        return product_of(x, c ** int(b.value), [(base, exponent * b.value) for base, exponent in factors])
+    return product_of(x, Fraction(1), [(a, b.value)]) if b.value else ONE
+
+
+def as_it_is(x: float, a: Term) -> Term:
+    return a
+
+
+ARITHMETIC: dict[Op, Callable[..., Term]] = {
+    ops.add: added,
+    ops.sub: lambda x, a, b: added(x, a, b, -1),
+    ops.neg: lambda x, a: multiplied(x, a, Number(Fraction(-1))),
+    ops.mul: multiplied,
+    ops.div: lambda x, a, b: multiplied(x, a, b, -1),
+    ops.pow: powered,
+    ops.identity: as_it_is,
+}
+
+
+def parts(term: Term) -> tuple[Coefficient, list[tuple[Term, Coefficient]]]:
+    """A term as a product: coefficient and factors."""
+    if isinstance(term, Number):
+        return term.value, []
+    if isinstance(term, Product):
+        return term.coefficient, list(term.factors)
+    return Fraction(1), [(term, Fraction(1))]
+
+
+def addends(term: Term) -> list[tuple[Term, Coefficient]]:
+    """A term as a sum: pairs of a term without a coefficient, and its coefficient."""
+    if isinstance(term, Sum):
+        return list(term.terms)
+    coefficient, factors = parts(term)
+    if len(factors) == 1 and isinstance(factors[0][0], Sum) and factors[0][1] == 1 and coefficient == -1:
+        return [(inner, -c) for inner, c in factors[0][0].terms]
+    if coefficient == 0 or not factors:
+        return [(ONE, coefficient)]
+    return [(product_of(quotient(term.x, coefficient), Fraction(1), factors), coefficient)]
+
+
+def quotient(x: float, coefficient: Coefficient) -> float:
+    return ops.div.value(x, float(coefficient))
+
+
+def product_of(x: float, coefficient: Coefficient, factors: Iterable[tuple[Term, Coefficient]]) -> Term:
+    """The product, with equal factors collected and functions last; a number or a single factor as such."""
+    exponents: dict[Term, Coefficient] = {}
+    for base, exponent in factors:
+        exponents[base] = exponents.get(base, Fraction(0)) + exponent
+    kept = sorted(((base, exponent) for base, exponent in exponents.items() if exponent != 0),
+                  key=lambda factor: isinstance(factor[0], Call) and not factor[0].prime)
+    if coefficient == 0 or not kept:
+        return Number(coefficient)
+    if coefficient < 0:
+        for place, (base, exponent) in enumerate(kept):
+            if exponent == 1 and isinstance(base, Sum) and turns(base):
+                kept[place] = (Sum([(term, -c) for term, c in base.terms], -base.x), exponent)
+                coefficient = -coefficient
+                break
+    if coefficient == 1 and len(kept) == 1 and kept[0][1] == 1:
+        return kept[0][0]
+    return Product(shortened(coefficient), kept, x)
+
+
+def turns(difference: Sum) -> bool:
+    """Whether a minus sign before it is better taken inside: −(y − a) is (a − y), but −(1 − a) stays."""
+    negative = [c < 0 for _, c in difference.terms]
+    return sum(negative) * 2 >= len(negative) and ONE not in [term for term, _ in difference.terms]
+
+
+def sum_of(x: float, terms: Iterable[tuple[Term, Coefficient]]) -> Term:
+    """The sum, with like terms collected; a number or a single term as such."""
+    coefficients: dict[Term, Coefficient] = {}
+    for term, coefficient in terms:
+        coefficients[term] = coefficients.get(term, Fraction(0)) + coefficient
+    kept = [(term, shortened(c)) for term, c in coefficients.items() if c != 0]
+    if not kept:
+        return ZERO
+    if len(kept) == 1:
+        [(term, coefficient)] = kept
+        return multiplied(x, Number(coefficient), term)
+    if all(c < 0 for _, c in kept):
+        return Product(Fraction(-1), [(Sum([(term, -c) for term, c in kept], -x), Fraction(1))], x)
+    return Sum(kept, x)
+
+
+def shortened(coefficient: Coefficient) -> Coefficient:
+    """The same, to the precision of a float where its fraction is longer than that."""
+    if isinstance(coefficient, Fraction) and coefficient.denominator > 10**30:
+        return exact(float(coefficient))
+    return coefficient
+
+
+# Writing
+
+def formula_of(term: Term, numbers: bool = False) -> Formula:
+    """The term written down; numbers: with the number of each name in its place."""
+    return Formula(written(term, UNICODE, numbers).text, written(term, LATEX, numbers).text)
+
+
+def written(term: Term, notation: Notation, numbers: bool = False) -> Written:
+    if isinstance(term, Number):
+        return number_written(term.value, notation)
+    if isinstance(term, Name):
+        return rounded(term.x, notation) if numbers else notation.label(term.name)
+    if isinstance(term, Call):
+        if term.prime:
+            return rounded(term.x, notation) if numbers else prime_written(term, notation)
+        return apply(term.op, [written(arg, notation, numbers) for arg in term.args], notation)
+    if isinstance(term, Product):
+        return product_written(term, notation, numbers)
+    assert isinstance(term, Sum)
+    first = next((place for place, (_, c) in enumerate(term.terms) if c > 0), 0)  # no minus in front, if possible
+    ordered = [term.terms[first], *term.terms[:first], *term.terms[first + 1:]]
+    pieces = [(c, written(multiplied(inner.x, Number(size_of(c)), inner), notation, numbers)) for inner, c in ordered]
+    result = pieces[0][1] if pieces[0][0] > 0 else apply(ops.neg, [pieces[0][1]], notation)
+    for c, piece in pieces[1:]:
+        result = apply(ops.add if c > 0 else ops.sub, [result, piece], notation)
+    return result
+
+
+def product_written(term: Product, notation: Notation, numbers: bool) -> Written:
+    """Numerator over denominator, the coefficient in front."""
+    c = size_of(term.coefficient)
+    over: Coefficient = c
+    under = Fraction(1)
+    if isinstance(c, Fraction) and not decimal(c):
+        over, under = Fraction(c.numerator), Fraction(c.denominator)
+    above = [power_written(base, exponent, notation, numbers) for base, exponent in term.factors if exponent > 0]
+    below = [power_written(base, -exponent, notation, numbers) for base, exponent in term.factors if exponent < 0]
+    result = joined(over, above, notation)
+    if below or under != 1:
+        result = apply(ops.div, [result, joined(under, below, notation)], notation)
+    return apply(ops.neg, [result], notation) if term.coefficient < 0 else result
+
+
+def joined(coefficient: Coefficient, factors: list[Written], notation: Notation) -> Written:
+    """A product; the sign is left out between a number or a letter and what is not one: 2x, a(1 − a)."""
+    pieces = [number_written(coefficient, notation)] if coefficient != 1 or not factors else []
+    pieces += factors
+    result = pieces[0]
+    for place, piece in enumerate(pieces[1:]):
+        loose = piece.binds == "sum"
+        letter = re.match(r"\\?[^\W\d]|\\left", piece.text.replace(r"\mathbf", ""))
+        if (place == 0 and len(pieces) > len(factors) and (loose or letter)) or (loose and short(result)):
+            left, right = (fenced(p, "product", notation) for p in (result, piece))
+            result = Written(left + " " * (re.match("[a-z]{2}", right) is not None) + right, "product")  # 2 cos(x)
+        else:
+            result = apply(ops.mul, [result, piece], notation)
+    return result
+
+
+def size_of(c: Coefficient) -> Coefficient:
+    return -c if c < 0 else c
+
+
+def short(piece: Written) -> bool:
+    """Whether it ends in a parenthesis, a number, or one letter with its indices; a word would look like a call."""
+    return piece.binds == "sum" or re.search(r"[A-Za-z]{2}\W*$", re.sub(r"\\[A-Za-z]+|[{}]", "", piece.text)) is None
+
+
+def power_written(base: Term, exponent: Coefficient, notation: Notation, numbers: bool) -> Written:
+    piece = written(base, notation, numbers)
+    return piece if exponent == 1 else apply(ops.pow, [piece, number_written(exponent, notation)], notation)
+
+
+def prime_written(call: Call, notation: Notation) -> Written:
+    """σ′(z)"""
+    inner = written(call.args[0], notation)
+    if notation is UNICODE:
+        return Written(f"{call.op.symbol}′({inner.text})", "atom")
+    head, _, _ = call.op.latex.format("", "").partition(r"\left(")
+    return Written(rf"{head}'\left({inner.text}\right)", "atom")
+
+
+def decimal(c: Fraction) -> bool:
+    """Whether it is written as a decimal of a few digits, or a fraction would be no shorter."""
+    rest = c.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return (rest == 1 and len(repr(float(c))) <= 10) or max(c.numerator, c.denominator) > 1000
+
+
+def number_written(x: Coefficient, notation: Notation) -> Written:
+    if isinstance(x, Fraction) and not decimal(abs(x)):
+        result = apply(ops.div, [notation.number(float(n)) for n in (abs(x.numerator), x.denominator)], notation)
+        return apply(ops.neg, [result], notation) if x < 0 else result
+    return notation.number(float(x))
+
+
+def rounded(x: float, notation: Notation, digits: int = DIGITS) -> Written:
+    return notation.number(float(f"{x + 0.0:.{digits}g}"))
+
+
+def number_of(x: float, digits: int = DIGITS) -> Formula:
+    """A number with so many significant digits."""
+    return Formula(rounded(x, UNICODE, digits).text, rounded(x, LATEX, digits).text)
+
+
+# The formulas of a graph
+
+class Terms(dict[Value, Term]):
+    """The nodes of a graph as terms: terms[node] is its name, if it has one; a number; or its op, on the terms of its
+    parents."""
+
+    def __init__(self, names: Mapping[Value, str]) -> None:
+        super().__init__()
+        self.names = names
+
+    def __missing__(self, wanted: Value) -> Term:
+        stack = [wanted]
+        while stack:
+            node = stack[-1]
+            missing = [] if self.names.get(node) else [parent for parent in node.parents if parent not in self]
+            if missing:
+                stack += missing
+                continue
+            stack.pop()
+            if self.names.get(node):
+                self[node] = Name(self.names[node], node.data)
+            elif node.parents:
+                self[node] = combine(node.op, self.of_parents(node))
+            else:
+                self[node] = Number(exact(node.data))
+        return self[wanted]
+
+    def of_parents(self, node: Value) -> list[Term]:
+        """The terms of a node's arguments."""
+        return [self[parent] for parent in node.parents]
+
+    def slope(self, node: Value, i: int) -> Term:
+        """The i-th local derivative of a node, as its row has it."""
+        return as_term(node.op.derivatives[i](self[node], *self.of_parents(node)))
+
+    def prime(self, node: Value, i: int) -> Term:
+        """The same in the notation f′(x), for a function of one argument that is not a short formula itself."""
+        if CALL.fullmatch(node.op.latex):
+            return readable(Call(node.op, self.of_parents(node), node.local_derivatives[i], prime=True))
+        return self.slope(node, i)
+
+
+CALL = re.compile(r"\\(operatorname\{\{.*\}\}|[A-Za-z]+)\\left\(\{0\}\\right\)")  # a template such as \tanh(x)
+
+
+def symbol(name: str) -> Formula:
+    """A name as it is written."""
+    return Formula(UNICODE.label(name).text, LATEX.label(name).text)
+
+
+def name_of(graph: Graph, node: Value) -> Formula:
+    """The name of a node; the number itself for one that has none."""
+    return symbol(graph.names[node]) if graph.names[node] else formula_of(Number(exact(node.data)))
+
+
+def partial(graph: Graph, y: Value, x: Value) -> Formula:
+    """∂y/∂x"""
+    return derivative_of(name_of(graph, y), name_of(graph, x))
+
+
+def derivative_of(y: Formula, x: Formula) -> Formula:
+    """∂y/∂x, of names."""
+    above, below = (f"({name})" if " " in name else name for name in (y, x))
+    return Formula(f"∂{above}/∂{below}", rf"\frac{{\partial {y.latex}}}{{\partial {x.latex}}}")
+
+
+def forward_rule(graph: Graph, node: Value, numbers: bool = False) -> Formula:
+    """How a computed node follows from its parents, as its op is written; a leaf is its number."""
+    if not node.parents:
+        return formula_of(Number(exact(node.data)))
+    args = Terms(graph.names).of_parents(node)
+    return Formula(*(apply(node.op, [written(arg, notation, numbers) for arg in args], notation).text
+                     for notation in (UNICODE, LATEX)))
+
+
+def local_rule(graph: Graph, node: Value, i: int, numbers: bool = False) -> Formula:
+    """The i-th local derivative of a computed node, in terms of the names of the node and its parents."""
+    return formula_of(Terms(graph.names).slope(node, i), numbers)
