@@ -1,0 +1,583 @@
+r"""What people write, as a computation: "0.5*(y - sigmoid(w*x + b))**2", "(a4 - y)·a4·(1 - a4)", "1/3".
+
+Nothing is handed to Python to evaluate. The text is read sign by sign into a program of numbers, names and rows of the
+table of operations, which then runs on floats or on Values. There is no recursion, and the length is limited, so that
+text from anybody may be read. Whatever cannot be read is an `ExpressionError`, which knows the place.
+
+    numbers        2, 0.5, 2e-3, ½, and the constants pi, e and tau, unless these are names
+    operators      + - * / **, also ^ and x² for powers, · and × for products, |x|; "2(x + 1)" is a product
+    functions      every row, by its name or symbol: exp(x), max(a, b), σ(z); ln(x); σ'(z) for the derivative
+    names          as they are spelled, or else as people spell them: a4, a_4, a^4 and a⁴ all find a^{4}
+
+A caret is thus a power, unless it makes a name that is known. Where it could be both, that is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import takewhile
+from math import e, isinf, pi, tau
+from typing import NamedTuple, Union
+from unicodedata import category, decomposition, east_asian_width, normalize, numeric
+from unicodedata import name as name_of_character
+
+from .. import ops
+from ..engine import Number, Value
+from ..ops import BINDS, OPS, Op
+from .formula import LETTER, OPERATOR, SUBSCRIPT, SUPERSCRIPT, indices, printable, unicode_label
+
+LENGTH = 1_000  # characters of one expression
+NESTING = 50    # brackets within brackets
+WIDTH = 70      # columns of the text that a message quotes
+
+
+class ExpressionError(ValueError):
+    """A text that cannot be read. `message` says why, `text` is all of it, and `place` the index into it."""
+
+    def __init__(self, text: str, place: int, message: str) -> None:
+        super().__init__(text, place, message)
+        self.text = text
+        self.place = place
+        self.message = message
+
+    def __str__(self) -> str:
+        """The message, the text around the place on one line, and a caret below the place."""
+        before, after = printable(self.text[:self.place]), printable(self.text[self.place:])
+        cut = max(0, len(before) - WIDTH // 2)
+        before = "…" * bool(cut) + before[cut:]
+        room = WIDTH - len(before)
+        after = after if len(after) <= room else after[:room - 1] + "…"
+        return f"{self.message}\n  {before}{after}\n  {' ' * columns(before)}^"
+
+
+def columns(words: str) -> int:
+    """How many columns of a terminal the words take."""
+    return sum(0 if category(sign).startswith("M") else 2 if east_asian_width(sign) in "WF" else 1 for sign in words)
+
+
+# Names
+
+RAISED = {chr(raised): chr(plain) for plain, raised in SUPERSCRIPT.items() if plain != raised}
+LOWERED = {chr(lowered): chr(plain) for plain, lowered in SUBSCRIPT.items() if plain != lowered}
+SUPER, SUB = (f"[{re.escape(''.join(signs))}]" for signs in (RAISED, LOWERED))
+RAISED_RUN, LOWERED_RUN = re.compile(f"{SUPER}+"), re.compile(f"{SUB}+(?:, ?{SUB}+)*")
+INDEX_BELOW = re.compile(rf"{LOWERED_RUN.pattern}|_\{{[^{{}}]*\}}|_[0-9A-Za-z]+")
+INDEX_ABOVE = re.compile(rf"{RAISED_RUN.pattern}|\^\{{[^{{}}]*\}}|"
+                         r"\^[0-9]+(?![.0-9A-Za-z])|\^[A-Za-z](?![0-9A-Za-z]|\s*\()")  # not x^2.5, x^max(a, b)
+GREEK_WORDS = {command[1:]: letter for command, letter in LETTER.items()}
+
+
+def is_letter(sign: str) -> bool:
+    return (sign.isalpha() or sign == "_") and sign not in RAISED and sign not in LOWERED
+
+
+def is_inside(sign: str) -> bool:
+    """Whether a name goes on with this sign: a letter, a digit, an accent."""
+    return is_letter(sign) or sign.isdecimal() or category(sign).startswith("M")
+
+
+def notation(name: str) -> str:
+    """A name with its raised and lowered signs as indices: w^{2}_{1,1} for w²₁,₁."""
+    name = RAISED_RUN.sub(lambda run: f"^{{{''.join(map(RAISED.__getitem__, run[0]))}}}", name)
+    return LOWERED_RUN.sub(lambda run: f"_{{{''.join(LOWERED.get(sign, sign) for sign in run[0])}}}", name)
+
+
+def structure(name: str) -> tuple[str, str, str] | None:
+    """Letters, upper and lower index, however they are written; None for a name that has no such form."""
+    parts = indices(notation(normalize("NFC", name)))
+    return parts and (greek(parts[0]), *parts[1:])
+
+
+def letters_and_digits(name: str) -> str:
+    """A name without raising, lowering and punctuation: w211 for w^{2}_{1,1}, w2_11, w_11^2 and w_211."""
+    signs = "".join(structure(name) or notation(name))
+    word = normalize("NFKC", "".join(sign for sign in signs if is_inside(sign) and sign != "_"))
+    letters = "".join(takewhile(str.isalpha, word))
+    return greek(letters) + word[len(letters):]
+
+
+def greek(letters: str) -> str:
+    return GREEK_WORDS.get(letters.removeprefix("\\"), letters)
+
+
+class Names:
+    """The names that an expression may use, and how to find the one that somebody means.
+
+    A word means the name that is spelled so, or printed so by `text`; else the one with the same letters and indices
+    (a^4: a^{4}); else the one with the same letters and digits (a4, a_4: a^{4}; delta4: δ^{4}).
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(name for name in dict.fromkeys(names) if name)
+        self.spellings: dict[str, list[str]] = {}
+        self.structures: dict[tuple[str, str, str] | None, list[str]] = {}
+        self.contents: dict[str, list[str]] = {}
+        for name in self.names:
+            self.spellings.setdefault(unicode_label(name), []).append(name)
+            self.structures.setdefault(structure(name), []).append(name)
+            self.contents.setdefault(letters_and_digits(name), []).append(name)
+        self.spellings.update((name, [name]) for name in self.names)
+        self.starts: dict[str, list[str]] = {}  # spellings by their first sign, the longest first
+        for spelling in sorted(self.spellings, key=len, reverse=True):
+            if structure(spelling) or not OPERATOR.search(spelling):  # a label such as "x*w" is no word
+                self.starts.setdefault(spelling[0], []).append(spelling)
+
+    def meant(self, word: str) -> list[str]:
+        """The names that a word may mean: one; none; or several that are spelled alike."""
+        form, content = structure(word), letters_and_digits(word)
+        return (self.spellings.get(word) or (form and self.structures.get(form))
+                or (content and self.contents.get(content)) or [])
+
+    def at(self, text: str, place: int, stop: int) -> str:
+        """The longest spelling of a name that stands, to the letter, at a place in a text; "" for none."""
+        for spelling in self.starts.get(text[place], ()):
+            end = place + len(spelling)
+            if text.startswith(spelling, place, stop) and not (end < stop and is_inside(text[end])) and not (
+                    INDEX_BELOW.match(text, end, stop) or INDEX_ABOVE.match(text, end, stop)):
+                return spelling
+        return ""
+
+
+# Functions, and other words with a meaning
+
+CONSTANTS = {"pi": pi, "π": pi, "e": e, "tau": tau, "τ": tau}
+ALIASES = {"ln": ops.log, "sigma": ops.sigmoid, "arcsin": ops.asin, "arccos": ops.acos, "arctan": ops.atan,
+           "arsinh": ops.asinh, "arcosh": ops.acosh, "artanh": ops.atanh, "sgn": ops.sign}
+
+
+def functions() -> dict[str, Op]:
+    """Every row by its name, and by its symbol where that is a word; a user's rows too."""
+    symbols = {row.symbol: row for row in OPS.values() if row.symbol.isidentifier()}
+    return {**ALIASES, **symbols, **OPS}
+
+
+# What an expression becomes
+
+class Name(NamedTuple):
+    """A step of a program: the value of a name. place: where it is written."""
+
+    name: str
+    place: int
+
+
+class Slope(NamedTuple):
+    """A step of a program: the derivative of a row of one argument, as in σ'(z)."""
+
+    row: Op
+
+    def __call__(self, x: Number) -> Number:
+        if not isinstance(x, Value):
+            return self.row.slope(0, self.row.value(x), x)
+        slope: Number = self.row.derivatives[0](self.row(x), x)
+        return slope
+
+
+Step = Union[float, Name, Op, Slope]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A text that was read. Make one with `parse`."""
+
+    text: str
+    names: tuple[str, ...]    # those that it uses, in order of appearance
+    program: tuple[Step, ...]  # each step puts a number on a stack, a row in the place of its arguments
+
+    def evaluate(self, values: Mapping[str, Number]) -> Number:
+        """The number that comes out, for the numbers of the names.
+
+        With floats for all names it is a float, inf or nan where IEEE arithmetic has it. With Values it is a Value that
+        has recorded the operations as they are written. Raises ExpressionError if a name has no number.
+        """
+        stack: list[Number] = []
+        for step in self.program:
+            if isinstance(step, float):
+                stack.append(step)
+            elif isinstance(step, Name):
+                if step.name not in values:
+                    raise ExpressionError(self.text, step.place, f"{step.name!r} has no value")
+                value = values[step.name]
+                stack.append(value if isinstance(value, Value) else ops.number(value, f"the value of {step.name!r}"))
+            else:
+                row = step.row if isinstance(step, Slope) else step
+                arguments = stack[-row.arity:]
+                stack[-row.arity:] = [step(*arguments)]
+        return stack[0]
+
+
+def parse(text: str, names: Iterable[str] | Names | None = None) -> Expression:
+    """Read an expression. Nothing is computed yet: see `Expression.evaluate`.
+
+    text: up to 1,000 characters. names: those that it may use (labels of a graph, say), which are then found however
+    they are spelled; without them every name will do, and ^ is always a power.
+    Raises ExpressionError, with the place, if it is not an expression.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"an expression is text such as '2*x', found {type(text).__name__} {text!r:.40}")
+    known = names if isinstance(names, Names) or names is None else Names(names)
+    return Reader(text, known, 0, len(text)).read()
+
+
+# Reading. Operators and open brackets wait on a stack until what comes next says where their arguments end.
+
+class Infix(NamedTuple):
+    """An operator, and how tightly it binds."""
+
+    row: Op
+    binds: float
+
+
+class Bracket(NamedTuple):
+    """A bracket that has not been closed yet: of a group, or of the arguments of a function."""
+
+    place: int
+    sign: str
+    start: int                         # where the function's name begins; else the place
+    function: Op | Slope | None = None
+    commas: int = 0
+
+
+SUM, PRODUCT, POWER = BINDS["sum"], BINDS["product"], BINDS["power"]
+TIMES, MINUS, RAISE = Infix(ops.mul, PRODUCT), Infix(ops.sub, SUM), Infix(ops.pow, POWER)
+EXP = Infix(ops.exp, POWER)  # e^x
+INFIX = {"+": Infix(ops.add, SUM), "**": RAISE, "^": RAISE, **dict.fromkeys("*·×⋅∙•∗", TIMES),
+         **dict.fromkeys("/÷∕⁄", Infix(ops.div, PRODUCT)), **dict.fromkeys("-−–‐‑", MINUS)}
+SIGN, SIGN_IN_PRODUCT = Infix(ops.neg, SUM + 0.5), Infix(ops.neg, PRODUCT + 0.5)  # -a * b is -(a * b); 2 * -a * b
+CLOSED_BY = {"(": ")", "{": "}", "|": "|"}
+PRIMES = tuple("'′’")
+NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+RAISED_NUMBER = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+HINTS = {
+    **dict.fromkeys("=:", "an expression has no names to assign to"),
+    **dict.fromkeys("<>", "there are no comparisons, but step(a - b) is 1 where a > b, else 0"),
+    **dict.fromkeys("[]{}", "the brackets are round"), **dict.fromkeys('"`', "names are written without quotes"),
+    **dict.fromkeys(PRIMES, "names are written without quotes; a derivative is one of a function, σ'(z)"),
+    ";": "this is a single expression", ".": "a name stands for a number, which has no parts",
+    "√": "write sqrt(x)", "∞": "numbers are finite", "%": "write 0.05 for 5%",
+}
+
+
+class Reader:
+    """Reads one expression, text[start:stop], from left to right. See `parse`."""
+
+    def __init__(self, text: str, known: Names | None, start: int, stop: int) -> None:
+        self.text = text
+        self.known = known
+        self.start = self.place = start
+        self.stop = stop
+        self.program: list[Step] = []
+        self.stack: list[Infix | Bracket] = []
+        self.spelled: dict[str, str] = {}  # where every name will do: each as it was spelled first
+        self.operand_at = start            # where the last operand begins
+        self.after_call = False            # whether it is a call of a function
+
+    def read(self) -> Expression:
+        """Operand, operator, operand, ..., operand."""
+        if self.stop - self.start > LENGTH:
+            raise self.error(self.start + LENGTH, f"an expression has at most {LENGTH:,} characters, this one has "
+                                                  f"{self.stop - self.start:,}")
+        complete = False
+        while self.skip_spaces():
+            complete = self.operator() if complete else self.operand()
+        bracket = self.reduce()
+        if not self.text[self.start:self.stop].strip():
+            raise self.error(self.start, "an expression is missing, such as 2*x + 1")
+        if not complete:
+            raise self.error(self.stop, "the expression breaks off; a number or a name is missing")
+        if bracket:
+            raise self.error(bracket.place, f"{bracket.sign!r} is not closed by {CLOSED_BY[bracket.sign]!r}")
+        names = dict.fromkeys(step.name for step in self.program if isinstance(step, Name))
+        return Expression(self.text, tuple(names), tuple(self.program))
+
+    def error(self, place: int, message: str) -> ExpressionError:
+        return ExpressionError(self.text, place, message)
+
+    def unexpected(self) -> ExpressionError:
+        sign = self.text[self.place]
+        shown = repr(sign) if sign.isprintable() else f"U+{ord(sign):04X} {name_of_character(sign, '')}".rstrip()
+        return self.error(self.place, f"unexpected {shown}" + (f": {HINTS[sign]}" if sign in HINTS else ""))
+
+    def skip_spaces(self) -> bool:
+        """Go to the next sign. Whether there is one."""
+        while self.place < self.stop and self.text[self.place].isspace():
+            self.place += 1
+        return self.place < self.stop
+
+    def next_is(self, *signs: str) -> bool:
+        return self.text.startswith(signs, self.place, self.stop)
+
+    def reduce(self, binds: float = 0.0) -> Bracket | None:
+        """Apply the operators that wait and bind more tightly than that. The bracket that this ends at, if any."""
+        while self.stack:
+            top = self.stack[-1]
+            if isinstance(top, Bracket):
+                return top
+            if top.binds <= binds:
+                break
+            self.program.append(top.row)
+            self.stack.pop()
+        return None
+
+    # Where an operand is due. These and `operator` say whether what was read completes an operand.
+
+    def operand(self) -> bool:
+        sign, number = self.text[self.place], NUMBER.match(self.text, self.place, self.stop)
+        if number:
+            return self.number(float(number[0]), number.end())
+        if decomposition(sign).startswith("<fraction>") and numeric(sign) < 1:  # (⅟ is a numerator, with value 1)
+            return self.number(numeric(sign), self.place + 1)
+        if is_letter(sign) or sign == "\\":
+            return self.name()
+        if sign in "(|" or (sign == "{" and self.text[self.start:self.place].rstrip().endswith("^")):
+            return self.open(Bracket(self.place, sign, self.place))
+        if INFIX.get(sign) is MINUS:
+            before = self.stack[-1] if self.stack else None
+            self.stack.append(SIGN_IN_PRODUCT if isinstance(before, Infix) and before.binds >= PRODUCT else SIGN)
+        elif sign in INFIX or sign in ",)}":
+            if sign != "+":
+                raise self.error(self.place, f"a number or a name is missing before {sign!r}")
+        else:
+            raise self.unexpected()
+        self.place += 1
+        return False
+
+    def number(self, x: float, end: int) -> bool:
+        if isinf(x):
+            raise self.error(self.place, "this number is larger than any float")
+        self.program.append(x)
+        self.completed(self.place, end)
+        return True
+
+    def completed(self, start: int, end: int, call: bool = False) -> None:
+        """An operand has been read, from start to end."""
+        self.operand_at, self.place, self.after_call = start, end, call
+
+    def open(self, bracket: Bracket) -> bool:
+        self.stack.append(bracket)
+        if sum(isinstance(waiting, Bracket) for waiting in self.stack) > NESTING:
+            raise self.error(bracket.place, f"brackets are nested more than {NESTING} deep")
+        self.place = bracket.place + 1
+        return False
+
+    def name(self) -> bool:
+        """A name, a constant, or a function with its opening bracket."""
+        start = self.place
+        word, name = self.word()
+        self.place = end = start + len(word)
+        function = functions().get(word.removeprefix("\\"))
+        slope = function is not None and function.arity == 1 and self.next_is(*PRIMES)
+        self.place += slope
+        called = self.skip_spaces() and self.next_is("(")
+        if function and called:
+            return self.open(Bracket(self.place, "(", start, Slope(function) if slope else function))
+        if name is None and self.known is None and not function and not called and word not in CONSTANTS:
+            name = self.spelled.setdefault(letters_and_digits(word) or word, word)
+        if name is None and (word not in CONSTANTS or called):
+            raise self.error(start, self.unknown(word, function, called))
+        self.program.append(CONSTANTS[word] if name is None else Name(name, start))
+        self.completed(start, end)
+        return True
+
+    def word(self) -> tuple[str, str | None]:
+        """The word at this place, and the name that it means; None if it means none, or if every name will do."""
+        text, start, stop = self.text, self.place, self.stop
+        spelling = self.known.at(text, start, stop) if self.known else ""
+        if spelling:
+            return self.meant(start + len(spelling))
+        end = start + 1
+        while end < stop and is_inside(text[end]) and not text.startswith("_{", end):
+            end += 1
+        if text[start:end] == "\\":
+            raise self.unexpected()
+        below = INDEX_BELOW.match(text, end, stop)
+        end = below.end() if below else end
+        above = INDEX_ABOVE.match(text, end, stop)
+        if above is None:
+            return self.meant(end)
+        below = None if below else INDEX_BELOW.match(text, above.end(), stop)
+        word, name = self.meant(below.end() if below else above.end())
+        braces = above[0].startswith("^{")
+        if below or (name is not None and (braces or (self.known and word in self.known.spellings))):
+            return word, name
+        base, name_of_base = self.meant(end)
+        if name is not None and name_of_base is not None:
+            raise self.error(start, f"this can be the name {name!r} or a power of {name_of_base!r}; write {name} for "
+                                    f"the one, {base}**... for the other")
+        is_power = name is None and (name_of_base is not None or base in CONSTANTS or not braces)
+        return (base, name_of_base) if is_power else (word, name)
+
+    def meant(self, end: int) -> tuple[str, str | None]:
+        """The word from here to the end, and the name that it means."""
+        word = self.text[self.place:end]
+        names = self.known.meant(word) if self.known else []
+        if len(names) > 1:
+            raise self.error(self.place, f"this can be {' or '.join(map(repr, names))}; write it in full")
+        return word, names[0] if names else None
+
+    def unknown(self, word: str, function: Op | None, called: bool) -> str:
+        """What to say of a word that means nothing here."""
+        if function:
+            return f"{word} is a function; write {word}({', '.join('xyz'[:function.arity])})"
+        names = self.known.names if self.known else ()
+        near = get_close_matches(word, functions() if called else names, n=1, cutoff=0.5)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        if called:
+            return f"there is no function {word!r}{meant}"
+        listed = ", ".join(names[:10]) + f" and {len(names) - 10:,} more" * (len(names) > 10)
+        return f"there is no {word!r} here, only {listed}{meant}" if names else "a number is needed here, not a name"
+
+    # Where an operator is due
+
+    def operator(self) -> bool:
+        sign, power = self.text[self.place], RAISED_NUMBER.match(self.text, self.place, self.stop)
+        if power:
+            self.program += [float(normalize("NFKC", power[0]).replace("−", "-")), ops.pow]
+            self.place = power.end()
+            return True
+        infix = RAISE if self.next_is("**") else INFIX.get(sign)
+        if infix:
+            if infix is RAISE and self.text[self.operand_at:self.place].rstrip() == "e" and self.program[-1] == e:
+                self.program.pop()
+                infix = EXP
+            self.infix(infix)
+            self.place += 1 + self.next_is("**")
+            return False
+        if sign == "(" and not self.after_call:
+            self.product_before_a_bracket()
+            return False
+        if sign in ")}|":
+            return self.close(sign)
+        if sign == ",":
+            return self.comma()
+        if sign in "(\\" or is_letter(sign) or sign.isnumeric():
+            before, after = self.text[self.operand_at:self.place].strip(), re.match(r"\w*", self.text[self.place:])
+            shown = f"{before}*{after[0]}" if after and after[0] and len(before) < 20 else "a*b for a product"
+            raise self.error(self.place, f"an operator is missing here; write {printable(shown)}")
+        raise self.unexpected()
+
+    def infix(self, infix: Infix) -> None:
+        self.reduce(infix.binds - (0 if infix in (RAISE, EXP) else 0.1))  # a ** b ** c is a ** (b ** c)
+        self.stack.append(infix)
+
+    def product_before_a_bracket(self) -> None:
+        """2(x + 1), but not 1/2(x + 1), which different people read differently."""
+        waiting = [infix for infix in self.stack[-2:] if not (isinstance(infix, Infix) and infix.row is ops.neg)]
+        if waiting and isinstance(waiting[-1], Infix) and waiting[-1].row in (ops.div, ops.pow):
+            raise self.error(self.place, "an operator is missing here, and without it the order is in doubt; write *")
+        self.infix(TIMES)
+
+    def comma(self) -> bool:
+        bracket = self.reduce()
+        if bracket is None or bracket.function is None:
+            hint = "; a decimal point is a point" if self.text[self.place - 1].isdecimal() else ""
+            raise self.error(self.place, f"unexpected ',': only the arguments of a function are a list{hint}")
+        self.stack[-1] = bracket._replace(commas=bracket.commas + 1)
+        self.place += 1
+        return False
+
+    def close(self, sign: str) -> bool:
+        bracket = self.reduce()
+        if bracket is None:
+            raise self.error(self.place, f"{sign!r} closes nothing that is open")
+        if CLOSED_BY[bracket.sign] != sign:
+            raise self.error(bracket.place, f"{bracket.sign!r} is not closed by {CLOSED_BY[bracket.sign]!r}")
+        self.stack.pop()
+        if bracket.function:
+            self.call(bracket, bracket.function)
+        elif sign == "|":
+            self.program.append(ops.abs)
+        self.completed(bracket.start, self.place + 1, call=bracket.function is not None)
+        return True
+
+    def call(self, bracket: Bracket, function: Op | Slope) -> None:
+        row = function.row if isinstance(function, Slope) else function
+        missing = row.arity - bracket.commas - 1
+        if not 0 <= missing <= len(row.defaults):
+            raise self.error(bracket.start, f"{self.text[bracket.start:bracket.place].strip()} takes {row.arity} "
+                                            f"argument{'s' * (row.arity > 1)}, found {bracket.commas + 1}")
+        self.program += [*row.defaults[len(row.defaults) - missing:], function]
+
+
+# Several expressions, and values for the names
+
+class Statement(NamedTuple):
+    """One line of a `Program`: name = expression. The name of the last one may be ""."""
+
+    name: str
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Expressions that build on each other. Make one with `parse_program`."""
+
+    text: str
+    statements: tuple[Statement, ...]
+
+    def graph(self, values: Mapping[str, float]) -> dict[str, Value]:
+        """The graph, as Values by name, each labelled with its name; the last is the result, "" if it has no name.
+
+        values: a number for each name that was given to `parse_program`. Those that it does not use are there as well.
+        """
+        nodes: dict[str, Value] = {name: Value(x, name) for name, x in values.items()}
+        for name, expression in self.statements:
+            result = expression.evaluate(nodes)
+            if not isinstance(result, Value):
+                result = Value(result)
+            elif name and result.label:  # "z = x": another name for the same, which has one
+                result = ops.identity(result)
+            if name:
+                result.label = name
+            nodes[name] = result
+        return nodes
+
+
+def parse_program(text: str, names: Iterable[str]) -> Program:
+    """Read "z = w*x + b; a = sigmoid(z); 0.5*(y - a)**2": expressions that may use the names before them.
+
+    names: those that have values. Raises ExpressionError, with the place, if something cannot be read, or if a name is
+    given a second meaning.
+    """
+    known = list(names)
+    statements = []
+    start = 0
+    while start <= len(text):
+        stop = text.find(";", start)
+        stop = len(text) if stop < 0 else stop
+        last = not text[stop + 1:].strip()
+        equals = text.find("=", start, stop)
+        name = new_name(text, start, equals, known) if equals >= 0 else ""
+        if not name and not last:
+            raise ExpressionError(text, start + len(text[start:stop]) - len(text[start:stop].lstrip()),
+                                  "only the last expression may go without a name; write z = ...")
+        statements.append(Statement(name, Reader(text, Names(known), max(start, equals + 1), stop).read()))
+        known.append(name)
+        start = len(text) + 1 if last else stop + 1
+    return Program(text, tuple(statements))
+
+
+def new_name(text: str, start: int, stop: int, known: Iterable[str]) -> str:
+    """The name that text[start:stop] gives to something, which none of the known ones may be."""
+    word = text[start:stop].strip()
+    place = stop - len(text[start:stop].lstrip())
+    name = word if indices(word) else notation(word)
+    if not word or not (indices(name) or (is_letter(word[0]) and all(map(is_inside, word)))):
+        raise ExpressionError(text, place, "before '=' comes a name: letters and digits, or letters with indices such "
+                                           "as w_1, a^{4} or w^{2}_{1,1}")
+    for other in known:
+        if name == other or (structure(name) and structure(name) == structure(other)):
+            raise ExpressionError(text, place, f"{other!r} has a value already; choose another name")
+    return name
+
+
+def parse_value(text: str) -> tuple[str, float]:
+    """Read "w=0.5" or "w = 1/3": a name and a number, which may be written as an expression of numbers."""
+    stop = text.find("=")
+    if stop < 0:
+        raise ExpressionError(text, len(text), "a name and its value are written so: w=0.5")
+    name = new_name(text, 0, stop, ())
+    value = Reader(text, Names(()), stop + 1, len(text)).read().evaluate({})
+    return name, float(value)
