@@ -14,9 +14,10 @@ from micrograd.read.expression import (
     NESTING,
     ExpressionError,
     Names,
+    UnknownName,
     parse,
     parse_program,
-    parse_value,
+    parse_values,
 )
 from micrograd.read.formula import unicode_label
 
@@ -147,7 +148,7 @@ def test_a_name_is_found_however_it_is_spelled(written, label):
     ("exp + exp(exp)", ["exp"], ("exp",)),                      # and a function has parentheses
     ("my x*2", ["my x", "my"], ("my x",)), ("my*2", ["my x", "my"], ("my",)),
     ("日本 + ß", ["日本", "ß"], ("日本", "ß")),
-    ("a^k - a^{k-1}", ["a^{k}", "a^{k-1}"], ("a^{k}", "a^{k-1}")),
+    ("a^k - a^{k-1}", ["a^{k}", "a^{k-1}"], ("a^{k}", "a^{k-1}")), ("a₁ᵏ⁻¹", ["a^{k-1}_{1}"], ("a^{k-1}_{1}",)),
     ("x*w", ["x*w", "x", "w"], ("x", "w")),                     # a label that is itself a formula is no word
 ])
 def test_names_that_are_much_alike(written, labels, names):
@@ -289,6 +290,17 @@ def test_missing_values_have_a_place():
     assert (slip.value.message, slip.value.place) == ("'y' has no value", 6)
 
 
+def test_an_unknown_name_can_be_told_from_other_slips():
+    with pytest.raises(UnknownName) as slip:
+        parse("x + foo", "x")
+    assert (slip.value.name, slip.value.place) == ("foo", 4)
+    assert pickle.loads(pickle.dumps(slip.value)).name == "foo"
+    for written in ("x + ", "foo(x)", "exp", "2x"):
+        with pytest.raises(ExpressionError) as slip:
+            parse(written, "x")
+        assert type(slip.value) is ExpressionError
+
+
 def test_near_misses_and_long_lists():
     with pytest.raises(ExpressionError, match="only alpha, beta, gamma; did you mean gamma"):
         parse("gama", ["alpha", "beta", "gamma"])
@@ -362,24 +374,35 @@ def test_slips_in_a_program(written, place, message):
     assert (slip.value.text, slip.value.place) == (written, place)
 
 
-@pytest.mark.parametrize(("written", "name", "value"), [
-    ("w=0.5", "w", 0.5), ("w = 1/3", "w", 1 / 3), ("x_1=-2e-3", "x_1", -2e-3), ("a⁴=2", "a^{4}", 2.0), ("w2_11=2", "w2_11", 2.0),
-    ("δ=2*pi", "δ", math.tau), ("e=3", "e", 3.0),
+@pytest.mark.parametrize(("written", "values"), [
+    (["w=0.5"], {"w": 0.5}), (["w = 1/3"], {"w": 1 / 3}), (["x_1=-2e-3"], {"x_1": -2e-3}), (["a⁴=2"], {"a^{4}": 2.0}),
+    (["w=0.5", "x=1.5"], {"w": 0.5, "x": 1.5}), (["w=0.5, x=1.5,y=2", "b=1"], {"w": 0.5, "x": 1.5, "y": 2.0, "b": 1.0}),
+    (["w=max(1,2),x=3"], {"w": 2.0, "x": 3.0}), (["w_{1,1}=1,w_{1,2}=2"], {"w_{1,1}": 1.0, "w_{1,2}": 2.0}),
+    (["w²₁,₁=1,w²₁,₂=2"], {"w^{2}_{1,1}": 1.0, "w^{2}_{1,2}": 2.0}), (["δ=2*pi,e=3"], {"δ": math.tau, "e": 3.0}),
+    (["w_1=1", "w_11=2"], {"w_1": 1.0, "w_11": 2.0}), ([], {}),
 ])
-def test_values(written, name, value):
-    assert parse_value(written) == (name, value)
+def test_values(written, values):
+    assert parse_values(*written) == values
 
 
 @pytest.mark.parametrize(("written", "place", "message"), [
-    ("w", 1, "a name and its value are written so: w=0.5"), ("w=", 2, "an expression is missing"),
+    ("w", 1, "names and their values are written so: w=0.5"), ("", 0, "names and their values"),
+    ("w=", 2, "an expression is missing"), ("x=1,w=,y=2", 6, "an expression is missing"),
     ("w=x", 2, "a number is needed here, not a name"), ("=3", 0, "before '=' comes a name"),
-    ("w=0,5", 3, "unexpected ','"), ("my w=3", 0, "before '=' comes a name"), ("w==3", 2, "unexpected '='"),
+    ("w=0,5", 3, "unexpected ','"), ("w=0,5,x=3", 3, "unexpected ','"), ("my w=3", 0, "before '=' comes a name"),
+    ("w==3", 2, "unexpected '='"), ("w=1=3", 3, "unexpected '='"), ("5,w=3", 0, "before '=' comes a name"),
+    ("w=3, w=4", 5, "'w' has a value already"), ("w=3,x=2x", 7, "an operator is missing here; write 2*x"),
 ])
 def test_slips_in_values(written, place, message):
     with pytest.raises(ExpressionError) as slip:
-        parse_value(written)
+        parse_values(written)
     assert slip.value.message.startswith(message)
-    assert slip.value.place == place
+    assert (slip.value.text, slip.value.place) == (written, place)
+
+
+def test_a_name_has_one_value_wherever_it_is_given():
+    with pytest.raises(ExpressionError, match="'w_1' has a value already"):
+        parse_values("w_1=3", "x=2,w₁=4")
 
 
 # Whatever is printed can be read, and whatever is written is read or refused
@@ -429,7 +452,7 @@ def test_any_text_is_read_or_refused_with_a_place(words):
             assert str(error).count("\n") == 2
         else:
             assert type(expression.evaluate(dict.fromkeys(expression.names, 0.5))) is float
-    for read in (parse_value, lambda words: parse_program(words, ["x"]).graph({"x": 0.5})):
+    for read in (parse_values, lambda words: parse_program(words, ["x"]).graph({"x": 0.5})):
         try:
             read(words)
         except ExpressionError as error:

@@ -53,6 +53,15 @@ class ExpressionError(ValueError):
         return f"{self.message}\n  {before}{after}\n  {' ' * columns(before)}^"
 
 
+class UnknownName(ExpressionError):
+    """A text that uses a name without a meaning. `name` is the name as it is written."""
+
+    def __init__(self, text: str, place: int, message: str, name: str) -> None:
+        super().__init__(text, place, message)
+        self.args = text, place, message, name
+        self.name = name
+
+
 def columns(words: str) -> int:
     """How many columns of a terminal the words take."""
     return sum(0 if category(sign).startswith("M") else 2 if east_asian_width(sign) in "WF" else 1 for sign in words)
@@ -60,7 +69,7 @@ def columns(words: str) -> int:
 
 # Names
 
-RAISED = {chr(raised): chr(plain) for plain, raised in SUPERSCRIPT.items() if plain != raised}
+RAISED = {chr(raised): chr(plain) for plain, raised in reversed(SUPERSCRIPT.items()) if plain != raised}
 LOWERED = {chr(lowered): chr(plain) for plain, lowered in SUBSCRIPT.items() if plain != lowered}
 SUPER, SUB = (f"[{re.escape(''.join(signs))}]" for signs in (RAISED, LOWERED))
 RAISED_RUN, LOWERED_RUN = re.compile(f"{SUPER}+"), re.compile(f"{SUB}+(?:, ?{SUB}+)*")
@@ -376,7 +385,7 @@ class Reader:
         if name is None and self.known is None and not function and not called and word not in CONSTANTS:
             name = self.spelled.setdefault(letters_and_digits(word) or word, word)
         if name is None and (word not in CONSTANTS or called):
-            raise self.error(start, self.unknown(word, function, called))
+            raise self.unknown(start, word, function, called)
         self.program.append(CONSTANTS[word] if name is None else Name(name, start))
         self.completed(start, end)
         return True
@@ -417,17 +426,18 @@ class Reader:
             raise self.error(self.place, f"this can be {' or '.join(map(repr, names))}; write it in full")
         return word, names[0] if names else None
 
-    def unknown(self, word: str, function: Op | None, called: bool) -> str:
+    def unknown(self, start: int, word: str, function: Op | None, called: bool) -> ExpressionError:
         """What to say of a word that means nothing here."""
         if function:
-            return f"{word} is a function; write {word}({', '.join('xyz'[:function.arity])})"
+            return self.error(start, f"{word} is a function; write {word}({', '.join('xyz'[:function.arity])})")
         names = self.known.names if self.known else ()
         near = get_close_matches(word, functions() if called else names, n=1, cutoff=0.5)
         meant = f"; did you mean {near[0]}?" if near else ""
         if called:
-            return f"there is no function {word!r}{meant}"
+            return self.error(start, f"there is no function {word!r}{meant}")
         listed = ", ".join(names[:10]) + f" and {len(names) - 10:,} more" * (len(names) > 10)
-        return f"there is no {word!r} here, only {listed}{meant}" if names else "a number is needed here, not a name"
+        message = f"there is no {word!r} here, only {listed}{meant}" if names else "a number is needed here, not a name"
+        return UnknownName(self.text, start, message, word)
 
     # Where an operator is due
 
@@ -573,11 +583,25 @@ def new_name(text: str, start: int, stop: int, known: Iterable[str]) -> str:
     return name
 
 
-def parse_value(text: str) -> tuple[str, float]:
-    """Read "w=0.5" or "w = 1/3": a name and a number, which may be written as an expression of numbers."""
-    stop = text.find("=")
-    if stop < 0:
-        raise ExpressionError(text, len(text), "a name and its value are written so: w=0.5")
-    name = new_name(text, 0, stop, ())
-    value = Reader(text, Names(()), stop + 1, len(text)).read().evaluate({})
-    return name, float(value)
+def parse_values(*texts: str) -> dict[str, float]:
+    """Read "w=0.5" or "w = 1/3, x = 2": names and their numbers, which may be written as expressions of numbers.
+
+    Raises ExpressionError, with the place, if something cannot be read, or if a name is given two values.
+    """
+    values: dict[str, float] = {}
+    for text in texts:
+        starts: list[int] = []  # a name begins after the last comma before its "="
+        start = depth = 0
+        for place, sign in enumerate(text):
+            depth += (sign in "({") - (sign in ")}")
+            if sign == "," and depth == 0 and text[place + 1:place + 2] not in LOWERED:
+                start = place + 1
+            elif sign == "=" and start not in starts:
+                starts.append(start)
+        if not starts:
+            raise ExpressionError(text, len(text), "names and their values are written so: w=0.5")
+        for start, end in zip([0, *starts[1:]], [*starts[1:], len(text) + 1]):
+            equals = text.index("=", start)
+            name = new_name(text, start, equals, values)
+            values[name] = float(Reader(text, Names(()), equals + 1, end - 1).read().evaluate({}))
+    return values
