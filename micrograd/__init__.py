@@ -39,8 +39,13 @@ if TYPE_CHECKING:
     from .check import GradientReport, check_gradients
     from .nn import MLP, Layer, Module, Neuron, Standardizer
     from .optim import SGD, Adam, AdamW
+    from .read.diagnose import diagnose, nudge
     from .read.draw import draw
+    from .read.explain import explain
     from .read.formula import latex, text
+    from .read.grade import grade, grade_class
+    from .read.stepper import stepper
+    from .read.steps import steps
     from .train import History, accuracy, fit, train_test_split
 
 __version__ = "1.0.0"
@@ -53,8 +58,13 @@ _LAZY = {
     "losses": (),
     "optim": ("SGD", "Adam", "AdamW"),
     "train": ("History", "accuracy", "fit", "train_test_split"),
+    "read.diagnose": ("diagnose", "nudge"),
     "read.draw": ("draw",),
+    "read.explain": ("explain",),
     "read.formula": ("latex", "text"),
+    "read.grade": ("grade", "grade_class"),
+    "read.stepper": ("stepper",),
+    "read.steps": ("steps",),
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
@@ -77,6 +87,14 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def _in_notebook(thing: Any) -> dict[str, str]:
+    view: dict[str, str] = import_module(f"{__name__}.read.draw").notebook_view(thing)
+    return view
+
+
+engine.in_notebook = _in_notebook
 
 
 def __dir__() -> list[str]:

@@ -17,6 +17,7 @@ LAYERS = [
     {"calculus", "check", "nn", "losses", "optim", "read", "read/formula", "read/mathml", "read/expression"},
     {"read/graph"},
     {"read/terms"},
+    {"read/chain", "read/matrices"},
     {"read/draw", "read/steps", "read/explain", "read/diagnose"},
     {"read/grade"},
     {"read/stepper", "train", "table", "plots"},

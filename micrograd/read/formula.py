@@ -18,6 +18,7 @@ from ..ops import BINDS, Op
 
 RAISED = "raised"  # in a slot of UNICODE: as a superscript, or after a ^
 MINUS = ("-", "−")
+DIGITS = 4      # of a number that stands for a name
 LIMIT = 10_000  # characters; a formula that is longer is for nobody to read
 
 GREEK_LETTERS = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ"
@@ -59,8 +60,8 @@ class Notation(NamedTuple):
     number: Callable[[float], Written]
 
 
-def formula(root: Value, depth: int | None, notation: Notation, where: str) -> str:
-    """The formula of root in the given notation; see `latex`."""
+def formula(root: Value, depth: int | None, notation: Notation, where: str, numbers: bool = False) -> str:
+    """The formula of root in the given notation; see `latex`. numbers: with numbers, of a few digits, for the labels."""
     if not isinstance(root, Value):
         raise TypeError(f"{where}(node) needs a Value, found {type(root).__name__} {root!r:.40}")
     if depth is not None and not (isinstance(depth, int) and depth >= 1):
@@ -73,7 +74,7 @@ def formula(root: Value, depth: int | None, notation: Notation, where: str) -> s
         if node not in levels:
             continue
         if node.label and (levels[node] > deepest or not node.parents):
-            written[node] = notation.label(node.label)
+            written[node] = rounded(node.data, notation) if numbers else notation.label(node.label)
         elif not node.parents:
             written[node] = notation.number(node.data)
         else:
@@ -227,6 +228,11 @@ def number_in_unicode(x: float) -> Written:
         return Written(mantissa, binds)
     power = "10" + str(int(exponent.replace("−", "-"))).translate(SUPERSCRIPT)
     return Written(f"{mantissa}·{power}", "sum" if x < 0 else "product")
+
+
+def rounded(x: float, notation: Notation, digits: int = DIGITS) -> Written:
+    """The number to so many significant digits."""
+    return notation.number(float(f"{x + 0.0:.{digits}g}"))
 
 
 LATEX = Notation(lambda op: op.latex, (r"\left(", r"\right)"), label_in_latex, number_in_latex)

@@ -1,13 +1,13 @@
 """A recorded graph as seen from one result: its nodes in order, a name for each, who uses whom, and every gradient.
 
-What `draw`, `steps`, `explain`, `grade` and `diagnose` look at. Nothing is stored on a node by looking: the gradients are
-worked out here, from the recorded local derivatives, with the same sums in the same order as `backward`.
+What `draw`, `steps`, `explain`, `grade` and `diagnose` look at. Nothing is stored on a node by looking: the gradients
+are worked out here, from the recorded local derivatives, with the same sums in the same order as `backward`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,37 +72,30 @@ def gradients_of(order: Iterable[Value]) -> dict[Value, float]:
 
 
 def name_nodes(order: Iterable[Value]) -> dict[Value, str]:
-    """A name for each node, no two alike: its label; without one f for the last, x_1, x_2, ... for leaves, and v_1, v_2,
+    """A name for each node, no two alike: its label. Without one, f for the last, x_1, x_2, ... for leaves and v_1, v_2,
     ... for what was computed on the way; none for a number that is written as such.
 
     Where several nodes have one label, as in a cost over several samples, their place among them is added: a^{2(1)}_{1},
-    a^{2(2)}_{1}, ....
+    a^{2(2)}_{1}, ...
     """
     nodes = list(order)
     count = Counter(node.label for node in nodes if node.label)
     taken = set(count)
     serials: Counter[str] = Counter()
-
-    def fresh(kind: str, pattern: Callable[[int], str]) -> str:
-        name = ""
-        while not name or name in taken:
-            serials[kind] += 1
-            name = pattern(serials[kind])
-        taken.add(name)
-        return name
-
     names: dict[Value, str] = {}
     for node in nodes:
         label = node.label
-        if count[label] > 1:
-            names[node] = fresh(label, lambda n, label=label: numbered(label, n))  # type: ignore[misc]
-        elif label or node.op is CONSTANT:
+        repeated = count[label] > 1
+        if (label or node.op is CONSTANT) and not repeated:
             names[node] = label
-        elif node is nodes[-1] and "f" not in taken:
-            names[node] = "f"
-        else:
-            letter = "v" if node.parents else "x"
-            names[node] = fresh(f"\0{letter}", lambda n, letter=letter: f"{letter}_{{{n}}}")  # type: ignore[misc]
+            continue
+        name = "" if repeated or node is not nodes[-1] else "f"
+        kind = label or ("v" if node.parents else "x")
+        while not name or name in taken:
+            serials[kind] += 1
+            name = numbered(label, serials[kind]) if repeated else f"{kind}_{{{serials[kind]}}}"
+        taken.add(name)
+        names[node] = name
     return names
 
 

@@ -22,7 +22,7 @@ IDENTIFIERS = {command: letter for letter, command in GREEK.items()} | {r"\infty
 OPERATORS = {
     r"\cdot": "·", r"\times": "×", r"\odot": "⊙", r"\pm": "±", r"\partial": "∂", r"\nabla": "∇", r"\sum": "∑",
     r"\prod": "∏", r"\le": "≤", r"\ge": "≥", r"\leq": "≤", r"\geq": "≥", r"\neq": "≠", r"\approx": "≈", r"\to": "→",
-    r"\vdots": "⋮", r"\ldots": "…", r"\cdots": "⋯", r"\prime": "′", r"\backslash": "\\", r"\wedge": "^", r"\sim": "~",
+    r"\vdots": "⋮", r"\ddots": "⋱", r"\ldots": "…", r"\cdots": "⋯", r"\prime": "′", r"\backslash": "\\", r"\wedge": "^", r"\sim": "~",
     r"\{": "{", r"\}": "}", r"\$": "$", r"\&": "&", r"\#": "#", r"\%": "%", r"\_": "_", r"\|": "‖", r"\Vert": "‖",
     "-": "−", "'": "′", "*": "∗",
 }

@@ -20,12 +20,12 @@ from typing import Any, Union
 from .. import ops
 from ..engine import Value
 from ..ops import Ieee, Op
-from .formula import LATEX, UNICODE, Notation, Written, apply, fenced
+from .formula import DIGITS, LATEX, UNICODE, Notation, Written, apply, fenced, rounded
 from .graph import Graph
 from .mathml import mathml
 
-BIGGEST, DEEPEST = 200, 60  # names and ops in one formula, levels of parentheses: a larger one is for nobody to read
-DIGITS = 4                  # of a number that stands for a name
+BIGGEST, DEEPEST = 400, 60  # names and ops in one formula, levels of parentheses: a larger one is for nobody to read
+LONGEST = 12                # terms of a sum; the middle of a longer one is left out
 DOTS = "…"                  # stands for a formula that is too large
 
 Coefficient = Union[Fraction, float]  # a float only where it is inf or nan
@@ -140,7 +140,7 @@ ZERO, ONE = Number(Fraction(0)), Number(Fraction(1))
 
 
 def as_term(x: Any) -> Term:
-    return x if isinstance(x, Term) else Number(exact(ops.bare(x)))
+    return x if isinstance(x, Term) else Number(x if isinstance(x, Fraction) else exact(ops.bare(x)))
 
 
 def exact(x: float) -> Coefficient:
@@ -283,7 +283,7 @@ def shortened(coefficient: Coefficient) -> Coefficient:
 
 def formula_of(term: Term, numbers: bool = False) -> Formula:
     """The term written down; numbers: with the number of each name in its place."""
-    return Formula(written(term, UNICODE, numbers).text, written(term, LATEX, numbers).text)
+    return both(lambda notation: written(term, notation, numbers))
 
 
 def written(term: Term, notation: Notation, numbers: bool = False) -> Written:
@@ -301,6 +301,9 @@ def written(term: Term, notation: Notation, numbers: bool = False) -> Written:
     first = next((place for place, (_, c) in enumerate(term.terms) if c > 0), 0)  # no minus in front, if possible
     ordered = [term.terms[first], *term.terms[:first], *term.terms[first + 1:]]
     pieces = [(c, written(multiplied(inner.x, Number(size_of(c)), inner), notation, numbers)) for inner, c in ordered]
+    if len(pieces) > LONGEST:
+        pieces[3:-1] = [(Fraction(1), Written(f"⋯ ({len(pieces) - 4} more)" if notation is UNICODE else
+                                              rf"\cdots\text{{ ({len(pieces) - 4} more)}}", "atom"))]
     result = pieces[0][1] if pieces[0][0] > 0 else apply(ops.neg, [pieces[0][1]], notation)
     for c, piece in pieces[1:]:
         result = apply(ops.add if c > 0 else ops.sub, [result, piece], notation)
@@ -328,7 +331,7 @@ def joined(coefficient: Coefficient, factors: list[Written], notation: Notation)
     pieces += factors
     result = pieces[0]
     for place, piece in enumerate(pieces[1:]):
-        loose = piece.binds == "sum"
+        loose = piece.binds == "sum" and not re.match(r"[-−][\d.]", piece.text)
         letter = re.match(r"\\?[^\W\d]|\\left", piece.text.replace(r"\mathbf", ""))
         if (place == 0 and len(pieces) > len(factors) and (loose or letter)) or (loose and short(result)):
             left, right = (fenced(p, "product", notation) for p in (result, piece))
@@ -355,10 +358,12 @@ def power_written(base: Term, exponent: Coefficient, notation: Notation, numbers
 def prime_written(call: Call, notation: Notation) -> Written:
     """σ′(z)"""
     inner = written(call.args[0], notation)
-    if notation is UNICODE:
-        return Written(f"{call.op.symbol}′({inner.text})", "atom")
-    head, _, _ = call.op.latex.format("", "").partition(r"\left(")
-    return Written(rf"{head}'\left({inner.text}\right)", "atom")
+    return Written(prime(call.op, notation) + fenced(inner._replace(binds=""), "sum", notation), "atom")
+
+
+def prime(op: Op, notation: Notation) -> str:
+    """σ′, of an op that is written as a function."""
+    return f"{op.symbol}′" if notation is UNICODE else op.latex.format("", "").partition(r"\left(")[0] + "'"
 
 
 def decimal(c: Fraction) -> bool:
@@ -377,13 +382,24 @@ def number_written(x: Coefficient, notation: Notation) -> Written:
     return notation.number(float(x))
 
 
-def rounded(x: float, notation: Notation, digits: int = DIGITS) -> Written:
-    return notation.number(float(f"{x + 0.0:.{digits}g}"))
-
-
 def number_of(x: float, digits: int = DIGITS) -> Formula:
     """A number with so many significant digits."""
-    return Formula(rounded(x, UNICODE, digits).text, rounded(x, LATEX, digits).text)
+    return both(lambda notation: rounded(x, notation, digits))
+
+
+def both(write: Callable[[Notation], Written]) -> Formula:
+    """What `write` writes, in both notations."""
+    return Formula(write(UNICODE).text, write(LATEX).text)
+
+
+def chained(pieces: Sequence[Written], notation: Notation) -> Written:
+    """The factors of a derivation in one product: 0.2 · (−0.3); a minus sign of the first goes before the whole."""
+    first, *rest = pieces
+    negative = first.binds == "sum" and NEGATIVE.match(first.text) and not re.search(" [-+−] ", first.text[1:])
+    result = Written(first.text[1:], "product") if negative else first
+    for piece in rest:
+        result = apply(ops.mul, [result, piece], notation)
+    return apply(ops.neg, [result], notation) if negative else result
 
 
 # The formulas of a graph
@@ -433,7 +449,7 @@ CALL = re.compile(r"\\(operatorname\{\{.*\}\}|[A-Za-z]+)\\left\(\{0\}\\right\)")
 
 def symbol(name: str) -> Formula:
     """A name as it is written."""
-    return Formula(UNICODE.label(name).text, LATEX.label(name).text)
+    return both(lambda notation: notation.label(name))
 
 
 def name_of(graph: Graph, node: Value) -> Formula:
@@ -443,13 +459,19 @@ def name_of(graph: Graph, node: Value) -> Formula:
 
 def partial(graph: Graph, y: Value, x: Value) -> Formula:
     """∂y/∂x"""
-    return derivative_of(name_of(graph, y), name_of(graph, x))
+    return derivative_of(graph.names[y], graph.names[x])
 
 
-def derivative_of(y: Formula, x: Formula) -> Formula:
+def derivative_of(y: str, x: str) -> Formula:
     """∂y/∂x, of names."""
-    above, below = (f"({name})" if " " in name else name for name in (y, x))
-    return Formula(f"∂{above}/∂{below}", rf"\frac{{\partial {y.latex}}}{{\partial {x.latex}}}")
+    return both(lambda notation: derivative_written(y, x, notation))
+
+
+def derivative_written(y: str, x: str, notation: Notation) -> Written:
+    if notation is LATEX:
+        return Written(rf"\frac{{\partial {LATEX.label(y).text}}}{{\partial {LATEX.label(x).text}}}", "atom")
+    above, below = (fenced(notation.label(name), "product", notation) for name in (y, x))
+    return Written(f"∂{above}/∂{below}", "atom")
 
 
 def forward_rule(graph: Graph, node: Value, numbers: bool = False) -> Formula:
@@ -457,8 +479,7 @@ def forward_rule(graph: Graph, node: Value, numbers: bool = False) -> Formula:
     if not node.parents:
         return formula_of(Number(exact(node.data)))
     args = Terms(graph.names).of_parents(node)
-    return Formula(*(apply(node.op, [written(arg, notation, numbers) for arg in args], notation).text
-                     for notation in (UNICODE, LATEX)))
+    return both(lambda notation: apply(node.op, [written(arg, notation, numbers) for arg in args], notation))
 
 
 def local_rule(graph: Graph, node: Value, i: int, numbers: bool = False) -> Formula:

@@ -1,0 +1,68 @@
+"""The chain rule between named nodes: `links` are the factors ∂y/∂x of a derivation.
+
+The names decide how coarse a derivation is. Between two of them a factor is the sum, over the paths through nodes
+without a name, of the products of the recorded local derivatives; as a number, and as a formula.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from ..engine import Value
+from ..ops import CONSTANT
+from .graph import Graph
+from .terms import ONE, Term, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One factor: ∂y/∂x along all paths from y to x that meet no other named node."""
+
+    y: Value
+    x: Value
+    local: float   # as recorded
+    rule: Term     # in the notation of primes: σ′(z)
+    formula: Term  # written out: a(1 − a)
+
+
+def depending_on(graph: Graph, x: Value) -> dict[Value, None]:
+    """The nodes on the paths from the root to x, both included, each after its parents; none if there is no path."""
+    if x not in graph.names or x.op is CONSTANT:
+        return {}
+    found = {x: None}
+    for node in graph.order:
+        if any(parent in found for parent in node.parents):
+            found[node] = None
+    return found
+
+
+def links(y: Value, stops: Collection[Value], between: Collection[Value], terms: Terms,
+          place: Mapping[Value, int]) -> list[Link]:
+    """The factors that lead from y down to the nearest of the `stops`, in the order of the graph.
+
+    between: the nodes that matter, such as those on the way to x. place: the position of each node in the order.
+    """
+    arrived: dict[Value, list[Link]] = {y: [Link(y, y, 1.0, ONE, ONE)]}  # one for each edge that leads into a node
+    heap = [-place[y]]
+    at = {-place[y]: y}
+    found: list[Link] = []
+    while heap:
+        node = at[heapq.heappop(heap)]
+        edges = arrived[node][::-1]  # in the order of the graph
+        so_far = edges[0]
+        for edge in edges[1:]:
+            so_far = Link(y, node, so_far.local + edge.local, so_far.rule + edge.rule, so_far.formula + edge.formula)
+        if node in stops and node is not y:
+            found.append(so_far)
+            continue
+        for i, (parent, slope) in reversed(list(enumerate(zip(node.parents, node.local_derivatives)))):
+            if parent in between and parent.op is not CONSTANT:
+                if parent not in arrived:
+                    arrived[parent] = []
+                    at[-place[parent]] = parent
+                    heapq.heappush(heap, -place[parent])
+                arrived[parent].append(Link(y, parent, so_far.local * slope, so_far.rule * terms.prime(node, i),
+                                            so_far.formula * terms.slope(node, i)))
+    return found[::-1]

@@ -1,0 +1,396 @@
+"""Explaining a derivative the way lecture notes derive it: `explain(C, wrt=w)`.
+
+    ∂C/∂w² = ∂C/∂a⁴ · ∂a⁴/∂z⁴ · ∂z⁴/∂a³ · …        form="chain": a product of factors for each path, and their sum
+           = (a⁴ − y) · σ′(z⁴) · w⁴ · …
+           = −0.0123
+    δ⁴ = ∂C/∂z⁴ = (a⁴ − y) · σ′(z⁴) = …            form="delta": error terms, layer by layer from the output back
+    δ³ = ∂C/∂z³ = δ⁴ · w⁴ · σ′(z³) = …
+
+An Explanation is data: factors, lines, numbers. Its views in text, LaTeX, MathML and HTML are made of the lines. The
+labels of the nodes decide how coarse the derivation is.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from ..engine import Value
+from ..ops import CONSTANT, LEAF
+from .chain import Link, depending_on, links
+from .formula import LATEX, MINUS, UNICODE, Notation, Written, fenced, formula, indices, rounded, text_in_latex
+from .graph import Graph, look
+from .mathml import mathml
+from .matrices import Matrix, matrix_form
+from .terms import (
+    DOTS,
+    LONGEST,
+    ONE,
+    Formula,
+    Name,
+    Term,
+    Terms,
+    addends,
+    both,
+    chained,
+    derivative_written,
+    formula_of,
+    forward_rule,
+    name_of,
+    number_of,
+    partial,
+    symbol,
+    written,
+)
+
+FORMS = CHAIN, DELTA = ("chain", "delta")
+SHOWN = 4      # paths that are written out
+NEURONS = 8    # of one layer, in the delta form
+LEAVES = 40    # leaves that the delta form of a whole graph lists
+WIDTH = 100    # characters; a longer line of text is broken
+RESULT = 6     # digits of the result
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One factor of a product: ∂a⁴/∂z⁴ = σ′(z⁴) = a⁴(1 − a⁴) = 0.2384."""
+
+    symbols: Formula  # ∂a⁴/∂z⁴
+    rule: Formula     # σ′(z⁴); the same as `formula`, where there is no shorter notation
+    formula: Formula  # a⁴(1 − a⁴)
+    value: float      # as the graph has recorded it
+
+    def to_dict(self) -> dict[str, Any]:
+        """The factor as plain data."""
+        return {"symbols": self.symbols.to_dict(), "rule": self.rule.to_dict(), "formula": self.formula.to_dict(),
+                "value": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """left = side = side = ...; a side is a sum, in parts at which a long line may be broken."""
+
+    left: Formula
+    sides: tuple[tuple[Formula, ...], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as plain data."""
+        return {"left": self.left.to_dict(), "sides": [[part.to_dict() for part in side] for side in self.sides]}
+
+    def __str__(self) -> str:
+        return " = ".join([self.left, *map(summed, self.sides)])
+
+    def in_text(self, stacked: bool, width: int) -> list[str]:
+        """The rows of the line as text: one, if it is short enough; a row for each side of a long one, or if `stacked`;
+        and if a side is too long for that, a row for each part of it. width: of the left side."""
+        if not stacked and width + len(str(self)) - len(self.left) <= WIDTH:
+            return [f"{self.left:{width}} = {str(self)[len(self.left) + 3:]}"]
+        rows = []
+        for side in self.sides:
+            whole = summed(side)
+            if len(whole) <= WIDTH - width or len(side) == 1:
+                rows.append(f"= {whole}")
+            else:
+                rows += [f"= {side[0]}", *(f"{sign_of(part)[0]:>3} {sign_of(part)[1]}" for part in side[1:])]
+        return [f"{'' if i else self.left:{width}} {row}" for i, row in enumerate(rows)]
+
+    def in_latex(self, stacked: bool) -> list[str]:
+        """The rows of the line, for an aligned environment."""
+        sides = []
+        for side in self.sides:
+            parts = [part.latex for part in side]
+            if stacked and len(summed(side)) > WIDTH:
+                parts[1:] = [rf" \\ & \qquad {' '.join(sign_of(part))}" for part in parts[1:]]
+                sides.append("= " + "".join(parts))
+            else:
+                sides.append("= " + summed(parts))
+        return [f"{self.left.latex} & {side}" if i == 0 else f"& {side}"
+                for i, side in enumerate(sides if stacked else [" ".join(sides)])]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanation:
+    """What `explain` found. Print it, show it in a notebook, or take it apart."""
+
+    symbols: Formula                       # ∂C/∂w²; or the name of the node that is explained
+    form: str                              # "chain" or "delta"; "node" for one node alone
+    value: float                           # the derivative, as backward() finds it; a node's number
+    paths: tuple[tuple[Factor, ...], ...]  # the products whose sum is the derivative; of many paths the first few
+    count: int                             # how many paths there are
+    lines: tuple[Line, ...]                # the derivation
+    matrices: tuple[Matrix, ...]           # the same for whole layers, in matrices
+    notes: tuple[str, ...]                 # what else there is to say
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """The factors in reading order: of the one path, or of all that are written out, one path after the other."""
+        return tuple(chain.from_iterable(self.paths))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The explanation as plain data."""
+        return {"symbols": self.symbols.to_dict(), "form": self.form, "value": self.value, "count": self.count,
+                "paths": [[factor.to_dict() for factor in path] for path in self.paths],
+                "lines": [line.to_dict() for line in self.lines],
+                "matrices": [matrix.to_dict() for matrix in self.matrices], "notes": list(self.notes)}
+
+    def __repr__(self) -> str:
+        return f"<Explanation {self.symbols} = {self.value!r}, form={self.form!r}, paths: {self.count}>"
+
+    def __str__(self) -> str:
+        width = max((len(line.left) for line in self.lines), default=0)
+        rows = "\n".join(row.rstrip() for line in self.lines for row in line.in_text(self.form == CHAIN, width))
+        return "\n\n".join(filter(None, [rows, *map(str, self.matrices), "\n".join(self.notes)]))
+
+    @property
+    def latex(self) -> str:
+        """The derivation as one aligned environment, without dollar signs."""
+        rows = [row for line in self.lines for row in line.in_latex(self.form == CHAIN)]
+        rows += [matrix.latex for matrix in self.matrices]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def _repr_latex_(self) -> str:
+        notes = "".join(rf" \\\\[0.5em] & {text_in_latex(note)}" for note in self.notes)
+        return "$$" + self.latex.replace("\n\\end{aligned}", notes + "\n\\end{aligned}") + "$$"
+
+    def to_mathml(self) -> str:
+        """The derivation as one <math> element."""
+        return mathml(self.latex, display=True)
+
+    def to_html(self) -> str:
+        """The derivation as a piece of a page, in MathML, with the notes below."""
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return f'<div class="derivation">{self.to_mathml()}{notes}</div>'
+
+
+def explain(y: Value, wrt: Value | None = None, form: str = CHAIN, *, detail: str | None = None) -> Explanation:
+    """Derive ∂y/∂x for x = `wrt`, factor by factor; or, without `wrt`, say how the node y was computed.
+
+    form: "chain", the product of the local derivatives along each path from y to x, and the sum over the paths; or
+    "delta", line by line the error terms δ = ∂y/∂z of the nodes labelled z, z^{k} or z^{k}_{i}, as networks label them,
+    from the output back, and with them ∂y/∂x; for whole layers also in matrices. Without `wrt` form="delta" gives all
+    of them. detail: by default the derivation runs between labelled nodes, and what lies between two of them is
+    multiplied out; "full" walks every node.
+
+    Returns an Explanation: print it, or show it in a notebook. The numbers are those that the graph recorded; no .grad
+    is touched. Raises TypeError for what is no Value, ValueError if y does not depend on x, or has no z for "delta".
+    """
+    graph = look(y, "explain(y)")
+    if form not in FORMS:
+        raise ValueError(f"explain(form=...) is one of {', '.join(FORMS)}; found {form!r}")
+    if detail not in (None, "full"):
+        raise ValueError(f"explain(detail=...) is None or 'full'; found {detail!r}")
+    if wrt is None:
+        return deltas(graph, None, dict.fromkeys(graph.order)) if form == DELTA else one_node(graph, detail)
+    if not isinstance(wrt, Value):
+        raise TypeError(f"explain(y, wrt) needs a Value to differentiate by, found {type(wrt).__name__} {wrt!r:.40}")
+    between = depending_on(graph, wrt)
+    if y not in between:
+        name = f"{wrt.label!r}" if wrt.label else f"This Value ({wrt.data:.4g})"
+        if wrt.op is CONSTANT:
+            raise ValueError(f"{name} is a constant, a number that met a Value, and nothing is differentiated by it: "
+                             "make it a Value before the computation")
+        raise ValueError(f"{name} is not in the graph of y, so ∂y/∂x is 0 and there is nothing to derive; was y "
+                         "computed from this very Value?")
+    return along_paths(graph, wrt, between, detail) if form == CHAIN else deltas(graph, wrt, between)
+
+
+# One node
+
+def one_node(graph: Graph, detail: str | None) -> Explanation:
+    """How the root was computed from the labelled nodes nearest to it, and its derivatives by them."""
+    node, name, place = graph.root, name_of(graph, graph.root), {node: i for i, node in enumerate(graph.order)}
+    result = number_of(node.data, RESULT)
+    if not node.parents:
+        kind = "a number that met a Value" if node.op is CONSTANT else "a leaf: no op computed it"
+        return Explanation(name, "node", node.data, (), 0, (line(name, result),), (), (f"{name} is {kind}.",))
+    names = {v: v.label for v in graph.order if v.label} | {node: graph.names[node]}
+    terms = Terms(names)
+    found = links(node, names, graph.names, terms, place) if detail is None else []
+    try:
+        rule = [Formula(*(formula(node, 1, notation, "explain(y)", numbers) for notation in (UNICODE, LATEX)))
+                for numbers in (False, True)]
+    except ValueError:  # too long to read
+        found = []
+    if not found:  # no label in reach: the op alone, with names for its arguments
+        rule = [forward_rule(graph, node), forward_rule(graph, node, numbers=True)]
+        terms = Terms(graph.names)
+        found = [Link(node, parent, node.local_derivatives[i], terms.prime(node, i), terms.slope(node, i))
+                 for i, parent in enumerate(node.parents) if parent.op is not CONSTANT]
+    lines = [line(name, *rule, result)]
+    for link in found:
+        factor = factor_of(graph, link)
+        lines.append(line(factor.symbols, factor.rule, factor.formula, formula_of(link.formula, numbers=True),
+                          number_of(link.local, RESULT)))
+    note = f"{name} is computed by the op {node.op.name}" + f": {node.op.note}" * bool(node.op.note) + "."
+    factors = tuple((factor_of(graph, link),) for link in found)
+    return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), (note,))
+
+
+def factor_of(graph: Graph, link: Link) -> Factor:
+    return Factor(partial(graph, link.y, link.x), formula_of(link.rule), formula_of(link.formula), link.local)
+
+
+# The product of factors along each path
+
+def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str | None) -> Explanation:
+    """form="chain"."""
+    root, symbols, value = graph.root, partial(graph, graph.root, x), graph.gradients[x]
+    if root is x:
+        return Explanation(symbols, CHAIN, 1.0, ((),), 1, (line(symbols, number_of(1.0)),), (), ())
+    names = {node: graph.names[node] for node in graph.order
+             if node.label or node is root or node is x or (detail and graph.names[node])}
+    place = {node: i for i, node in enumerate(graph.order)}
+    terms = Terms(names)
+    count: dict[Value, int] = {x: 1}
+    below: dict[Value, list[Link]] = {x: []}
+    for node in between:
+        if node in names and node is not x:
+            below[node] = links(node, names, between, terms, place)
+            count[node] = sum(count[link.x] for link in below[node])
+    found: list[list[Link]] = []
+    stack: list[tuple[Value, list[Link]]] = [(root, [])]
+    while stack and len(found) < SHOWN:
+        node, path = stack.pop()
+        if node is x:
+            found.append(path)
+        stack += [(link.x, [*path, link]) for link in reversed(below[node])]
+    more, notes = count[root] - len(found), []
+    sides = [[product(path, write, len(found) > 1) for path in found] for write in (
+        lambda link, notation: derivative_written(graph.names[link.y], graph.names[link.x], notation),
+        lambda link, notation: written(link.rule, notation),
+        lambda link, notation: written(link.formula, notation),
+        lambda link, notation: rounded(link.local, notation))]
+    if more:
+        for side in sides:
+            side.append(Formula(f"⋯ ({more:,} more)", rf"\cdots\text{{ ({more:,} more)}}"))
+        notes.append(f"{count[root]:,} paths lead from {name_of(graph, root)} to {name_of(graph, x)}: form='delta' "
+                     "sums them neuron by neuron.")
+    products = tuple(tuple(factor_of(graph, link) for link in path) for path in found)
+    if any(DOTS in factor.formula for path in products for factor in path):
+        notes.append("Where … stands, the formula is too long to read: label nodes on the way (z.label = 'z').")
+    derivation = Line(symbols, once([(symbols,), *map(tuple, sides), (number_of(value, RESULT),)])[1:])
+    return Explanation(symbols, CHAIN, value, products, count[root], (derivation,), (), tuple(notes))
+
+
+def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], addend: bool) -> Formula:
+    """The factors of a path in one product; one that is 1 is left out. addend: one of several."""
+    def whole(notation: Notation) -> Written:
+        factors = [write(link, notation) for link in path]
+        result = chained([factor for factor in factors if factor.text != "1"] or factors[:1], notation)
+        is_sum = addend and re.search(" [-+−] ", result.text[1:]) and result.binds == "sum"
+        return Written(fenced(result, "product", notation), "atom") if is_sum else result
+    return both(whole)
+
+
+# Error terms, layer by layer
+
+def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explanation:
+    """form="delta": one pass from the root to x. At each z the gradient so far gets the name δ, and goes on by it."""
+    root = graph.root
+    zs = {node: delta(graph.names[node]) for node in between if is_weighted_sum(node) and node is not root}
+    if not zs:
+        raise ValueError("form='delta' needs weighted sums labelled z, z^{k} or z^{k}_{i} on the way, as networks "
+                         "label them, and found none: label them (z.label = 'z^{2}'), or use form='chain'")
+    terms = Terms({node: graph.names[node] for node in graph.order if node.label or node is root or node is x})
+    so_far: dict[Value, list[Term]] = {root: [ONE]}
+    errors: dict[str, list[tuple[str, Line]]] = {}  # by layer
+    leaves: list[Line] = []
+    for node in reversed(between):
+        if node not in so_far:
+            continue
+        first, *others = reversed(so_far.pop(node))  # in the order of the graph
+        gradient = first
+        for other in others:
+            gradient = gradient + other
+        symbols, result = partial(graph, root, node), number_of(graph.gradients[node], RESULT)
+        sides = [parts_of(gradient), parts_of(gradient, numbers=True), (result,)]
+        if node in zs:
+            name = symbol(zs[node])
+            left = Formula(f"{name} = {symbols}", f"{name.latex} = {symbols.latex}")
+            layer = (indices(graph.names[node]) or ("", "", ""))[1]
+            errors.setdefault(layer, []).append((zs[node], Line(left, once(sides))))
+            gradient = Name(zs[node], graph.gradients[node])
+        elif node is x or (x is None and node.op is LEAF and node.label):
+            leaves.append(Line(symbols, once(sides)))
+        for i, parent in reversed(list(enumerate(node.parents))):
+            if parent in between and parent.op is not CONSTANT:
+                so_far.setdefault(parent, []).append(gradient * terms.prime(node, i))
+    lines = [line for layer in errors.values() for line in shown_of(layer)]
+    matrices = matrix_form(graph, x)
+    if x is None:
+        leaves = leaves[::-1] if len(leaves) <= LEAVES and not matrices else []
+        notes = () if leaves or matrices else (f"More than {LEAVES} leaves are not listed: wrt=... derives one.",)
+        return Explanation(name_of(graph, root), DELTA, root.data, (), 0, (*lines, *leaves), matrices, notes)
+    found = last_links(graph, x, between, zs, terms)
+    return Explanation(partial(graph, root, x), DELTA, graph.gradients[x], found, len(found), (*lines, *leaves),
+                       matrices, ())
+
+
+def is_weighted_sum(node: Value) -> bool:
+    parts = indices(node.label)
+    return parts is not None and parts[0] == "z" and bool(node.parents)
+
+
+def delta(z: str) -> str:
+    """z^{2}_{1} -> δ^{2}_{1}"""
+    return "δ" + z[1:]
+
+
+def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
+    """A sum in its parts, the middle of a long one left out; of anything else the one part that it is."""
+    parts = [formula_of(coefficient * part, numbers) for part, coefficient in addends(term)]
+    if len(parts) > LONGEST:
+        more = len(parts) - 4
+        parts[3:-1] = [Formula(f"⋯ ({more} more)", rf"\cdots\text{{ ({more} more)}}")]
+    return tuple(parts)
+
+
+def shown_of(layer: list[tuple[str, Line]]) -> list[Line]:
+    """The lines of a layer, by neuron; of a wide one the first few."""
+    lines = [line for _, line in sorted(layer, key=lambda entry: [int(n) for n in re.findall("[0-9]+", entry[0])])]
+    if len(lines) <= NEURONS:
+        return lines
+    words = f"({len(lines) - NEURONS + 1} more in this layer)"
+    return [*lines[:NEURONS - 1], line(Formula("⋮", r"\vdots"), Formula(words, rf"\text{{{words}}}"))]
+
+
+def last_links(graph: Graph, x: Value, between: dict[Value, None], zs: dict[Value, str],
+               terms: Terms) -> tuple[tuple[Factor, ...], ...]:
+    """The products δ · ∂z/∂x whose sum is the derivative: one for each z from which a path leads to x past no other."""
+    place = {node: i for i, node in enumerate(graph.order)}
+    stops = {**zs, x: ""}
+    found = []
+    for z in between:
+        if (z in zs or z is graph.root) and z is not x:
+            for link in links(z, stops, between, terms, place):
+                if link.x is x:
+                    name = symbol(zs[z]) if z in zs else number_of(1.0)
+                    error = Factor(partial(graph, graph.root, z), name, name, graph.gradients[z])
+                    found.append((error, factor_of(graph, link)) if z in zs else (factor_of(graph, link),))
+    return tuple(found)
+
+
+# Lines
+
+def line(left: Formula, *sides: Formula) -> Line:
+    return Line(left, once([(side,) for side in sides]))
+
+
+def once(sides: Sequence[tuple[Formula, ...]]) -> tuple[tuple[Formula, ...], ...]:
+    """The sides of a line, without those that only repeat the one before."""
+    return tuple(side for place, side in enumerate(sides) if place == 0 or side != sides[place - 1])
+
+
+def summed(parts: Sequence[str]) -> str:
+    """The sum of the parts: a + −b is a − b."""
+    first, *rest = parts
+    return " ".join([first, *(word for part in rest for word in sign_of(part))])
+
+
+def sign_of(part: str) -> tuple[str, str]:
+    """An addend as its sign and the rest."""
+    return (part[0], part[1:]) if part.startswith(MINUS) else ("+", part)
