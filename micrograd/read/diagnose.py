@@ -1,0 +1,999 @@
+"""What is wrong with a graph, and does its gradient tell the truth? `diagnose(C)` and `nudge(C, w, h)`.
+
+`diagnose` looks for what goes wrong in practice: the first nan, dead and saturated neurons, gradients that vanish,
+numbers that were changed behind the graph's back. Each finding is data, and a sentence with names and numbers. `nudge`
+moves one number by h, computes the graph again, and compares the change with the one that the gradient predicts.
+
+What is flat, and where, is asked of the rows of the table, so that it holds for a user's own op. Nothing is changed by
+looking.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import os
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import copysign, inf, isclose, isfinite, isnan, nan
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from .. import ops
+from ..engine import Value
+from ..ops import CONSTANT, LEAF, Op
+from .formula import indices, unicode_label
+from .graph import Edge, Graph, look
+from .terms import forward_rule, name_of, number_of, partial
+
+# What may be found, the worst first.
+KINDS = {
+    "stale": "a number was changed after others had been computed from it",
+    "inf": "the first inf",
+    "nan": "the first nan",
+    "steep": "an infinite (or nan) slope at a finite number",
+    "overflow": "a gradient beyond the largest float, though every slope is finite",
+    "no path": "parameters that the result does not depend on",
+    "vanishing": "error terms that shrink from layer to layer, on the way back to the input",
+    "exploding": "error terms that grow so; in a network alone: huge parameters",
+    "dead": "the flat piece of a function with a kink: a ReLU at z ≤ 0",
+    "saturated": "the flat end of a smooth function: a sigmoid far from 0",
+    "zero factor": "a gradient that is 0 because something is multiplied by 0",
+    "cancelled": "a gradient whose contributions add up to exactly 0",
+    "flat": "a gradient that is 0 at a top, a bottom or an edge of a function",
+    "no gradient": "(in a network alone) neurons whose gradients are all 0",
+    "kink": "an argument exactly where a slope jumps",
+    "accumulated": "gradients that several backward passes have added up",
+}
+ERROR, WARNING, NOTE = SEVERITIES = ("error", "warning", "note")
+
+FLAT = 1e-3        # a slope below this fraction of the steepest that the row has where tests sample it is "saturated"
+NEAR, FAR = 1e3, 1e6  # a function levels off on a side if it changes by less than LEVEL between these two
+LEVEL = 1e-2
+MANY = 20          # samples: a neuron that is dead for so many of them is a warning
+SHRINKS = 1e-3     # from the last layer to the first, in error terms; 1 / SHRINKS is "exploding"
+LAYERS = 3         # at the least, to speak of a ratio from layer to layer
+HUGE = 1e3         # a parameter of this size is a finding
+LISTED = 5         # names in a sentence
+WIDTH = 100        # columns of the text
+
+# What to do, by the row that made the first inf or nan.
+LOGARITHM = ("a logarithm needs a number above 0. For a cost take one that starts from logits, "
+             "losses.cross_entropy or losses.binary_cross_entropy_from_logits, or keep the argument away from 0")
+EXPONENTIAL = ("e^x is beyond the largest float above x = 709.78. Subtract the largest argument from all of them "
+               "first, as losses.softmax and losses.logsumexp do")
+DIVISION = "let the divisor not become 0: treat that case apart, or add a small number to it"
+TOO_LARGE = ("numbers of this size come from weights that are too large, or from a learning rate that is too high: "
+             "make both smaller, and bring the inputs to a size of about 1")
+ADVICE = {ops.log: LOGARITHM, ops.log1p: LOGARITHM, ops.log2: LOGARITHM, ops.log10: LOGARITHM, ops.div: DIVISION,
+          ops.exp: EXPONENTIAL, ops.expm1: EXPONENTIAL, ops.sinh: EXPONENTIAL, ops.cosh: EXPONENTIAL,
+          ops.add: TOO_LARGE, ops.sub: TOO_LARGE, ops.mul: TOO_LARGE}
+OUTSIDE = "its argument is outside the domain of the function: look at where it comes from"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finding:
+    """One thing that was found.
+
+    kind: a key of KINDS. severity: "error" (numbers or gradients are not to be used), "warning" (learning suffers),
+    "note" (normal, but it explains a 0 or a convention). sentence: what it is and how it came about; advice: what to
+    do. nodes: those that it is about, the first of which the sentence names. names: theirs, as printed. numbers: the
+    numbers of the sentence, and "count", how many nodes.
+    """
+
+    kind: str
+    severity: str
+    sentence: str
+    advice: str
+    nodes: tuple[Value, ...]
+    names: tuple[str, ...]
+    numbers: dict[str, float]
+
+    @property
+    def node(self) -> Value:
+        return self.nodes[0]
+
+    @property
+    def label(self) -> str:
+        """The name of the node, as printed: its label w^{2}_{1} as w²₁, or v₁, v₂, ... without one."""
+        return self.names[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data: the fields, without the nodes."""
+        return {"kind": self.kind, "severity": self.severity, "sentence": self.sentence, "advice": self.advice,
+                "names": list(self.names), "numbers": dict(self.numbers)}
+
+    def __str__(self) -> str:
+        return f"{self.severity}, {self.kind}: {self.sentence} {sentence_case(self.advice)}".strip()
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Diagnosis:
+    """What `diagnose` found, the worst first. Print it, or show it in a notebook. True if there are only notes."""
+
+    subject: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error and no warning."""
+        return all(finding.severity == NOTE for finding in self.findings)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def of(self, kind: str) -> list[Finding]:
+        """The findings of one kind. Raises ValueError if no kind is called that."""
+        if kind not in KINDS:
+            raise ValueError(f"no kind of finding is called {kind!r}; there are {', '.join(KINDS)}")
+        return [finding for finding in self.findings if finding.kind == kind]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data: {"subject": ..., "ok": ..., "findings": [{"kind": ..., ...}, ...]}."""
+        return {"subject": self.subject, "ok": self.ok, "findings": [finding.to_dict() for finding in self.findings]}
+
+    @property
+    def summary(self) -> str:
+        """One line: how many of each severity."""
+        count = Counter(finding.severity for finding in self.findings)
+        return f"{self.subject}: " + (", ".join(plural(count[severity], severity) for severity in SEVERITIES
+                                                if count[severity]) or "nothing found")
+
+    def __str__(self) -> str:
+        lines = [self.summary]
+        left = max((len(finding.kind) for finding in self.findings), default=0)
+        for finding in self.findings:
+            head = f"{finding.severity:<7}  {finding.kind:<{left}}  "
+            for text in filter(None, (finding.sentence, finding.advice and f"→ {finding.advice}")):
+                lines.append(textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * (left + 11),
+                                           break_long_words=False, break_on_hyphens=False))
+                head = " " * (left + 11)
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        # Styles stand in the elements, as notebooks take others away; ink on pale fills shows on light and dark pages.
+        cell = "text-align:left;vertical-align:top;padding:4px 8px"
+        rows = "".join(
+            f'<tr><td style="{cell};white-space:nowrap"><span style="{BADGE};background:{FILL[finding.severity]}">'
+            f'{finding.severity}</span></td><td style="{cell};white-space:nowrap"><b>{escape(finding.kind)}</b></td>'
+            f'<td style="{cell};max-width:44em;white-space:normal">{escape(finding.sentence)}'
+            f'{finding.advice and f"<br/><i>→ {escape(finding.advice)}</i>"}</td></tr>' for finding in self.findings)
+        return (f'<div><p style="margin:4px 0"><b>{escape(self.summary)}</b></p>'
+                f'{rows and f"<table><tbody>{rows}</tbody></table>"}</div>')
+
+
+BADGE = "display:inline-block;padding:0 6px;border-radius:4px;color:#1f2937"
+FILL = {ERROR: "#f7c5bf", WARNING: "#fbe3a6", NOTE: "#d7e3f4"}
+
+
+def diagnose(root: Any, parameters: Any = ()) -> Diagnosis:
+    """Look for what goes wrong, in the graph of a result. Takes time proportional to the number of nodes.
+
+    root: a Value, such as a cost, after the forward pass; backward() need not have run. Several in a list are looked at
+    as their sum. parameters: a network, or a list of Values, each of which ought to be in the graph; those that are
+    not are reported. What it looks for stands in KINDS of this module; ratios from layer to layer, and groups of
+    neurons, go by labels as a Neuron gives them: z^{2}_{1}, a^{2}_{1}.
+
+    root may be a network as well (anything with parameters()). No graph is at hand in that case: only the numbers and
+    gradients of its parameters, as they stand, are looked at.
+    Raises TypeError for anything else.
+    """
+    if callable(getattr(root, "parameters", None)):
+        named = parameters_of(root)
+        return Diagnosis(f"{plural(len(named), 'parameter')}, and no graph (diagnose(cost, parameters=net) sees more)",
+                         ordered(in_parameters(named)))
+    several = isinstance(root, (list, tuple)) and len(root) > 0 and all(isinstance(each, Value) for each in root)
+    graph = look(Value.sum(root) if several else root, "diagnose(root)")
+    what = f"the sum of {plural(len(root), 'result')}" if several and len(root) > 1 else name_of(graph, graph.root)
+    flats = Flats(graph)
+    return Diagnosis(f"{what}, {plural(len(graph.order), 'node')}", ordered([
+        *changed_numbers(graph), *first_not_finite(graph), *not_finite_gradients(graph),
+        *not_in_graph(graph, parameters_of(parameters)), *ratios_of_layers(graph), *flat_units(graph, flats),
+        *zero_gradients(graph, flats), *kinks(graph), *accumulated(graph)]))
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first; in the order of KINDS among equals, and then as they were found."""
+    kinds = list(KINDS)
+    return tuple(sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), kinds.index(finding.kind))))
+
+
+def found(graph: Graph, kind: str, severity: str, nodes: Sequence[Value], sentence: str, advice: str,
+          **numbers: float) -> Finding:
+    return Finding(kind, severity, sentence, advice, tuple(nodes), tuple(name_of(graph, node) for node in nodes),
+                   {**numbers, "count": len(nodes)})
+
+
+def parameters_of(source: Any) -> list[tuple[str, Value]]:
+    """Each parameter of a network, or of a list, with the name that it goes by."""
+    if callable(getattr(source, "named_parameters", None)):
+        pairs = list(source.named_parameters())
+    else:
+        listed = source.parameters() if callable(getattr(source, "parameters", None)) else source
+        if isinstance(listed, Value) or not isinstance(listed, Iterable):
+            listed = [listed]
+        pairs = [(f"parameter {i}", value) for i, value in enumerate(listed, 1)]
+    for _, value in pairs:
+        if not isinstance(value, Value):
+            raise TypeError(f"diagnose(parameters=...) needs a network or Values, found {type(value).__name__} "
+                            f"{value!r:.40}")
+    return [(unicode_label(value.label) or path, value) for path, value in pairs]
+
+
+# Numbers that do not fit together
+
+def changed_numbers(graph: Graph) -> Iterator[Finding]:
+    """Nodes that do not have the value that their op has for the numbers that their parents hold now, and who did it.
+
+    Such a node was overwritten if what it ought to hold explains what was computed from it. Else the suspects are its
+    parents: leaves, and computed ones that were overwritten. Whoever has another use that fits is innocent. Where
+    nobody is left, the node itself was overwritten.
+    """
+    stale = {node for node in graph.order if node.parents and not same(fresh(node), node.data)}
+    guilty: dict[Value, tuple[Value, float]] = {}  # with the first node that shows it, and the number before
+    unclear: list[Value] = []
+    overwritten: dict[Value, None] = {}
+
+    def innocent(suspect: Value) -> bool:
+        return any(edge.node not in stale and edge.local != 0 for edge in graph.uses[suspect])
+
+    for node in graph.order:
+        if node not in stale:
+            continue
+        if any(edge.node in stale and same(value_with(edge.node, node, fresh(node)), edge.node.data)
+               for edge in graph.uses[node]):
+            overwritten[node] = None
+            continue
+        parents = dict.fromkeys(node.parents)
+        suspects = ([p for p in parents if p.op is LEAF and not innocent(p)]
+                    or [p for p in parents if p in overwritten])
+        before = {p: number_before(node, p) for p in suspects}
+        if len(suspects) > 1:
+            suspects = [p for p in suspects if not isnan(before[p])] or suspects
+        if not suspects:
+            overwritten[node] = None
+        elif len(suspects) > 1:
+            unclear.append(node)
+        elif suspects[0] not in overwritten and isnan(guilty.get(suspects[0], (node, nan))[1]):
+            guilty[suspects[0]] = (node, before[suspects[0]])
+    unclear = [node for node in unclear if not any(parent in guilty for parent in node.parents)]
+
+    again = "run the forward pass again before backward(): a graph is a record of the numbers that it was computed from"
+    if guilty:
+        leaf, (node, old) = next(iter(guilty.items()))
+        what = name_of(graph, node) + ("" if node.label else f" = {forward_rule(graph, node)}")
+        was = "had another value" if isnan(old) else f"was {number_of(old)}"
+        sentence = (f"{name_of(graph, leaf)} {was} when {what} was computed, and is {number_of(leaf.data)} now"
+                    f"{others(graph, list(guilty), ' has changed too', ' have changed too')}.")
+        yield found(graph, "stale", ERROR, list(guilty), sentence, again, before=old, now=leaf.data)
+    if overwritten:
+        node = next(iter(overwritten))
+        sentence = (f"{name_of(graph, node)} holds {number_of(node.data)}, but {forward_rule(graph, node)} is "
+                    f"{number_of(fresh(node))}: its .data was overwritten"
+                    f"{others(graph, list(overwritten), ' was, too', ' were, too')}.")
+        yield found(graph, "stale", ERROR, list(overwritten), sentence,
+                    "change the data of leaves only, and " + again, computed=fresh(node), now=node.data)
+    if unclear:
+        node = unclear[0]
+        names = " or ".join(name_of(graph, p) for p in dict.fromkeys(node.parents))
+        sentence = (f"{name_of(graph, node)} holds {number_of(node.data)}, but {forward_rule(graph, node)} is "
+                    f"{number_of(fresh(node))} now: {names} has changed since, or both"
+                    f"{others(graph, unclear, ' does not fit either', ' do not fit either')}.")
+        yield found(graph, "stale", ERROR, unclear, sentence, again, computed=fresh(node), now=node.data)
+
+
+def fresh(node: Value) -> float:
+    """What the node would hold if it were computed now."""
+    return node.op.value(*[parent.data for parent in node.parents])
+
+
+def value_with(node: Value, changed: Value, x: float) -> float:
+    """What the node would hold if one of its parents held x."""
+    return node.op.value(*[x if parent is changed else parent.data for parent in node.parents])
+
+
+def same(a: float, b: float) -> bool:
+    """Equal up to the last digits, for which platforms may differ; nan is nan."""
+    return a == b or isclose(a, b, rel_tol=1e-14) or (isnan(a) and isnan(b))
+
+
+def number_before(node: Value, parent: Value) -> float:
+    """What parent held when node was computed, if all else is as it was; nan if that explains nothing.
+
+    By Newton's method; the slopes that were recorded must be those at the number found, and not 0: from a flat piece
+    there is no way back.
+    """
+    x = parent.data
+    args = [p.data for p in node.parents]
+    places = [i for i, p in enumerate(node.parents) if p is parent]
+    for _ in range(50):
+        for i in places:
+            args[i] = x
+        y = node.op.value(*args)
+        if isclose(y, node.data, rel_tol=1e-12, abs_tol=1e-15 * max(map(abs, args))):
+            slopes = [node.op.slope(i, y, *args) for i in range(len(args))]
+            agree = all(p.op is CONSTANT or isclose(slope, recorded, rel_tol=1e-6)
+                        for p, slope, recorded in zip(node.parents, slopes, node.local_derivatives))
+            return x if agree and any(slopes[i] != 0 for i in places) else nan
+        slope = sum(node.op.slope(i, y, *args) for i in places)
+        if slope == 0 or not isfinite(slope) or not isfinite(y - node.data):
+            return nan
+        x -= (y - node.data) / slope
+    return nan
+
+
+# nan and inf
+
+def first_not_finite(graph: Graph) -> Iterator[Finding]:
+    """The first inf and the first nan: those that no parent handed down."""
+    spoilt = [node for node in graph.order if not isfinite(node.data)]
+    infinite = [node for node in spoilt if not isnan(node.data) and all(isfinite(p.data) for p in node.parents)]
+    undefined = [node for node in spoilt if isnan(node.data) and not any(isnan(p.data) for p in node.parents)]
+    for kind, starts in (("inf", infinite), ("nan", undefined)):
+        if not starts:
+            continue
+        first, rest = starts[0], len(spoilt) - len(starts)
+        if not first.parents:
+            name = name_of(graph, first) if graph.names[first] else "a number"
+            sentence = f"{name} is {number_of(first.data)} from the start: no op made it"
+            advice = "look at the data; or at the last steps of the training: was the learning rate too high?"
+        elif all(isfinite(parent.data) for parent in first.parents):
+            sentence = f"{equation(graph, first)} is the first {kind}"
+            advice = ADVICE.get(first.op, OUTSIDE if kind == "nan" else TOO_LARGE)
+        else:
+            sentence = f"{equation(graph, first)} is the first {kind}"
+            advice = "it comes from an inf: mend that"
+        sentence += others(graph, starts, " came about in this way, too", " came about in this way, too")
+        if rest:
+            reached = "" if isfinite(graph.root.data) else f", {name_of(graph, graph.root)} among them"
+            reached = reached * (graph.root not in starts)
+            sentence += f"; {plural(rest, 'other number')} {'is' if rest == 1 else 'are'} inf or nan{reached}"
+        yield found(graph, kind, ERROR, starts, sentence + ".", advice, value=first.data, spoilt=len(spoilt),
+                    **{f"argument {i}": parent.data for i, parent in enumerate(first.parents, 1)})
+
+
+def not_finite_gradients(graph: Graph) -> Iterator[Finding]:
+    """Slopes, or gradients, that are inf or nan where all numbers are finite."""
+    def fine(node: Value) -> bool:
+        return isfinite(node.data) and all(isfinite(parent.data) for parent in node.parents)
+
+    steep = [node for node in graph.order if fine(node) and not all(map(isfinite, node.local_derivatives))]
+    if steep:
+        node = steep[0]
+        i = next(i for i, local in enumerate(node.local_derivatives) if not isfinite(local))
+        parent, local = node.parents[i], node.local_derivatives[i]
+        sentence = (f"The slope of {equation(graph, node)} is {number_of(local)} there, so that "
+                    f"{partial(graph, graph.root, parent)} is {number_of(graph.gradients[parent])}"
+                    f"{others(graph, steep, ' has such a slope, too', ' have such slopes, too')}.")
+        yield found(graph, "steep", ERROR, steep, sentence,
+                    f"keep {name_of(graph, parent)} away from there: add a small positive number to it, for example",
+                    slope=local, argument=parent.data, gradient=graph.gradients[parent])
+        return
+    lost = [node for node in reversed(graph.order) if not isfinite(graph.gradients[node])]
+    if lost and all(isfinite(node.data) for node in graph.order):
+        sentence = (f"{partial(graph, graph.root, lost[0])} is {number_of(graph.gradients[lost[0]])}, though every "
+                    "slope on the way is finite: their product is beyond the largest float"
+                    f"{others(graph, lost, ' has lost its gradient, too', ' have lost their gradients, too')}.")
+        yield found(graph, "overflow", ERROR, lost, sentence, TOO_LARGE, gradient=graph.gradients[lost[0]])
+
+
+# Gradients that are 0
+
+class Flats:
+    """The nodes at which an activation is flat, by kind; and how many activations there are, to compare with.
+
+    An activation is a row of one argument, defaults not counted. It is flat if its slope is at most FLAT times the
+    steepest that it has where tests sample it, and if it levels off on that side.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.kind: dict[Value, str] = {}
+        self.group: dict[Value, tuple[Op, str]] = {}          # the op, and the layer
+        self.unit: dict[Value, Any] = {}                      # what stands for a neuron: its label, or the node
+        steepest: dict[tuple[Op, tuple[float, ...]], float] = {}
+        for node in graph.order:
+            op, rest = node.op, tuple(parent.data for parent in node.parents[1:])
+            if not node.parents or op.arity - len(op.defaults) != 1 or node.parents[0].op is CONSTANT:
+                continue
+            if (op, rest) not in steepest:
+                steepest[op, rest] = steepest_slope(op, rest)
+            layer = layer_of(node.label) or layer_of(node.parents[0].label)
+            self.group[node] = (op, layer)
+            self.unit[node] = node.label or node.parents[0].label or node
+            limit, x, local = FLAT * steepest[op, rest], node.parents[0].data, node.local_derivatives[0]
+            if abs(local) <= limit and levels_off(op, x, rest, limit):
+                self.kind[node] = "dead" if local == 0 and op.kink is not None else "saturated"
+        self.units = Counter(self.unit.values())
+        self.groups = Counter(self.group.values())
+        layers = [layer_of(label) for label in {node.label: None for node in graph.order if node.label}]
+        self.last_layer = max(layers, key=lambda layer: (len(layer), layer), default="")
+
+
+def steepest_slope(op: Op, rest: tuple[float, ...]) -> float:
+    low, high = op.domain[0]
+    points = [low + (high - low) * k / 8 for k in range(9)]
+    return max(abs(op.slope(0, op.value(x, *rest), x, *rest)) for x in points)
+
+
+def levels_off(op: Op, x: float, rest: tuple[float, ...], limit: float) -> bool:
+    """Whether a function on the whole line becomes level on the side of x, and is so from x on: no mere bottom."""
+    ends = {side: (op.value(side * NEAR, *rest), op.value(side * FAR, *rest)) for side in (-1.0, 1.0)}
+    if not all(isfinite(y) for near_and_far in ends.values() for y in near_and_far):
+        return False
+    sides = (-1.0, 1.0) if x == 0 else (copysign(1.0, x),)
+    return (any(abs(ends[side][1] - ends[side][0]) < LEVEL for side in sides)
+            and abs(op.slope(0, op.value(2 * x, *rest), 2 * x, *rest)) <= limit)
+
+
+def layer_of(label: str) -> str:
+    """The layer that a label such as z^{2}_{1} names: "2"; "" for none."""
+    parts = indices(label)
+    return parts[1] if parts is not None and parts[0] in ("z", "a") and parts[1].isdigit() else ""
+
+
+def no_leaf_learns(graph: Graph) -> bool:
+    leaves = [node for node in graph.order if node.op is LEAF]
+    return bool(leaves) and all(graph.gradients[leaf] == 0 for leaf in leaves)
+
+
+def reported(flats: Flats) -> dict[tuple[str, Op, str], list[Value]]:
+    """The flat nodes to report, by kind, op and layer: those of neurons that are flat wherever they occur; and for
+    saturation all, where it has half of a layer."""
+    flat_units = Counter(flats.unit[node] for node in flats.kind)
+    share = Counter((kind, *flats.group[node]) for node, kind in flats.kind.items())
+    groups: dict[tuple[str, Op, str], list[Value]] = {}
+    for node, kind in flats.kind.items():
+        key = (kind, *flats.group[node])
+        always = flat_units[flats.unit[node]] == flats.units[flats.unit[node]]
+        if always or (kind == "saturated" and key[2] and share[key] >= flats.groups[key[1:]] / 2):
+            groups.setdefault(key, []).append(node)
+    return groups
+
+
+def flat_units(graph: Graph, flats: Flats) -> Iterator[Finding]:
+    """Dead and saturated neurons, a finding for each layer."""
+    stuck = no_leaf_learns(graph)
+    for (kind, op, layer), nodes in reported(flats).items():
+        first, total = nodes[0], flats.groups[op, layer]
+        units = dict.fromkeys(flats.unit[node] for node in nodes)
+        samples = max(flats.units[unit] for unit in units)
+        whole = len(nodes) == total
+        if kind == "dead":
+            serious = stuck or samples >= MANY or (whole and layer != "")
+        elif layer in ("", flats.last_layer):  # an output may well be sure of itself, unless it is wrong
+            serious = whole and all(abs(graph.gradients[node.parents[0]]) < 0.01 * abs(graph.root.data) and
+                                    graph.gradients[node] != 0 for node in nodes)
+        else:
+            serious = 2 * len(nodes) >= total
+        z, local = first.parents[0], first.local_derivatives[0]
+        everywhere = steepest_slope(op, tuple(parent.data for parent in first.parents[1:])) == 0
+        slope = "its slope is 0 everywhere" if everywhere else f"its slope there is {number_of(local)}"
+        sentence = f"{equation(graph, first)} is {kind}: {slope}"
+        if len(nodes) > 1:
+            of = f"all {total:,}" if whole else f"{len(nodes):,} of the {total:,}"
+            which = listing(graph, nodes) if samples == 1 else (
+                f"{plural(len(units), 'neuron')} in {plural(samples, 'sample')}")
+            sentence += f". So are {of} {op.symbol} nodes in {f'layer {layer}' if layer else 'the graph'} ({which})"
+        if kind == "dead" and everywhere:
+            advice = "nothing before it can learn by gradients: take a function with a slope, a sigmoid for a step"
+        elif kind == "dead":
+            advice = ("no gradient passes through. A neuron that is dead for all samples never learns again: raise its "
+                      "bias, lower the learning rate, or take leaky_relu" if serious else
+                      "no gradient passes through. That is normal for a part of the samples: look at more of them")
+        else:
+            advice = ("hardly any gradient passes through: draw smaller weights (init=\"auto\"), bring the inputs to a "
+                      "size of about 1; at the output, take a cost that starts from logits" if serious else
+                      "hardly any gradient passes through; that is no harm where the output is right")
+        yield found(graph, kind, WARNING if serious else NOTE, nodes, sentence + ".", advice, argument=z.data,
+                    slope=local, total=total, samples=samples)
+
+
+class Reason(NamedTuple):
+    """Why a gradient is 0: the kind of finding, the node that stops it, and the edge there, if it is one edge."""
+
+    kind: str
+    node: Value
+    edge: Edge | None = None
+
+
+def reason_of(edge: Edge, graph: Graph, flats: Flats, why: dict[Value, Reason]) -> Reason:
+    """Why nothing comes back along an edge."""
+    node = edge.node
+    if edge.local != 0:
+        return why.get(node, Reason("vanishing", node, edge))
+    if node.op in (ops.mul, ops.div):
+        factor = next((parent for parent in node.parents if parent in flats.kind), None)
+        return Reason("zero factor", node, edge) if factor is None else Reason(flats.kind[factor], factor)
+    return Reason(flats.kind.get(node, "dead" if node.op.kink is not None else "flat"), node, edge)
+
+
+def reasons(graph: Graph, flats: Flats) -> dict[Value, Reason]:
+    """For each node with gradient 0 its reason; of several, the one that most of its uses have."""
+    why: dict[Value, Reason] = {}
+    for node in reversed(graph.order[:-1]):
+        if graph.gradients[node] != 0 or node.op is CONSTANT:
+            continue
+        if any(edge.local * graph.gradients[edge.node] != 0 for edge in graph.uses[node]):
+            why[node] = Reason("cancelled", node)
+        else:
+            each = [reason_of(edge, graph, flats, why) for edge in graph.uses[node]]
+            [(kind, _)] = Counter(reason.kind for reason in each).most_common(1)
+            why[node] = next(reason for reason in each if reason.kind == kind)
+    return why
+
+
+def zero_gradients(graph: Graph, flats: Flats) -> Iterator[Finding]:
+    """Leaves with gradient 0 that no finding on dead or saturated neurons explains, by kind of reason."""
+    why = reasons(graph, flats)
+    explained = {node for nodes in reported(flats).values() for node in nodes}
+    groups: dict[str, list[Value]] = {}
+    for leaf in graph.order:
+        if leaf.op is LEAF and leaf in why and why[leaf].node not in explained:
+            groups.setdefault(why[leaf].kind, []).append(leaf)
+    stuck = no_leaf_learns(graph)
+    for kind, leaves in groups.items():
+        leaf = leaves[0]
+        _, node, edge = why[leaf]
+        uses = len(graph.uses[leaf])
+        if kind == "cancelled":
+            cause = f"the contributions to {name_of(graph, node)} along its uses add up to exactly 0"
+        elif kind == "vanishing" and edge is not None:
+            cause = (f"{partial(graph, graph.root, node)} · {partial(graph, node, edge.parent)} = "
+                     f"{number_of(graph.gradients[node])} · {number_of(edge.local)} is below the smallest float")
+        elif kind == "zero factor" and edge is not None:
+            cause = f"{name_of(graph, edge.parent)} is multiplied by 0 in {equation(graph, node)}"
+        else:
+            cause = f"{equation(graph, node)} is {kind}"
+            if edge is not None and len(node.parents) > 1:
+                cause += f", its slope with {name_of(graph, edge.parent)} is 0"
+        also = others(graph, leaves, " gets none for such a reason", " get none for such a reason")
+        severe = kind == "vanishing" or (stuck and kind != "flat")
+        yield found(graph, kind, WARNING if severe else NOTE, leaves,
+                    f"{name_of(graph, leaf)} gets no gradient{f' in its {uses} uses' if uses > 1 else ''}: "
+                    f"{cause}{also}.", ZERO_ADVICE[kind], uses=uses, total=sum(n.op is LEAF for n in graph.order))
+
+
+ZERO_ADVICE = {
+    "dead": "normal if other samples give it a gradient",
+    "saturated": "draw smaller weights (init=\"auto\"), and bring the inputs to a size of about 1",
+    "flat": "at the lowest cost this is as it should be; at another point the slope is not 0",
+    "zero factor": "normal if that 0 is data; if it is a weight, do not start all weights at 0",
+    "cancelled": "the result does not change with it, here at least: is something subtracted from itself?",
+    "vanishing": "too many small slopes are multiplied: fewer layers, larger weights, or another activation",
+}
+
+
+def not_in_graph(graph: Graph, parameters: list[tuple[str, Value]]) -> Iterator[Finding]:
+    """Parameters that the root does not depend on."""
+    absent = [(name, value) for name, value in parameters if value not in graph.names]
+    if not absent:
+        return
+    root = name_of(graph, graph.root)
+    names = tuple(name for name, _ in absent)
+    if len(absent) == len(parameters) > 1:
+        sentence = f"{root} depends on none of the {len(parameters)} parameters: they are not in its graph."
+        advice = "was it computed from plain numbers (.data, float), or by another network?"
+    else:
+        sentence = f"{root} does not depend on {shortened(names)}: there is no path in the graph."
+        advice = "backward() leaves the gradient as it was: use it in the forward pass, or do not train it"
+    yield Finding("no path", WARNING, sentence, advice, tuple(value for _, value in absent), names,
+                  {"total": len(parameters), "count": len(absent)})
+
+
+# From layer to layer
+
+def ratios_of_layers(graph: Graph) -> Iterator[Finding]:
+    """Error terms, the gradients of nodes labelled z^{k}, that shrink or grow on the way back."""
+    terms: dict[int, list[Value]] = {}
+    for node in graph.order:
+        if node.parents and node.label.startswith("z") and layer_of(node.label):
+            terms.setdefault(int(layer_of(node.label)), []).append(node)
+    trend = trend_of({layer: fmean(abs(graph.gradients[node]) for node in nodes) for layer, nodes in terms.items()})
+    if trend is not None:
+        yield found(graph, trend.kind, WARNING, terms[trend.first], f"The error terms δ {trend}.", trend.advice,
+                    **trend.numbers)
+
+
+class Trend(NamedTuple):
+    """Error terms that shrink or grow: the first and the last layer, and the mean size there."""
+
+    first: int
+    last: int
+    size: float         # in the first layer
+    size_before: float  # in the last, from which the backward pass comes
+
+    @property
+    def shrinking(self) -> bool:
+        return self.size < self.size_before
+
+    @property
+    def kind(self) -> str:
+        return "vanishing" if self.shrinking else "exploding"
+
+    @property
+    def factor(self) -> float:
+        return math.pow(self.size / self.size_before, 1 / (self.last - self.first))
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        return {"factor": self.factor, "first": self.size, "last": self.size_before}
+
+    @property
+    def advice(self) -> str:
+        if self.shrinking:
+            return ("draw the weights to fit the activation (init=\"auto\"), take tanh or relu in the place of "
+                    "sigmoid, or fewer layers")
+        return "draw smaller weights (init=\"auto\"), or clip the gradients"
+
+    def __str__(self) -> str:
+        times = max(self.size / self.size_before, self.size_before / self.size)
+        return (f"{'shrink' if self.shrinking else 'grow'} by a factor of {number_of(self.factor)} a layer on the way "
+                f"back: |δ| is {number_of(self.size_before)} on average in layer {self.last}, and "
+                f"{number_of(self.size)} in layer {self.first}, which learns {number_of(times)} times "
+                f"{'more slowly' if self.shrinking else 'faster'}")
+
+
+def trend_of(sizes: dict[int, float]) -> Trend | None:
+    """What there is to say of the mean error terms of the layers; None if they are about alike."""
+    alive = sorted(layer for layer, size in sizes.items() if size > 0 and isfinite(size))
+    if len(alive) < LAYERS or SHRINKS <= sizes[alive[0]] / sizes[alive[-1]] <= 1 / SHRINKS:
+        return None
+    return Trend(alive[0], alive[-1], sizes[alive[0]], sizes[alive[-1]])
+
+
+# What else there is to know
+
+def kinks(graph: Graph) -> Iterator[Finding]:
+    """Nodes exactly at a kink, where that matters to the result."""
+    met = [node for node in graph.order if node.op.kink is not None and graph.gradients[node] != 0
+           and any(parent.op is not CONSTANT for parent in node.parents)
+           and node.op.kink(*[parent.data for parent in node.parents]) == 0]
+    if met:
+        node = met[0]
+        slopes = " and ".join(number_of(local) for local, p in zip(node.local_derivatives, node.parents)
+                              if p.op is not CONSTANT)
+        sentence = (f"{equation(graph, node)} is exactly at its kink, where the slope jumps: the engine takes {slopes}"
+                    f"{node.op.note and f' ({node.op.note})'}{others(graph, met, ' is, too', ' are, too')}.")
+        yield found(graph, "kink", NOTE, met, sentence,
+                    "any slope between the two sides would be as good; it matters only if it happens often",
+                    slope=node.local_derivatives[0])
+
+
+def accumulated(graph: Graph) -> Iterator[Finding]:
+    """Leaves whose .grad is a multiple of the gradient, the same for all. (That of a root shows the seed.)"""
+    leaves = [node for node in graph.order if node.op is LEAF and graph.gradients[node] != 0]
+    if not leaves or graph.root.grad != 1.0 or not graph.root.parents:
+        return
+    times = leaves[0].grad / graph.gradients[leaves[0]]
+    if isfinite(times) and times > 1.5 and isclose(times, round(times), rel_tol=1e-9) and all(
+            isclose(leaf.grad, round(times) * graph.gradients[leaf], rel_tol=1e-9) for leaf in leaves):
+        leaf = leaves[0]
+        sentence = (f"{name_of(graph, leaf)}.grad is {number_of(leaf.grad)}, {round(times)} times the gradient "
+                    f"{number_of(graph.gradients[leaf])}"
+                    f"{others(graph, leaves, ' has the same factor', ' have the same factor')}: it looks as if "
+                    f"backward() ran {round(times)} times, and the gradients were added up.")
+        yield found(graph, "accumulated", NOTE, leaves, sentence,
+                    "set the gradients to 0 before each backward(): net.zero_grad()", factor=round(times))
+
+
+# A network without a graph
+
+def in_parameters(named: list[tuple[str, Value]]) -> Iterator[Finding]:
+    """What can be said of parameters by themselves."""
+    def finding(kind: str, severity: str, which: list[tuple[str, Value]], sentence: str, advice: str,
+                **numbers: float) -> Finding:
+        return Finding(kind, severity, sentence, advice, tuple(value for _, value in which),
+                       tuple(name for name, _ in which), {**numbers, "count": len(which)})
+
+    spoilt = [(name, value) for name, value in named if not isfinite(value.data)]
+    if spoilt:
+        kind = "nan" if isnan(spoilt[0][1].data) else "inf"
+        yield finding(kind, ERROR, spoilt, f"{plural(len(spoilt), 'parameter')} of {len(named)} "
+                      f"{'is' if len(spoilt) == 1 else 'are'} inf or nan: {shortened([name for name, _ in spoilt])}.",
+                      "the training has diverged: start again with a smaller learning rate", value=spoilt[0][1].data)
+    lost = [(name, value) for name, value in named if not isfinite(value.grad)]
+    if lost:
+        yield finding("overflow", ERROR, lost, f"{plural(len(lost), 'gradient')} of {len(named)} "
+                      f"{'is' if len(lost) == 1 else 'are'} inf or nan: {shortened([name for name, _ in lost])}.",
+                      "diagnose(cost) names the op that made it", gradient=lost[0][1].grad)
+    huge = [(name, value) for name, value in named if isfinite(value.data) and abs(value.data) > HUGE]
+    if huge:
+        name, value = max(huge, key=lambda pair: abs(pair[1].data))
+        yield finding("exploding", WARNING, huge, f"{plural(len(huge), 'parameter')} of {len(named)} "
+                      f"{'is' if len(huge) == 1 else 'are'} beyond ±{number_of(HUGE)}, the largest {name} = "
+                      f"{number_of(value.data)}.",
+                      "lower the learning rate, bring the inputs to a size of about 1, or add a penalty on the weights",
+                      value=value.data)
+    silent = [pair for pair in named if pair[1].grad == 0]
+    if len(silent) == len(named) > 0:
+        yield finding("no gradient", NOTE, silent, f"All {len(named)} gradients are 0.",
+                      "has backward() run since zero_grad()? If so, diagnose(cost) finds out why")
+        return
+    neurons: dict[tuple[str, str], list[tuple[str, Value]]] = {}
+    biases: dict[int, list[tuple[str, Value]]] = {}
+    for pair in named:
+        base, layer, place = indices(pair[1].label) or ("", "", "")
+        if base in ("w", "b") and layer.isdigit():
+            neurons.setdefault((layer, place.partition(",")[0]), []).append(pair)
+            if base == "b":
+                biases.setdefault(int(layer), []).append(pair)
+    idle = [neuron for neuron, pairs in neurons.items() if all(value.grad == 0 for _, value in pairs)]
+    if idle:
+        yield finding("no gradient", NOTE, [pair for neuron in idle for pair in neurons[neuron]],
+                      f"All gradients of {plural(len(idle), 'neuron')} are 0: "
+                      f"{shortened([f'neuron {place or 1} of layer {layer}' for layer, place in idle])}.",
+                      "dead for the samples since zero_grad(), or not used: diagnose(cost, parameters=net) tells which",
+                      neurons=len(idle))
+    trend = trend_of({layer: fmean(abs(value.grad) for _, value in pairs) for layer, pairs in biases.items()})
+    if trend is not None:
+        yield finding(trend.kind, WARNING, biases[trend.first],
+                      f"The gradients of the biases, which are the error terms δ, {trend}.", trend.advice,
+                      **trend.numbers)
+
+
+# A nudge
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Nudge:
+    """What `nudge` found. Print it; a notebook shows it with the picture, `.save("nudge.svg")` writes that."""
+
+    name: str                                # of the number that is moved, as printed
+    result: str                              # of the result
+    slope: str                               # ∂C/∂w, as printed
+    x: float
+    h: float
+    before: float                            # the result at x
+    after: float                             # the result at x + h
+    gradient: float
+    curve: tuple[tuple[float, float], ...]   # the result from x - 2h to x + 2h, for the picture
+
+    @property
+    def predicted(self) -> float:
+        """The change that the tangent predicts: gradient · h."""
+        return self.gradient * self.h
+
+    @property
+    def actual(self) -> float:
+        """The change of the result."""
+        return self.after - self.before
+
+    @property
+    def error(self) -> float:
+        return self.actual - self.predicted
+
+    @property
+    def relative_error(self) -> float:
+        """The error as a fraction of the actual change; 0.0 if both are 0, inf if nothing changed at all."""
+        return abs(self.error / self.actual) if self.actual else 0.0 if self.error == 0 else inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data: names, numbers, and the curve as a list of pairs."""
+        return {"name": self.name, "result": self.result, "x": self.x, "h": self.h, "before": self.before,
+                "after": self.after, "gradient": self.gradient, "predicted": self.predicted, "actual": self.actual,
+                "error": self.error, "relative_error": self.relative_error,
+                "curve": [list(point) for point in self.curve]}
+
+    def table(self) -> list[tuple[str, str]]:
+        """The report, line by line, as words and numbers."""
+        share = f" ({number_of(100 * self.relative_error)} % of the actual change)" * isfinite(self.relative_error)
+        x, ahead, h, before, after = map(number_of, (self.x, self.x + self.h, self.h, self.before, self.after))
+        return [(f"{self.name} moves", f"from {x} to {ahead}, h = {h}"),
+                (f"{self.result} changes", f"from {before} to {after}"),
+                ("predicted change", f"{self.slope} · h = {self.prediction()}"),
+                ("actual change", number_of(self.actual)),
+                ("error", number_of(self.error) + share)]
+
+    def prediction(self) -> str:
+        """The predicted change in numbers: 0.75 · (−0.25) = −0.1875."""
+        step = number_of(self.h) if self.h > 0 else f"({number_of(self.h)})"
+        return f"{number_of(self.gradient)} · {step} = {number_of(self.predicted)}"
+
+    def __str__(self) -> str:
+        left = max(len(words) for words, _ in self.table())
+        return "\n".join(f"{words:<{left}}  {numbers}" for words, numbers in self.table())
+
+    __repr__ = __str__
+
+    @property
+    def svg(self) -> str:
+        """The function, its tangent and the two points that the nudge leads to, as an SVG picture."""
+        return picture_of(self)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture to a file that ends in .svg. Raises ValueError for any other ending."""
+        if not os.fspath(path).lower().endswith(".svg"):
+            raise ValueError(f"Nudge.save writes an SVG picture to a name that ends in .svg; found {os.fspath(path)!r}")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.svg)
+
+    def _repr_html_(self) -> str:
+        # As an image: notebooks that are not trusted keep it, unlike SVG in the page.
+        picture = base64.b64encode(self.svg.encode()).decode()
+        cell = "text-align:left;padding:2px 8px"
+        rows = "".join(f'<tr><td style="{cell}">{escape(words)}</td><td style="{cell}">{escape(numbers)}</td></tr>'
+                       for words, numbers in self.table())
+        return (f'<div><img style="max-width:100%" alt="{escape(f"{self.result} as a function of {self.name}")}" '
+                f'src="data:image/svg+xml;base64,{picture}"><table><tbody>{rows}</tbody></table></div>')
+
+
+POINTS = 61          # of the curve: x is in the middle, x + h at three quarters
+RECOMPUTED = 600_000  # nodes, in all, for the curve: it gets fewer points where many nodes move with x
+
+
+def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
+    """Move x by h, compute the graph of root again, and compare the change with gradient · h.
+
+    x: a node of the graph, or its label; if it is a computed one, it moves on its own, and what it was computed from
+    stays. h: any number but 0; by default a tenth of |x|, or 0.1 at 0. No node is changed.
+    Raises ValueError if x is not in the graph, or is a constant; for an h of 0, nan or inf, or too small to move x; if
+    root is inf or nan; and if numbers were changed after the forward pass, so that root does not belong to them.
+    """
+    graph = look(root, "nudge(root, x, h)")
+    node = graph.named(x) if isinstance(x, str) else x
+    if not isinstance(x, (str, Value)):
+        raise TypeError(f"nudge(root, x, h) needs a Value or a label for x, found {type(x).__name__} {x!r:.40}")
+    result = name_of(graph, root)
+    if node is None or node not in graph.names:
+        known = [name for name, each in zip(map(unicode_label, graph.names.values()), graph.names) if each.label]
+        raise ValueError(f"{x!r} is not in the graph of {result}: {result} does not depend on it. Labelled there: "
+                         f"{shortened(known) or 'nothing'}")
+    name = name_of(graph, node)
+    if node.op is CONSTANT:
+        raise ValueError(f"{name} is a constant, and no gradient is taken by it: make it a Value before it is used")
+    step = ops.number(h, "nudge(h)") if h is not None else 0.1 * abs(node.data) or 0.1
+    if not isfinite(step) or step == 0 or node.data + step == node.data:
+        raise ValueError(f"h is a finite number that moves {name} = {number_of(node.data)}, found {step!r}")
+    if not isfinite(root.data) or not isfinite(node.data):
+        raise ValueError(f"{result} is {number_of(root.data)} at {name} = {number_of(node.data)}: diagnose it first")
+    moving = {node: None}
+    for each in graph.order:
+        if any(parent in moving for parent in each.parents):
+            moving[each] = None
+    del moving[node]
+
+    def at(t: float) -> float:
+        numbers = {node: t}
+        for each in moving:
+            numbers[each] = each.op.value(*[numbers.get(parent, parent.data) for parent in each.parents])
+        return numbers.get(root, root.data)
+
+    before = at(node.data)
+    if not isclose(before, root.data, rel_tol=1e-9, abs_tol=1e-12):
+        raise ValueError(f"{result} is {number_of(root.data)}, but {number_of(before)} for the numbers that the graph "
+                         "holds now: run the forward pass again (diagnose tells what changed)")
+    points = max(9, min(POINTS, RECOMPUTED // (len(moving) + 1) // 4 * 4 + 1))
+    places = [node.data + step * 4 * (k / (points - 1) - 0.5) for k in range(points)]
+    return Nudge(str(name), str(result), str(partial(graph, root, node)), node.data, step, root.data,
+                 at(node.data + step), graph.gradients[node], tuple((t, at(t)) for t in places))
+
+
+# The picture: dark ink on an opaque pale ground, readable on a light page and on a dark one.
+INK, PALE, CURVE, TANGENT, GROUND = "#1f2937", "#9aa3af", "#3567b0", "#d97b16", "#fbfbf8"
+WIDE, HIGH = 540, 340
+LEFT, TOP, RIGHT, BOTTOM = 84.0, 18.0, 520.0, 262.0  # of the plot, in pixels
+LONGEST = 10  # characters of a name at an axis
+
+
+def picture_of(found: Nudge) -> str:
+    """See `Nudge.svg`."""
+    ahead, predicted = found.x + found.h, found.before + found.predicted
+    low, high = window(found)
+    start, end = sorted((found.curve[0][0], found.curve[-1][0]))
+
+    def px(t: float) -> float:
+        return LEFT + (t - start) / (end - start) * (RIGHT - LEFT)
+
+    def py(y: float) -> float:
+        return min(max(BOTTOM - (y - low) / (high - low) * (BOTTOM - TOP), -HIGH), 2 * HIGH)  # of use to nobody there
+
+    def words(x: float, y: float, text: str, anchor: str = "middle") -> str:
+        return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{INK}">{escape(text)}</text>'
+
+    def line(x1: float, y1: float, x2: float, y2: float, colour: str = INK, more: str = "") -> str:
+        return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" {more}/>'
+
+    def dot(x: float, y: float, colour: str) -> str:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>'
+
+    def box(x: float, y: float) -> str:
+        return (f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" fill="{GROUND}" stroke="{TANGENT}" '
+                'stroke-width="2"/>')
+
+    x, y = px(found.x), py(found.before)
+    below = (found.actual >= 0 or isnan(found.actual)) and y < BOTTOM - 24
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}" height="{HIGH}" '
+             'font-family="Helvetica, Arial, sans-serif" font-size="13">',
+             f"<title>{escape(found.result)} as a function of {escape(found.name)}</title>",
+             f'<clipPath id="plot"><rect x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"/>',
+             "</clipPath>",
+             f'<rect width="{WIDE}" height="{HIGH}" rx="6" fill="{GROUND}"/>',
+             line(LEFT, BOTTOM, RIGHT, BOTTOM), line(LEFT, TOP, LEFT, BOTTOM),
+             words(RIGHT, BOTTOM + 19, cut(found.name), "end"), words(LEFT - 8, TOP + 4, cut(found.result), "end"),
+             line(x, y, px(ahead), y, PALE, 'stroke-dasharray="2 3"'),
+             words((x + px(ahead)) / 2, y + (15 if below else -6), "h")]
+    for t in (found.x, ahead):
+        parts += [line(px(t), BOTTOM, px(t), BOTTOM + 5), words(px(t), BOTTOM + 19, number_of(t))]
+    ticks = [found.before, *[found.after] * (isfinite(found.after) and abs(py(found.after) - y) > 15)]
+    for tick in ticks:
+        parts += [line(LEFT - 5, py(tick), LEFT, py(tick)), words(LEFT - 8, py(tick) + 4.5, number_of(tick), "end")]
+    for stretch in stretches(found.curve):
+        points = " ".join(f"{px(t):.1f},{py(value):.1f}" for t, value in stretch)
+        parts.append(f'<polyline points="{points}" fill="none" stroke="{CURVE}" stroke-width="2.2" '
+                     'clip-path="url(#plot)"/>')
+    if isfinite(predicted):
+        tilt = (py(predicted) - y) / (px(ahead) - x)
+        parts += [line(LEFT, y + tilt * (LEFT - x), RIGHT, y + tilt * (RIGHT - x), TANGENT,
+                       'stroke-width="1.8" stroke-dasharray="7 4" clip-path="url(#plot)"'),
+                  line(px(ahead), y, px(ahead), py(predicted), TANGENT, 'stroke-width="1.2"'),
+                  box(px(ahead), py(predicted))]
+    if isfinite(found.after):
+        parts.append(dot(px(ahead), py(found.after), CURVE))
+    parts += [dot(x, y, INK),
+              line(LEFT, 299, LEFT + 34, 299, CURVE, 'stroke-width="2.2"'), dot(LEFT + 17, 299, CURVE),
+              words(LEFT + 44, 303.5, f"{cut(found.result)} itself: actual change {number_of(found.actual)}", "start"),
+              line(LEFT, 321, LEFT + 34, 321, TANGENT, 'stroke-width="1.8" stroke-dasharray="7 4"'),
+              box(LEFT + 17, 321),
+              words(LEFT + 44, 325.5, f"the tangent: predicted change {found.prediction()}", "start")]
+    return "".join([*parts, "</svg>"])
+
+
+def window(found: Nudge) -> tuple[float, float]:
+    """The lowest and the highest y of the picture: the points are in it, and the curve unless it runs far away."""
+    points = [y for y in (found.before, found.after, found.before + found.predicted) if isfinite(y)]
+    curve = [y for _, y in found.curve if isfinite(y)]
+    room = 3 * (max(points) - min(points)) or inf
+    low = max(min(points + curve), min(points) - room)
+    high = min(max(points + curve), max(points) + room)
+    margin = 0.08 * (high - low) or 0.1 * abs(low) or 0.1
+    return low - margin, high + margin
+
+
+def cut(name: str) -> str:
+    return name if len(name) <= LONGEST else name[:LONGEST - 1] + "…"
+
+
+def stretches(curve: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
+    """The pieces of a curve between the points that are inf or nan."""
+    piece: list[tuple[float, float]] = []
+    for point in [*curve, (nan, nan)]:
+        if isfinite(point[1]):
+            piece.append(point)
+        elif piece:
+            yield piece
+            piece = []
+
+
+# Words
+
+def equation(graph: Graph, node: Value) -> str:
+    """v₃ = ln(p) = ln(0) = −inf: the name, the rule, with numbers, the result."""
+    parts = [name_of(graph, node) if graph.names[node] else "", str(forward_rule(graph, node)),
+             str(forward_rule(graph, node, numbers=True)), number_of(node.data)]
+    return " = ".join(dict.fromkeys(part for part in parts if part))
+
+
+def plural(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED:,} more" if len(names) > LISTED else "")
+
+
+def listing(graph: Graph, nodes: Sequence[Value]) -> str:
+    return shortened([name_of(graph, node) for node in nodes])
+
+
+def others(graph: Graph, nodes: Sequence[Value], one: str, many: str) -> str:
+    """The rest of a group, in parentheses: the first has been named."""
+    rest = list(nodes[1:])
+    return f" ({listing(graph, rest)}{one if len(rest) == 1 else many})" if rest else ""
+
+
+def sentence_case(words: str) -> str:
+    return words and words[0].upper() + words[1:] + "."
