@@ -264,6 +264,8 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
         lambda link, notation: written(link.rule, notation),
         lambda link, notation: written(link.formula, notation),
         lambda link, notation: rounded(link.local, notation))]
+    if count[root] == len(found[0]) == 1:
+        sides.pop()  # the one number is the result
     if more:
         for side in sides:
             side.append(Formula(f"⋯ ({more:,} more)", rf"\cdots\text{{ ({more:,} more)}}"))

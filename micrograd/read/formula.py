@@ -61,7 +61,7 @@ class Notation(NamedTuple):
 
 
 def formula(root: Value, depth: int | None, notation: Notation, where: str, numbers: bool = False) -> str:
-    """The formula of root in the given notation; see `latex`. numbers: with numbers, of a few digits, for the labels."""
+    """The formula of root in the given notation; see `latex`. numbers: with numbers of a few digits for the labels."""
     if not isinstance(root, Value):
         raise TypeError(f"{where}(node) needs a Value, found {type(root).__name__} {root!r:.40}")
     if depth is not None and not (isinstance(depth, int) and depth >= 1):
@@ -227,6 +227,8 @@ def number_in_unicode(x: float) -> Written:
     if not e:
         return Written(mantissa, binds)
     power = "10" + str(int(exponent.replace("−", "-"))).translate(SUPERSCRIPT)
+    if mantissa in ("1", "−1"):
+        return Written(mantissa[:-1] + power, "sum" if x < 0 else "power")
     return Written(f"{mantissa}·{power}", "sum" if x < 0 else "product")
 
 

@@ -72,11 +72,11 @@ def gradients_of(order: Iterable[Value]) -> dict[Value, float]:
 
 
 def name_nodes(order: Iterable[Value]) -> dict[Value, str]:
-    """A name for each node, no two alike: its label. Without one, f for the last, x_1, x_2, ... for leaves and v_1, v_2,
-    ... for what was computed on the way; none for a number that is written as such.
+    """A name for each node, no two alike: its label. Without one, f for the last, x_1, x_2, ... for leaves and v_1,
+    v_2, ... for what was computed on the way; none for a number that is written as such.
 
-    Where several nodes have one label, as in a cost over several samples, their place among them is added: a^{2(1)}_{1},
-    a^{2(2)}_{1}, ...
+    Where several nodes have one label, as in a cost over several samples, their place among them is added:
+    a^{2(1)}_{1}, a^{2(2)}_{1}, ...
     """
     nodes = list(order)
     count = Counter(node.label for node in nodes if node.label)

@@ -2,8 +2,8 @@
 
     δ^K = ∇_a C ⊙ s′(z^K)        δ^k = ((W^{k+1})ᵀ δ^{k+1}) ⊙ s′(z^k)        ∂C/∂W^k = δ^k (a^{k−1})ᵀ
 
-The layers are read off the labels z^{k}_{i}, a^{k}_{i} and w^{k}_{i,j}. A line is written only if it gives, with the numbers
-of the graph, the gradients that the graph has: labels that say something else are not believed.
+The layers are read off the labels z^{k}_{i}, a^{k}_{i} and w^{k}_{i,j}. A line is written only if it gives, with the
+numbers of the graph, the gradients that the graph has: labels that say something else are not believed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .terms import CALL, Formula, name_of, prime, symbol
 
 Rows = tuple[tuple[float, ...], ...]
 Piece = Union[Rows, str]  # of a line: a matrix, or what stands between two, as a key of SIGNS
-CELLS = 6                 # rows or columns of a matrix that is printed whole; of a larger one the first few and the last
+CELLS = 6                 # rows or columns that are printed; of more of them the first few and the last
 
 TALL = {"(": "⎛⎜⎝", ")": "⎞⎟⎠"}
 SIGNS = {"(": r"\left(", ")": r"\right)", "ᵀ": r"^{\top}", "⊙": r" \odot "}
@@ -37,9 +37,10 @@ class Matrix:
 
     def to_dict(self) -> dict[str, Any]:
         """The line as plain data; a matrix is a list of rows."""
-        return {"left": self.left.to_dict(), "right": self.right.to_dict(),
-                "numbers": [piece if isinstance(piece, str) else [list(row) for row in piece] for piece in self.numbers],
-                "value": [list(row) for row in self.value]}
+        def plain(matrix: Rows) -> list[list[float]]:
+            return [list(row) for row in matrix]
+        return {"left": self.left.to_dict(), "right": self.right.to_dict(), "value": plain(self.value),
+                "numbers": [piece if isinstance(piece, str) else plain(piece) for piece in self.numbers]}
 
     def __str__(self) -> str:
         rows = beside(["=", *self.numbers, "=", self.value])
@@ -135,7 +136,7 @@ class Net:
         argument = symbol(f"z^{{{k}}}")
         ops = [a_i.op for z_i, a_i in zip(z, a) if a_i is not z_i]
         same = len(set(ops)) == 1 and CALL.fullmatch(ops[0].latex) is not None
-        text, latex = (prime(ops[0], notation) if same else f"s{mark}" for notation, mark in ((UNICODE, "′"), (LATEX, "'")))
+        text, latex = (prime(ops[0], UNICODE), prime(ops[0], LATEX)) if same else ("s′", "s'")
         return Formula(f"{text}({argument})", rf"{latex}\left({argument.latex}\right)")
 
     def weight_gradients(self, k: int) -> list[Matrix]:

@@ -20,7 +20,7 @@ from typing import Any, Union
 from .. import ops
 from ..engine import Value
 from ..ops import Ieee, Op
-from .formula import DIGITS, LATEX, UNICODE, Notation, Written, apply, fenced, rounded
+from .formula import DIGITS, LATEX, MINUS, UNICODE, Notation, Written, apply, fenced, rounded
 from .graph import Graph
 from .mathml import mathml
 
@@ -29,7 +29,6 @@ LONGEST = 12                # terms of a sum; the middle of a longer one is left
 DOTS = "…"                  # stands for a formula that is too large
 
 Coefficient = Union[Fraction, float]  # a float only where it is inf or nan
-NEGATIVE = re.compile("[-−]")
 
 
 class Formula(str):
@@ -236,7 +235,7 @@ def product_of(x: float, coefficient: Coefficient, factors: Iterable[tuple[Term,
     for base, exponent in factors:
         exponents[base] = exponents.get(base, Fraction(0)) + exponent
     kept = sorted(((base, exponent) for base, exponent in exponents.items() if exponent != 0),
-                  key=lambda factor: isinstance(factor[0], Call) and not factor[0].prime)
+                  key=lambda factor: isinstance(factor[0], Call))
     if coefficient == 0 or not kept:
         return Number(coefficient)
     if coefficient < 0:
@@ -326,19 +325,26 @@ def product_written(term: Product, notation: Notation, numbers: bool) -> Written
 
 
 def joined(coefficient: Coefficient, factors: list[Written], notation: Notation) -> Written:
-    """A product; the sign is left out between a number or a letter and what is not one: 2x, a(1 − a)."""
+    """A product; the sign is left out between a number or a letter and what is neither: 2x, a(1 − a)."""
     pieces = [number_written(coefficient, notation)] if coefficient != 1 or not factors else []
+    counted = bool(pieces) and pieces[0].binds == "atom"
     pieces += factors
-    result = pieces[0]
+    negative, result = without_minus(pieces[0]) if len(pieces) > 1 else (False, pieces[0])
     for place, piece in enumerate(pieces[1:]):
         loose = piece.binds == "sum" and not re.match(r"[-−][\d.]", piece.text)
         letter = re.match(r"\\?[^\W\d]|\\left", piece.text.replace(r"\mathbf", ""))
-        if (place == 0 and len(pieces) > len(factors) and (loose or letter)) or (loose and short(result)):
+        if (place == 0 and counted and (loose or letter)) or (loose and short(result)):
             left, right = (fenced(p, "product", notation) for p in (result, piece))
             result = Written(left + " " * (re.match("[a-z]{2}", right) is not None) + right, "product")  # 2 cos(x)
         else:
             result = apply(ops.mul, [result, piece], notation)
-    return result
+    return apply(ops.neg, [result], notation) if negative else result
+
+
+def without_minus(piece: Written) -> tuple[bool, Written]:
+    """Whether a factor starts with a minus sign that may as well stand before the whole product; and the rest of it."""
+    negative = piece.binds == "sum" and piece.text.startswith(MINUS) and not re.search(" [-+−] ", piece.text)
+    return negative, Written(piece.text[1:], "product") if negative else piece
 
 
 def size_of(c: Coefficient) -> Coefficient:
@@ -393,10 +399,9 @@ def both(write: Callable[[Notation], Written]) -> Formula:
 
 
 def chained(pieces: Sequence[Written], notation: Notation) -> Written:
-    """The factors of a derivation in one product: 0.2 · (−0.3); a minus sign of the first goes before the whole."""
+    """The factors of a derivation in one product: 0.2 · (−0.3)."""
     first, *rest = pieces
-    negative = first.binds == "sum" and NEGATIVE.match(first.text) and not re.search(" [-+−] ", first.text[1:])
-    result = Written(first.text[1:], "product") if negative else first
+    negative, result = without_minus(first)
     for piece in rest:
         result = apply(ops.mul, [result, piece], notation)
     return apply(ops.neg, [result], notation) if negative else result

@@ -1,0 +1,353 @@
+"""explain: derivations as lecture notes write them, and with the numbers that the graph has."""
+
+import json
+import math
+import pickle
+import random
+import xml.dom.minidom
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import micrograd as mg
+from micrograd import MLP, Value, explain
+
+
+def four_layers(seed=1):
+    net = MLP(1, [1, 1, 1], activation="sigmoid", output="sigmoid", rng=seed)
+    x, y = Value(0.5, "a^{1}"), Value(1.0, "y")
+    C = mg.losses.half_squared_error(net([x]), y)
+    C.label = "C"
+    return net, C
+
+
+def two_by_two():
+    """The step-by-step 2-2-2 example."""
+    net = MLP(2, [2, 2], activation="sigmoid", output="sigmoid")
+    numbers = [0.15, 0.20, 0.35, 0.25, 0.30, 0.35, 0.40, 0.45, 0.60, 0.50, 0.55, 0.60]
+    for p, number in zip(net.parameters(), numbers):
+        p.data = number
+    C = mg.losses.half_squared_error(net([0.05, 0.10]), [0.01, 0.99])
+    C.label = "C"
+    return net, C
+
+
+def total(explanation):
+    return math.fsum(math.prod(factor.value for factor in path) for path in explanation.paths)
+
+
+def test_the_four_layer_chain():
+    net, C = four_layers()
+    w = net.layers[0].neurons[0].w[0]
+    found = explain(C, wrt=w)
+    symbols, rules, formulas, numbers, result = [side[0] for side in found.lines[0].sides]
+    assert found.symbols == "∂C/∂w²"
+    assert symbols == "∂C/∂a⁴ · ∂a⁴/∂z⁴ · ∂z⁴/∂a³ · ∂a³/∂z³ · ∂z³/∂a² · ∂a²/∂z² · ∂z²/∂w²"
+    assert rules == "(a⁴ − y) · σ′(z⁴) · w⁴ · σ′(z³) · w³ · σ′(z²) · a¹"
+    assert formulas == "(a⁴ − y) · a⁴(1 − a⁴) · w⁴ · a³(1 − a³) · w³ · a²(1 − a²) · a¹"
+    assert numbers == " · ".join(f"{x:.4g}".replace("-", "−") for x in [factor.value for factor in found.factors])
+    assert formulas.latex == (r"\left(a^{4} - y\right) \cdot a^{4}\left(1 - a^{4}\right) \cdot w^{4} \cdot "
+                              r"a^{3}\left(1 - a^{3}\right) \cdot w^{3} \cdot a^{2}\left(1 - a^{2}\right) \cdot a^{1}")
+    assert [str(factor.symbols) for factor in found.factors][:2] == ["∂C/∂a⁴", "∂a⁴/∂z⁴"]
+    assert [str(factor.formula) for factor in found.factors][:3] == ["a⁴ − y", "a⁴(1 − a⁴)", "w⁴"]
+    assert (found.count, len(found.paths), len(found.factors)) == (1, 1, 7)
+    assert w.grad == 0.0, "looking changes nothing"
+    C.backward()
+    assert found.value == w.grad
+    assert math.isclose(math.prod(factor.value for factor in found.factors), w.grad, rel_tol=1e-12)
+    assert float(result.replace("−", "-")) == pytest.approx(w.grad, rel=1e-5)  # six digits
+    assert str(found).splitlines()[0] == f"∂C/∂w² = {symbols}"
+    assert str(found).splitlines()[-1] == f"       = {result}"
+
+
+def test_the_delta_form_of_the_chain():
+    net, C = four_layers()
+    found = explain(C, wrt=net.layers[0].neurons[0].w[0], form="delta")
+    assert [str(line).rpartition(" = ")[0].rpartition(" = ")[0] for line in found.lines] == [
+        "δ⁴ = ∂C/∂z⁴ = (a⁴ − y) · σ′(z⁴)", "δ³ = ∂C/∂z³ = δ⁴ · w⁴ · σ′(z³)", "δ² = ∂C/∂z² = δ³ · w³ · σ′(z²)",
+        "∂C/∂w² = δ² · a¹"]
+    assert not found.matrices
+    [path] = found.paths
+    assert [str(factor.symbols) for factor in path] == ["∂C/∂z²", "∂z²/∂w²"]
+    assert str(path[0].formula) == "δ²"
+    C.backward()
+    assert math.isclose(total(found), found.value, rel_tol=1e-12)
+    by_bias = explain(C, wrt=net.layers[1].neurons[0].b, form="delta")
+    assert str(by_bias.lines[-1]).startswith("∂C/∂b³ = δ³ = ")
+
+
+def test_the_two_by_two_example():
+    net, C = two_by_two()
+    w1 = net.layers[0].neurons[0].w[0]
+    chain = explain(C, wrt=w1)
+    assert chain.count == 2
+    assert chain.value == pytest.approx(0.0004385677344743465, rel=1e-12)
+    assert math.isclose(total(chain), chain.value, rel_tol=1e-12)
+    assert [str(part) for part in chain.lines[0].sides[1]] == [
+        f"(a³{i} − y{i}) · σ′(z³{i}) · w³{i},₁ · σ′(z²₁) · a¹₁" for i in "₁₂"]
+    delta = explain(C, wrt=w1, form="delta")
+    assert [str(line).split(" = ")[2] for line in delta.lines[:3]] == [
+        "(a³₁ − y₁) · σ′(z³₁)", "(a³₂ − y₂) · σ′(z³₂)", "(δ³₁ · w³₁,₁ + δ³₂ · w³₂,₁) · σ′(z²₁)"]
+    assert str(delta.lines[-1]) == "∂C/∂w²₁,₁ = δ²₁ · a¹₁ = 0.008771 · 0.05 = 0.000438568"
+    values = {str(matrix.left): matrix.value for matrix in delta.matrices}
+    assert [round(x, 12) for row in values["δ³"] for x in row] == [0.138498561629, -0.038098236517]
+    assert [round(x, 12) for row in values["δ²"] for x in row] == [0.008771354689, 0.009954254705]
+    assert [x for row in values["∂C/∂W²"] for x in row] == pytest.approx(
+        [.0004385677344743465, .000877135468948693, .0004977127352608599, .0009954254705217198], rel=1e-12)
+    assert [str(matrix.right) for matrix in delta.matrices] == ["∇ₐC ⊙ σ′(z³)", "((W³)ᵀ δ³) ⊙ σ′(z²)", "δ² (a¹)ᵀ"]
+    assert str(delta.matrices[1]).splitlines() == [
+        "δ² = ((W³)ᵀ δ³) ⊙ σ′(z²)",
+        "   = ⎛⎡ 0.4  0.45 ⎤ᵀ ⎡  0.1385 ⎤⎞ ⊙ ⎡ 0.2413 ⎤ = ⎡ 0.008771 ⎤",
+        "     ⎝⎣ 0.5  0.55 ⎦  ⎣ −0.0381 ⎦⎠   ⎣ 0.2406 ⎦   ⎣ 0.009954 ⎦"]
+
+
+def test_all_error_terms_at_once():
+    net, C = two_by_two()
+    whole = explain(C, form="delta")
+    assert [str(line.left).split(" = ")[0] for line in whole.lines] == ["δ³₁", "δ³₂", "δ²₁", "δ²₂"]
+    assert [str(matrix.left) for matrix in whole.matrices] == ["δ³", "∂C/∂W³", "δ²", "∂C/∂W²"]
+    net, C = four_layers()
+    whole = explain(C, form="delta")
+    assert [str(line.left).split(" = ")[0] for line in whole.lines] == [
+        "δ⁴", "δ³", "δ²", *(f"∂C/∂{name}" for name in ("w²", "a¹", "b²", "w³", "b³", "w⁴", "b⁴", "y"))]
+
+
+def test_forks_add():
+    a, b = Value(2.0, "a"), Value(3.0, "b")
+    c, d = a + b, a * b
+    c.label, d.label = "c", "d"
+    y = (c + d) + c * d
+    y.label = "y"
+    found = explain(y, wrt=a)
+    assert str(found) == ("∂y/∂a = ∂y/∂c · ∂c/∂a + ∂y/∂d · ∂d/∂a\n"
+                          "      = (1 + d) + (1 + c) · b\n"
+                          "      = 7 + 6 · 3\n"
+                          "      = 25")
+    assert (explain(y, wrt=b).value, found.count) == (19.0, 2)
+    full = explain(y, wrt=a, detail="full")
+    assert full.count == 4
+    assert total(full) == 25.0
+    assert "∂y/∂v₁ · ∂v₁/∂c · ∂c/∂a" in str(full)
+    square = a * a
+    assert str(explain(square, wrt=a)) == "∂f/∂a = 2a\n      = 4"
+    assert explain(square, wrt=a, detail="full").paths[0][0].formula == "2a"
+
+
+def test_labels_choose_the_detail():
+    x = Value(0.5, "x")
+    u = 3 * x + 1
+    y = mg.tanh(u) ** 2
+    assert str(explain(y, wrt=x)) == ("∂f/∂x = 6 tanh(3x + 1) · tanh′(3x + 1)\n"
+                                      "      = 6(1 − tanh(3x + 1)²) · tanh(3x + 1)\n"
+                                      "      = 0.157418")
+    u.label, y.label = "u", "y"
+    named = explain(y, wrt=x)
+    assert [str(factor.symbols) for factor in named.factors] == ["∂y/∂u", "∂u/∂x"]
+    assert named.factors[1].formula == "3"
+    assert total(named) == pytest.approx(explain(y, wrt=x, detail="full").value, rel=1e-12)
+
+
+def test_one_node():
+    net, C = four_layers()
+    [a4] = [v for v in mg.topological_order(C) if v.label == "a^{4}"]
+    found = explain(a4)
+    assert found.form == "node"
+    assert str(found.lines[0]).startswith("a⁴ = σ(z⁴) = σ(")
+    assert str(found.lines[1]).startswith("∂a⁴/∂z⁴ = σ′(z⁴) = a⁴(1 − a⁴) = ")
+    assert found.notes == ("a⁴ is computed by the op sigmoid.",)
+    assert found.value == a4.data
+    [z4] = a4.parents
+    assert [str(line).split(" = ")[:2] for line in explain(z4).lines] == [
+        ["z⁴", "b⁴ + w⁴ · a³"], ["∂z⁴/∂a³", "w⁴"], ["∂z⁴/∂w⁴", "a³"], ["∂z⁴/∂b⁴", "1"]]
+    kink = Value(0.0, "z").relu()
+    assert explain(kink).notes == ("f is computed by the op relu: relu'(0) = 0.",)
+    assert str(explain(kink).lines[1]) == "∂f/∂z = ReLU′(z) = 1[z > 0] = 1[0 > 0] = 0"
+    assert explain(Value(3.0, "x")).notes == ("x is a leaf: no op computed it.",)
+    assert explain(mg.engine.constant(3.0)).notes == ("3 is a number that met a Value.",)
+    product = Value(2.0) * Value(5.0)  # no labels at all
+    assert str(explain(product).lines[0]) == "f = x₁ · x₂ = 2 · 5 = 10"
+
+
+def test_many_paths_are_counted():
+    net = MLP(2, [16, 16, 1], activation="tanh", rng=0)
+    C = mg.losses.half_squared_error(net([0.5, -1.0]), 1.0)
+    C.label = "C"
+    w = net.layers[0].neurons[4].w[1]
+    chain = explain(C, wrt=w)
+    assert (chain.count, len(chain.paths)) == (16, 4)
+    assert "⋯ (12 more)" in str(chain)
+    assert chain.notes == ("16 paths lead from C to w²₅,₂: form='delta' sums them neuron by neuron.",)
+    delta = explain(C, wrt=w, form="delta")
+    assert len([line for line in delta.lines if str(line).startswith("δ³")]) == 7
+    assert "9 more in this layer" in str(delta)
+    assert "⋯ (12 more)" in str(delta)  # of the sum over the neurons above
+    assert math.isclose(total(delta), delta.value, rel_tol=1e-12)
+    assert max(map(len, str(delta).splitlines())) < 140
+    w.label = "w"
+    assert explain(C, wrt=w, form="delta").value == delta.value
+
+
+def test_a_penalty_reaches_the_weight_without_a_delta():
+    net, C = two_by_two()
+    w = net.layers[0].neurons[0].w[0]
+    J = C + 0.1 * w ** 2
+    J.label = "J"
+    found = explain(J, wrt=w, form="delta")
+    assert len(found.paths) == 2
+    assert math.isclose(total(found), found.value, rel_tol=1e-12)
+    assert [str(matrix.left) for matrix in found.matrices] == ["δ³", "δ²"], "∂J/∂W² is not δ² (a¹)ᵀ here"
+
+
+def test_several_samples():
+    net = MLP(1, [1, 1], activation="sigmoid", output="sigmoid", rng=3)
+    J = Value.sum([mg.losses.half_squared_error(net([Value(x, "a^{1}")]), t) for x, t in [(0.5, 1.0), (-1.0, 0.0)]]) / 2
+    J.label = "J"
+    w = net.layers[0].neurons[0].w[0]
+    chain = explain(J, wrt=w)
+    assert chain.count == 2
+    assert "σ′(z³⁽²⁾)" in str(chain)
+    assert math.isclose(total(chain), chain.value, rel_tol=1e-12)
+    delta = explain(J, wrt=w, form="delta")
+    assert str(delta.lines[-1]).startswith("∂J/∂w² = δ²⁽¹⁾ · a¹⁽¹⁾ + δ²⁽²⁾ · a¹⁽²⁾ = ")
+
+
+def chain_form():
+    net, C = four_layers()
+    return explain(C, wrt=net.parameters()[0])
+
+
+@pytest.mark.parametrize("make", [
+    chain_form, lambda: explain(two_by_two()[1], form="delta"),
+    lambda: explain(Value(2.0, r"\input{x} <b>&$%#_^~") * Value(3.0, "</script>")),
+], ids=["chain", "delta", "hostile labels"])
+def test_views(make):
+    found = make()
+    assert json.loads(json.dumps(found.to_dict()))["value"] == found.value
+    xml.dom.minidom.parseString(found.to_mathml())
+    xml.dom.minidom.parseString(found.to_html())
+    assert "<script" not in found.to_html()
+    assert "</script" not in found.to_html()
+    assert found._repr_latex_().startswith("$$\\begin{aligned}")
+    assert found._repr_latex_().endswith("\\end{aligned}$$")
+    assert r"\input" not in found._repr_latex_()
+    assert pickle.loads(pickle.dumps(found)).to_dict() == found.to_dict()
+    assert found == make()
+    assert repr(found).startswith("<Explanation ")
+    for line in str(found).splitlines():
+        assert line == line.rstrip()
+
+
+    assert (str(found), found.latex) == (str(make()), make().latex), "the same graph gives the same bytes"
+
+
+def test_an_op_of_ones_own():
+    before = dict(mg.ops.OPS)
+    try:
+        gauss = mg.op("gauss", lambda x: mg.exp(-x * x), lambda y, x: -2 * x * y, latex="e^{{-{0:atom}^2}}", binds="power")
+        t = Value(0.5, "t")
+        g = gauss(t)
+        g.label = "g"
+        found = explain(g)
+        assert [str(line).split(" = ")[:2] for line in found.lines] == [["g", "gauss(t)"], ["∂g/∂t", "−2t · g"]]
+        xml.dom.minidom.parseString(found.to_mathml())
+        assert "e^{-t^2}" in found.latex
+    finally:
+        mg.ops.OPS.clear()
+        mg.ops.OPS.update(before)
+
+
+def test_deep_and_large_graphs():
+    x = Value(0.5, "x")
+    y = x
+    for _ in range(50_000):
+        y = y + 1e-6
+    found = explain(y, wrt=x)
+    assert (found.value, found.count) == (1.0, 1)
+    doubled = x
+    for _ in range(200):
+        doubled = doubled * 0.5 + doubled * 0.5
+    found = explain(doubled, wrt=x, detail="full")
+    assert found.count == 2 ** 200
+    assert f"{2 ** 200:,} paths" in found.notes[0]
+    y = x
+    for _ in range(3000):
+        y = y.sin()
+    assert "…" in str(explain(y, wrt=x))
+    assert "label nodes on the way" in explain(y, wrt=x).notes[0]
+
+
+def test_wrong_use():
+    net, C = four_layers()
+    with pytest.raises(TypeError, match=r"explain\(y\) needs a Value, found float 3.0"):
+        explain(3.0)
+    with pytest.raises(TypeError, match="needs a Value to differentiate by, found str 'w'"):
+        explain(C, wrt="w")
+    with pytest.raises(ValueError, match="one of chain, delta; found 'matrix'"):
+        explain(C, wrt=net.parameters()[0], form="matrix")
+    with pytest.raises(ValueError, match="None or 'full'; found 'all'"):
+        explain(C, detail="all")
+    with pytest.raises(ValueError, match="'q' is not in the graph of y"):
+        explain(C, wrt=Value(1.0, "q"))
+    with pytest.raises(ValueError, match="is a constant"):
+        y = Value(1.0, "x") * 2
+        explain(y, wrt=y.parents[1])
+    with pytest.raises(ValueError, match="needs weighted sums labelled"):
+        explain(Value(1.0, "x") * 2, form="delta")
+    assert explain(C, wrt=C).value == 1.0
+    assert str(explain(C, wrt=C)) == "∂C/∂C = 1"
+
+
+OPERATIONS = [lambda p, q: p + q, lambda p, q: p - q, lambda p, q: p * q, lambda p, q: p / (q * q + 1), lambda p, q: -p,
+              lambda p, q: mg.tanh(p), lambda p, q: mg.sigmoid(p), lambda p, q: p * 0.3, lambda p, q: mg.sin(p * q),
+              lambda p, q: mg.maximum(p, q), lambda p, q: p.relu(), lambda p, q: (p + 0.5) ** 2]
+
+
+@given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 30), st.integers(0, 30), st.booleans()), min_size=1,
+                max_size=12), st.sampled_from([None, "full"]))
+def test_the_factors_give_the_gradient(program, detail):
+    leaves = [Value(0.7, "x"), Value(-1.3, "y"), Value(0.4, "w")]
+    nodes = list(leaves)
+    for operation, i, j, labelled in program:
+        node = operation(nodes[i % len(nodes)], nodes[j % len(nodes)])
+        if labelled and not node.label:
+            node.label = f"u_{{{len(nodes)}}}"
+        nodes.append(node)
+    root = nodes[-1]
+    frames = mg.steps(root).backward
+    root.backward()
+    for leaf in leaves:
+        try:
+            found = explain(root, wrt=leaf, detail=detail)
+        except ValueError:
+            assert leaf not in mg.topological_order(root)
+            continue
+        assert found.value == leaf.grad
+        scale = math.fsum(abs(math.prod(f.value for f in path)) for path in found.paths)
+        if found.count == len(found.paths):
+            assert math.isclose(total(found), leaf.grad, rel_tol=1e-12, abs_tol=1e-12 * scale)
+        arrived = [frame.contribution for frame in frames if frame.parent is leaf]
+        assert math.isclose(math.fsum(arrived), leaf.grad, rel_tol=1e-12, abs_tol=1e-12 * scale)
+        xml.dom.minidom.parseString(found.to_mathml())
+        assert "+ −" not in str(found)
+        for path in found.paths:
+            for factor in path:
+                xml.dom.minidom.parseString(factor.formula.mathml)
+
+
+def test_random_nets_in_delta_form():
+    rng = random.Random(0)
+    for _ in range(20):
+        sizes = [rng.randint(1, 3) for _ in range(rng.randint(2, 4))]
+        net = MLP(sizes[0], sizes[1:], activation=rng.choice(["sigmoid", "tanh", "relu"]), output=rng.choice(["linear", "sigmoid"]),
+                  rng=rng)
+        outputs = net.forward([Value(rng.uniform(-1, 1), f"a^{{1}}_{{{j + 1}}}") for j in range(sizes[0])])
+        C = mg.losses.half_squared_error(outputs, [rng.uniform(-1, 1) for _ in outputs])
+        C.label = "C"
+        for p in net.parameters():
+            found = explain(C, wrt=p, form="delta")
+            assert math.isclose(total(found), found.value, rel_tol=1e-12, abs_tol=1e-15)
+            lines = {str(line.left).split(" = ")[0] for line in found.lines}
+            assert len(lines) == len(found.lines)
+        wide = max(sizes[1:]) > 1
+        assert bool(explain(C, form="delta").matrices) == wide
