@@ -1,4 +1,4 @@
-"""The command line: `micrograd demo`, `micrograd train`, `micrograd predict`.
+"""The command line: `micrograd demo`, `train`, `predict`, `explain`.
 
 It reads files, calls the library, and prints; whatever needs no terminal is done elsewhere.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import html
 import math
 import os
 import random
@@ -16,26 +17,42 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 from unicodedata import normalize
 
 import click
 
-from . import __version__, losses
-from .engine import Value, engine_kind, gradient, topological_order
+from . import __version__, losses, ops
+from .engine import Value, engine_kind, topological_order
 from .nn import MLP
 from .optim import Adam
 from .read.draw import draw
-from .read.formula import text, unicode_label
+from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
+from .read.expression import (
+    LOWERED_RUN,
+    RAISED_RUN,
+    ExpressionError,
+    Names,
+    UnknownName,
+    parse,
+    parse_program,
+    parse_values,
+)
+from .read.formula import GREEK, LATEX, UNICODE, Notation, formula, unicode_label
+from .read.graph import look
+from .read.mathml import mathml
+from .read.terms import number_of
 from .table import Plan, Row, Table, TableError, find_target, listed, make_plan, read_table
 from .train import History, accuracy, fit, train_test_split
 
 IRIS = Path(__file__).with_name("data") / "iris.csv"  # Fisher 1936; see the README beside it
-RAISED = re.compile("[⁻¹²³⁴ᵏ]+")
-TYPEWRITER = str.maketrans({"∂": "d", "δ": "delta", "½": "1/2", "·": "*", "−": "-"})
+TYPEWRITER = str.maketrans({letter: command[1:] for letter, command in GREEK.items()} | {
+    "∂": "d", "½": "1/2", "·": "*", "×": "x", "÷": "/", "−": "-", "–": "-", "′": "'", "∞": "inf", "⊙": "(*)", "ᵀ": "^T",
+    "…": "...", "⋯": "...", "≈": "~", "→": "->", "←": "<-", "∇": "grad ", "Σ": "sum", "⁄": "/"})
 
 
 def run() -> None:
@@ -48,14 +65,21 @@ def run() -> None:
 
 
 def typewriter(error: UnicodeError) -> tuple[str, int]:
-    """For streams that cannot write a sign (see `codecs.register_error`): a^4 for a⁴, a^(k-1) for aᵏ⁻¹."""
+    """For streams that cannot write a sign (see `codecs.register_error`): a^4 for a⁴, a^(k-1) for aᵏ⁻¹, x_1 for x₁."""
     assert isinstance(error, UnicodeEncodeError)
-    more = RAISED.match(error.object, error.end - 1)  # what is raised stays together, though Latin-1 has the ¹
-    end = more.end() if more else error.end
-    words = RAISED.sub(lambda raised: f"^({raised[0]})" if len(raised[0]) > 1 else "^" + raised[0],
-                       error.object[error.start:end])
-    words = RAISED.sub(lambda raised: normalize("NFKC", raised[0]), words).translate(TYPEWRITER)
-    return words.encode("ascii", "replace").decode(), end
+    end = error.end
+    for index in (RAISED_RUN, LOWERED_RUN):
+        more = index.match(error.object, error.end - 1)  # an index stays together, though Latin-1 has the ¹
+        end = more.end() if more else end
+    words = RAISED_RUN.sub(lambda index: "^" + on_the_line(index[0]), error.object[error.start:end])
+    words = LOWERED_RUN.sub(lambda index: "_" + on_the_line(index[0]), words)
+    return words.translate(TYPEWRITER).encode("ascii", "replace").decode(), end
+
+
+def on_the_line(index: str) -> str:
+    """A raised or lowered index in ordinary signs."""
+    plain = normalize("NFKC", index)
+    return f"({plain})" if len(plain) > 1 else plain
 
 
 def say(words: str, stream: TextIO | None = None) -> None:
@@ -69,12 +93,12 @@ class Problem(click.ClickException):
 
 
 class Commands(click.Group):
-    """Commands whose complaints about tables and files are one line each."""
+    """Commands whose complaints about tables and files are one line each; about expressions, with a caret below."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except TableError as error:
+        except (TableError, ExpressionError) as error:
             raise Problem(str(error)) from None
         except BrokenPipeError:  # `| head` has read enough; click leaves quietly
             raise
@@ -93,6 +117,10 @@ def main() -> None:
     and then, with a table of your own:
       micrograd train houses.csv --target price
       micrograd predict model.json new-houses.csv
+
+    \b
+    Derivatives, as lecture notes derive them:
+      micrograd explain "0.5*(y - sigmoid(w*x))**2" --at w=0.5 x=2 y=1 --wrt w
     """
 
 
@@ -276,6 +304,191 @@ def predicted(net: MLP, plan: Plan, x: list[float]) -> list[str]:
     return [target.classes[shares.index(max(shares))], *(f"{share:.4f}" for share in shares)]
 
 
+# Expressions
+
+class ExpressionCommand(click.Command):
+    """A command on an expression, which may begin with a minus sign; `--at w=0.5 x=1.5` is one option of many words."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(args: Sequence[str]) -> list[str]:
+    """The arguments as click takes them: an --at before each value, and what begins with a minus sign at the end."""
+    options, rest = list[str](), list[str]()
+    at = False  # whether more values may follow
+    words = iter(args)
+    for word in words:
+        value = at and "=" in word and ";" not in word and not word.startswith("-")
+        at = value or word.startswith("--at=") or word == "--at"
+        if word == "--":
+            rest += words
+        elif re.match("-[^-]", word) and word != "-h":
+            rest.append(word)
+        else:
+            options += ["--at", word] if value else [word, *islice(words, word == "--at")]
+    return [*options, "--", *rest] if rest else options
+
+
+def numbers(_context: click.Context, _option: click.Parameter, words: Sequence[str]) -> dict[str, float]:
+    """The value of --at."""
+    return parse_values(*words)
+
+
+def expression_and_values(command: Callable[..., None]) -> Callable[..., None]:
+    """The argument EXPR and the option --at."""
+    at = click.option("--at", "values", multiple=True, callback=numbers, metavar="NAME=NUMBER ...",
+                      help="Values for the names: --at w=0.5 x=1/3.")
+    return click.argument("expression", metavar="EXPR")(at(command))
+
+
+def recorded(expression: str, values: dict[str, float]) -> tuple[Value, dict[str, Value]]:
+    """The graph of an expression: its root, and the nodes that have names. Says on stderr what is odd about it."""
+    try:
+        program = parse_program(expression, values)
+    except UnknownName as slip:
+        known = f", only {', '.join(values)}" * bool(values)
+        raise ExpressionError(slip.text, slip.place, f"{slip.name!r} has no value{known}; "
+                                                     f"to give it one: --at {slip.name}=0.5") from None
+    with warnings.catch_warnings(record=True) as odd:
+        warnings.simplefilter("always", RuntimeWarning)
+        nodes = program.graph(values)
+    root = list(nodes.values())[-1]
+    used = {name for statement in program.statements for name in statement.expression.names}
+    unused = [unicode_label(name) for name, node in nodes.items() if name not in used and node is not root]
+    for note in [*(str(warning.message) for warning in odd), *(f"{name} is not used" for name in unused)]:
+        say(f"Note: {note}", sys.stderr)
+    if not root.label:
+        root.label = next(name for name in ("f", "g", "C", "the result") if name not in nodes)
+    if len(program.statements) == 1:
+        name_calls(root, list(nodes))
+    return root, {node.label: node for node in topological_order(root, *nodes.values()) if node.label}
+
+
+ARITHMETIC = (ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow)
+
+
+def name_calls(root: Value, taken: Sequence[str]) -> None:
+    """Name what goes into each function and what comes out of it: z₁ = w · x + b, a₁ = σ(z₁). A derivation runs
+    between named nodes, and a student names these."""
+    first = {name[:1] for name in taken}
+    letters = next((pair for pair in ("za", "uv", "st", "pq") if first.isdisjoint(pair)), "")
+    calls = [node for node in topological_order(root) if node.parents and node.op not in ARITHMETIC]
+    for k, call in enumerate(calls if letters else (), 1):
+        inside = [parent for parent in dict.fromkeys(call.parents) if parent.parents and not parent.label]
+        for j, parent in enumerate(inside, 1):
+            places = [str(k)] * (len(calls) > 1) + [str(j)] * (len(inside) > 1)
+            parent.label = letters[0] + f"_{{{','.join(places)}}}" * bool(places)
+        if not call.label:
+            call.label = letters[1] + f"_{{{k}}}" * (len(calls) > 1)
+
+
+def meant(name: str, nodes: Mapping[str, Value]) -> Value:
+    """The node of a name, however that is spelled."""
+    expression = parse(name, Names(nodes))
+    if len(expression.program) != 1 or not expression.names:
+        raise ExpressionError(name, 0, f"a name is needed here: one of {', '.join(nodes)}")
+    return nodes[expression.names[0]]
+
+
+def forward(root: Value, notation: Notation, align: str = "") -> list[str]:
+    """The lines that say how each named node is computed: a = σ(z) = σ(0.85) = 0.700567."""
+    order = topological_order(root)
+    number = {node.label: float(f"{node.data:.4g}") for node in order}
+    with_numbers = notation._replace(label=lambda name: notation.number(number[name]))
+    lines = []
+    for node in order:
+        if node.label and node.parents:
+            result = number_of(node.data, 6)
+            sides = [formula(node, 1, notation, "explain"), formula(node, 1, with_numbers, "explain"),
+                     result.latex if notation is LATEX else str(result)]
+            lines.append(f"{notation.label(node.label).text} {align}= {' = '.join(dict.fromkeys(sides))}")
+    return lines
+
+
+def page(title: str, root: Value, derivations: Sequence[Explanation]) -> str:
+    """An HTML page with how root is computed, and with the derivations."""
+    leaves = [rf"{LATEX.label(node.label).text} = {number_of(node.data, 6).latex}" for node in topological_order(root)
+              if node.label and not node.parents]
+    lines = r"\begin{aligned}" + r" \\ ".join(forward(root, LATEX, align="& ")) + r"\end{aligned}"
+    parts = [*(mathml(latex, display=True) for latex in (r",\quad ".join(leaves), lines)),
+             *(derivation.to_html() for derivation in derivations)]
+    return PAGE.format(title=html.escape(title), body="\n".join(f"<section>{part}</section>" for part in parts))
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark }}
+body {{ font: 1.1rem/1.6 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
+h1 {{ font-size: 1.2rem; font-weight: 600; overflow-wrap: anywhere }}
+section {{ margin: 1.2rem 0; padding: .3rem 0; overflow: auto hidden }}
+math {{ font-size: 1.15rem; text-align: left }}
+mtd {{ padding-block: .35em }}
+</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
+
+
+@main.command("explain", cls=ExpressionCommand, short_help="Derive a derivative, step by step.")
+@expression_and_values
+@click.option("--wrt", multiple=True, metavar="NAME", help="By which name to differentiate; may be repeated. For --form delta by default all.")
+@click.option("--form", type=click.Choice(FORMS), default=CHAIN, show_default=True,
+              help="The factors along each path, or error terms layer by layer.")
+@click.option("--detail", type=click.Choice(["full"]), help="Walk through every single operation.")
+@click.option("--latex", is_flag=True, help="Print LaTeX.")
+@click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write the derivation as a page.")
+@click.option("--svg", "svg_file", type=FILE, metavar="GRAPH.svg", help="Also draw the graph.")
+def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: str, detail: str | None, latex: bool,
+           html_file: Path | None, svg_file: Path | None) -> None:
+    """Derive the derivative of EXPR by a name, the way lecture notes do: with symbols, formulas and numbers.
+
+    EXPR has numbers, names, + - * / ** and functions such as exp, ln, sin, tanh, sigmoid, relu, max. Give parts of it
+    names of their own, and the derivation runs between those; otherwise it does so between what goes into the functions
+    and what comes out.
+
+    \b
+    Examples:
+      micrograd explain "x**2 + 3*x" --at x=2
+      micrograd explain "0.5*(y - sigmoid(w*x + b))**2" \\
+          --at w=0.5 x=1.5 b=0.1 y=1 --wrt w
+      micrograd explain "z = w*x; a = tanh(z); C = (a - y)**2" \\
+          --at w=0.5 x=2 y=1 --wrt w --form delta --html page.html
+    """
+    for out in (html_file, svg_file):
+        if out:
+            check_out(out)
+    root, nodes = recorded(expression, values)
+    names = wrt or ([*values] if len(values) == 1 else [])
+    if not names and not (values and form == DELTA):
+        raise Problem(f"--wrt is missing: the derivative by which name? There is {', '.join(values)}" if values else
+                      "there is no name to differentiate by; use one in the expression, and give it a value: --at x=2")
+    if detail:
+        for node, name in look(root, "explain").names.items():
+            node.label = name
+    try:
+        derivations = [explain(root, meant(name, nodes), form) for name in names] or [explain(root, form=form)]
+    except ExpressionError:
+        raise
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    say("\n\n".join(derivation.latex for derivation in derivations) if latex else
+        "\n\n".join(["\n".join(forward(root, UNICODE)), *map(str, derivations)]).lstrip())
+    if html_file:
+        html_file.write_text(page(expression, root, derivations), encoding="utf-8")
+    if svg_file:
+        root.backward()
+        try:
+            draw(root).render(outfile=svg_file, format="svg", cleanup=True)
+        except RuntimeError:  # graphviz.ExecutableNotFound
+            raise Problem("to draw, install graphviz-pure: pip install graphviz-pure") from None
+
+
 @main.command(short_help="See what it does, in seconds.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="micrograd-demo", show_default=True,
               help="The folder to write to.")
@@ -289,14 +502,14 @@ def demo(out: Path, seed: int) -> None:
     start = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     say("1. THE CHAIN RULE, on four layers of one neuron each\n")
-    chain(seed)
+    written = chain(seed, out)
     say("\n2. A NETWORK, trained on real data: Fisher's irises\n")
     trained = train_on(read_table(IRIS), "species", seed=seed, layers=[12], activation="tanh", lr=0.01, epochs=100,
                        batch_size=16)
     say(verdict(trained))
     trained.net.save(out / "model.json")
     shutil.copyfile(IRIS, out / IRIS.name)
-    written = {"model.json": "the trained network", "iris.csv": "the data"}
+    written |= {"model.json": "the trained network", "iris.csv": "the data"}
     written |= graph(trained, out) | pictures(trained, out)
     say(f"\n3. WRITTEN to {out}{os.sep}\n")
     for name, words in written.items():
@@ -305,11 +518,12 @@ def demo(out: Path, seed: int) -> None:
         f"   micrograd predict {out / 'model.json'} {out / 'iris.csv'}\n"
         f"   micrograd train {out / 'iris.csv'} --target \"petal width (cm)\"\n"
         "   micrograd train YOUR.csv --target COLUMN\n"
+        "   micrograd explain \"x**2 + 3*x\" --at x=2\n"
         "   micrograd train --help")
 
 
-def chain(seed: int) -> None:
-    """Print the four-layer chain, and ∂C/∂w² as the product of the local derivatives that its graph recorded."""
+def chain(seed: int, out: Path) -> dict[str, str]:
+    """Derive ∂C/∂w² on a chain of four layers, in the terminal and in files. The files, and what they show."""
     net, rng = MLP(1, [1, 1, 1], activation="sigmoid", output="sigmoid"), random.Random(seed)
     for p in net.parameters():
         p.data = rng.choice((-1, 1)) * round(rng.uniform(0.2, 2.0), 2)
@@ -317,25 +531,21 @@ def chain(seed: int) -> None:
     C.label = "C"
     C.backward()
     node = {v.label: v for v in topological_order(C) if v.label}
-    say("   zᵏ = wᵏ · aᵏ⁻¹ + bᵏ      aᵏ = sigmoid(zᵏ)      C = ½(y − a⁴)²\n")
+    say("   zᵏ = wᵏ · aᵏ⁻¹ + bᵏ      aᵏ = σ(zᵏ)      C = ½(y − a⁴)²\n")
     for labels in (["a^{1}", "y"], *([f"{letter}^{{{k}}}" for letter in "wbza"] for k in (2, 3, 4)), ["C"]):
-        say("   " + "".join(f"{unicode_label(v) + ' = ' + signed(node[v].data):19}" for v in labels).rstrip())
-    path = [node[label] for label in ("C", "a^{4}", "z^{4}", "a^{3}", "z^{3}", "a^{2}", "z^{2}", "w^{2}")]
-    names = [unicode_label(v.label) for v in path]
-    slopes = [gradient(y, x) for y, x in zip(path, path[1:])]
-    formulas = [text(slope).replace(" * (", "(").replace(" * ", " · ").replace("-", "−") for slope in slopes]
-    formulas[0] = "(a⁴ − y)"  # recorded as the rule for powers has it: ½ · 2 (y − a⁴) · (−1)
-    product, w2 = math.prod(slope.data for slope in slopes), node["w^{2}"]
-    say(f"\n   ∂C/∂w² = {' · '.join(f'∂{y}/∂{x}' for y, x in zip(names, names[1:]))}")
-    for factors in (formulas, [signed(slope.data, 3) for slope in slopes], [signed(product, 12)]):
-        say(f"          = {' · '.join(factors)}")
-    same = math.isclose(w2.grad, product, rel_tol=1e-12)
-    say(f"\n   w².grad = {signed(w2.grad, 12)} after C.backward(): {'the same' if same else 'NOT the same'}.\n"
-        "   The products that recur are the gradients of the z:  δᵏ = ∂C/∂zᵏ\n   "
-        + "     ".join(f"δ{name[1:]} = {signed(v.grad)}" for v, name in zip(path, names) if name[0] == "z"))
+        say("   " + "".join(f"{unicode_label(v) + ' = ' + number_of(node[v].data):19}" for v in labels).rstrip())
+    w2 = node["w^{2}"]
+    derivation, deltas = explain(C, w2), explain(C, w2, form="delta")
+    same = math.isclose(w2.grad, math.prod(factor.value for factor in derivation.factors), rel_tol=1e-12)
+    say(f"\n{indented(derivation)}\n\n   w².grad = {number_of(w2.grad, 6)} after C.backward(): "
+        f"{'the same' if same else 'NOT the same'}.\n\n"
+        f"   The products that recur have a name, δᵏ = ∂C/∂zᵏ. With them it is shorter:\n\n{indented(deltas)}")
+    (out / "derivation.html").write_text(page("∂C/∂w² on four layers", C, [derivation, deltas]), encoding="utf-8")
+    return {"derivation.html": "the derivation of ∂C/∂w², as a page"}
 
 
-def signed(x: float, digits: int = 4) -> str: return f"{x:.{digits}g}".replace("-", "−")
+def indented(words: object) -> str:
+    return "   " + str(words).replace("\n", "\n   ").replace("\n   \n", "\n\n")
 
 
 def graph(trained: Trained, out: Path) -> dict[str, str]:

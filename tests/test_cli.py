@@ -69,11 +69,12 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, P
 def test_demo_derives_a_derivative(demonstration: tuple[str, str, Path]) -> None:
     lines = [line.strip() for line in demonstration[0].splitlines()]
     start = next(i for i, line in enumerate(lines) if line.startswith("∂C/∂w²"))
-    factors, symbols, numbers, result = (line.split("= ")[1].split(" · ") for line in lines[start:start + 4])
+    factors, rules, symbols, numbers, result = (line.split("= ")[1].split(" · ") for line in lines[start:start + 5])
     assert factors == ["∂C/∂a⁴", "∂a⁴/∂z⁴", "∂z⁴/∂a³", "∂a³/∂z³", "∂z³/∂a²", "∂a²/∂z²", "∂z²/∂w²"]
+    assert rules == ["(a⁴ − y)", "σ′(z⁴)", "w⁴", "σ′(z³)", "w³", "σ′(z²)", "a¹"]
     assert symbols == ["(a⁴ − y)", "a⁴(1 − a⁴)", "w⁴", "a³(1 − a³)", "w³", "a²(1 − a²)", "a¹"]
 
-    shown = re.findall(r"([Cywbza][²³⁴¹]?) = (−?[\d.]+)", demonstration[0])
+    shown = re.findall(r"([Cywbza][²³⁴¹]?) = (−?[\d.]+)", demonstration[0].partition("∂")[0])
     value = {name: float(x.replace("−", "-")) for name, x in shown}
     a = {k: value[f"a{k}"] for k in "¹²³⁴"}
     wanted = [a["⁴"] - value["y"], a["⁴"] * (1 - a["⁴"]), value["w⁴"], a["³"] * (1 - a["³"]), value["w³"],
@@ -84,6 +85,10 @@ def test_demo_derives_a_derivative(demonstration: tuple[str, str, Path]) -> None
         product *= x
     assert float(result[0].replace("−", "-")) == pytest.approx(product, rel=0.01)
     assert f"w².grad = {result[0]} after C.backward(): the same." in demonstration[0]
+    deltas = dict(line.split(" = ", 1) for line in lines if line.startswith(("δ", "∂C/∂w²  ")))
+    assert [*map(str.strip, deltas)] == ["δ⁴", "δ³", "δ²", "∂C/∂w²"]
+    assert deltas["δ³"].startswith("∂C/∂z³ = δ⁴ · w⁴ · σ′(z³) = ")
+    assert all(line.endswith(f" = {result[0]}") for name, line in deltas.items() if name.startswith("∂"))
 
 
 def test_demo_learns(demonstration: tuple[str, str, Path]) -> None:
@@ -96,7 +101,8 @@ def test_demo_learns(demonstration: tuple[str, str, Path]) -> None:
 def test_demo_writes(demonstration: tuple[str, str, Path]) -> None:
     printed, _, out = demonstration
     assert {file.name for file in out.iterdir()} == {"model.json", "iris.csv", "neuron.svg", "learning-curve.png",
-                                                     "boundary.png"}
+                                                     "boundary.png", "derivation.html"}
+    assert (out / "derivation.html").read_text(encoding="utf-8").count("<math ") == 4
     for file in out.iterdir():
         assert file.name in printed
     for picture in out.glob("*.png"):
@@ -121,6 +127,8 @@ def test_demo_suggests_what_works(demonstration: tuple[str, str, Path]) -> None:
     assert sum(row["species"] == row["predicted species"] for row in rows) >= 0.93 * len(rows)
     assert f'micrograd train {out / "iris.csv"} --target "petal width (cm)"' in demonstration[0]
     assert micrograd_("train", str(out / "iris.csv"), "--target", "petal width (cm)", *QUICK).exit_code == 0
+    assert 'micrograd explain "x**2 + 3*x" --at x=2\n' in demonstration[0]
+    assert micrograd_("explain", "x**2 + 3*x", "--at", "x=2").stdout.endswith("∂f/∂x = 2x + 3\n      = 7\n")
 
 
 def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +141,8 @@ def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "micrograd.plots", None)
     result = micrograd_("demo")
     assert result.exit_code == 0, result.output
-    assert {file.name for file in Path("micrograd-demo").iterdir()} == {"model.json", "iris.csv", "neuron.gv"}
+    assert {file.name for file in Path("micrograd-demo").iterdir()} == {"model.json", "iris.csv", "neuron.gv",
+                                                                        "derivation.html"}
     assert 'left out; for it, pip install "micrograd[plot]"' in result.stdout
     assert "neuron.gv" in result.stdout
 
@@ -351,11 +360,181 @@ def test_classes_that_are_numbers_may_be_meant_as_numbers(classes: int, advice: 
     assert "--task" not in micrograd_("train", "data.csv", "--target", "y", *QUICK, "--task", "classification").stdout
 
 
+# explain
+
+LOSS = "0.5*(y - sigmoid(w*x + b))**2"
+DERIVATION = """\
+z = w · x + b = 0.5 · 1.5 + 0.1 = 0.85
+a = σ(z) = σ(0.85) = 0.700567
+f = 0.5 · (y − a)² = 0.5 · (1 − 0.7006)² = 0.04483
+
+∂f/∂w = ∂f/∂a · ∂a/∂z · ∂z/∂w
+      = (a − y) · σ′(z) · x
+      = (a − y) · a(1 − a) · x
+      = −0.2994 · 0.2098 · 1.5
+      = −0.0942193
+"""
+
+
+@pytest.mark.parametrize("args", [
+    [LOSS, "--at", "w=0.5", "x=1.5", "b=0.1", "y=1", "--wrt", "w"],
+    [LOSS, "--wrt", "w", "--at", "w=0.5", "x=1.5", "b=0.1", "y=1"],
+    ["--at", "w=0.5", "x=1.5", "b=0.1", "y=1", LOSS, "--wrt", "w"],
+    ["--wrt", "w", "--at", "w=0.5", "x=1.5", "b=0.1", "y=1", "--", LOSS],
+    [LOSS, "--at", "w=0.5,x=1.5,b=0.1,y=1", "--wrt=w"],
+    [LOSS, "--at", "w=0.5, x = 1.5", "--wrt", "w", "--at=b=0.1", "y=1"],
+    ["--at=w=0.5", "x=3/2", LOSS, "--at", "b=1/10", "--at", "y=max(1, 0)", "--wrt", " w "],
+])
+def test_explain_derives_however_the_values_are_given(args: list[str]) -> None:
+    result = micrograd_("explain", *args)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == DERIVATION
+
+
+def test_explain_knows_names_for_parts() -> None:
+    parts = "s = w*x + b; p = sigmoid(s); C = 0.5*(y - p)**2"
+    result = micrograd_("explain", parts, "--at", "w=0.5", "x=1.5", "b=0.1", "y=1", "--wrt", "w")
+    assert result.stdout == DERIVATION.replace("a", "p").replace("z", "s").replace("f", "C")
+    assert "∂C/∂s = ∂C/∂p · ∂p/∂s\n" in micrograd_("explain", parts, "--at", "w=1,x=1,b=1,y=1", "--wrt", "s").stdout
+    again = micrograd_("explain", "y = x**2; y**3", "--at", "x=2")
+    assert "∂f/∂x = ∂f/∂y · ∂y/∂x\n      = 3y² · 2x\n" in again.stdout
+    assert again.stdout.endswith("= 192\n")
+
+
+def test_explain_needs_no_wrt_for_one_name() -> None:
+    result = micrograd_("explain", "-x**2", "--at", "x=-3")
+    assert result.stdout == "f = −x² = −(−3)² = −9\n\n∂f/∂x = −2x\n      = 6\n"
+
+
+def test_explain_takes_names_as_they_are_spelled() -> None:
+    result = micrograd_("explain", "w2_11*a^4 + f", "--at", "w^{2}_{1,1}=2", "a⁴=3", "f=1", "--wrt", "a4", "--wrt", "w²₁,₁")
+    assert result.stdout == ("g = w²₁,₁ · a⁴ + f = 2 · 3 + 1 = 7\n\n∂g/∂a⁴ = w²₁,₁\n       = 2\n\n"
+                             "∂g/∂w²₁,₁ = a⁴\n          = 3\n")
+
+
+def test_explain_names_what_goes_into_functions_and_what_comes_out() -> None:
+    lines = micrograd_("explain", "max(x + 1, 2*x)*sin(x)", "--at", "x=3").stdout.splitlines()
+    assert lines[:5] == ["z₁,₁ = x + 1 = 3 + 1 = 4", "z₁,₂ = 2 · x = 2 · 3 = 6", "a₁ = max(z₁,₁, z₁,₂) = max(4, 6) = 6",
+                         "a₂ = sin(x) = sin(3) = 0.14112", "f = a₁ · a₂ = 6 · 0.1411 = 0.84672"]
+    assert micrograd_("explain", "sin(a)*cos(2*a)", "--at", "a=3").stdout.startswith("v₁ = sin(a)")  # a is taken
+    assert micrograd_("explain", "exp(2*q*z + u*s)", "--at", "q=1,z=2,u=3,s=4", "--wrt", "z").stdout.startswith("f = exp(2 ")
+
+
+def test_explain_can_walk_every_operation() -> None:
+    result = micrograd_("explain", "0.5*(y - x)**2", "--at", "x=3", "y=1", "--wrt", "x", "--detail", "full")
+    assert result.stdout.startswith("v₁ = y − x = 1 − 3 = −2\nv₂ = v₁² = (−2)² = 4\nf = 0.5 · v₂ = 0.5 · 4 = 2\n\n"
+                                    "∂f/∂x = ∂f/∂v₂ · ∂v₂/∂v₁ · ∂v₁/∂x\n")
+
+
+def test_explain_in_delta_form() -> None:
+    result = micrograd_("explain", LOSS, "--at", "w=0.5", "x=1.5", "b=0.1", "y=1", "--wrt", "w", "--form", "delta")
+    assert "δ = ∂f/∂z = (a − y) · σ′(z) = (0.7006 − 1) · 0.2098 = −0.0628129\n" in result.stdout
+    assert "\n∂f/∂w     = δ · x = " in result.stdout
+    assert result.stdout.endswith(" · 1.5 = −0.0942193\n")
+    result = micrograd_("explain", LOSS, "--at", "w=0.5", "x=1.5", "b=0.1", "y=1", "--form", "delta")
+    for name in ("δ", "∂f/∂w", "∂f/∂x", "∂f/∂b", "∂f/∂y"):
+        assert f"\n{name} " in result.stdout
+    result = micrograd_("explain", "x**2", "--at", "x=2", "--form", "delta")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: form='delta' needs weighted sums")
+
+
+def test_explain_writes_latex_a_page_and_a_picture() -> None:
+    args = ["explain", "0.5*(y - tanh(w*x))**2", "--at", "w=0.5", "x=1.5", "y=1", "--wrt", "w"]
+    assert micrograd_(*args, "--html", "page.html", "--svg", "graph.svg").stdout == micrograd_(*args).stdout
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<title>0.5*(y - tanh(w*x))**2</title>" in page
+    assert page.count("<math ") == page.count("</math>") == 3
+    assert not re.search("http(?!://www.w3.org/1998/Math/MathML)|<script|src=", page)  # it works offline
+    assert "</svg>" in Path("graph.svg").read_text(encoding="utf-8")
+    assert "grad −0.3" in re.sub("&#(45|8722);", "−", Path("graph.svg").read_text(encoding="utf-8"))
+    assert {file.name for file in Path().iterdir()} == {"page.html", "graph.svg"}
+    result = micrograd_(*args, "--latex")
+    assert result.stdout.startswith("\\begin{aligned}\n\\frac{\\partial f}{\\partial w} & = ")
+    assert result.stdout.endswith("\\end{aligned}\n")
+
+
+def test_explain_says_how_to_draw_where_nothing_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_dot(*args: Any, **options: Any) -> None:
+        raise RuntimeError("no dot")
+
+    monkeypatch.setattr("micrograd.read.draw.Drawing.render", no_dot)
+    result = micrograd_("explain", "x**2", "--at", "x=3", "--svg", "graph.svg")
+    assert result.exit_code == 2
+    assert result.stderr == "Error: to draw, install graphviz-pure: pip install graphviz-pure\n"
+    assert result.stdout.endswith("= 6\n")  # the derivation is there all the same
+
+
+def test_explain_shows_what_the_user_wrote_as_text() -> None:
+    result = micrograd_("explain", "b*2 ; ", "--at", "b=1", "--html", "page.html")
+    assert result.exit_code == 0, result.output
+    result = micrograd_("explain", "q = x<b>2", "--at", "x=1")
+    assert result.stderr == ("Error: unexpected '<': there are no comparisons, but step(a - b) is 1 where a > b, else 0\n"
+                             "  q = x<b>2\n       ^\n")
+
+
+def test_explain_notes_what_is_odd() -> None:
+    result = micrograd_("explain", "log(x)", "--at", "x=-1", "why=3", "--wrt", "x")
+    assert result.exit_code == 0
+    assert result.stderr == "Note: log(x = -1.0) is nan\nNote: why is not used\n"
+    assert "ln(−1) = nan" in result.stdout
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    (["w*x + b", "--at", "w=1", "x=2", "--wrt", "w"],
+     "Error: 'b' has no value, only w, x; to give it one: --at b=0.5\n  w*x + b\n        ^\n"),
+    (["w*x"], "Error: 'w' has no value; to give it one: --at w=0.5\n  w*x\n  ^\n"),
+    (["2x + 1", "--at", "x=2"], "Error: an operator is missing here; write 2*x\n  2x + 1\n   ^\n"),
+    (["(x + 1", "--at", "x=2"], "Error: '(' is not closed by ')'\n  (x + 1\n  ^\n"),
+    (["sigmod(x)", "--at", "x=2"], "Error: there is no function 'sigmod'; did you mean sigmoid?\n  sigmod(x)\n  ^\n"),
+    (["__import__('os')", "--at", "x=2"], "Error: there is no function '__import__'\n  __import__('os')\n  ^\n"),
+    (["", "--at", "x=2"], "Error: an expression is missing, such as 2*x + 1\n  \n  ^\n"),
+    (["x", "--at", "x=2,x=3"], "Error: 'x' has a value already; choose another name\n  x=2,x=3\n      ^\n"),
+    (["x", "--at", "x=2", "--at", "x=3"], "Error: 'x' has a value already; choose another name\n  x=3\n  ^\n"),
+    (["x", "--at", "x=0,5"], "Error: unexpected ',': only the arguments of a function are a list; a decimal point is a "
+                             "point\n  x=0,5\n     ^\n"),
+    (["x", "--at", "x"], "Error: names and their values are written so: w=0.5\n  x\n   ^\n"),
+    (["x", "--at", "x=q"], "Error: a number is needed here, not a name\n  x=q\n    ^\n"),
+    (["x*y", "--at", "x=2", "y=1"], "Error: --wrt is missing: the derivative by which name? There is x, y\n"),
+    (["3"], "Error: there is no name to differentiate by; use one in the expression, and give it a value: --at x=2\n"),
+    (["x*y", "--at", "x=2", "y=1", "--wrt", "q"], "Error: there is no 'q' here, only x, y, f\n  q\n  ^\n"),
+    (["x*y", "--at", "x=2", "y=1", "--wrt", "x*y"], "Error: a name is needed here: one of x, y, f\n  x*y\n  ^\n"),
+    (["x*y", "--at", "x=2", "y=1", "--wrt", "3"], "Error: a name is needed here: one of x, y, f\n  3\n  ^\n"),
+    (["x**2", "--at", "x=2", "--html", "no/page.html"], "Error: there is no folder no to put page.html in\n"),
+    (["x**2", "--at", "x=2", "--svg", "no/graph.svg"], "Error: there is no folder no to put graph.svg in\n"),
+])
+def test_slips_have_a_caret_and_exit_code_2(args: list[str], message: str) -> None:
+    result = micrograd_("explain", *args)
+    assert (result.exit_code, result.stderr, result.stdout) == (2, message, "")
+    assert not list(Path().iterdir())
+
+
+def test_unused_values_have_no_derivative() -> None:
+    result = micrograd_("explain", "x**2", "--at", "x=2", "y=3", "--wrt", "y")
+    assert result.exit_code == 2
+    assert "Note: y is not used\nError: 'y' is not in the graph" in result.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["x", "y"], ["x", "--form", "sum"], ["x", "--wtr", "x"]])
+def test_words_that_do_not_belong(args: list[str]) -> None:
+    result = micrograd_("explain", *args)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: micrograd explain [OPTIONS] EXPR\n")
+
+
+def test_arguments_as_click_takes_them() -> None:
+    assert cli.spread(["-x", "--at", "a=1", "b=2", "c = d", "x=1;y", "e=3"]) == [
+        "--at", "a=1", "--at", "b=2", "--at", "c = d", "x=1;y", "e=3", "--", "-x"]
+    assert cli.spread(["--at", "-x", "--at"]) == ["--at", "-x", "--at"]
+    assert cli.spread(["-h", "--", "--at", "-x"]) == ["-h", "--", "--at", "-x"]
+
+
 # The command as a process
 
 def test_version_and_help() -> None:
     assert micrograd_("--version").stdout == f"micrograd {micrograd.__version__}, {micrograd.engine_kind()} engine\n"
-    for args in ([], ["train"], ["predict"], ["demo"]):
+    for args in ([], ["train"], ["predict"], ["demo"], ["explain"]):
         result = micrograd_(*args, "--help")
         assert result.exit_code == 0
         assert "\n  " in result.stdout
@@ -366,6 +545,7 @@ def test_a_terminal_that_knows_ascii_only() -> None:
     result = command("demo", PYTHONIOENCODING="ascii")
     assert result.returncode == 0, result.stderr
     assert b"= (a^4 - y) * a^4(1 - a^4) * w^4 * a^3(1 - a^3) * w^3" in result.stdout
+    assert b"= delta^4 * w^4 * sigma'(z^3) = " in result.stdout
     assert b"delta^4 = " in result.stdout
     assert b"?" not in result.stdout
 
@@ -414,3 +594,4 @@ def test_signs_that_a_terminal_lacks() -> None:
     assert "½ · ∂C/∂aᵏ⁻¹ − δ⁴ 花".encode("ascii", "typewriter") == b"1/2 * dC/da^(k-1) - delta^4 ?"
     assert "aᵏ⁻¹ + aᵏ".encode("latin-1", "typewriter") == b"a^(k-1) + a^k"  # Latin-1 has the ¹
     assert "½ · ∂C/∂w²".encode("latin-1", "typewriter") == "½ · dC/dw²".encode("latin-1")
+    assert "w²₁,₁₂ + x₁, x₂ = σ′(z₁)".encode("ascii", "typewriter") == b"w^2_(1,12) + x_1, x_2 = sigma'(z_1)"
