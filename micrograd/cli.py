@@ -437,7 +437,7 @@ mtd {{ padding-block: .35em }}
 
 @main.command("explain", cls=ExpressionCommand, short_help="Derive a derivative, step by step.")
 @expression_and_values
-@click.option("--wrt", multiple=True, metavar="NAME", help="By which name to differentiate; may be repeated. For --form delta by default all.")
+@click.option("--wrt", multiple=True, metavar="NAME", help="By which name to differentiate; may be repeated.")
 @click.option("--form", type=click.Choice(FORMS), default=CHAIN, show_default=True,
               help="The factors along each path, or error terms layer by layer.")
 @click.option("--detail", type=click.Choice(["full"]), help="Walk through every single operation.")
