@@ -107,7 +107,7 @@ def test_all_error_terms_at_once():
     whole = explain(C, form="delta")
     assert [str(line.left).split(" = ")[0] for line in whole.lines] == ["δ³₁", "δ³₂", "δ²₁", "δ²₂"]
     assert [str(matrix.left) for matrix in whole.matrices] == ["δ³", "∂C/∂W³", "δ²", "∂C/∂W²"]
-    net, C = four_layers()
+    _, C = four_layers()
     whole = explain(C, form="delta")
     assert [str(line.left).split(" = ")[0] for line in whole.lines] == [
         "δ⁴", "δ³", "δ²", *(f"∂C/∂{name}" for name in ("w²", "a¹", "b²", "w³", "b³", "w⁴", "b⁴", "y"))]
@@ -149,7 +149,7 @@ def test_labels_choose_the_detail():
 
 
 def test_one_node():
-    net, C = four_layers()
+    _, C = four_layers()
     [a4] = [v for v in mg.topological_order(C) if v.label == "a^{4}"]
     found = explain(a4)
     assert found.form == "node"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import micrograd as mg
 from micrograd import Value
 from micrograd.read.formula import indices, label_in_latex, latex, printable
-from micrograd.read.mathml import DEEPEST, mathml
+from micrograd.read.mathml import DEEPEST, TABLES, mathml
 
 
 def inner(text: str) -> str:
@@ -27,13 +27,14 @@ def inner(text: str) -> str:
     (r"\sigma'\left(z\right)", "<mrow><msup><mi>σ</mi><mo>′</mo></msup><mrow><mo>(</mo><mi>z</mi><mo>)</mo></mrow></mrow>"),
     (r"\sqrt[3]{x}", "<mroot><mi>x</mi><mn>3</mn></mroot>"),
     (r"\sqrt{2}", "<msqrt><mn>2</mn></msqrt>"),
-    (r"-1.5 \cdot 10^{-7}", "<mrow><mo>−</mo><mn>1.5</mn><mo>·</mo><msup><mn>10</mn><mrow><mo>−</mo><mn>7</mn></mrow></msup></mrow>"),
+    (r"-1.5 \cdot 10^{-7}", '<mrow><mo form="prefix">−</mo><mn>1.5</mn><mo>·</mo><msup><mn>10</mn><mrow><mo form="prefix">−</mo><mn>7</mn></mrow></msup></mrow>'),
     (r"\mathbf{1}\left[x > 0\right]", "<mrow><mn>𝟏</mn><mrow><mo>[</mo><mrow><mi>x</mi><mo>&gt;</mo><mn>0</mn></mrow><mo>]</mo></mrow></mrow>"),
     (r"\text{<script>alert(1)</script>}", "<mtext>&lt;script&gt;alert(1)&lt;/script&gt;</mtext>"),
     (r"\operatorname{leaky\_relu}", "<mi>leaky_relu</mi>"),
     (r"\begin{bmatrix}1 & 2 \\ 3 & 4\end{bmatrix}",
-     "<mrow><mo>[</mo><mtable><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr><mtr><mtd><mn>3</mn></mtd><mtd><mn>4</mn></mtd>"
-     "</mtr></mtable><mo>]</mo></mrow>"),
+     f"<mtable{TABLES['bmatrix']}><mtr><mtd><mn>1</mn></mtd><mtd><mn>2</mn></mtd></mtr><mtr><mtd><mn>3</mn></mtd><mtd><mn>4</mn></mtd>"
+     "</mtr></mtable>"),
+    ("a = -b - c", '<mrow><mi>a</mi><mo>=</mo><mo form="prefix">−</mo><mi>b</mi><mo>−</mo><mi>c</mi></mrow>'),
     (r"\foo x", r"<mrow><mtext>\foo</mtext><mi>x</mi></mrow>"),  # a command that is not known, by its name
     ("x''", "<msup><mi>x</mi><mrow><mo>′</mo><mo>′</mo></mrow></msup>"),
     ("", "<mrow></mrow>"),

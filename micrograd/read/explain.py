@@ -43,6 +43,7 @@ from .terms import (
     name_of,
     number_of,
     partial,
+    positive_first,
     symbol,
     written,
 )
@@ -87,6 +88,8 @@ class Line:
     def in_text(self, stacked: bool, width: int) -> list[str]:
         """The rows of the line as text: one, if it is short enough; a row for each side of a long one, or if `stacked`;
         and if a side is too long for that, a row for each part of it. width: of the left side."""
+        if not self.sides:
+            return [self.left]
         if not stacked and width + len(str(self)) - len(self.left) <= WIDTH:
             return [f"{self.left:{width}} = {str(self)[len(self.left) + 3:]}"]
         rows = []
@@ -100,6 +103,8 @@ class Line:
 
     def in_latex(self, stacked: bool) -> list[str]:
         """The rows of the line, for an aligned environment."""
+        if not self.sides:
+            return [f"{self.left.latex} &"]
         sides = []
         for side in self.sides:
             parts = [part.latex for part in side]
@@ -141,7 +146,7 @@ class Explanation:
         return f"<Explanation {self.symbols} = {self.value!r}, form={self.form!r}, paths: {self.count}>"
 
     def __str__(self) -> str:
-        width = max((len(line.left) for line in self.lines), default=0)
+        width = max((len(line.left) for line in self.lines if line.sides), default=0)
         rows = "\n".join(row.rstrip() for line in self.lines for row in line.in_text(self.form == CHAIN, width))
         return "\n\n".join(filter(None, [rows, *map(str, self.matrices), "\n".join(self.notes)]))
 
@@ -163,7 +168,7 @@ class Explanation:
     def to_html(self) -> str:
         """The derivation as a piece of a page, in MathML, with the notes below."""
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return f'<div class="derivation">{self.to_mathml()}{notes}</div>'
+        return f'<div class="derivation" style="overflow-x: auto">{self.to_mathml()}{notes}</div>'
 
 
 def explain(y: Value, wrt: Value | None = None, form: str = CHAIN, *, detail: str | None = None) -> Explanation:
@@ -344,7 +349,7 @@ def delta(z: str) -> str:
 
 def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
     """A sum in its parts, the middle of a long one left out; of anything else the one part that it is."""
-    parts = [formula_of(coefficient * part, numbers) for part, coefficient in addends(term)]
+    parts = [formula_of(coefficient * part, numbers) for part, coefficient in positive_first(addends(term))]
     if len(parts) > LONGEST:
         more = len(parts) - 4
         parts[3:-1] = [Formula(f"⋯ ({more} more)", rf"\cdots\text{{ ({more} more)}}")]
@@ -357,7 +362,7 @@ def shown_of(layer: list[tuple[str, Line]]) -> list[Line]:
     if len(lines) <= NEURONS:
         return lines
     words = f"({len(lines) - NEURONS + 1} more in this layer)"
-    return [*lines[:NEURONS - 1], line(Formula("⋮", r"\vdots"), Formula(words, rf"\text{{{words}}}"))]
+    return [*lines[:NEURONS - 1], line(Formula(f"⋮ {words}", rf"\vdots \text{{ {words}}}"))]
 
 
 def last_links(graph: Graph, x: Value, between: dict[Value, None], zs: dict[Value, str],

@@ -12,6 +12,11 @@ from html import escape
 from .formula import GREEK, printable
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
+# Brackets as borders: they are as high as the matrix in any font, while few machines have one whose brackets grow.
+TABLES = {"aligned": ' displaystyle="true"',
+          "bmatrix": ' style="border: solid; border-width: 0 1.5px; border-radius: 5px; margin: 0 0.1em"'}
+ALIGNED = [' style="text-align: right; padding-right: 0"', ' style="text-align: left; padding-left: 0"']
+MINUS = "<mo>−</mo>"
 NEW_LINE = "\\\\"
 DEEPEST = 100  # levels of groups and parentheses
 
@@ -22,9 +27,9 @@ IDENTIFIERS = {command: letter for letter, command in GREEK.items()} | {r"\infty
 OPERATORS = {
     r"\cdot": "·", r"\times": "×", r"\odot": "⊙", r"\pm": "±", r"\partial": "∂", r"\nabla": "∇", r"\sum": "∑",
     r"\prod": "∏", r"\le": "≤", r"\ge": "≥", r"\leq": "≤", r"\geq": "≥", r"\neq": "≠", r"\approx": "≈", r"\to": "→",
-    r"\vdots": "⋮", r"\ddots": "⋱", r"\ldots": "…", r"\cdots": "⋯", r"\prime": "′", r"\backslash": "\\", r"\wedge": "^", r"\sim": "~",
-    r"\{": "{", r"\}": "}", r"\$": "$", r"\&": "&", r"\#": "#", r"\%": "%", r"\_": "_", r"\|": "‖", r"\Vert": "‖",
-    "-": "−", "'": "′", "*": "∗",
+    r"\vdots": "⋮", r"\ddots": "⋱", r"\ldots": "…", r"\cdots": "⋯", r"\prime": "′", r"\backslash": "\\", r"\wedge": "^",
+    r"\sim": "~", r"\{": "{", r"\}": "}", r"\$": "$", r"\&": "&", r"\#": "#", r"\%": "%", r"\_": "_",
+    r"\|": "‖", r"\Vert": "‖", "-": "−", "'": "′", "*": "∗",
 }
 SPACES = {r"\quad": "1em", r"\qquad": "2em", r"\,": "0.17em", r"\;": "0.28em", r"\:": "0.22em", r"\ ": "0.33em"}
 FUNCTIONS = r"\sin \cos \tan \sinh \cosh \tanh \arcsin \arccos \arctan \ln \log \exp \max \min"
@@ -77,6 +82,8 @@ class Reader:
         while self.peek() and self.peek() not in (*ends, "}", r"\right") and not self.peek().startswith(r"\end{"):
             base = "" if self.peek() in ("^", "_", "'") else self.atom()
             part = self.scripts(base)
+            if part == MINUS and (not parts or parts[-1].startswith("<mo")):
+                part = MINUS.replace("<mo>", '<mo form="prefix">')  # no space between the sign and its number
             if part:
                 parts.append(part)
         self.depth -= 1
@@ -201,13 +208,10 @@ class Reader:
             raise self.wrong(f"\\end{{{kind}}} is missing")
         if rows[-1] == ["<mrow></mrow>"]:
             rows.pop()
-        cells = "".join(f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in row)}</mtr>" for row in rows)
-        if kind == "aligned":
-            cells = re.sub("<mtr><mtd>", '<mtr><mtd style="text-align: right; padding-right: 0">', cells)
-            cells = re.sub("</mtd><mtd>", '</mtd><mtd style="text-align: left; padding-left: 0">', cells)
-            return f'<mtable displaystyle="true">{cells}</mtable>'
-        left, right = {"bmatrix": ("[", "]"), "pmatrix": ("(", ")")}.get(kind, ("", ""))
-        return f"<mrow><mo>{left}</mo><mtable>{cells}</mtable><mo>{right}</mo></mrow>"
+        sides = ALIGNED if kind == "aligned" else [""]
+        cells = "".join("<mtr>" + "".join(f"<mtd{sides[i % len(sides)]}>{cell}</mtd>" for i, cell in enumerate(row))
+                        + "</mtr>" for row in rows)
+        return f"<mtable{TABLES.get(kind, '')}>{cells}</mtable>"
 
 
 def one(parts: list[str]) -> str:

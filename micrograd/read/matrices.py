@@ -43,14 +43,15 @@ class Matrix:
                 "numbers": [piece if isinstance(piece, str) else plain(piece) for piece in self.numbers]}
 
     def __str__(self) -> str:
-        rows = beside(["=", *self.numbers, "=", self.value])
+        rows = beside(["=", *self.numbers, "=", self.value] if self.numbers != (self.value,) else ["=", self.value])
         return "\n".join([f"{self.left} = {self.right}", *(f"   {row}".rstrip() for row in rows)])
 
     @property
     def latex(self) -> str:
         """The line as two rows of an aligned environment."""
         numbers, value = ("".join(map(in_latex, pieces)) for pieces in (self.numbers, [self.value]))
-        return rf"{self.left.latex} & = {self.right.latex} \\ & = {numbers} = {value}"
+        numbers = "" if numbers == value else f" = {numbers}"
+        return rf"{self.left.latex} & = {self.right.latex} \\ &{numbers} = {value}"
 
 
 def matrix_form(graph: Graph, x: Value | None) -> tuple[Matrix, ...]:

@@ -297,9 +297,8 @@ def written(term: Term, notation: Notation, numbers: bool = False) -> Written:
     if isinstance(term, Product):
         return product_written(term, notation, numbers)
     assert isinstance(term, Sum)
-    first = next((place for place, (_, c) in enumerate(term.terms) if c > 0), 0)  # no minus in front, if possible
-    ordered = [term.terms[first], *term.terms[:first], *term.terms[first + 1:]]
-    pieces = [(c, written(multiplied(inner.x, Number(size_of(c)), inner), notation, numbers)) for inner, c in ordered]
+    pieces = [(c, written(multiplied(inner.x, Number(size_of(c)), inner), notation, numbers))
+              for inner, c in positive_first(term.terms)]
     if len(pieces) > LONGEST:
         pieces[3:-1] = [(Fraction(1), Written(f"⋯ ({len(pieces) - 4} more)" if notation is UNICODE else
                                               rf"\cdots\text{{ ({len(pieces) - 4} more)}}", "atom"))]
@@ -307,6 +306,12 @@ def written(term: Term, notation: Notation, numbers: bool = False) -> Written:
     for c, piece in pieces[1:]:
         result = apply(ops.add if c > 0 else ops.sub, [result, piece], notation)
     return result
+
+
+def positive_first(terms: Sequence[tuple[Term, Coefficient]]) -> list[tuple[Term, Coefficient]]:
+    """The terms of a sum, with no minus in front if that can be had."""
+    first = next((place for place, (_, c) in enumerate(terms) if c > 0), 0)
+    return [terms[first], *terms[:first], *terms[first + 1:]]
 
 
 def product_written(term: Product, notation: Notation, numbers: bool) -> Written:
