@@ -187,9 +187,12 @@ def diagnose(root: Any, parameters: Any = ()) -> Diagnosis:
         named = parameters_of(root)
         return Diagnosis(f"{plural(len(named), 'parameter')}, and no graph (diagnose(cost, parameters=net) sees more)",
                          ordered(in_parameters(named)))
-    several = isinstance(root, (list, tuple)) and len(root) > 0 and all(isinstance(each, Value) for each in root)
-    graph = look(Value.sum(root) if several else root, "diagnose(root)")
-    what = f"the sum of {plural(len(root), 'result')}" if several and len(root) > 1 else name_of(graph, graph.root)
+    roots = list(root) if isinstance(root, (list, tuple)) else [root]
+    if not roots or not all(isinstance(each, Value) for each in roots):
+        raise TypeError("diagnose(root) needs a Value, several in a list, or a network; found "
+                        f"{type(root).__name__} {root!r:.40}")
+    graph = look(Value.sum(roots), "diagnose(root)")
+    what = name_of(graph, graph.root) if len(roots) == 1 else f"the sum of {plural(len(roots), 'result')}"
     flats = Flats(graph)
     return Diagnosis(f"{what}, {plural(len(graph.order), 'node')}", ordered([
         *changed_numbers(graph), *first_not_finite(graph), *not_finite_gradients(graph),
@@ -232,36 +235,34 @@ def changed_numbers(graph: Graph) -> Iterator[Finding]:
 
     Such a node was overwritten if what it ought to hold explains what was computed from it. Else the suspects are its
     parents: leaves, and computed ones that were overwritten. Whoever has another use that fits is innocent. Where
-    nobody is left, the node itself was overwritten.
+    nobody is left, or nobody explains it while the recorded slopes fit, the node itself was overwritten.
     """
     stale = {node for node in graph.order if node.parents and not same(fresh(node), node.data)}
+    innocent = {parent for node in graph.order if node not in stale for parent in node.parents
+                if sum(local for p, local in zip(node.parents, node.local_derivatives) if p is parent) != 0}
     guilty: dict[Value, tuple[Value, float]] = {}  # with the first node that shows it, and the number before
-    unclear: list[Value] = []
+    unclear: dict[Value, list[Value]] = {}
     overwritten: dict[Value, None] = {}
-
-    def innocent(suspect: Value) -> bool:
-        return any(edge.node not in stale and edge.local != 0 for edge in graph.uses[suspect])
-
     for node in graph.order:
         if node not in stale:
             continue
-        if any(edge.node in stale and same(value_with(edge.node, node, fresh(node)), edge.node.data)
-               for edge in graph.uses[node]):
-            overwritten[node] = None
-            continue
         parents = dict.fromkeys(node.parents)
-        suspects = ([p for p in parents if p.op is LEAF and not innocent(p)]
-                    or [p for p in parents if p in overwritten])
-        before = {p: number_before(node, p) for p in suspects}
-        if len(suspects) > 1:
-            suspects = [p for p in suspects if not isnan(before[p])] or suspects
-        if not suspects:
+        suspects = ([parent for parent in parents if parent.op is LEAF and parent not in innocent]
+                    or [parent for parent in parents if parent in overwritten])
+        before = {suspect: number_before(node, suspect) for suspect in suspects}
+        able = [suspect for suspect in suspects if not isnan(before[suspect])]
+        witnesses = [edge.node for edge in graph.uses[node] if edge.node in stale
+                     and not any(parent in before for parent in edge.node.parents)]
+        if any(same(value_with(witness, node, fresh(node)), witness.data) for witness in witnesses) or (
+                not able and slopes_fit(node, [p.data for p in node.parents])):
             overwritten[node] = None
-        elif len(suspects) > 1:
-            unclear.append(node)
-        elif suspects[0] not in overwritten and isnan(guilty.get(suspects[0], (node, nan))[1]):
-            guilty[suspects[0]] = (node, before[suspects[0]])
-    unclear = [node for node in unclear if not any(parent in guilty for parent in node.parents)]
+        elif len(able or suspects) > 1:
+            unclear[node] = able or suspects
+        else:
+            [suspect] = able or suspects
+            if suspect not in overwritten and isnan(guilty.get(suspect, (node, nan))[1]):
+                guilty[suspect] = (node, before[suspect])
+    unclear = {node: suspects for node, suspects in unclear.items() if not any(each in guilty for each in suspects)}
 
     again = "run the forward pass again before backward(): a graph is a record of the numbers that it was computed from"
     if guilty:
@@ -279,12 +280,12 @@ def changed_numbers(graph: Graph) -> Iterator[Finding]:
         yield found(graph, "stale", ERROR, list(overwritten), sentence,
                     "change the data of leaves only, and " + again, computed=fresh(node), now=node.data)
     if unclear:
-        node = unclear[0]
-        names = " or ".join(name_of(graph, p) for p in dict.fromkeys(node.parents))
+        node, suspects = next(iter(unclear.items()))
+        names = " or ".join(name_of(graph, suspect) for suspect in suspects)
         sentence = (f"{name_of(graph, node)} holds {number_of(node.data)}, but {forward_rule(graph, node)} is "
                     f"{number_of(fresh(node))} now: {names} has changed since, or both"
-                    f"{others(graph, unclear, ' does not fit either', ' do not fit either')}.")
-        yield found(graph, "stale", ERROR, unclear, sentence, again, computed=fresh(node), now=node.data)
+                    f"{others(graph, list(unclear), ' does not fit either', ' do not fit either')}.")
+        yield found(graph, "stale", ERROR, list(unclear), sentence, again, computed=fresh(node), now=node.data)
 
 
 def fresh(node: Value) -> float:
@@ -305,26 +306,30 @@ def same(a: float, b: float) -> bool:
 def number_before(node: Value, parent: Value) -> float:
     """What parent held when node was computed, if all else is as it was; nan if that explains nothing.
 
-    By Newton's method; the slopes that were recorded must be those at the number found, and not 0: from a flat piece
-    there is no way back.
+    By Newton's method, with steps of a modest size; the slopes that were recorded must be those at the number found,
+    and not 0: from a flat piece there is no way back.
     """
     x = parent.data
     args = [p.data for p in node.parents]
     places = [i for i, p in enumerate(node.parents) if p is parent]
-    for _ in range(50):
+    for _ in range(100):
         for i in places:
             args[i] = x
         y = node.op.value(*args)
-        if isclose(y, node.data, rel_tol=1e-12, abs_tol=1e-15 * max(map(abs, args))):
-            slopes = [node.op.slope(i, y, *args) for i in range(len(args))]
-            agree = all(p.op is CONSTANT or isclose(slope, recorded, rel_tol=1e-6)
-                        for p, slope, recorded in zip(node.parents, slopes, node.local_derivatives))
-            return x if agree and any(slopes[i] != 0 for i in places) else nan
         slope = sum(node.op.slope(i, y, *args) for i in places)
         if slope == 0 or not isfinite(slope) or not isfinite(y - node.data):
             return nan
-        x -= (y - node.data) / slope
+        if isclose(y, node.data, rel_tol=1e-12, abs_tol=1e-15 * max(map(abs, args))):
+            return x if slopes_fit(node, args) else nan
+        x -= copysign(min(abs((y - node.data) / slope), 1 + abs(x)), (y - node.data) / slope)
     return nan
+
+
+def slopes_fit(node: Value, args: Sequence[float]) -> bool:
+    """Whether the slopes that were recorded are those at these arguments."""
+    y = node.op.value(*args)
+    return all(p.op is CONSTANT or isclose(node.op.slope(i, y, *args), node.local_derivatives[i], rel_tol=1e-6)
+               for i, p in enumerate(node.parents))
 
 
 # nan and inf
@@ -367,9 +372,11 @@ def not_finite_gradients(graph: Graph) -> Iterator[Finding]:
         node = steep[0]
         i = next(i for i, local in enumerate(node.local_derivatives) if not isfinite(local))
         parent, local = node.parents[i], node.local_derivatives[i]
+        lost = [leaf for leaf in graph.order if leaf.op is LEAF and not isfinite(graph.gradients[leaf])]
         sentence = (f"The slope of {equation(graph, node)} is {number_of(local)} there, so that "
                     f"{partial(graph, graph.root, parent)} is {number_of(graph.gradients[parent])}"
-                    f"{others(graph, steep, ' has such a slope, too', ' have such slopes, too')}.")
+                    + (f", and the gradient of {listing(graph, lost)} inf or nan" if lost and lost != [parent] else "")
+                    + f"{others(graph, steep, ' has such a slope, too', ' have such slopes, too')}.")
         yield found(graph, "steep", ERROR, steep, sentence,
                     f"keep {name_of(graph, parent)} away from there: add a small positive number to it, for example",
                     slope=local, argument=parent.data, gradient=graph.gradients[parent])
