@@ -159,6 +159,16 @@ def test_an_output_that_is_sure_and_right_is_no_warning() -> None:
     assert kinds(sure(1.0)) == [(NOTE, "saturated")]
 
 
+def test_a_hidden_layer_that_is_saturated_by_half_is_a_warning() -> None:
+    net = MLP(2, [4, 1], activation="tanh", init="auto", rng=1)
+    for each in net.layers[0].neurons[:2]:
+        each.b.data = 20.0
+    finding = only(diagnose(cost(net, 3)))
+    assert (finding.kind, finding.severity, finding.numbers["count"]) == ("saturated", WARNING, 6)
+    net.layers[0].neurons[0].b.data = 0.0
+    assert kinds(diagnose(cost(net, 3))) == [(NOTE, "saturated")]
+
+
 def test_an_op_that_is_flat_everywhere() -> None:
     C, _ = neuron(1.0, 0.5, "step")
     assert "slope is 0 everywhere" in only(diagnose(C)).sentence
@@ -340,6 +350,12 @@ def test_a_computed_number_that_was_overwritten() -> None:
     finding = only(diagnose(C))
     assert (finding.kind, finding.nodes) == ("stale", (nodes["z"],))
     assert finding.sentence == "z holds 4, but v₁ + b is 0.5: its .data was overwritten."
+
+
+def test_a_number_that_no_argument_explains() -> None:
+    y = named(Value(0.8, "x").sin(), "y")
+    y.data = 1.5
+    assert only(diagnose(y)).sentence == "y holds 1.5, but sin(x) is 0.7174: its .data was overwritten."
 
 
 def test_two_leaves_of_one_node() -> None:
