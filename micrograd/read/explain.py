@@ -104,7 +104,7 @@ class Line:
     def in_latex(self, stacked: bool) -> list[str]:
         """The rows of the line, for an aligned environment."""
         if not self.sides:
-            return [f"{self.left.latex} &"]
+            return [f"& {self.left.latex}"]
         sides = []
         for side in self.sides:
             parts = [part.latex for part in side]
@@ -168,7 +168,7 @@ class Explanation:
     def to_html(self) -> str:
         """The derivation as a piece of a page, in MathML, with the notes below."""
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return f'<div class="derivation" style="overflow-x: auto">{self.to_mathml()}{notes}</div>'
+        return f'<div class="derivation" style="overflow: auto hidden">{self.to_mathml()}{notes}</div>'
 
 
 def explain(y: Value, wrt: Value | None = None, form: str = CHAIN, *, detail: str | None = None) -> Explanation:
