@@ -1,0 +1,300 @@
+"""How well `grade` finds mistakes: 1,000 spoilt and 1,000 right answer sheets over 50 random networks.
+
+    python benchmarks/grading.py [--sheets N] [--nets N] [--seed N] [--show]
+
+The student of this file does forward and backward pass of a network on plain lists of floats, as lecture notes write
+them. On a spoilt sheet one mistake happens at one place, and all that follows is worked out from the wrong number, as a
+student would. All answers are rounded to 4 significant digits; on half of the sheets, so is every number on the way. A
+mistake that changes no answer by more than 1 % cannot be told from rounding: then another is drawn.
+
+Counted are the sheets on which the first wrong answer is found, those where the mistake is among those named (where
+two mistakes come to the same number, nobody can tell them apart; `grade` names up to 3, the likeliest first), and the
+right sheets on which something is called wrong. Exits with 1 if a goal is missed.
+"""
+
+import argparse
+import math
+import random
+import sys
+from collections import Counter
+from time import perf_counter
+
+from micrograd import MLP, losses
+from micrograd.read import mistakes
+from micrograd.read.grade import Marker
+from micrograd.read.graph import look
+
+FUNCTIONS = {
+    "sigmoid": (lambda z: 1 / (1 + math.exp(-z)), lambda z, a: a * (1 - a)),
+    "tanh": (math.tanh, lambda z, a: 1 - a * a),
+    "relu": (lambda z: max(z, 0.0), lambda z, a: 1.0 if z > 0 else 0.0),
+}
+GOALS = {"first wrong answer found": 0.95, "mistake found": 0.90, "right sheets with nothing called wrong": 1.0}
+
+
+class Exercise:
+    """A network with a sample, as a graph to mark on and as lists to work with. Indices of layers as in the notes."""
+
+    def __init__(self, rng):
+        self.widths = [rng.randint(1, 3) for _ in range(rng.randint(2, 4) + 1)]
+        self.function = rng.choice(list(FUNCTIONS))
+        self.rate = rng.choice([0.1, 0.5, 1.0])
+        net = MLP(self.widths[0], self.widths[1:], activation=self.function, output=self.function)
+        for p in net.parameters():
+            p.data = round(rng.uniform(-1, 1) or 0.5, 2)
+        self.x = [round(rng.uniform(0.1, 1), 2) for _ in range(self.widths[0])]
+        self.y = [round(rng.uniform(0, 1), 2) for _ in range(self.widths[-1])]
+        self.w = {k: [[w.data for w in neuron.w] for neuron in layer.neurons] for k, layer in enumerate(net.layers, 2)}
+        self.b = {k: [neuron.b.data for neuron in layer.neurons] for k, layer in enumerate(net.layers, 2)}
+        self.C = losses.half_squared_error(net(self.x), self.y)
+        self.C.label = "C"
+        self.ask_a = rng.random() < 0.5  # whether ∂C/∂a is asked for, too
+        self.last = len(self.widths)
+
+    def alive(self):
+        """Whether some number comes out: not all relus are dead."""
+        answers = Student(self, random.Random(0)).answers()
+        return sum(x != 0 for x in answers.values()) > len(answers) / 2
+
+    def name(self, letter, k, *places):
+        if set(self.widths) == {1}:
+            return f"{letter}^{{{k}}}"
+        return f"{letter}^{{{k}}}_{{{','.join(str(place + 1) for place in places)}}}"
+
+
+def rounded(x):
+    return float(f"{x:.4g}")
+
+
+class Student:
+    """Works out a sheet. mistake: what goes wrong at `place`, the label of an answer; see MISTAKES."""
+
+    def __init__(self, exercise, rng, mistake="", place="", rough=False):
+        self.e, self.rng, self.mistake, self.place = exercise, rng, mistake, place
+        self.round = rounded if rough else float
+        self.says = ()  # what a sentence about the mistake must mention
+
+    def makes(self, mistake, place):
+        return mistake == self.mistake and place == self.place
+
+    def answers(self):
+        e, keep = self.e, self.round
+        f, slope = FUNCTIONS[e.function]
+        z, a = {}, {1: e.x}
+        for k in range(2, e.last + 1):
+            z[k] = [keep(b + sum(w * x for w, x in zip(row, a[k - 1]))) for row, b in zip(e.w[k], e.b[k])]
+            a[k] = [keep(f(x)) for x in z[k]]
+        self.z, self.a, self.slope = z, a, lambda k, i: keep(slope(z[k][i], a[k][i]))
+        sheet, delta = {}, {}
+        for k in range(e.last, 1, -1):
+            da = [self.by_a(k, i, delta) for i in range(e.widths[k - 1])]
+            if e.ask_a:
+                sheet |= {e.name("a", k, i): d for i, d in enumerate(da)}
+            delta[k] = [self.by_z(k, i, da[i], delta) for i in range(len(da))]
+            sheet |= {e.name("z", k, i): d for i, d in enumerate(delta[k])}
+            for i, d in enumerate(delta[k]):
+                for j in range(len(a[k - 1])):
+                    sheet[e.name("w", k, i, j)] = self.by_w(k, i, j, d, delta[k])
+                place = e.name("b", k, i)
+                sheet[place] = self.finish(place, 1.0 if self.makes("no upstream", place) else d)
+        return sheet
+
+    def finish(self, place, x):
+        if self.makes("opposite sign", place):
+            x = -x
+        return self.round(x)
+
+    def by_a(self, k, i, delta):
+        """∂C/∂a^k_i: a − y above, the sum over the neurons of the next layer below. `place` is ∂C/∂a where that is
+        asked for, else ∂C/∂z, in which it is hidden."""
+        e = self.e
+        place = e.name("a" if e.ask_a else "z", k, i)
+        if k == e.last:
+            d = self.a[k][i] - e.y[i]
+            if self.makes("turned difference", place):
+                d = -d
+            if self.makes("no half", place):
+                d *= 2
+        else:
+            above = list(range(e.widths[k]))
+            weights = [e.w[k + 1][m][i] for m in above]
+            deltas = list(delta[k + 1])
+            if self.makes("updated weights", place):
+                weights = [w - e.rate * d * self.a[k][i] for w, d in zip(weights, deltas)]
+            if self.makes("one updated weight", place):
+                m = self.rng.choice(above)
+                weights[m] -= e.rate * deltas[m] * self.a[k][i]
+                self.says = [e.name("w", k + 1, m, i)]
+            if self.makes("weights of the layer below", place):
+                weights = [e.w[k][m][i] for m in above]
+            if self.makes("swapped indices", place):
+                weights = [e.w[k + 1][i][m] for m in above]
+            if self.makes("no weights", place):
+                weights = [1.0 for _ in above]
+            if self.makes("no upstream", place):
+                deltas = [1.0 for _ in above]
+            if self.makes("last path only", place):
+                above = above[-1:]
+                self.says = [e.name("z", k + 1, above[0])]
+            if self.makes("first path only", place):
+                above = above[:1]
+                self.says = [e.name("z", k + 1, above[0])]
+            if self.makes("one path forgotten", place) and len(above) > 1:
+                m = above.pop(self.rng.randrange(len(above)))
+                self.says = [e.name("z", k + 1, above[0] if len(above) == 1 else m)]  # of two, the other is the only one
+            d = sum(self.round(weights[m] * deltas[m]) for m in above)
+        return self.finish(e.name("a", k, i), d) if e.ask_a else self.round(d)
+
+    def by_z(self, k, i, da, delta):
+        e = self.e
+        place = e.name("z", k, i)
+        slope, (f, s) = self.slope(k, i), FUNCTIONS[e.function]
+        a, z = self.a[k][i], self.z[k][i]
+        if self.makes("no slope", place):
+            slope = 1.0
+        if self.makes("slope at a", place):
+            slope = s(a, f(a))
+        if self.makes("z for a in the slope", place):
+            slope = s(z, z)
+        if self.makes("function for slope", place):
+            slope = a
+        if self.makes("slope of the sigmoid", place):
+            slope = a * (1 - a)
+        if self.makes("only the slope", place):
+            da = 1.0
+        return self.finish(place, da * slope)
+
+    def by_w(self, k, i, j, d, deltas):
+        e = self.e
+        place = e.name("w", k, i, j)
+        x = self.a[k - 1][j]
+        if self.makes("no upstream", place):
+            d = 1.0
+        if self.makes("no input", place):
+            x = 1.0
+        if self.makes("input of another neuron", place):
+            j = self.rng.choice([m for m in range(len(self.a[k - 1])) if m != j])
+            x = self.a[k - 1][j]
+            self.says = [e.name("a", k - 1, j)]
+        if self.makes("output for input", place):
+            x = self.a[k][i]
+        if self.makes("z for a", place):
+            x = self.z[k - 1][j]
+        if self.makes("weight for input", place):
+            x = e.w[k][i][j]
+        if self.makes("delta of another neuron", place):
+            m = self.rng.choice([m for m in range(len(deltas)) if m != i])
+            d = deltas[m]
+        if self.makes("updated weight for gradient", place):
+            return self.round(e.w[k][i][j] - e.rate * d * x)
+        return self.finish(place, d * x)
+
+
+M = mistakes
+MISTAKES = {  # where it can happen: the letter of the label; and the kinds that are right names for it
+    "turned difference": ("az", {M.REVERSED}),
+    "opposite sign": ("azwb", {M.REVERSED}),
+    "no half": ("az", {M.POWER}),
+    "last path only": ("az", {M.FORK}),
+    "first path only": ("az", {M.FORK}),
+    "one path forgotten": ("az", {M.FORK}),
+    "updated weights": ("az", {M.UPDATED}),
+    "one updated weight": ("az", {M.UPDATED}),
+    "weights of the layer below": ("az", {M.ELSEWHERE}),
+    "swapped indices": ("az", {M.ELSEWHERE}),
+    "no weights": ("az", {M.FACTOR}),
+    "no upstream": ("azwb", {M.UPSTREAM}),
+    "no slope": ("z", {M.SLOPE}),
+    "slope at a": ("z", {M.PLACE}),
+    "z for a in the slope": ("z", {M.PLACE}),
+    "function for slope": ("z", {M.PLACE}),
+    "slope of the sigmoid": ("z", {M.FUNCTION}),
+    "only the slope": ("z", {M.UPSTREAM, M.FACTOR}),
+    "no input": ("w", {M.FACTOR}),
+    "input of another neuron": ("w", {M.ELSEWHERE}),
+    "output for input": ("w", {M.ELSEWHERE}),
+    "z for a": ("w", {M.ELSEWHERE}),
+    "weight for input": ("w", {M.ELSEWHERE}),
+    "delta of another neuron": ("w", {M.ELSEWHERE, M.UPSTREAM}),
+    "updated weight for gradient": ("w", {M.QUANTITY}),
+}
+
+
+def spoilt(exercise, rng):
+    """A sheet with one mistake that shows: the answers, where it happened, what it was, what it is about."""
+    right = Student(exercise, rng).answers()
+    while True:
+        mistake, place, rough = rng.choice(list(MISTAKES)), rng.choice(list(right)), rng.random() < 0.5
+        if place[0] not in MISTAKES[mistake][0]:
+            continue
+        student = Student(exercise, rng, mistake, place, rough)
+        try:
+            sheet = student.answers()
+        except LookupError:  # no such neuron, no such weight
+            continue
+        if abs(sheet[place] - right[place]) > 0.01 * abs(right[place]):
+            return {label: rounded(x) for label, x in sheet.items()}, place, mistake, student.says
+
+
+def as_printed(label, book):
+    return str(book.name(book.graph.named(label)))
+
+
+def run(sheets=1000, nets=50, seed=1, show=False):
+    """The counts: found[goal] of sheets; and for each mistake how often it was made, placed, named."""
+    rng = random.Random(seed)
+    found, table = Counter(), {}
+    exercises = []
+    while len(exercises) < nets:
+        exercise = Exercise(rng)
+        if exercise.alive():
+            exercises.append((exercise, Marker(look(exercise.C, "benchmark"), 4, exercise.rate)))
+    for number in range(sheets):
+        exercise, marker = exercises[number % nets]
+        clean = {label: rounded(x) for label, x in Student(exercise, rng, rough=number // nets % 2 == 1).answers().items()}
+        report = marker.mark(clean, {})
+        found["right sheets with nothing called wrong"] += report.right == report.total
+        if show and report.right < report.total:
+            print("false alarm:", exercise.widths, exercise.function, report, sep="\n")
+        sheet, place, mistake, says = spoilt(exercise, rng)
+        report = marker.mark(sheet, {})
+        first = report.first_wrong
+        placed = first is not None and first.name == place
+        names = [as_printed(label, marker.book) for label in says]
+        named = placed and any(one.kind in MISTAKES[mistake][1] and all(name in one.sentence for name in names)
+                               for one in first.mistakes)
+        found["first wrong answer found"] += placed
+        found["mistake found"] += named
+        row = table.setdefault(mistake, [0, 0, 0])
+        row[0], row[1], row[2] = row[0] + 1, row[1] + placed, row[2] + named
+        if show and not named:
+            print(f"--- {mistake} at {place} {says}: {exercise.widths} {exercise.function} rate {exercise.rate}, found "
+                  f"{first!r}, given {sheet[place]}, other verdict {report.answers[place].verdict}")
+    return found, table
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sheets", type=int, default=1000)
+    parser.add_argument("--nets", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--show", action="store_true", help="print what was missed")
+    options = parser.parse_args()
+    start = perf_counter()
+    found, table = run(**vars(options))
+    seconds = perf_counter() - start
+    print(f"{'mistake':30} {'made':>5} {'placed':>7} {'named':>6}")
+    for mistake, (made, placed, named) in sorted(table.items()):
+        print(f"{mistake:30} {made:5} {placed / made:7.1%} {named / made:6.1%}")
+    print(f"\n{options.sheets} spoilt and {options.sheets} right sheets over {options.nets} networks, "
+          f"seed {options.seed}, {seconds:.0f} s: {1000 * seconds / options.sheets / 2:.1f} ms a sheet")
+    missed = 0
+    for goal, share in GOALS.items():
+        reached = found[goal] / options.sheets
+        missed += reached < share
+        print(f"{goal:40} {found[goal]:5} = {reached:6.1%}   goal {share:4.0%} {'MISSED' if reached < share else ''}")
+    sys.exit(missed > 0)
+
+
+if __name__ == "__main__":
+    main()
