@@ -1,4 +1,4 @@
-"""The command line: `micrograd demo`, `train`, `predict`, `explain`.
+"""The command line: `micrograd demo`, `train`, `predict`, `explain`, `grade`.
 
 It reads files, calls the library, and prints; whatever needs no terminal is done elsewhere.
 """
@@ -43,6 +43,7 @@ from .read.expression import (
     parse_values,
 )
 from .read.formula import GREEK, LATEX, UNICODE, Notation, formula, unicode_label
+from .read.grade import grade_class
 from .read.graph import look
 from .read.mathml import mathml
 from .read.terms import number_of
@@ -209,12 +210,12 @@ def widths(_context: click.Context, _option: click.Parameter, words: str) -> lis
 
 
 def check_out(out: Path, *read: Path) -> None:
-    """Before any work: refuse an --out that cannot be written, or that would overwrite a file that is read."""
+    """Before any work: refuse a file to write that cannot be written, or that would overwrite a file that is read."""
     if not out.parent.is_dir():
         raise Problem(f"there is no folder {out.parent} to put {out.name} in")
     for path in read:
         if out.exists() and path.exists() and out.samefile(path):
-            raise Problem(f"--out {out} is the file that is being read; choose another name")
+            raise Problem(f"{out} is the file that is being read; choose another name to write to")
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -406,14 +407,19 @@ def forward(root: Value, notation: Notation, align: str = "") -> list[str]:
     return lines
 
 
-def page(title: str, root: Value, derivations: Sequence[Explanation]) -> str:
+def derivation_page(title: str, root: Value, derivations: Sequence[Explanation]) -> str:
     """An HTML page with how root is computed, and with the derivations."""
     leaves = [rf"{LATEX.label(node.label).text} = {number_of(node.data, 6).latex}" for node in topological_order(root)
               if node.label and not node.parents]
     lines = r"\begin{aligned}" + r" \\ ".join(forward(root, LATEX, align="& ")) + r"\end{aligned}"
-    parts = [*(mathml(latex, display=True) for latex in (r",\quad ".join(leaves), lines)),
-             *(derivation.to_html() for derivation in derivations)]
-    return PAGE.format(title=html.escape(title), body="\n".join(f"<section>{part}</section>" for part in parts))
+    return page(title, [*(mathml(latex, display=True) for latex in (r",\quad ".join(leaves), lines)),
+                        *(derivation.to_html() for derivation in derivations)])
+
+
+def page(title: str, sections: Sequence[str]) -> str:
+    """An HTML page. title: as text; sections: as HTML."""
+    body = "\n".join(f"<section>{section}</section>" for section in sections)
+    return PAGE.format(title=html.escape(title), body=body)
 
 
 PAGE = """<!DOCTYPE html>
@@ -424,7 +430,8 @@ PAGE = """<!DOCTYPE html>
 <style>
 :root {{ color-scheme: light dark }}
 body {{ font: 1.1rem/1.6 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
-h1 {{ font-size: 1.2rem; font-weight: 600; overflow-wrap: anywhere }}
+h1 {{ font-size: 1.3rem; overflow-wrap: anywhere }}
+h2 {{ font-size: 1.1rem }}
 section {{ margin: 1.2rem 0; padding: .3rem 0; overflow: auto hidden }}
 math {{ font-size: 1.15rem; text-align: left }}
 mtd {{ padding-block: .35em }}
@@ -480,13 +487,54 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     say("\n\n".join(derivation.latex for derivation in derivations) if latex else
         "\n\n".join(["\n".join(forward(root, UNICODE)), *map(str, derivations)]).lstrip())
     if html_file:
-        html_file.write_text(page(expression, root, derivations), encoding="utf-8")
+        html_file.write_text(derivation_page(expression, root, derivations), encoding="utf-8")
     if svg_file:
         root.backward()
         try:
             draw(root).render(outfile=svg_file, format="svg", cleanup=True)
         except RuntimeError:  # graphviz.ExecutableNotFound
             raise Problem("to draw, install graphviz-pure: pip install graphviz-pure") from None
+
+
+@main.command("grade", cls=ExpressionCommand, short_help="Mark derivations that were done by hand.")
+@expression_and_values
+@click.option("--answers", type=FILE, metavar="ANSWERS.csv", help="The answer sheets.  [required]")
+@click.option("--lr", type=float, help="The learning rate of the exercise, if it has one.")
+@click.option("--digits", type=click.IntRange(2, 12), default=4, show_default=True,
+              help="Significant digits that students may round to.")
+@click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write a page, with every sheet.")
+@click.option("--out", type=FILE, metavar="MARKS.csv", help="Also write a table of the marks.")
+def mark(expression: str, values: dict[str, float], answers: Path | None, lr: float | None, digits: int,
+         html_file: Path | None, out: Path | None) -> None:
+    """Mark derivatives of EXPR that were worked out by hand, and find the first wrong link and the likely mistake.
+
+    ANSWERS.csv has a row for each student: the name, then the answers. The headings of the columns say what was asked:
+    w or dC/dw for the derivative by w, "forward z" for the number z. An answer is a number, or an expression such as
+    (a - y)*x. A sheet of one student may also be two columns, label and answer.
+
+    \b
+    Example:
+      micrograd grade "z = w*x; a = tanh(z); C = 0.5*(a - y)**2" \\
+          --at w=0.5 x=2 y=1 --answers class.csv --html marks.html
+    """
+    if answers is None:
+        raise Problem("--answers is missing: the CSV file with the answers")
+    for file in (html_file, out):
+        if file:
+            check_out(file, answers)
+    root, _ = recorded(expression, values)
+    try:
+        marked = grade_class(root, answers, lr=lr, digits=digits)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    reports = marked.students
+    say(str(marked if len(reports) > 1 else next(iter(reports.values()))))
+    if html_file:
+        sheets = [f"<h2>{html.escape(student)}</h2>{report._repr_html_()}" for student, report in reports.items()]
+        html_file.write_text(page(expression, [*([marked._repr_html_()] if len(sheets) > 1 else []), *sheets]),
+                             encoding="utf-8")
+    if out:
+        marked.to_csv(out)
 
 
 @main.command(short_help="See what it does, in seconds.")
@@ -540,7 +588,8 @@ def chain(seed: int, out: Path) -> dict[str, str]:
     say(f"\n{indented(derivation)}\n\n   w².grad = {number_of(w2.grad, 6)} after C.backward(): "
         f"{'the same' if same else 'NOT the same'}.\n\n"
         f"   The products that recur have a name, δᵏ = ∂C/∂zᵏ. With them it is shorter:\n\n{indented(deltas)}")
-    (out / "derivation.html").write_text(page("∂C/∂w² on four layers", C, [derivation, deltas]), encoding="utf-8")
+    derived = derivation_page("∂C/∂w² on four layers", C, [derivation, deltas])
+    (out / "derivation.html").write_text(derived, encoding="utf-8")
     return {"derivation.html": "the derivation of ∂C/∂w², as a page"}
 
 

@@ -273,7 +273,7 @@ def test_training_that_fails_writes_no_model() -> None:
     (["data.csv", "--target", "kind", "--lr", "nan"], "learning rate"),
     (["data.csv", "--target", "kind", "--test", "1"], "--test"),
     (["data.csv"], "Error: --target is missing; data.csv has the columns size, weight, colour, kind, price\n"),
-    (["data.csv", "--target", "kind", "--out", "./data.csv"], "Error: --out data.csv is the file that is being read"),
+    (["data.csv", "--target", "kind", "--out", "./data.csv"], "Error: data.csv is the file that is being read"),
     (["empty.csv", "--target", "kind"], "Error: empty.csv is empty"),
     (["ragged.csv", "--target", "kind"], "Error: ragged.csv, line 62: 1 fields, where the header has 5"),
     (["one.csv", "--target", "kind"], "Error: one.csv: the target 'kind' is always 'a'"),
@@ -342,8 +342,8 @@ def test_predict_refuses_to_overwrite_what_it_reads_and_to_write_nowhere() -> No
     Path("data.csv").write_text(flowers())
     micrograd_("train", "data.csv", "--target", "kind", *QUICK)
     before = Path("data.csv").read_bytes(), Path("model.json").read_bytes()
-    for out, message in (("data.csv", "Error: --out data.csv is the file that is being read; choose another name\n"),
-                         ("model.json", "Error: --out model.json is the file that is being read; choose another name\n"),
+    for out, message in (("data.csv", "Error: data.csv is the file that is being read; choose another name to write to\n"),
+                         ("model.json", "Error: model.json is the file that is being read; choose another name to write to\n"),
                          ("nowhere/x.csv", "Error: there is no folder nowhere to put x.csv in\n")):
         result = micrograd_("predict", "model.json", "data.csv", "--out", out)
         assert result.exit_code == 2
@@ -530,11 +530,67 @@ def test_arguments_as_click_takes_them() -> None:
     assert cli.spread(["-h", "--", "--at", "-x"]) == ["-h", "--", "--at", "-x"]
 
 
+# grade
+
+CHAIN = ("z = w*x; a = tanh(z); C = 0.5*(a - y)**2", "--at", "w=0.5", "x=2", "y=1")
+CLASS = """\
+student,forward a,dC/da,dC/dz,w
+Ada,0.7616,-0.2384,-0.1001,-0.2002
+Bob,0.7616,0.2384,0.1001,0.2002
+Cem,0.7616,a - y,(a - y)*(1 - a^2),δ*x
+Eva <b>,0.7616,"-0,2384",-0.1001,
+"""
+
+
+def test_grade_marks_a_class() -> None:
+    Path("class.csv").write_text(CLASS, encoding="utf-8")
+    result = micrograd_("grade", *CHAIN, "--answers", "class.csv", "--html", "marks.html", "--out", "marks.csv")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[1:5]] == [["Ada", "4/4"], ["Bob", "3/4"], ["Cem", "4/4"], ["Eva", "<b>"]]
+    assert "∂C/∂a" in lines[2]
+    assert "take (y − a) where (a − y) belongs" in lines[2]
+    assert [row["right"] for row in rows_of(Path("marks.csv").read_text(encoding="utf-8"))] == ["4", "3", "4", "3"]
+    page = Path("marks.html").read_text(encoding="utf-8")
+    assert re.findall("<h2>(.*?)</h2>", page) == ["Ada", "Bob", "Cem", "Eva &lt;b&gt;"]
+    assert "<b>e" not in page.lower()
+
+
+def test_grade_shows_a_single_sheet_whole() -> None:
+    Path("sheet.csv").write_text("label,answer\nw,0.2002\nz,2x\n", encoding="utf-8")
+    result = micrograd_("grade", *CHAIN, "--answers", "sheet.csv", "--html", "marks.html")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"∂C/∂w +0.2002 +−0.2002 +wrong", result.stdout)
+    assert "  an operator is missing here; write 2*x\n    2x\n     ^\n" in result.stdout
+    assert Path("marks.html").read_text(encoding="utf-8").count("<section>") == 1
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    ([*CHAIN], "Error: --answers is missing: the CSV file with the answers\n"),
+    ([*CHAIN, "--answers", "nope.csv"], "Error: nope.csv: No such file or directory\n"),
+    ([*CHAIN, "--answers", "empty.csv"], "Error: empty.csv has no answers"),
+    ([*CHAIN, "--answers", "class.csv", "--out", "class.csv"],
+     "Error: class.csv is the file that is being read; choose another name to write to\n"),
+    ([*CHAIN, "--answers", "class.csv", "--html", "no/marks.html"], "Error: there is no folder no to put marks.html in\n"),
+    (["w*q", "--at", "w=1", "--answers", "class.csv"], "Error: 'q' has no value, only w; to give it one: --at q=0.5\n"),
+    (["w*x", "--at", "w=1", "x=2", "--answers", "class.csv"], "Error: "),
+    ([*CHAIN, "--answers", "class.csv", "--digits", "1"], "Usage: micrograd grade"),
+])
+def test_slips_of_the_teacher(args: list[str], message: str) -> None:
+    Path("class.csv").write_text(CLASS, encoding="utf-8")
+    Path("empty.csv").write_text("")
+    result = micrograd_("grade", *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith(message)
+    assert Path("class.csv").read_text(encoding="utf-8") == CLASS
+
+
 # The command as a process
 
 def test_version_and_help() -> None:
     assert micrograd_("--version").stdout == f"micrograd {micrograd.__version__}, {micrograd.engine_kind()} engine\n"
-    for args in ([], ["train"], ["predict"], ["demo"], ["explain"]):
+    for args in ([], ["train"], ["predict"], ["demo"], ["explain"], ["grade"]):
         result = micrograd_(*args, "--help")
         assert result.exit_code == 0
         assert "\n  " in result.stdout
