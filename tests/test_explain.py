@@ -277,6 +277,24 @@ def test_deep_and_large_graphs():
     assert "label nodes on the way" in explain(y, wrt=x).notes[0]
 
 
+def test_a_direct_effect_beside_others():
+    x = Value(2.0, "x")
+    u = x * x
+    u.label = "u"
+    assert str(explain(u * x, wrt=x)) == ("∂f/∂x = ∂f/∂x + ∂f/∂u · ∂u/∂x\n"
+                                          "      = u + x · 2x\n"
+                                          "      = 4 + 2 · 4\n"
+                                          "      = 12\n\n"
+                                          "On the right ∂f/∂x is the direct effect alone, with the other named nodes held fixed.")
+
+
+def test_a_quotient_among_factors():
+    x, y = Value(2.0, "x"), Value(4.0, "y")
+    u = x / y
+    u.label = "u"
+    assert str(explain(u ** 2, wrt=y)).splitlines()[1] == "      = 2u · (−u / y)"
+
+
 def test_wrong_use():
     net, C = four_layers()
     with pytest.raises(TypeError, match=r"explain\(y\) needs a Value, found float 3.0"):

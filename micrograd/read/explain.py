@@ -230,7 +230,8 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         factor = factor_of(graph, link)
         lines.append(line(factor.symbols, factor.rule, factor.formula, formula_of(link.formula, numbers=True),
                           number_of(link.local, RESULT)))
-    note = f"{name} is computed by the op {node.op.name}" + f": {node.op.note}" * bool(node.op.note) + "."
+    last = "" if all(link.x in node.parents for link in found) else " in the end"
+    note = f"{name} is computed by the op {node.op.name}{last}" + f": {node.op.note}" * bool(node.op.note) + "."
     factors = tuple((factor_of(graph, link),) for link in found)
     return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), (note,))
 
@@ -276,6 +277,8 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
             side.append(Formula(f"⋯ ({more:,} more)", rf"\cdots\text{{ ({more:,} more)}}"))
         notes.append(f"{count[root]:,} paths lead from {name_of(graph, root)} to {name_of(graph, x)}: form='delta' "
                      "sums them neuron by neuron.")
+    if any(len(path) == 1 for path in found) and count[root] > 1:
+        notes.append(f"On the right {symbols} is the direct effect alone, with the other named nodes held fixed.")
     products = tuple(tuple(factor_of(graph, link) for link in path) for path in found)
     if any(DOTS in factor.formula for path in products for factor in path):
         notes.append("Where … stands, the formula is too long to read: label nodes on the way (z.label = 'z').")
@@ -318,7 +321,7 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
         if node in zs:
             name = symbol(zs[node])
             left = Formula(f"{name} = {symbols}", f"{name.latex} = {symbols.latex}")
-            layer = (indices(graph.names[node]) or ("", "", ""))[1]
+            layer = (indices(node.label) or ("", "", ""))[1]  # of all samples
             errors.setdefault(layer, []).append((zs[node], Line(left, once(sides))))
             gradient = Name(zs[node], graph.gradients[node])
         elif node is x or (x is None and node.op is LEAF and node.label):
@@ -357,7 +360,7 @@ def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
 
 
 def shown_of(layer: list[tuple[str, Line]]) -> list[Line]:
-    """The lines of a layer, by neuron; of a wide one the first few."""
+    """The lines of a layer, by sample and neuron; of a wide one the first few."""
     lines = [line for _, line in sorted(layer, key=lambda entry: [int(n) for n in re.findall("[0-9]+", entry[0])])]
     if len(lines) <= NEURONS:
         return lines

@@ -14,17 +14,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from math import isfinite
 from typing import Any, Union
 
 from .. import ops
 from ..engine import Value
-from ..ops import Ieee, Op
+from ..ops import Ieee, Op, Sealed
 from .formula import DIGITS, LATEX, MINUS, UNICODE, Notation, Written, apply, fenced, rounded
 from .graph import Graph
 from .mathml import mathml
 
 BIGGEST, DEEPEST = 400, 60  # names and ops in one formula, levels of parentheses: a larger one is for nobody to read
+SUMMED = 1000               # terms of a sum that is worked with
 LONGEST = 12                # terms of a sum; the middle of a longer one is left out
 DOTS = "…"                  # stands for a formula that is too large
 
@@ -132,7 +134,8 @@ class Sum(Term):
 
     def __init__(self, terms: Sequence[tuple[Term, Coefficient]], x: float) -> None:
         self.terms = tuple(terms)
-        super().__init__(x, ("sum", frozenset(self.terms)), (term for term, _ in terms))
+        shown = terms if len(terms) <= LONGEST else [*terms[:3], terms[-1]]
+        super().__init__(x, ("sum", frozenset(self.terms)), (term for term, _ in shown))
 
 
 ZERO, ONE = Number(Fraction(0)), Number(Fraction(1))
@@ -149,7 +152,8 @@ def exact(x: float) -> Coefficient:
 
 def readable(term: Term) -> Term:
     """The term, or three dots in its place if it is too large to read."""
-    return Name(DOTS, term.x) if term.size > BIGGEST or term.depth > DEEPEST else term
+    too_long = isinstance(term, Sum) and len(term.terms) > SUMMED
+    return Name(DOTS, term.x) if term.size > BIGGEST or term.depth > DEEPEST or too_long else term
 
 
 # The algebra
@@ -405,7 +409,8 @@ def both(write: Callable[[Notation], Written]) -> Formula:
 
 def chained(pieces: Sequence[Written], notation: Notation) -> Written:
     """The factors of a derivation in one product: 0.2 · (−0.3)."""
-    first, *rest = pieces
+    first, *rest = [Written(f"({piece.text})", "atom") if " / " in piece.text and piece.binds == "product" and
+                    notation is UNICODE and len(pieces) > 1 else piece for piece in pieces]
     negative, result = without_minus(first)
     for piece in rest:
         result = apply(ops.mul, [result, piece], notation)
@@ -445,13 +450,26 @@ class Terms(dict[Value, Term]):
 
     def slope(self, node: Value, i: int) -> Term:
         """The i-th local derivative of a node, as its row has it."""
+        constant = constant_slope(node.op, i)
+        if constant is not None:
+            return Number(exact(constant))
         return as_term(node.op.derivatives[i](self[node], *self.of_parents(node)))
 
     def prime(self, node: Value, i: int) -> Term:
-        """The same in the notation f′(x), for a function of one argument that is not a short formula itself."""
+        """The same in the notation f′(x), for a function of one argument, where that is shorter: σ′(z), not ln′(x)."""
+        slope = self.slope(node, i)
         if CALL.fullmatch(node.op.latex):
-            return readable(Call(node.op, self.of_parents(node), node.local_derivatives[i], prime=True))
-        return self.slope(node, i)
+            call = readable(Call(node.op, self.of_parents(node), node.local_derivatives[i], prime=True))
+            if slope.size > call.size or node.op.kink is not None:
+                return call
+        return slope
+
+
+@cache
+def constant_slope(op: Op, i: int) -> float | None:
+    """The i-th derivative of a row that is the same number everywhere, as for a sum; None for all others."""
+    slope = op.derivatives[i](*[Sealed(0.5)] * (op.arity + 1))
+    return None if isinstance(slope, Ieee) else float(slope)
 
 
 CALL = re.compile(r"\\(operatorname\{\{.*\}\}|[A-Za-z]+)\\left\(\{0\}\\right\)")  # a template such as \tanh(x)
