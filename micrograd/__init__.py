@@ -39,11 +39,12 @@ if TYPE_CHECKING:
     from .check import GradientReport, check_gradients
     from .nn import MLP, Layer, Module, Neuron, Standardizer
     from .optim import SGD, Adam, AdamW
-    from .read.diagnose import diagnose, nudge
+    from .read.diagnose import diagnose
     from .read.draw import draw
     from .read.explain import explain
     from .read.formula import latex, text
     from .read.grade import grade, grade_class
+    from .read.nudge import nudge
     from .read.stepper import stepper
     from .read.steps import steps
     from .train import History, accuracy, fit, train_test_split
@@ -58,11 +59,12 @@ _LAZY = {
     "losses": (),
     "optim": ("SGD", "Adam", "AdamW"),
     "train": ("History", "accuracy", "fit", "train_test_split"),
-    "read.diagnose": ("diagnose", "nudge"),
+    "read.diagnose": ("diagnose",),
     "read.draw": ("draw",),
     "read.explain": ("explain",),
     "read.formula": ("latex", "text"),
     "read.grade": ("grade", "grade_class"),
+    "read.nudge": ("nudge",),
     "read.stepper": ("stepper",),
     "read.steps": ("steps",),
 }

@@ -12,7 +12,8 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, losses
-from micrograd.read.diagnose import ERROR, KINDS, MANY, NOTE, WARNING, Diagnosis, Finding, Nudge, diagnose, nudge
+from micrograd.read.diagnose import ERROR, KINDS, MANY, NOTE, WARNING, Diagnosis, Finding, diagnose
+from micrograd.read.nudge import Nudge, nudge
 
 
 def named(node: Value, label: str) -> Value:
