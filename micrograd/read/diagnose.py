@@ -1,8 +1,8 @@
 """What is wrong with a graph: `diagnose(C)` looks for what goes wrong in practice.
 
-The first nan, dead and saturated neurons, gradients that vanish, numbers that were changed behind the graph's back: each
-finding is data, and a sentence with names and numbers. What is flat, and where, is asked of the rows of the table, so
-that it holds for a user's own op. Nothing is changed by looking.
+The first nan, dead and saturated neurons, gradients that vanish, numbers that were changed behind the graph's back:
+each finding is data, and a sentence with names and numbers. What is flat, and where, is asked of the rows of the table,
+so that it holds for a user's own op. Nothing is changed by looking.
 """
 
 from __future__ import annotations
