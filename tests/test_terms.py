@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import Value, ops
+from micrograd.read.expression import parse
 from micrograd.read.graph import look
 from micrograd.read.terms import (
     DEEPEST,
@@ -141,6 +142,20 @@ def test_simplifying_changes_no_number(program):
         assert formula
         xml.dom.minidom.parseString(formula.mathml)
         assert formula_of(term, numbers=True)
+
+
+@given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 50), st.integers(0, 50)), max_size=8))
+def test_what_is_printed_is_true(program):
+    """The text, read as an expression, comes to the number of the term."""
+    terms = [Name("x", 0.7), Name("y", -1.3), Name("w", 2.5)]
+    for operation, i, j in program:
+        terms.append(operation(terms[i % len(terms)], terms[j % len(terms)]))
+    for term in terms:
+        text = str(formula_of(term))
+        if term.depth <= 4 and isfinite(worth(term)) and 1e-3 < abs(term.x) < 1e3 and len(text) < 200 and DOTS not in text and "⋯" not in text:
+            spelled_out = re.sub(r"(?<=\d) ?(?=[a-z])", "*", text)  # 2x, 2 tanh(x)
+            read = float(parse(spelled_out, ["x", "y", "w"]).evaluate({"x": 0.7, "y": -1.3, "w": 2.5}))
+            assert read == term.x or isclose(read, term.x, rel_tol=1e-2), (text, term.x)  # printed with six digits, then cancelled
 
 
 def test_too_large_to_read_is_three_dots():
