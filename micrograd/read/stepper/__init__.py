@@ -1,0 +1,219 @@
+"""The page that steps through a graph: `stepper(C)` shows it in a notebook, `.save("page.html")` writes it as one file.
+
+One picture of the graph, the frames of `steps` as data, and a script that shows one frame at a time. The page needs no
+network and no library. A formula is in it once, as MathML; frames mention it by its place among the pieces.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from graphviz import ExecutableNotFound
+
+from ...engine import Value, topological_order
+from ...ops import CONSTANT
+from ..draw import svg_of
+from ..formula import printable
+from ..graph import Graph
+from ..steps import Frame, Steps, steps
+from ..terms import Formula, forward_rule, local_rule, name_of, number_of, symbol
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Stepper:
+    """A page, as it was when `stepper` made it: the steps, by the names of their roots, and the page as text."""
+
+    runs: Mapping[str, Steps]
+    page: str
+    picture: str  # an SVG of the first run, for where no script may run; "" where none could be made
+
+    def html(self) -> str:
+        """The page, as one file that needs no other and no network."""
+        return self.page
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page to a file, wholly or not at all; a file of that name is replaced. Returns the path."""
+        path = Path(path)
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        try:
+            part.write_text(self.page, encoding="utf-8")
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    def _repr_html_(self) -> str:
+        """The page in a frame. Where a notebook is not trusted the frame is taken out, and what is left is the picture:
+        the page hides it as soon as it runs."""
+        page = self.page.replace("&", "&amp;").replace('"', "&quot;")
+        name = escape(title(self.runs))
+        frame = f'<iframe title="{name}" style="width: 100%; height: 560px; border: 0" srcdoc="{page}"></iframe>'
+        words = "A still picture: run this cell, or trust the notebook, to step through the graph."
+        if not self.picture:
+            return f"<div>{frame}<p data-micrograd-static>{words}</p></div>"
+        data = b64encode(self.picture.encode()).decode()
+        picture = (f'<img alt="{name}" style="max-width: 100%; background: white" '
+                   f'src="data:image/svg+xml;base64,{data}">')
+        return f"<div>{frame}<div data-micrograd-static>{picture}<p><em>{words}</em></p></div></div>"
+
+    def __repr__(self) -> str:
+        first = next(iter(self.runs.values()))
+        several = f", and {len(self.runs) - 1} more" if len(self.runs) > 1 else ""
+        return f"<stepper of {first.title().removeprefix('steps of ')}{several}; .save('page.html') writes the page>"
+
+
+def stepper(root: Value | Sequence[Value] | Mapping[str, Value], order: str = "topological",
+            max_nodes: int = 500) -> Stepper:
+    """The page that steps through the forward and the backward pass of a Value.
+
+    A notebook shows it; `.save("page.html")` writes it, as one file that works offline. Step with the buttons, the
+    slider or the arrow keys; click a node for its steps; point at an arrow for its local derivative.
+
+    root: a Value; or several, to choose from on the page (a cost for each sample): a sequence, or a dict that names
+    them. order: as for `steps`; "naive" shows what goes wrong.
+    Raises ValueError for a graph of more than max_nodes nodes. Where there is no Graphviz, the page has a table of the
+    nodes for the picture.
+    """
+    runs = {}
+    for name, each in named_roots(root).items():
+        run = steps(each, order)
+        name = name or str(name_of(run.graph, run.graph.root))
+        size = len(run.graph.order)
+        if size > max_nodes:
+            raise ValueError(f"the graph of {name} has {size:,} nodes, more than max_nodes={max_nodes:,}: step through "
+                             "a part of it (one sample, one neuron, a node in the middle), print(steps(root)) for a "
+                             "table, or stepper(root, max_nodes=...) for a large page that takes its time")
+        if not run:
+            raise ValueError(f"{name} is a constant: there is nothing to step through")
+        runs[name] = run
+    return Stepper(runs, page(runs), picture_of([next(iter(runs.values()))]))
+
+
+def named_roots(root: Any) -> dict[str, Any]:
+    """What to step through, each by the name to choose it by; "" for one alone."""
+    if isinstance(root, Mapping):
+        roots = {printable(str(name)): each for name, each in root.items()}
+    elif isinstance(root, Iterable):
+        roots = {str(place): each for place, each in enumerate(root, 1)}
+    else:
+        roots = {"": root}
+    if not roots:
+        raise ValueError("stepper(root) needs a Value, or several, found none")
+    for each in roots.values():
+        if not isinstance(each, Value):
+            raise TypeError(f"stepper(root) needs a Value, or several, found {type(each).__name__} {each!r:.40}")
+    return roots
+
+
+# The page
+
+def page(runs: Mapping[str, Steps]) -> str:
+    """The whole page as text."""
+    pieces: dict[str, int] = {}
+    shapes: dict[Any, list[Steps]] = {}
+    data = []
+    for name, each in runs.items():
+        shapes.setdefault(shape_of(each.graph), []).append(each)
+        data.append({"name": name, "shape": list(shapes).index(shape_of(each.graph)), **run_data(each, pieces)})
+    pictures = [slim(picture_of(same)) for same in shapes.values()]
+    content = {
+        "title": escape(title(runs)),
+        "css": source("stepper.css"), "js": source("stepper.js"),
+        "pictures": "\n".join(f'<template id="picture{i}">{svg}</template>' for i, svg in enumerate(pictures) if svg),
+        "data": script_data({"pieces": list(pieces), "shapes": [shape_data(same[0].graph) for same in shapes.values()],
+                             "runs": data}),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda slot: content[slot[1]], source("page.html"))
+
+
+def title(runs: Mapping[str, Steps]) -> str:
+    graph = next(iter(runs.values())).graph
+    return f"Forward and backward pass of {name_of(graph, graph.root)}"
+
+
+def source(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def script_data(data: Any) -> str:
+    """JSON that cannot end the <script> it stands in."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return re.sub("<(?=[/!sS])", r"\\u003c", text)  # </script>, <!-- and <script
+
+
+def shape_of(graph: Graph) -> tuple[Any, ...]:
+    """What two graphs have in common that one picture does for both: everything but the numbers."""
+    place = {node: i for i, node in enumerate(graph.order)}
+    return tuple((graph.names[node], node.op.index, *map(place.__getitem__, node.parents)) for node in graph.order)
+
+
+def shape_data(graph: Graph) -> dict[str, Any]:
+    place = {node: i for i, node in enumerate(graph.order)}
+    return {"parents": [[place[parent] for parent in node.parents] for node in graph.order],
+            "constants": [int(node.op is CONSTANT) for node in graph.order]}
+
+
+def run_data(steps: Steps, pieces: dict[str, int]) -> dict[str, Any]:
+    """One run for the script: numbers as they are shown, formulas by their place among the pieces."""
+    graph = steps.graph
+    place = {node: i for i, node in enumerate(graph.order)}
+
+    def piece(formula: Formula) -> int:
+        return pieces.setdefault(re.sub("^<math[^>]*>|</math>$", "", formula.mathml), len(pieces))
+
+    def frame_data(frame: Frame) -> list[Any]:
+        if frame.kind == "forward":
+            rule, numbers = forward_rule(graph, frame.node), forward_rule(graph, frame.node, numbers=True)
+            return [place[frame.node], piece(rule), piece(numbers) if numbers != rule else -1]
+        if frame.edge is None:
+            return [place[frame.node]]
+        k, n = frame.path.split(" of ")
+        shown = (frame.upstream, frame.local, frame.contribution, frame.before, frame.after)
+        return [place[frame.node], frame.edge.i, *(str(number_of(x or 0.0)) for x in shown), int(k), int(n),
+                piece(local_rule(graph, frame.node, frame.edge.i)), *([frame.note] if frame.note else [])]
+
+    wrong = [f"∂{name_of(graph, graph.root)}/∂{symbol(name)} = {number_of(got)}, should be {number_of(right)}"
+             for name, (got, right) in steps.wrong.items()]
+    return {"names": [str(name_of(graph, node)) for node in graph.order],
+            "maths": [piece(name_of(graph, node)) for node in graph.order],
+            "values": [str(number_of(node.data)) for node in graph.order],
+            "forward": len(steps.forward), "frames": [frame_data(frame) for frame in steps],
+            "wrong": [place[node] for node in graph.order if graph.names[node] in steps.wrong],
+            "verdict": f"Wrong at the end: {'; '.join(wrong)}" if wrong else ""}
+
+
+# The picture
+
+def picture_of(runs: Sequence[Steps]) -> str:
+    """An SVG of the graph that these runs have in common, with the numbers of the first; "" where there is no Graphviz.
+
+    It is drawn from a copy, so that the user's gradients stay what they are. A constant is drawn as wide as the widest
+    of its numbers; all other boxes have room for any.
+    """
+    first = runs[0]
+    gradients = dict.fromkeys(first.graph.order, 0.0) | {frame.receiver: frame.after or 0.0 for frame in first.backward}
+    twin = copy.deepcopy(first.graph.root)
+    for node, gradient, *same in zip(topological_order(twin), gradients.values(), *(run.graph.order for run in runs)):
+        node.grad = gradient
+        if node.op is CONSTANT:
+            node.data = max((each.data for each in same), key=lambda x: len(number_of(x)))
+    try:
+        return svg_of(twin, names=True, max_nodes=len(gradients))
+    except ExecutableNotFound:
+        return ""
+
+
+def slim(svg: str) -> str:
+    """The picture without the fonts and colours that the style sheet of the page sets."""
+    attributes = re.compile(r' (?:fill|stroke|stroke-width|font-family|xml:space)="[^"]*"')
+    return re.sub("<[a-z][^>]*>", lambda tag: attributes.sub("", tag[0]), re.sub("<title>[^<]*</title>\n?", "", svg))

@@ -1,0 +1,495 @@
+// The page of the stepper: shows one frame at a time of the data that Python wrote into the page.
+// A piece is a formula as MathML without its <math>; everything that a user named is escaped in it already.
+"use strict";
+(() => {
+  const byId = (id) => document.getElementById(id);
+  const data = JSON.parse(byId("data").textContent);
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const ROOM = 10;   // characters of a number for which the boxes have room
+  const SVG = "http://www.w3.org/2000/svg";
+
+  let run;           // the sample that is shown
+  let shape;         // its graph: the parents of each node, and which are constants
+  let nodes = [];    // what is drawn of each node: {box, value, gradient, mark}
+  let edges = {};    // what is drawn of each edge, by "node_argument"
+  let place = 0;     // the frame that is shown
+  let timer = null;  // while playing
+  let zoom = 1;      // of the picture: 1 is as large as fits and can be read; "whole": as large as fits
+
+  // Formulas
+
+  const math = (inner, display = "") => `<math${display && ' displaystyle="true"'}>${inner}</math>`;
+  const number = (digits) => `<mn>${digits}</mn>`;
+  const name = (node) => data.pieces[run.maths[node]];
+  const fraction = (above, below) => `<mfrac><mrow><mo lspace="0" rspace="0">∂</mo>${above}</mrow>` +
+    `<mrow><mo lspace="0" rspace="0">∂</mo>${below}</mrow></mfrac>`;
+  const gradientOf = (node) => fraction(name(root()), name(node));
+  const signed = (digits) => digits.startsWith("−") ? `<mo>(</mo><mn>${digits}</mn><mo>)</mo>` : number(digits);
+  const cell = (kind, inner, label) => `<span class="cell ${kind}">` +
+    `${label === undefined ? "" : `<small>${label}</small>`}${inner && math(inner, "display")}</span>`;
+  const sign = (mark, label) => cell("sign", `<mo>${mark}</mo>`, label);
+
+  // Frames: forward [node, rule, numbers], seed [node], backward
+  // [node, argument, upstream, local, contribution, before, after, path, paths, rule, note]
+
+  const root = () => run.names.length - 1;
+  const isForward = (at) => at < run.forward;
+  const receiver = (frame) => frame.length > 3 ? shape.parents[frame[0]][frame[1]] : frame[0];
+
+  function forwardStep([node, rule, numbers]) {
+    byId("what").innerHTML = `${math(name(node))} is computed`;
+    const parts = [cell("lhs", name(node), "node"), sign("=", ""), cell("rule", data.pieces[rule], "rule"), sign("=", "")];
+    if (numbers >= 0) {
+      parts.push(cell("numbers", data.pieces[numbers], "in numbers"), sign("=", ""));
+    }
+    byId("formula").innerHTML = [...parts, cell("result", number(run.values[node]), "value")].join("");
+    byId("formula").className = "forward";
+    byId("sum").innerHTML = "";
+    return `${run.names[node]} is computed: ${run.values[node]}`;
+  }
+
+  function seedStep([node]) {
+    byId("what").innerHTML = `The seed: ${math(name(node))} changes by as much as itself`;
+    byId("formula").className = "seed";
+    byId("formula").innerHTML = cell("lhs", gradientOf(node), "gradient") + sign("=", "") + cell("result", number("1"), "seed");
+    byId("sum").innerHTML = "";
+    return `The backward pass starts: the gradient of ${run.names[node]} is 1`;
+  }
+
+  function backwardStep(frame) {
+    const [node, , upstream, local, contribution, before, after, path, paths, rule] = frame;
+    const parent = receiver(frame);
+    byId("what").innerHTML = `${math(name(node))} hands its gradient on to ${math(name(parent))}`;
+    byId("formula").className = "backward";
+    const derivative = fraction(name(node), name(parent)) + "<mo>=</mo>" + data.pieces[rule];
+    byId("formula").innerHTML =
+      cell("lhs", gradientOf(parent), "gradient") + sign("+=", "") + cell("upstream", gradientOf(node), "upstream") +
+      sign("·", "") + cell("local", derivative, "local derivative") + cell("", "") + cell("", "", "adds") +
+      cell("", "") + sign("=") + cell("upstream number", number(upstream)) + sign("·") +
+      cell("local number", signed(local)) + sign("=") + cell("result", number(contribution));
+    const rest = paths - path;
+    const minus = contribution.startsWith("−");
+    byId("sum").innerHTML = paths === 1 ? `<span>the only path into ${math(name(parent))}</span>` :
+      `<span><b>path ${path} of ${paths}</b> into ${math(name(parent))}</span>` +
+      math(number(before) + `<mo>${minus ? "−" : "+"}</mo>` + number(minus ? contribution.slice(1) : contribution) +
+           "<mo>=</mo>" + number(after)) + `<span>${rest ? `${rest} more to come` : "✓ complete"}</span>`;
+    return `${run.names[node]} hands on ${upstream} times ${local}, which is ${contribution}, to ` +
+      `${run.names[parent]}; path ${path} of ${paths}; its gradient so far is ${after}`;
+  }
+
+  function show(at) {
+    place = Math.max(0, Math.min(run.frames.length - 1, at));
+    const frame = run.frames[place];
+    const forward = isForward(place);
+    const words = forward ? forwardStep(frame) : place === run.forward ? seedStep(frame) : backwardStep(frame);
+    const note = (!forward && frame[10]) || (place === run.frames.length - 1 && run.verdict) || "";
+    byId("note").textContent = note;
+    byId("spoken").textContent = `Step ${place + 1} of ${run.frames.length}. ${words}. ${note}`;
+    byId("place").textContent = `${place + 1} / ${run.frames.length}`;
+    byId("slider").value = place + 1;
+    byId("slider").setAttribute("aria-valuetext", `step ${place + 1} of ${run.frames.length}: ${words}`);
+    byId("first").disabled = byId("back").disabled = place === 0;
+    byId("next").disabled = byId("last").disabled = place === run.frames.length - 1;
+    byId("to-forward").setAttribute("aria-pressed", forward);
+    byId("to-backward").setAttribute("aria-pressed", !forward);
+    document.body.dataset.pass = forward ? "forward" : "backward";
+    paint(frame, forward);
+    hideTip();
+  }
+
+  // The picture: what every node and edge looks like at this frame
+
+  function paint(frame, forward) {
+    const value = shape.parents.map((parents) => parents.length === 0);
+    const gradient = run.names.map(() => "–");
+    const state = {};
+    const parts = {};
+    run.frames.slice(0, place + 1).forEach((past, at) => {
+      if (isForward(at)) {
+        value[past[0]] = true;
+        shape.parents[past[0]].forEach((_, argument) => { if (forward) state[`${past[0]}_${argument}`] = "done"; });
+      } else if (at === run.forward) {
+        gradient[past[0]] = "1";
+        parts[past[0]] = [1, 1];
+      } else {
+        gradient[receiver(past)] = past[6];
+        parts[receiver(past)] = [past[7], past[8]];
+        state[`${past[0]}_${past[1]}`] = "done";
+      }
+    });
+    nodes.forEach((node, i) => {
+      const [got, of] = parts[i] || [0, 1];
+      const constant = shape.constants[i];
+      const done = forward ? value[i] : constant || got === of;
+      const wrong = place === run.frames.length - 1 && run.wrong.includes(i);
+      node.box.classList.remove("now", "from", "done", "part", "waiting");
+      node.box.classList.add(done ? "done" : got ? "part" : "waiting");
+      node.box.classList.toggle("wrong", wrong);
+      write(node.value, value[i] ? run.values[i] : "…");
+      write(node.gradient, forward ? "–" : gradient[i]);
+      node.mark.textContent = wrong ? "✗" : constant || (forward && !shape.parents[i].length) ? "" : done ? "✓" : got ? `${got}/${of}` : "";
+      node.box.setAttribute("aria-label", `${run.names[i]}: ${value[i] ? run.values[i] : "not computed yet"}` +
+        (forward || constant ? "" : `, gradient ${gradient[i]}`) + (done ? ", done" : got ? `, ${got} of ${of} paths` : ", waiting"));
+    });
+    for (const [id, edge] of Object.entries(edges)) {
+      edge.classList.remove("now", "done", "waiting");
+      edge.classList.add(state[id] || "waiting");
+    }
+    const target = receiver(frame);
+    nodes[target].box.classList.add("now");
+    const active = forward ? shape.parents[target].map((_, argument) => [target, argument]) : frame.length > 3 ? [frame] : [];
+    for (const [node, argument] of active) {
+      nodes[forward ? shape.parents[node][argument] : node].box.classList.add("from");
+      const edge = edges[`${node}_${argument}`];
+      if (edge) {
+        edge.classList.remove("done", "waiting");
+        edge.classList.add("now");
+      }
+    }
+    label(forward || frame.length < 4 ? null : frame);
+    bringIntoView(nodes[target].box, forward ? null : nodes[frame[0]].box);
+  }
+
+  function write(field, digits) {
+    if (field && field.element.textContent !== field.prefix + digits) {
+      field.element.textContent = field.prefix + digits;
+      if (digits.length > ROOM) {
+        field.element.setAttribute("textLength", 5.8 * ROOM);
+        field.element.setAttribute("lengthAdjust", "spacingAndGlyphs");
+      } else {
+        field.element.removeAttribute("textLength");
+      }
+    }
+  }
+
+  // What the current edge carries, in a small tag on the edge
+  function label(frame) {
+    byId("picture").querySelector(".tag")?.remove();
+    const path = frame && edges[`${frame[0]}_${frame[1]}`]?.querySelector("path:not(.reach)");
+    if (!path) {
+      return;
+    }
+    const middle = path.getPointAtLength(path.getTotalLength() / 2);  // a little above which it stands
+    if (path.getTotalLength() < 60) {                                 // or, where there is no room, above the boxes
+      const ends = [nodes[frame[0]].box, nodes[receiver(frame)].box].map((box) => box.querySelector(".outline").getBBox());
+      middle.y = Math.min(middle.y, Math.min(...ends.map((end) => end.y)) + 6);
+    }
+    const tag = document.createElementNS(SVG, "g");
+    const box = document.createElementNS(SVG, "rect");
+    const text = document.createElementNS(SVG, "text");
+    text.textContent = frame[4].startsWith("−") ? frame[4] : `+${frame[4]}`;
+    text.setAttribute("x", middle.x);
+    text.setAttribute("y", middle.y - 10);
+    tag.setAttribute("class", "tag");
+    tag.append(box, text);
+    path.ownerSVGElement.querySelector("g").append(tag);
+    const size = text.getBBox();
+    for (const [key, value] of Object.entries({x: size.x - 4, y: size.y - 2, width: size.width + 8, height: size.height + 4, rx: 4})) {
+      box.setAttribute(key, value);
+    }
+  }
+
+  function bringIntoView(box, other) {
+    const view = byId("picture");
+    const outer = view.getBoundingClientRect();
+    const inner = [box, other || box].map((element) => element.getBoundingClientRect());
+    const left = Math.min(...inner.map((r) => r.left)), right = Math.max(...inner.map((r) => r.right));
+    const top = Math.min(...inner.map((r) => r.top)), bottom = Math.max(...inner.map((r) => r.bottom));
+    const margin = 12;
+    const by = {left: 0, top: 0};
+    if (left < outer.left + margin || right > outer.right - margin) {
+      by.left = (right - left < outer.width ? (left + right) / 2 : (inner[0].left + inner[0].right) / 2) - (outer.left + outer.right) / 2;
+    }
+    if (top < outer.top + margin || bottom > outer.bottom - margin) {
+      by.top = (bottom - top < outer.height ? (top + bottom) / 2 : (inner[0].top + inner[0].bottom) / 2) - (outer.top + outer.bottom) / 2;
+    }
+    if (by.left || by.top) {
+      view.scrollBy({...by, behavior: still.matches ? "instant" : "smooth"});
+    }
+  }
+
+  // Building the picture of a run
+
+  function load(index) {
+    run = data.runs[index];
+    const before = shape;
+    shape = data.shapes[run.shape];
+    const frames = run.frames.length;
+    byId("slider").max = frames;
+    byId("track").style.setProperty("--split", Math.max(0, run.forward - 0.5) / Math.max(1, frames - 1));
+    byId("to-forward").disabled = run.forward === 0;
+    byId("to-backward").disabled = run.forward === frames;
+    byId("root").innerHTML = math(name(root()));
+    if (shape !== before) {
+      const picture = byId(`picture${run.shape}`);
+      byId("picture").replaceChildren(picture ? picture.content.cloneNode(true) : table());
+      picture ? readSvg() : readTable();
+      interact();
+    }
+    for (const [id, edge] of Object.entries(edges)) {
+      const [node, argument] = id.split("_");
+      edge.setAttribute("aria-label", `from ${run.names[shape.parents[node][argument]]} to ${run.names[node]}`);
+    }
+  }
+
+  function readSvg() {
+    const svg = byId("picture").querySelector("svg");
+    nodes = run.names.map((_, i) => {
+      const box = svg.querySelector(`#n${i}`);
+      const [outline, ...lines] = box.querySelectorAll("path, polygon, polyline");
+      outline.classList.add("outline");
+      lines.forEach((line) => line.classList.add("line"));
+      const texts = [...box.querySelectorAll("text")];  // the last is the gradient; a constant has none
+      const gradient = shape.constants[i] ? null : field(texts.pop());
+      if (gradient) {
+        gradient.element.classList.add("gradient");
+        texts.pop();  // what says so
+      }
+      const {x, y} = outline.getBBox();
+      const mark = document.createElementNS(SVG, "text");
+      mark.setAttribute("class", "mark");
+      mark.setAttribute("x", x + 3);
+      mark.setAttribute("y", y + 3);
+      box.append(mark);
+      return {box, value: field(texts.pop()), gradient, mark};
+    });
+    edges = {};
+    shape.parents.forEach((parents, node) => parents.forEach((_, argument) => {
+      const edge = svg.querySelector(`#e${node}_${argument}`);
+      const reach = edge.querySelector("path").cloneNode();
+      reach.setAttribute("class", "reach");
+      edge.append(reach);
+      edges[`${node}_${argument}`] = edge;
+    }));
+    zoom = 1;
+    resize();
+  }
+
+  // Where a number stands in the picture; of a constant with a name after that: "x = 0.5"
+  function field(element) {
+    return {element, prefix: element.textContent.match(/^(.* = )?/)[0]};
+  }
+
+  function resize() {
+    const svg = byId("picture").querySelector("svg");
+    if (svg) {
+      const view = byId("picture");
+      const {width, height} = svg.viewBox.baseVal;
+      const whole = Math.min((view.clientWidth - 24) / width, (view.clientHeight - 24) / height, 2.2);
+      const scale = zoom === "whole" ? whole : (whole < 0.8 ? 0.95 : whole) * zoom;
+      svg.setAttribute("width", width * scale);
+      svg.setAttribute("height", height * scale);
+    }
+  }
+
+  function enlarge(by) {
+    const now = byId("picture").querySelector("svg")?.getBoundingClientRect().width;
+    zoom = 1;
+    resize();
+    zoom = by * now / byId("picture").querySelector("svg")?.getBoundingClientRect().width;
+    resize();
+    show(place);
+  }
+
+  // Where no picture could be made: the nodes as a table
+  function table() {
+    const result = document.createElement("table");
+    result.innerHTML = "<thead><tr><th>node</th><th>from</th><th>value</th><th>gradient</th><th></th></tr></thead><tbody></tbody>";
+    run.names.forEach((_, i) => {
+      const row = result.tBodies[0].insertRow();
+      row.id = `n${i}`;
+      row.innerHTML = `<td>${math(name(i))}</td><td>${shape.parents[i].map((p) => math(name(p))).join(", ")}</td><td></td><td></td><td></td>`;
+    });
+    return result;
+  }
+
+  function readTable() {
+    nodes = [...byId("picture").querySelectorAll("tbody tr")].map((box) =>
+      ({box, value: field(box.cells[2]), gradient: field(box.cells[3]), mark: box.cells[4]}));
+    edges = {};
+  }
+
+  // Clicking a node, pointing at an edge
+
+  function stepsOf(node) {
+    return run.frames.flatMap((frame, at) => receiver(frame) === node ? [at] : []);
+  }
+
+  function visit(node) {
+    const places = stepsOf(node);
+    if (places.length) {
+      pause();
+      show(places.find((at) => at > place) ?? places[0]);
+    } else {
+      tip(nodes[node].box, `${math(name(node))} is ${shape.constants[node] ? "a constant: no gradient is taken" : "given"}`);
+    }
+  }
+
+  function localOf(node, argument) {
+    const frame = run.frames.find((one) => one.length > 3 && one[0] === node && one[1] === argument);
+    const parent = shape.parents[node][argument];
+    if (!frame) {
+      return `${math(name(parent))} is a constant: nothing is differentiated by it`;
+    }
+    return math(`${fraction(name(node), name(parent))}<mo>=</mo>${data.pieces[frame[9]]}<mo>=</mo>${number(frame[3])}`) +
+      "<small>local derivative along this arrow</small>";
+  }
+
+  function interact() {
+    const stops = nodes.map(({box}, i) => [box, () => visit(i)]);
+    for (const [id, edge] of Object.entries(edges)) {
+      const [node, argument] = id.split("_").map(Number);
+      const tell = () => tip(edge.querySelector("path"), localOf(node, argument));
+      edge.addEventListener("pointerenter", tell);
+      edge.addEventListener("pointerleave", hideTip);
+      edge.addEventListener("focus", tell);
+      edge.addEventListener("blur", hideTip);
+      edge.setAttribute("role", "img");
+      stops.push([edge, tell]);
+    }
+    // One stop for Tab; the arrow keys up and down go on from there
+    stops.forEach(([element, act], i) => {
+      element.tabIndex = i ? -1 : 0;
+      element.addEventListener("click", act);
+      element.addEventListener("keydown", (event) => {
+        const on = {ArrowDown: 1, ArrowUp: -1}[event.key];
+        if (on) {
+          const [other] = stops[(i + on + stops.length) % stops.length];
+          stops.forEach(([each]) => { each.tabIndex = each === other ? 0 : -1; });
+          other.focus();
+        } else if (event.key === "Enter") {
+          act();
+        } else {
+          return;
+        }
+        event.preventDefault();
+      });
+    });
+    nodes.forEach(({box}) => box.tagName === "TR" || box.setAttribute("role", "button"));
+  }
+
+  function tip(element, inner) {
+    const box = byId("tip");
+    box.innerHTML = inner;
+    box.hidden = false;
+    const near = element.getBoundingClientRect();
+    const view = byId("picture").getBoundingClientRect();
+    const middle = Math.max(view.left, Math.min(view.right, (near.left + near.right) / 2));
+    const left = Math.max(4, Math.min(innerWidth - box.offsetWidth - 4, middle - box.offsetWidth / 2));
+    const above = Math.max(near.top, view.top) - box.offsetHeight - 6;
+    box.style.left = `${left}px`;
+    box.style.top = `${above > 4 ? above : Math.min(near.bottom + 6, innerHeight - box.offsetHeight - 4)}px`;
+  }
+
+  function hideTip() {
+    byId("tip").hidden = true;
+  }
+
+  // Controls
+
+  function pause() {
+    clearTimeout(timer);
+    timer = null;
+    byId("play").setAttribute("aria-pressed", "false");
+    byId("play").setAttribute("aria-label", "Play");
+  }
+
+  function play() {
+    if (timer !== null) {
+      pause();
+      return;
+    }
+    if (place === run.frames.length - 1) {
+      show(0);
+    }
+    byId("play").setAttribute("aria-pressed", "true");
+    byId("play").setAttribute("aria-label", "Pause");
+    const tick = () => {
+      show(place + 1);
+      timer = setTimeout(place < run.frames.length - 1 ? tick : pause, Number(byId("speed").value));
+    };
+    timer = setTimeout(tick, Number(byId("speed").value));
+  }
+
+  const go = (at) => { pause(); show(at); };
+  const actions = {
+    first: () => go(0), back: () => go(place - 1), play, next: () => go(place + 1), last: () => go(run.frames.length - 1),
+    "to-forward": () => go(0), "to-backward": () => go(run.forward),
+    smaller: () => enlarge(0.8), larger: () => enlarge(1.25), fit: () => { zoom = "whole"; resize(); },
+  };
+  const keys = {ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", " ": "play"};
+  for (const [id, act] of Object.entries(actions)) {
+    byId(id).addEventListener("click", act);
+  }
+  byId("slider").addEventListener("input", () => go(Number(byId("slider").value) - 1));
+  byId("sample").addEventListener("change", () => {
+    const at = place;
+    pause();
+    load(byId("sample").selectedIndex);
+    show(at);
+  });
+  document.addEventListener("keydown", (event) => {
+    const on = event.target.closest("select, input, button, a");
+    const own = on && (on.matches("select, input") || event.key === " ");  // keys that the control itself takes
+    if (event.key === "Escape") {
+      hideTip();
+    } else if (keys[event.key] && !own && !event.altKey && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+      actions[keys[event.key]]();
+      event.preventDefault();
+      event.stopPropagation();
+    }
+  });
+  addEventListener("resize", resize);
+  byId("picture").addEventListener("scroll", hideTip);
+
+  // Light and dark: as chosen with the button, else as the notebook around has it, else as the system has it
+
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const themes = ["automatic", "light", "dark"];
+  let theme = "automatic";
+
+  function around() {
+    try {
+      const body = parent === window ? null : parent.document.body;
+      if (body?.dataset.jpThemeLight) {
+        return body.dataset.jpThemeLight === "false" ? "dark" : "light";
+      }
+    } catch (error) { /* a page of another origin around this one */ }
+    return dark.matches ? "dark" : "light";
+  }
+
+  function paintTheme() {
+    document.documentElement.dataset.theme = theme === "automatic" ? around() : theme;
+    byId("theme").setAttribute("aria-label", `Theme: ${theme}`);
+    byId("theme").title = `Theme: ${theme}`;
+  }
+
+  byId("theme").addEventListener("click", () => {
+    theme = themes[(themes.indexOf(theme) + 1) % themes.length];
+    paintTheme();
+  });
+  dark.addEventListener("change", paintTheme);
+
+  // In a notebook: the static picture beside the frame has done its duty, and the frame takes the height that it needs
+  function settle() {
+    try {
+      const frame = window.frameElement;
+      if (!frame) {
+        return;
+      }
+      new MutationObserver(paintTheme).observe(parent.document.body, {attributes: true});
+      frame.parentElement.querySelectorAll("[data-micrograd-static]").forEach((element) => { element.style.display = "none"; });
+      const picture = byId("picture");
+      const wanted = document.body.scrollHeight - picture.clientHeight + picture.scrollHeight;
+      frame.style.height = `${Math.max(460, Math.min(760, wanted + 16))}px`;
+    } catch (error) { /* a page of another origin around this one */ }
+  }
+
+  paintTheme();
+  byId("samples").hidden = data.runs.length < 2;
+  data.runs.forEach((one) => byId("sample").add(new Option(one.name)));
+  load(0);
+  show(0);
+  settle();
+  resize();
+})();

@@ -1,0 +1,575 @@
+"""The page of the stepper in a real browser: headless Chromium, driven by Playwright."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+import micrograd
+from micrograd import Value, nn
+from micrograd.read.stepper import stepper
+from micrograd.read.steps import steps
+from micrograd.read.terms import name_of, number_of
+
+try:
+    from playwright.sync_api import Page, expect, sync_playwright
+except ImportError:
+    sync_playwright = None  # type: ignore[assignment]
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+pytestmark = [
+    pytest.mark.skipif(sync_playwright is None, reason="playwright is not installed: pip install playwright"),
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH"),
+]
+
+HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "' onmouseover='alert(3)", r"\input{/etc/passwd}",
+           "]]>", "<!--", "-->", "{a|b}", "<b>|{bold}", r"\N\G\l", "${alert(4)}", "{{js}}", "שלום עולם", "&lt;i&gt; &amp;",
+           "`backtick`", "日本 ∂"]
+
+
+def neuron():
+    w, x, b, y = Value(0.5, "w^{4}"), Value(-0.3, "a^{3}"), Value(0.1, "b^{4}"), Value(1.0, "y")
+    z = w * x + b
+    z.label = "z^{4}"
+    a = z.sigmoid()
+    a.label = "a^{4}"
+    C = 0.5 * (y - a) ** 2
+    C.label = "C"
+    return C
+
+
+def diamond():
+    a, b = Value(2.0, "a"), Value(3.0, "b")
+    c, d = a + b, a * b
+    c.label, d.label = "c", "d"
+    y = (c + d) + c * d
+    y.label = "y"
+    return y
+
+
+def square():
+    x = Value(3.0, "x")
+    return x * x
+
+
+def samples():
+    net = nn.MLP(2, [4, 4, 1], activation="tanh", rng=1)
+    costs = {}
+    for x, y in ((1.0, 2.0), 1), ((0.0, -1.25), -1):
+        costs[f"x = {x}"] = (net(x) - y) ** 2
+        costs[f"x = {x}"].label = "C"
+    return costs
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
+    """A function that opens a page (of a stepper, or HTML). In the end: no error, no dialog, nothing from a network."""
+    contexts, troubles = [], []
+
+    def show(what: Any, **options: Any) -> "Page":
+        html = what if isinstance(what, str) else what.html()
+        path = tmp_path / f"page{len(contexts)}.html"
+        path.write_text(html, encoding="utf-8")
+        return visit(path.as_uri(), **options)
+
+    def visit(address: str, **options: Any) -> "Page":
+        context = browser.new_context(**{"viewport": {"width": 1100, "height": 760}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: None if re.match("(file|data|about|blob):", request.url)
+                else troubles.append(request.url))
+        page.goto(address)
+        return page
+
+    show.visit = visit
+    yield show
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def place(page: Any) -> str:
+    return page.inner_text("#place")
+
+
+# What the page says of each step: the shown numbers as text.
+EVERY_STEP = """() => {
+  const text = (selector) => document.querySelector(selector)?.textContent ?? "";
+  const bare = (digits) => digits.replace(/^\\((.*)\\)$/, "$1");
+  const result = [];
+  for (document.getElementById("first").click(); ; document.getElementById("next").click()) {
+    const now = document.querySelectorAll(".node.now");
+    const numbers = [...now[0].querySelectorAll("text:not(.mark)")].map((each) => each.textContent);
+    result.push({
+      place: text("#place"), pass: document.body.dataset.pass, now: [...now].map((each) => each.id),
+      from: [...document.querySelectorAll(".node.from")].map((each) => each.id).sort(),
+      edges: [...document.querySelectorAll(".edge.now")].map((each) => each.id).sort(),
+      value: numbers.at(-3), gradient: numbers.at(-1), result: text(".result math"),
+      upstream: text(".upstream.number"), local: bare(text(".local.number")), sum: text("#sum"), note: text("#note"),
+      done: document.querySelectorAll(".node.done").length, spoken: text("#spoken"), tag: text(".tag"),
+    });
+    if (document.getElementById("next").disabled) return result;
+  }
+}"""
+
+
+@pytest.mark.parametrize("order", ["topological", "naive"])
+@pytest.mark.parametrize("make", [neuron, diamond, square, lambda: samples()["x = (1.0, 2.0)"]],
+                         ids=["neuron", "diamond", "square", "mlp"])
+def test_the_numbers_of_every_step(show, make, order):
+    root = make()
+    frames = steps(root, order)
+    graph = frames.graph
+    at = {node: i for i, node in enumerate(graph.order)}
+    page = show(stepper(root, order=order))
+    assert page.get_attribute("#slider", "max") == str(len(frames))
+    shown = page.evaluate(EVERY_STEP)
+    assert len(shown) == len(frames)
+    for i, (frame, step) in enumerate(zip(frames, shown), 1):
+        assert step["place"] == f"{i} / {len(frames)}"
+        assert step["pass"] == frame.kind
+        assert step["now"] == [f"n{at[frame.receiver]}"]
+        assert step["value"] == number_of(frame.receiver.data)
+        assert step["spoken"].startswith(f"Step {i} of {len(frames)}. ")
+        if frame.kind == "forward":
+            assert step["gradient"] == "–"
+            assert step["result"] == number_of(frame.value)
+            assert step["edges"] == sorted(f"e{at[frame.node]}_{j}" for j in range(len(frame.node.parents)))
+            assert step["from"] == sorted({f"n{at[parent]}" for parent in frame.node.parents})
+        elif frame.edge is None:
+            assert (step["gradient"], step["result"], step["edges"]) == ("1", "1", [])
+        else:
+            assert step["edges"] == [f"e{at[frame.node]}_{frame.edge.i}"]
+            assert step["from"] == [f"n{at[frame.node]}"]
+            assert step["upstream"] == number_of(frame.upstream)
+            assert step["local"] == number_of(frame.local)
+            assert step["result"] == number_of(frame.contribution)
+            assert step["tag"].removeprefix("+") == number_of(frame.contribution)
+            assert step["gradient"] == number_of(frame.after)
+            name = str(name_of(graph, frame.parent))
+            if frame.path == "1 of 1":
+                assert step["sum"].startswith("the only path into")
+            else:
+                assert step["sum"].startswith(f"path {frame.path} into")
+                assert step["sum"].replace(" ", "").replace("+(−", "−").find(f"={number_of(frame.after)}") > 0
+            assert f", to {name}; path {frame.path};" in step["spoken"]
+        if frame.note:
+            assert step["note"] == frame.note
+    assert shown[-1]["done"] == len(graph.order)
+    assert ("Wrong at the end" in shown[-1]["note"]) == bool(frames.wrong)
+
+
+def test_buttons_and_slider(show):
+    page = show(stepper(diamond()))
+    assert place(page) == "1 / 16"
+    assert page.is_disabled("#first") and page.is_disabled("#back") and page.is_enabled("#next")
+    page.click("#next")
+    page.click("#next")
+    assert place(page) == "3 / 16"
+    page.click("#back")
+    assert place(page) == "2 / 16"
+    page.click("#last")
+    assert place(page) == "16 / 16"
+    assert page.is_disabled("#next") and page.is_disabled("#last")
+    page.click("#to-backward")
+    assert place(page) == "6 / 16"
+    assert page.get_attribute("#to-backward", "aria-pressed") == "true"
+    page.click("#to-forward")
+    assert place(page) == "1 / 16"
+    page.fill("#slider", "9")
+    assert place(page) == "9 / 16"
+    assert page.get_attribute("#slider", "aria-valuetext").startswith("step 9 of 16: v₂ hands on 1 times 6")
+    page.focus("#slider")
+    page.keyboard.press("ArrowRight")
+    assert place(page) == "10 / 16", "the slider's own keys move by one"
+    page.keyboard.press("Home")
+    assert place(page) == "1 / 16"
+
+
+def test_keys(show):
+    page = show(stepper(diamond()))
+    for key, there in [("ArrowRight", 2), ("ArrowRight", 3), ("ArrowLeft", 2), ("End", 16), ("ArrowRight", 16), ("Home", 1),
+                       ("ArrowLeft", 1), ("Control+ArrowRight", 1), ("Alt+End", 1)]:
+        page.keyboard.press(key)
+        assert place(page) == f"{there} / 16", key
+    page.focus("#next")
+    page.keyboard.press("Space")
+    assert place(page) == "2 / 16", "on a button Space presses it"
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+    page.focus("#speed")
+    page.keyboard.press("End")
+    assert place(page) == "2 / 16", "in a select the keys are its own"
+    assert page.input_value("#speed") == "450"
+
+
+def test_play_and_pause(show):
+    page = show(stepper(square()))
+    page.select_option("#speed", "fast")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#play", "aria-label") == "Pause"
+    expect(page.locator("#place")).to_have_text("2 / 4")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#play", "aria-label") == "Play"
+    stopped = place(page)
+    page.wait_for_timeout(700)
+    assert place(page) == stopped
+    page.click("#play")
+    expect(page.locator("#place")).to_have_text("4 / 4")
+    expect(page.locator("#play")).to_have_attribute("aria-pressed", "false")
+    page.click("#play")
+    assert place(page) == "1 / 4", "at the end, from the beginning again"
+    page.click("#next")
+    assert page.get_attribute("#play", "aria-pressed") == "false", "a step by hand stops it"
+
+
+def test_clicking_a_node_shows_its_steps(show):
+    root = diamond()
+    frames = steps(root)
+    page = show(stepper(root))
+    a, c = frames.graph.order[0], frames.graph.named("c")
+    mine = [frame.number for frame in frames if frame.receiver is c]
+    assert len(mine) == 3
+    for there in [*mine[1:], mine[0], mine[1]]:  # the page opens on the first, where c is computed
+        page.click(f"#n{frames.graph.order.index(c)} text >> nth=0")
+        assert place(page) == f"{there} / 16"
+    page.focus("#n0")
+    page.keyboard.press("Enter")
+    assert place(page) == f"{next(frame.number for frame in frames if frame.receiver is a)} / 16"
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.id") == "n1"
+    assert page.evaluate("document.querySelectorAll('#picture [tabindex=\"0\"]').length") == 1, "one stop for Tab"
+
+
+def test_an_edge_tells_its_local_derivative(show):
+    page = show(stepper(neuron()))
+    root = neuron()
+    graph = steps(root).graph
+    a = graph.order.index(graph.named("a^{4}"))
+    page.hover(f"#e{a}_0 .reach", force=True)
+    expect(page.locator("#tip")).to_be_visible()
+    assert page.text_content("#tip math") == "∂a4∂z4=a4(1−a4)=0.2498"
+    page.mouse.move(5, 5)
+    expect(page.locator("#tip")).to_be_hidden()
+    page.focus(f"#e{a}_0")
+    expect(page.locator("#tip")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#tip")).to_be_hidden()
+    constant = next(i for i, node in enumerate(graph.order) if node.op is micrograd.ops.CONSTANT)
+    edge = next(edge for edge in graph.uses[graph.order[constant]])
+    page.focus(f"#e{graph.order.index(edge.node)}_{edge.i}")
+    assert "is a constant" in page.inner_text("#tip")
+    page.focus(f"#n{constant}")
+    page.keyboard.press("Enter")
+    assert "no gradient" in page.inner_text("#tip")
+
+
+def test_done_and_waiting_without_colour(show):
+    page = show(stepper(diamond()))
+    page.fill("#slider", "9")
+    looks = page.evaluate("""() => Object.fromEntries([...document.querySelectorAll(".node")].map((node) => {
+      const style = getComputedStyle(node.querySelector(".outline"));
+      return [node.id, [node.querySelector(".mark").textContent, style.strokeDasharray, style.strokeWidth]];
+    }))""")
+    names = {name: f"n{i}" for i, name in enumerate(steps(diamond()).graph.names.values())}
+    assert looks[names["y"]][:2] == ["✓", "none"]
+    assert looks[names["a"]][0] == "" and looks[names["a"]][1] != "none"
+    assert looks[names["c"]] == ["1/2", "none", "4px"], "the node at work, with one of two paths"
+    assert looks[names["v_{2}"]] == ["✓", "none", "2.6px"], "where the gradient comes from"
+
+
+# The contrast of all text in the picture and in the panel with what is behind it, as WCAG 2 reckons it
+CONTRAST = """() => {
+  const rgb = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const light = (colour) => rgb(colour).map((x) => x / 255).map((x) => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+  const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
+  const css = (element) => getComputedStyle(element);
+  const nodes = [...document.querySelectorAll(".node")].map((node) =>
+    ratio(css(node.querySelector("text")).fill, css(node.querySelector(".outline")).fill));
+  const panel = [...document.querySelectorAll("#what, #sum, #step small, #step math")].map((element) =>
+    ratio(css(element).color, css(document.getElementById("step")).backgroundColor));
+  const page = [...document.querySelectorAll("h1, footer p, label, #place")].map((element) =>
+    ratio(css(element).color, css(document.body).backgroundColor));
+  return Math.min(...nodes, ...panel, ...page);
+}"""
+
+
+@pytest.mark.parametrize("scheme, background", [("light", "rgb(255, 255, 255)"), ("dark", "rgb(16, 21, 29)")])
+def test_light_and_dark(show, scheme, background):
+    page = show(stepper(neuron()), color_scheme=scheme)
+    colour = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(colour) == background
+    for i in range(1, 17):
+        page.fill("#slider", str(i))
+        assert page.evaluate(CONTRAST) >= 4.5, f"step {i}"
+    page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+    page.wait_for_function(f"{colour} != '{background}'")  # the system changes at dusk, and so does the page
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(f"{colour} == '{background}'")
+    page.click("#theme")
+    assert (page.get_attribute("#theme", "aria-label"), page.evaluate(colour)) == ("Theme: light", "rgb(255, 255, 255)")
+    page.click("#theme")
+    assert (page.get_attribute("#theme", "aria-label"), page.evaluate(colour)) == ("Theme: dark", "rgb(16, 21, 29)")
+    page.click("#theme")
+    assert page.evaluate(colour) == background
+
+
+@pytest.mark.parametrize("width, height", [(360, 720), (800, 400), (1280, 720), (1920, 1080)])
+def test_fits_the_screen(show, width, height):
+    page = show(stepper(samples()), viewport={"width": width, "height": height}, has_touch=True)
+    for i in (1, 70, 90, 181):
+        page.fill("#slider", str(i))
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+        for control in page.locator("button:visible, select:visible, #slider").all():
+            box = control.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width, control
+        now, picture = page.locator(".node.now").bounding_box(), page.locator("#picture").bounding_box()
+        page.wait_for_function("""() => {
+          const now = document.querySelector(".node.now").getBoundingClientRect();
+          const view = document.querySelector("#picture").getBoundingClientRect();
+          return now.left > view.left - 1 && now.right < view.right + 1 && now.top > view.top - 9 && now.bottom < view.bottom + 9;
+        }""")
+    assert now and picture["height"] >= 150
+    page.tap("#next") if width == 360 and page.is_enabled("#next") else page.tap("#back")
+
+
+def test_reduced_motion(show):
+    moves = "getComputedStyle(document.querySelector('.edge.now path')).animationName"
+    assert show(stepper(square())).evaluate(moves) == "flow"
+    assert show(stepper(square()), reduced_motion="reduce").evaluate(moves) == "none"
+
+
+def test_the_sample_is_chosen_on_the_page(show):
+    costs = samples()
+    page = show(stepper(costs))
+    assert page.locator("#sample option").all_inner_texts() == list(costs)
+    assert page.locator("svg [id=n0]").count() == 1 and page.locator("template").count() == 1, "one picture for both"
+    page.fill("#slider", "66")
+    for name, cost in costs.items():
+        page.select_option("#sample", name)
+        assert place(page) == "66 / 181", "the same step of the other sample"
+        assert page.text_content(".result math") == number_of(cost.data)
+        numbers = page.locator(f"#n{len(micrograd.topological_order(cost)) - 1} text").all_text_contents()
+        assert number_of(cost.data) in numbers
+    inputs = [node for node in micrograd.topological_order(cost) if node.label == "a^{1}_{2}"]
+    place_of_input = micrograd.topological_order(cost).index(inputs[0])
+    assert page.locator(f"#n{place_of_input} text").first.text_content().strip("\u00a0") == "a¹₂ = −1.25", "a constant"
+
+
+def test_roots_of_different_shapes(show):
+    page = show(stepper([diamond(), neuron()]))
+    assert page.locator("#picture .node").count() == 7
+    page.click("#last")
+    page.select_option("#sample", "2")
+    assert page.locator("#picture .node").count() == len(micrograd.topological_order(neuron()))
+    assert place(page) == "16 / 16"
+    assert page.text_content("#root") == "C"
+    page.select_option("#sample", "1")
+    assert page.text_content("#root") == "y"
+
+
+def test_two_steppers_on_one_page(show):
+    page = show(f"<!doctype html><body>{stepper(diamond())._repr_html_()}{stepper(neuron())._repr_html_()}</body>")
+    expect(page.locator("img")).to_have_count(2)
+    for i in range(2):
+        expect(page.locator("img").nth(i)).to_be_hidden()
+    first, second = (page.frame_locator(f"iframe >> nth={i}") for i in range(2))
+    first.locator("#next").click()
+    second.locator("#last").click()
+    expect(first.locator("#place")).to_have_text("2 / 16")
+    expect(second.locator("#place")).to_have_text("16 / 16")
+    assert first.locator("#root").text_content() == "y" and second.locator("#root").text_content() == "C"
+
+
+def test_hostile_labels_are_shown_as_they_are(show):
+    leaves = [Value(0.1 * i, label) for i, label in enumerate(HOSTILE, 1)]
+    y = leaves[0] * 1
+    for leaf in leaves[1:]:
+        y = (y * leaf).tanh()
+        y.label = f"{leaf.label} 2"
+    page = show(stepper({HOSTILE[0]: y, HOSTILE[1]: y}))
+    names = steps(y).graph.names
+    for i, name in enumerate(names.values()):
+        if name and not name.startswith("v_"):
+            shown = re.sub(r"\s+", "", page.locator(f"#n{i}").get_attribute("aria-label"))
+            assert re.sub(r"\s+", "", name) in shown
+    for step in page.evaluate(EVERY_STEP):
+        assert step["result"]
+    assert page.locator("#picture img, #step img, script:not([type]) >> nth=1").count() == 0
+    assert page.locator("#sample option").all_inner_texts() == HOSTILE[:2]
+    last = names[y]
+    page.click("#to-backward")
+    assert last in page.text_content("#what").replace("\u00a0", " ")
+    for edge in page.locator(".edge").all():
+        edge.dispatch_event("pointerenter")
+    show(stepper(y, order="naive")).click("#last")
+    framed = show(f"<!doctype html><body>{stepper(y)._repr_html_()}</body>")
+    expect(framed.frame_locator("iframe").locator("#place")).to_have_text(re.compile("1 / "))
+
+
+def test_without_graphviz_there_is_a_table(show, monkeypatch):
+    def nothing(*args: Any, **options: Any) -> str:
+        raise graphviz.ExecutableNotFound(["dot"])
+
+    import graphviz
+    monkeypatch.setattr(sys.modules[stepper.__module__], "svg_of", nothing)
+    page = show(stepper(diamond()), viewport={"width": 360, "height": 720})
+    assert page.locator("#picture tbody tr").count() == 7
+    page.click("#last")
+    assert page.locator("tr.now td").all_text_contents() == ["b", "", "3", "19", "✓"]
+    page.click("tbody tr:first-child")
+    assert page.locator("tr.now td >> nth=0").text_content() == "a"
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 360
+
+
+def test_numbers_stay_in_their_boxes(show):
+    x, k = Value(-1.2345e-12, "x"), Value(1.0, "k")
+    page = show(stepper([(x * k) * -3.21e-15, (k * k) * -0.00045678]))
+    spill = """() => Math.max(...[...document.querySelectorAll(".node")].flatMap((node) => {
+      const box = node.querySelector(".outline").getBBox();
+      return [...node.querySelectorAll("text:not(.mark)")].map((text) => text.getBBox()).map(
+        (text) => Math.max(text.x + text.width - box.x - box.width, box.x - text.x));
+    }))"""
+    for sample in "12":
+        page.select_option("#sample", sample)
+        for button in "#first", "#to-backward", "#last":
+            if page.is_enabled(button):
+                page.click(button)
+            assert page.evaluate(spill) <= 0
+
+
+def test_zoom(show):
+    page = show(stepper(samples()))
+    width = "document.querySelector('#picture svg').getBoundingClientRect().width"
+    before = page.evaluate(width)
+    page.click("#larger")
+    assert page.evaluate(width) == pytest.approx(1.25 * before, rel=0.05)  # the padding around it stays
+    page.click("#smaller")
+    assert page.evaluate(width) == pytest.approx(before, rel=0.05)
+    page.click("#fit")
+    view = page.locator("#picture").bounding_box()
+    assert page.evaluate(width) <= view["width"]
+
+
+# Notebooks
+
+def a_notebook(path: Path) -> None:
+    """A notebook with the output of a stepper in it, as a kernel would have written it."""
+    source = "from micrograd import Value\nfrom micrograd.read.stepper import stepper\nx = Value(3.0, 'x')\nstepper(x * x)"
+    source += f"  # {path.stem}"  # trust goes by content
+    output = nbformat.v4.new_output("execute_result", execution_count=1, data={
+        "text/html": stepper(square())._repr_html_(), "text/plain": repr(stepper(square()))})
+    cell = nbformat.v4.new_code_cell(source, outputs=[output], execution_count=1, id="0")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), path)
+
+
+@pytest.fixture
+def jupyter(tmp_path: Path) -> Any:
+    """The environment for Jupyter's commands, with no settings, signatures and trust of any user."""
+    folders = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
+               "IPYTHONDIR": "ipython", "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
+    for folder in folders.values():
+        (tmp_path / folder).mkdir()
+    return {**os.environ, **{name: str(tmp_path / folder) for name, folder in folders.items()}}
+
+
+def run(jupyter: Any, *command: str) -> None:
+    subprocess.run([sys.executable, "-m", *command], env=jupyter, check=True, capture_output=True, timeout=120)
+
+
+def test_html_of_nbconvert_from_disk(show, tmp_path, jupyter):
+    pytest.importorskip("nbconvert", reason="nbconvert is not installed: pip install nbconvert")
+    a_notebook(tmp_path / "square.ipynb")
+    run(jupyter, "nbconvert", "--to", "html", "--template", "basic", str(tmp_path / "square.ipynb"))
+    page = show.visit((tmp_path / "square.html").as_uri())
+    frame = page.frame_locator("iframe")
+    frame.locator("#last").click()
+    expect(frame.locator("#place")).to_have_text("4 / 4")
+    expect(page.locator("img")).to_be_hidden()
+
+
+@contextmanager
+def jupyterlab(jupyter: Any, folder: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
+               "--ServerApp.port_retries=0", "--IdentityProvider.token=secret", f"--ServerApp.root_dir={folder}",
+               "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    server = subprocess.Popen(command, env=jupyter, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and server.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyter):
+    pytest.importorskip("jupyterlab", reason="jupyterlab is not installed: pip install jupyterlab")
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    for name in "fresh", "trusted":
+        a_notebook(folder / f"{name}.ipynb")
+    run(jupyter, "jupyter", "trust", str(folder / "trusted.ipynb"))
+    with jupyterlab(jupyter, folder) as address:
+        context = browser.new_context(viewport={"width": 1200, "height": 1000})
+        page = context.new_page()
+        page.goto(f"{address}/lab/tree/fresh.ipynb?token=secret&reset")
+        still = page.locator(".jp-OutputArea-output img[src^='data:image/svg+xml']")
+        expect(still).to_be_visible(timeout=30_000)
+        assert page.locator(".jp-OutputArea-output iframe").count() == 0, "an untrusted notebook loses its frames"
+        assert page.evaluate("document.querySelector('.jp-OutputArea-output img').naturalWidth") > 100
+        assert "trust the notebook" in page.inner_text(".jp-OutputArea-output")
+
+        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=30_000)
+        page.locator(".jp-Cell .cm-content").first.click()
+        page.keyboard.press("Shift+Enter")  # run the cell
+        the_stepper(page, still)
+
+        page.goto(f"{address}/lab/tree/trusted.ipynb?token=secret&reset")
+        the_stepper(page, still)
+        context.close()
+
+
+def the_stepper(page: Any, still: Any) -> None:
+    """What a trusted notebook shows: the page in its frame, in the theme of the notebook, and not the still picture."""
+    frame = page.frame_locator(".jp-OutputArea-output iframe")
+    expect(frame.locator("#place")).to_have_text("1 / 4", timeout=30_000)
+    expect(still).to_be_hidden()
+    frame.locator("#next").click()
+    page.keyboard.press("ArrowRight")
+    expect(frame.locator("#place")).to_have_text("3 / 4")
+    html = frame.locator("html")
+    expect(html).to_have_attribute("data-theme", "light")
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    expect(html).to_have_attribute("data-theme", "dark")
