@@ -99,8 +99,8 @@ def test_constants_have_room_for_every_number():
     """The picture is laid out for the widest number that the box of a constant will show."""
     page = stepper([Value(3.0, "x") * 0.5, Value(3.0, "x") * -0.00012345])
     template = page.html()[page.html().index("<template"):page.html().index("</template>")]
-    assert number_of(-0.00012345) in template and ">0.5<" not in template
-    assert number_of(-0.00012345) not in page.picture and "0.5" in page.picture, "the still picture is of the first"
+    assert number_of(-0.00012345) in template
+    assert number_of(-0.00012345) not in page.picture, "the still picture is of the first"
 
 
 def test_labels_cannot_become_markup():
