@@ -1,18 +1,27 @@
 """Drawing a recorded graph: `draw(y)` is a graphviz.Digraph, which notebooks show and `.render("y")` saves.
 
-One box a node, with its label, its op, its data and its gradient; one arrow from each argument. Graphviz places them:
-the `dot` of an installed Graphviz, or else that of the package graphviz-pure, which needs no installation.
+One box a node, with its label, its op, its data and its gradient; one arrow from each argument. `collapse` folds each
+neuron, or each layer, into one box: neurons are told by the labels of the notation. Graphviz places the boxes: the
+`dot` of an installed Graphviz, or else that of the package graphviz-pure, which needs no installation.
+
+This module knows nothing of how nets are built: a network is something that can be fired on Values.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from math import isfinite, log10
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 try:
     import graphviz
@@ -21,103 +30,754 @@ except ImportError as error:
     raise ImportError("micrograd.draw needs the package graphviz: pip install graphviz graphviz-pure") from error
 
 from ..engine import Value, topological_order
-from ..ops import CONSTANT
-from .formula import unicode_label
+from ..ops import CONSTANT, mul
+from .formula import indices, printable, unicode_label
+from .graph import name_nodes
+from .terms import Terms, formula_of, number_of
 
 DIRECTIONS = ("LR", "TB", "RL", "BT")
+PORTS = {"LR": "ew", "TB": "sn", "RL": "we", "BT": "ns"}  # where straight arrows leave a box, and where they arrive
 LONGEST_LABEL = 40  # characters; the rest of a longer one is left out
+NEURONS = 100       # a network with more is drawn by layers, if nothing else is asked for
+NODES = 60          # a graph with more is a summary in a notebook, not a picture
+LABELLED = 12       # arrows into neurons, at the most, that have their weights beside them
+ROOMY = 6           # neurons in a layer, at the most, whose boxes have two lines
 
-# Dark ink on pale fills, and grey lines on no background: readable on a white page and on a black one.
-INK, LINE = "#1f2937", "#7d8794"
-FILL = {"constant": "#eceef1", "input": "#fdf3d0", "named": "#dcf1de", "computed": "#e3edfb", "output": "#fbe0dc"}
+# Dark ink on pale fills, and lines of a middle grey on no background: readable on a white page and on a black one.
+INK, SOFT, LINE, GRADIENT = "#1f2937", "#667080", "#7d8794", "#b42318"
+PLUS, MINUS = "#3b82c4", "#d9682b"  # weights: blue and orange, which everyone can tell apart
+HEAT = ((125, 135, 148), (176, 92, 160), (224, 79, 95), (240, 120, 30))  # gradients, from small to large
+DECADES = 3  # of gradients that differ in colour
 
-SYMBOLS = {"*": "×", "-": "−", "/": "÷"}  # where a typewriter's sign has a better one
+# Every role has a fill, and an outline of its own for whoever does not see the fill.
+LOOKS = {
+    "constant": {"fillcolor": "#e6e9ed", "style": "rounded,filled", "penwidth": "0"},
+    "input": {"fillcolor": "#fdf0c4", "style": "filled"},
+    "parameter": {"fillcolor": "#d8f0da", "style": "filled", "shape": "note"},
+    "computed": {"fillcolor": "#e1ecfb", "style": "rounded,filled"},
+    "output": {"fillcolor": "#fbdcd7", "style": "rounded,filled", "penwidth": "2.2"},
+}
 
-ESCAPES = str.maketrans({character: f"\\{character}" for character in '\\{}|<>"'})
+SYMBOLS = {"*": "×", "-": "−", "/": "÷", "**": "^"}  # where a typewriter's sign has a better one
 
 
-def draw(root: Value | Iterable[Value], direction: str = "LR", max_nodes: int = 500) -> Drawing:
-    """Draw the graph of a Value, or of several.
+def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool = True, gradients: bool = True,
+         slopes: bool | str = False, by_gradient: bool = False, clusters: bool = False,
+         collapse: str | bool | None = None, names: bool = False) -> Drawing:
+    """Draw the graph of a Value, or of several, or a network (a Neuron, a Layer, an MLP).
 
     A graphviz.Digraph comes back: a notebook shows it, `.render("name", format="png")` writes a file, `.source` is its
-    DOT text, the same for the same graph. Pale fills tell constants (grey), leaves (yellow), leaves with a label
-    (green), computed nodes (blue) and the roots (red) apart. "grad –" marks what no backward() has reached yet.
+    DOT text, the same for the same graph. What a box stands for is told by its fill and by its outline:
+
+        constant    grey, without an outline     a number that met a Value
+        input       yellow, square corners       a leaf
+        parameter   green, a corner folded       a leaf labelled as a weight or a bias: w, w1, b^{2}_{1}
+        computed    blue, round corners          the result of an op
+        output      red, a thick outline         a root, if it was computed
 
     direction: where the arrows lead: "LR" (left to right), "TB" (top to bottom), "RL" or "BT".
-    Raises ValueError if there are more than max_nodes nodes.
+    values, gradients: whether boxes show data and gradient. "grad –" marks what no backward() has reached yet.
+    slopes: True writes the local derivative on each arrow; "formulas" its formula too, and names all nodes.
+    by_gradient: arrows thick and bright where much gradient flows back along them (the gradient of the node times the
+    local derivative), with a legend; dotted where it is 0. Call backward() first.
+    clusters: a frame around each layer and each neuron.
+    collapse: "neuron": one box a neuron, and its weights on the arrows; "layer": one box a layer. Networks are drawn
+    so by default; False draws all of their nodes.
+    names: also name the nodes without a label, v₁, v₂, ..., as `steps` and `explain` do.
+
+    In the SVG the i-th node in topological order has the id "n{i}", the arrow from its j-th argument "e{i}_{j}", and
+    roles are classes. A collapsed box has the id of its last node.
+
+    Raises ValueError for more than max_nodes boxes, for collapse or clusters where no label tells a neuron, and for
+    by_gradient before any backward().
     """
+    if direction not in DIRECTIONS:
+        raise ValueError(f"draw(direction=...) is one of {', '.join(DIRECTIONS)}; found {direction!r}")
+    if slopes not in (True, False, "formulas"):
+        raise ValueError(f'draw(slopes=...) is True, False or "formulas"; found {slopes!r}')
+    if not (collapse is None or collapse is False or collapse in ("neuron", "layer")):
+        raise ValueError(f'draw(collapse=...) is "neuron", "layer" or False; found {collapse!r}')
+    names = names or slopes == "formulas"
+    network = is_network(root)
+    roots = fired(root) if network else values_of(root)
+    order = topological_order(*roots)
+    if network and collapse is None:
+        collapse = collapse_of(root, len(order))
+    scene = Scene(order, roots, network, dict.fromkeys(root.parameters()) if network else None)
+    if (collapse or clusters) and not scene.neurons:
+        raise ValueError("draw(collapse=..., clusters=...) finds no neuron: they are told by labels such as z^{2}_{1} "
+                         "and a^{2}_{1} (or z^{2} and a^{2}, for one neuron a layer) on what is computed from leaves "
+                         "labelled w^{2}_{1,1}, b^{2}_{1}; the networks of micrograd.nn label themselves")
+    if collapse:
+        scene.fold(str(collapse))
+    boxes = scene.boxes()
+    if len(boxes) > max_nodes:
+        what = "nodes" if not collapse else "nodes even after folding"
+        raise ValueError(f"the graph has {len(boxes):,} {what}, more than max_nodes={max_nodes:,}: draw a part of it "
+                         '(one output, one sample, a node in the middle), a network with collapse="neuron" or '
+                         'collapse="layer", or draw(root, max_nodes=...) for a large picture that takes its time')
+    if by_gradient and not any(node.grad for node in order):
+        raise ValueError("draw(by_gradient=True) needs gradients, and all are 0: call backward() on the result first")
+    return Painter(scene, direction, values, gradients, slopes, by_gradient, clusters, collapse, names).painted(boxes)
+
+
+def svg_of(root: Any, **options: Any) -> str:
+    """The picture that `draw(root, **options)` makes, as an <svg> element to put into a page.
+
+    Ids and classes are those of `draw`. The <text> elements of a node's box end in "data", its number, "grad", and its
+    number, which have room for ten characters; a constant's is one text, "0.5" or "x = 0.5".
+    """
+    return element(draw(root, **options).pipe(format="svg", encoding="utf-8"))
+
+
+def element(svg: str) -> str:
+    """What Graphviz wrote, without what stands before the <svg> element, and without comments."""
+    return re.sub(r"<!--.*?-->\n?", "", svg[svg.index("<svg"):], flags=re.DOTALL).strip()
+
+
+# What is to be drawn
+
+def values_of(root: Any) -> list[Value]:
     roots = [root] if isinstance(root, Value) else list(root) if isinstance(root, Iterable) else [root]
     for each in roots:
         if not isinstance(each, Value):
-            raise TypeError(f"draw(root) needs a Value or several, found {type(each).__name__} {each!r:.40}")
+            raise TypeError("draw(root) needs a Value or several, or a network, found "
+                            f"{type(each).__name__} {each!r:.40}")
     if not roots:
-        raise ValueError("draw(root) needs a Value or several, found none")
-    if direction not in DIRECTIONS:
-        raise ValueError(f"draw(direction=...) is one of {', '.join(DIRECTIONS)}; found {direction!r}")
-    order, ends = topological_order(*roots), dict.fromkeys(roots)
-    if len(order) > max_nodes:
-        raise ValueError(f"the graph has {len(order):,} nodes, more than max_nodes={max_nodes:,}: draw a part of it "
-                         "(one output, one sample, a node in the middle), or draw(root, max_nodes=...) for a large "
-                         "picture that takes its time")
-    drawing = Drawing(
-        format="svg",
-        graph_attr={"rankdir": direction, "ordering": "in", "bgcolor": "transparent",
-                    "nodesep": "0.2", "ranksep": "0.4"},
-        node_attr={"shape": "record", "style": "rounded,filled", "color": LINE, "fontcolor": INK, "fontsize": "12",
-                   "fontname": "Helvetica", "height": "0.3", "margin": "0.12,0.05"},
-        edge_attr={"color": LINE, "arrowsize": "0.7"})
-    reached = reached_by_backward(order)
-    names = {node: f"n{i}" for i, node in enumerate(order)}
-    for node, name in names.items():
-        role = "output" if node in ends and node.parents else role_of(node)
-        drawing.node(name, record(node, node in reached, direction), fillcolor=FILL[role])
-        for parent in node.parents:
-            drawing.edge(names[parent], name)
-    return drawing
+        raise ValueError("draw(root) needs a Value or several, or a network, found none")
+    return list(dict.fromkeys(roots))
 
 
-def role_of(node: Value) -> str:
-    """What the colour of a node's box tells: a key of FILL."""
-    return "computed" if node.parents else "constant" if node.op is CONSTANT else "named" if node.label else "input"
+def is_network(root: Any) -> bool:
+    return callable(root) and hasattr(root, "parameters")
 
 
-def reached_by_backward(order: list[Value]) -> set[Value]:
+def fired(network: Any) -> list[Value]:
+    """The outputs of a network on inputs that stand for any: their numbers mean nothing."""
+    fire = getattr(network, "fire", getattr(network, "forward", None))
+    neurons = getattr(network, "neurons", [network])
+    n = getattr(network, "nin", None) or len(getattr(neurons[0], "w", ()))
+    if fire is None or not n:
+        raise TypeError(f"draw(network) draws a Neuron, a Layer or an MLP, found {type(network).__name__}: call it on "
+                        "inputs, and draw the result")
+    letter = "a^{1}" if hasattr(network, "layers") else "x"
+    inputs = [Value(0.0, f"{letter}_{{{j + 1}}}" if n > 1 else letter) for j in range(n)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # ln(0) is -inf
+        outputs = fire(inputs)
+    return [outputs] if isinstance(outputs, Value) else list(outputs)
+
+
+def collapse_of(network: Any, nodes: int) -> str | None:
+    """How a network is drawn if nothing is said."""
+    if nodes <= NODES and not hasattr(network, "layers"):
+        return None
+    layers = getattr(network, "layers", [network])
+    return "neuron" if sum(len(layer.neurons) for layer in layers if hasattr(layer, "neurons")) <= NEURONS else "layer"
+
+
+@dataclass(slots=True, eq=False)
+class Neuron:
+    """The nodes of one neuron on one sample: from its parameters to its weighted sum, and on to its activation."""
+
+    layer: str
+    index: str
+    last: Value                    # a, or z if there is no a
+    z: Value | None = None
+    sample: int = 0                # 1, 2, ... if the graph has the neuron several times
+    parameters: dict[Value, None] = field(default_factory=dict)
+
+    def activation(self, spell: Callable[[Any], str]) -> str:
+        """The name or symbol of the op between z and a."""
+        if self.last is self.z:
+            return "linear"
+        return spell(self.last.op) if self.z in self.last.parents else "s"
+
+
+class Arrow(NamedTuple):
+    """An arrow between two boxes, which stands for one argument of one node, or several."""
+
+    tail: Value
+    head: Value
+    edges: list[tuple[Value, int]]  # (node, which of its arguments)
+
+
+@dataclass(slots=True, eq=False)
+class Layer:
+    """The neurons of one layer, or the inputs of a network, in one box."""
+
+    title: str
+    members: list[Neuron]
+    inputs: list[Value]
+
+
+class Scene:
+    """A graph as it is to be drawn: which nodes belong to which neuron, and in which box each node is found."""
+
+    def __init__(self, order: list[Value], roots: list[Value], symbolic: bool,
+                 parameters: dict[Value, None] | None = None) -> None:
+        self.order = order
+        self.place = {node: i for i, node in enumerate(order)}
+        self.names = name_nodes(order)
+        self.symbolic = symbolic  # a network without a sample: only the numbers of the parameters mean something
+        self.uses: dict[Value, list[Value]] = {node: [] for node in order}
+        for node in order:
+            for parent in node.parents:
+                self.uses[parent].append(node)
+        self.roles = roles_of(order, roots, parameters)
+        self.reached = reached_by_backward(order)
+        self.neurons: list[Neuron] = []
+        self.member: dict[Value, Neuron] = {}
+        self.find_neurons()
+        self.home: dict[Value, Value | None] = {node: node for node in order}  # whose box a node is in; None: in none
+        self.layers: dict[Value, Layer] = {}                                   # the boxes of layers, by their home
+
+    def find_neurons(self) -> None:
+        """Tell by the labels which nodes make up a neuron.
+
+        It ends in a^k_i, or z^k_i. It has in it what is used nowhere else and follows from parameters, up to the
+        activations of the layer before.
+        """
+        parts = {node: indices(node.label) or ("", "", "") for node in self.order}
+        follows = dict.fromkeys(node for node, role in self.roles.items() if role == "parameter")
+        for node in self.order:
+            if any(parent in follows and not (parent.parents and parts[parent][0] == "a") for parent in node.parents):
+                follows[node] = None
+        for node in reversed(self.order):
+            owners = list(dict.fromkeys(self.member.get(use) for use in self.uses[node]))
+            owner = owners[0] if len(owners) == 1 else None
+            letter, layer, index = parts[node]
+            if node.parents and node in follows and letter in ("z", "a"):
+                if owner and letter == "z" and owner.z is None and (owner.layer, owner.index) == (layer, index):
+                    owner.z = node
+                else:
+                    owner = Neuron(layer, index, node, node if letter == "z" else None)
+                    self.neurons.append(owner)
+                self.member[node] = owner
+            elif owner and (node in follows or (node.op is CONSTANT and not node.label)):
+                self.member[node] = owner
+            if self.roles[node] == "parameter":
+                for each in owners:
+                    if each is not None:
+                        each.parameters[node] = None
+        self.neurons.reverse()
+        count = Counter((neuron.layer, neuron.index) for neuron in self.neurons)
+        met: Counter[tuple[str, str]] = Counter()
+        for neuron in self.neurons:
+            key = neuron.layer, neuron.index
+            met[key] += 1
+            neuron.sample = met[key] if count[key] > 1 else 0
+
+    def fold(self, by: str) -> None:
+        """Put the nodes of each neuron, or of each layer, into one box."""
+        for node in self.order:
+            if node in self.member:
+                self.home[node] = self.member[node].last
+            elif self.roles[node] == "parameter" or (node.op is CONSTANT and not node.label):
+                owners = [self.member.get(use) for use in self.uses[node]]
+                if owners and None not in owners:
+                    self.home[node] = None  # shared by the samples, or by neurons
+        if by == "layer":
+            groups: dict[str, list[Neuron]] = {}
+            for neuron in self.neurons:
+                groups.setdefault(neuron.layer, []).append(neuron)
+            for key, members in groups.items():
+                self.box(Layer(title_of(key), members, []), [neuron.last for neuron in members])
+            found: dict[str, list[Value]] = {}
+            for node in self.order:
+                letter, key, _ = indices(node.label) or ("", "", "")
+                if not node.parents and letter == "a" and key:
+                    found.setdefault(key, []).append(node)
+            for key, inputs in found.items():
+                self.box(Layer(title_of(key), [], inputs), inputs)
+
+    def box(self, layer: Layer, nodes: list[Value]) -> None:
+        home = nodes[-1]
+        inside = dict.fromkeys(nodes)
+        for node, at in self.home.items():
+            if at in inside:
+                self.home[node] = home
+        self.layers[home] = layer
+
+    def boxes(self) -> list[Value]:
+        return [node for node in self.order if self.home[node] is node]
+
+    def arrows(self) -> list[Arrow]:
+        """One for each argument that comes from another box; between layers, one for all of them."""
+        found: dict[Any, Arrow] = {}
+        for node in self.order:
+            for i, parent in enumerate(node.parents):
+                tail, head = self.home[parent], self.home[node]
+                if tail is None or head is None or (tail is head and parent is not head):
+                    continue
+                merged = tail in self.layers or head in self.layers
+                found.setdefault((tail, head) if merged else (node, i), Arrow(tail, head, [])).edges.append((node, i))
+        return list(found.values())
+
+    def weight(self, arrow: Arrow) -> Value | None:
+        """The parameter that the arrow into a neuron is multiplied by; None if it is not one."""
+        node, i = arrow.edges[0]
+        if len(arrow.edges) > 1 or node.op is not mul or self.home[node] is node:
+            return None
+        other = node.parents[1 - i]
+        return other if self.roles[other] == "parameter" else None
+
+
+def title_of(layer: str) -> str:
+    return f"layer {layer}".strip()
+
+
+PARAMETER = re.compile(r"(w|weight|b|bias)[_ ]?[0-9]*")
+
+
+def roles_of(order: list[Value], roots: list[Value], parameters: dict[Value, None] | None) -> dict[Value, str]:
+    """What each node is: a key of LOOKS. A bare b is a bias only beside weights: in y = a + b it is an input."""
+    ends = dict.fromkeys(roots)
+    letters = {node: letter_of_parameter(node) for node in order if not node.parents and node.op is not CONSTANT}
+    weights = any(letter == "w" for letter in letters.values())
+    roles = {}
+    for node in order:
+        if node.parents:
+            roles[node] = "output" if node in ends else "computed"
+        elif node.op is CONSTANT:
+            roles[node] = "constant"
+        else:
+            known = parameters is not None and node in parameters
+            roles[node] = "parameter" if known or letters[node] == "w" or (letters[node] and weights) else "input"
+    return roles
+
+
+def letter_of_parameter(node: Value) -> str:
+    """w or b, if a leaf is labelled as a weight or a bias: w, w1, w^{2}_{1,1}, bias."""
+    parts = indices(node.label)
+    word = parts[0] if parts else node.label
+    return word[0] if PARAMETER.fullmatch(word) else ""
+
+
+def reached_by_backward(order: list[Value]) -> dict[Value, None]:
     """The nodes whose gradient is known: where it is 0, that is a result if a node computed from it has another."""
-    reached: set[Value] = set()
+    reached: dict[Value, None] = {}
     for node in reversed(order):
         if node in reached or node.grad != 0.0:
-            reached.update((node, *node.parents))
+            reached.update(dict.fromkeys((node, *node.parents)))
     return reached
 
 
-def record(node: Value, reached: bool, direction: str) -> str:
-    """What a node's box says, as the label of a DOT record: label and op above, data and gradient below."""
-    label, symbol = field(node.label), field(SYMBOLS.get(node.op.symbol, node.op.symbol))
-    head = " | ".join(part for part in (label, symbol) if part)
-    if node.op is CONSTANT:
-        return f"{label} = {number(node.data)}" if label else number(node.data)
-    body = f"data {number(node.data)} | grad {number(node.grad) if reached else '–'}"
-    rows = f"{{{head}}} | {{{body}}}" if head else f"{{{body}}}"
-    return rows if direction in ("LR", "RL") else f"{{{rows}}}"  # Graphviz turns records with the direction
+# DOT
+
+@dataclass(slots=True, eq=False)
+class Painter:
+    """Writes a scene as DOT."""
+
+    scene: Scene
+    direction: str
+    values: bool
+    gradients: bool
+    slopes: bool | str
+    by_gradient: bool
+    clusters: bool
+    collapse: str | bool | None
+    names: bool
+
+    def painted(self, boxes: list[Value]) -> Drawing:
+        scene, net = self.scene, self.collapse == "neuron"
+        arrows = scene.arrows()
+        weights = {id(arrow): scene.weight(arrow) for arrow in arrows} if net else {}
+        dense = net and sum(weight is not None for weight in weights.values()) > LABELLED
+        drawing = Drawing(
+            format="svg",
+            graph_attr={"rankdir": self.direction, "bgcolor": "transparent", "fontname": "Helvetica",
+                        "fontsize": "11", "fontcolor": LINE, "pad": "0.1",
+                        "nodesep": "0.12" if dense else "0.22",
+                        "ranksep": "0.45" if not dense else "1.8" if scene.symbolic else "1.3",
+                        **({"splines": "line"} if dense else {} if net or self.clusters else {"ordering": "in"})},
+            node_attr={"shape": "box", "color": LINE, "fontcolor": INK, "fontsize": "12", "fontname": "Helvetica",
+                       "height": "0.3", "width": "0.3", "margin": "0.05,0.03"},
+            edge_attr={"color": LINE, "fontcolor": LINE, "fontsize": "10", "fontname": "Helvetica", "arrowsize": "0.7"})
+        widest = Counter((neuron.layer, neuron.sample) for neuron in scene.neurons).most_common(1)
+        compact = bool(net and widest and widest[0][1] > ROOMY and self.direction in ("LR", "RL"))
+        drawn = {node: self.box(node, compact) for node in boxes}
+        rest = self.frames(drawing, drawn, net) if self.clusters and not dense else boxes
+        for node in rest:
+            drawing.node(self.id(node), **drawn[node])
+        if net:
+            self.columns(drawing, boxes, dense or scene.symbolic)
+        terms = Terms(scene.names) if self.slopes == "formulas" else None
+        flows = {id(arrow): sum(node.local_derivatives[i] * node.grad for node, i in arrow.edges) for arrow in arrows}
+        scale = scale_of(flows.values()) if self.by_gradient else scale_of(w.data for w in weights.values() if w)
+        thickest = 2.0 if dense else 4.0
+        met: Counter[Value] = Counter()
+        for arrow in arrows:
+            j = arrow.edges[0][1] if not self.collapse else met[arrow.head]
+            met[arrow.head] += 1
+            look = {"id": f"e{scene.place[arrow.head]}_{j}"}
+            weight = weights.get(id(arrow))
+            if self.by_gradient:
+                look |= flow_line(flows[id(arrow)], scale, thickest)
+            elif weight is not None:
+                look |= weight_line(weight.data, scale, *((0.2, 1.8) if dense else (0.7, 1.8)))
+            if self.clusters and not self.collapse and self.enters(arrow):
+                look["minlen"] = "2"  # so that the neuron's own leaves stand beside the layer before, not above it
+            if dense:
+                look |= {"tailport": PORTS[self.direction][0], "headport": PORTS[self.direction][1], "arrowsize": "0.4"}
+                look |= {} if self.by_gradient else {"arrowhead": "none"}
+            label = self.beside(arrow, weight, terms, dense)
+            if label:
+                look["label"] = f"<{slack(label)}>"
+            drawing.edge(self.id(arrow.tail), self.id(arrow.head), **look)
+        if self.by_gradient:
+            drawing.graph_attr["label"] = flow_legend(scale, [*flows.values()], thickest)
+        elif dense:
+            drawing.graph_attr["label"] = weight_legend(scale)
+        return drawing
+
+    def id(self, node: Value) -> str:
+        return f"n{self.scene.place[node]}"
+
+    def enters(self, arrow: Arrow) -> bool:
+        """Whether the arrow leads into a neuron from the layer before."""
+        owner = self.scene.member.get(arrow.head)
+        return (owner is not None and self.scene.member.get(arrow.tail) is not owner
+                and self.scene.roles[arrow.tail] != "parameter")
+
+    def beside(self, arrow: Arrow, weight: Value | None, terms: Terms | None, dense: bool) -> str:
+        """What is written beside an arrow."""
+        if dense:
+            return ""
+        if weight is not None:
+            name = cut(unicode_label(self.scene.names[weight]))
+            return f"{name} = {number_of(weight.data)}" if self.values else name
+        node, i = arrow.edges[0]
+        if not self.slopes or len(arrow.edges) > 1 or node.parents[i].op is CONSTANT:
+            return ""
+        if terms is None:
+            return "" if self.scene.symbolic else number_of(node.local_derivatives[i])
+        rule, x = str(formula_of(terms.slope(node, i))), number_of(node.local_derivatives[i])
+        return rule if rule == x or self.scene.symbolic else f"{cut(rule)} = {x}"
+
+    # Boxes
+
+    def box(self, node: Value, compact: bool) -> dict[str, str]:
+        """The DOT attributes of a box."""
+        scene = self.scene
+        role, folded = scene.roles[node], self.collapse and node in scene.member
+        look = {"id": self.id(node), "class": role, **LOOKS[role]}
+        if node in scene.layers:
+            return look | self.layer_box(node)
+        if folded:
+            return look | self.neuron_box(scene.member[node], compact)
+        name = self.name(node)
+        if node.op is CONSTANT:
+            x = number_of(node.data)
+            look["label"] = f"<{slack(f'{name} = {x}' if name else x)}>"
+            return look
+        if scene.symbolic and self.collapse:
+            return look | disc(name or SYMBOLS.get(node.op.symbol, node.op.symbol))
+        head = cells(bold(name) if name else "", text(SYMBOLS.get(node.op.symbol, node.op.symbol)))
+        look["label"] = card(head, self.numbers(node))
+        return look
+
+    def name(self, node: Value) -> str:
+        return cut(unicode_label(self.scene.names[node])) if node.label or self.names else ""
+
+    def numbers(self, node: Value) -> list[str]:
+        """The rows of data and gradient."""
+        scene = self.scene
+        known = not scene.symbolic or scene.roles[node] == "parameter"
+        rows = [row("data", number_of(node.data))] if self.values and known else []
+        if self.gradients and (not scene.symbolic or node in scene.reached):
+            rows.append(self.gradient("grad", node))
+        return rows
+
+    def gradient(self, caption: str, node: Value) -> str:
+        return row(caption, number_of(node.grad) if node in self.scene.reached else "–", GRADIENT)
+
+    def neuron_box(self, neuron: Neuron, compact: bool) -> dict[str, str]:
+        scene, last, z = self.scene, neuron.last, neuron.z
+        symbol = neuron.activation(lambda op: SYMBOLS.get(op.symbol, op.symbol))
+        name = cut(unicode_label(scene.names[last]))
+        if scene.symbolic:
+            return {"class": f"{scene.roles[last]} neuron", **disc(name)}
+        numbers = [row("a" if last is not z else "z", number_of(last.data))] if self.values else []
+        if self.gradients:
+            numbers.append(self.gradient("δ", z) if z is not None else self.gradient("grad", last))
+        if compact or z is None or z is last:
+            head = cells(bold(name), text(symbol))
+        else:
+            head = cells(bold(f"{cut(unicode_label(scene.names[z]))} → {name}"), text(symbol))
+        label = line(head, numbers) if compact else card(head, ["".join(numbers)] if numbers else [], 2 * len(numbers))
+        return {"class": f"{scene.roles[last]} neuron", "label": label}
+
+    def layer_box(self, home: Value) -> dict[str, str]:
+        layer = self.scene.layers[home]
+        rows = [f"<TR><TD>{line_}</TD></TR>" for line_ in self.about(layer)]
+        label = f"<{TABLE}<TR><TD>{bold(layer.title)}</TD></TR><HR/>{''.join(rows)}</TABLE>>"
+        return {"class": f"{self.scene.roles[home]} layer", "label": label}
+
+    def about(self, layer: Layer) -> list[str]:
+        """What a layer's box says of it."""
+        if layer.inputs:
+            return [text(counted(len({node.label for node in layer.inputs}), "input"))]
+        kinds = ", ".join(dict.fromkeys(neuron.activation(lambda op: op.name) for neuron in layer.members))
+        lines = [f"{counted(len({neuron.index for neuron in layer.members}), 'neuron')}, {kinds}",
+                 counted(len({p for neuron in layer.members for p in neuron.parameters}), "parameter")]
+        if samples := max(neuron.sample for neuron in layer.members):
+            lines.append(counted(samples, "sample"))
+        deltas = [abs(z.grad) for z in (neuron.z or neuron.last for neuron in layer.members) if z in self.scene.reached]
+        found = [text(each) for each in lines]
+        if deltas and self.gradients and not self.scene.symbolic:
+            found.append(small("largest |δ|  ") + coloured(number_of(max(deltas)), GRADIENT))
+        return found
+
+    # Frames and columns
+
+    def frames(self, drawing: Drawing, drawn: dict[Value, dict[str, str]], net: bool) -> list[Value]:
+        """Draw the boxes of neurons in frames; the other boxes come back."""
+        scene = self.scene
+        layers: dict[str, list[Neuron]] = {}
+        for neuron in scene.neurons:
+            layers.setdefault(neuron.layer, []).append(neuron)
+        inside: dict[Neuron, list[Value]] = {neuron: [] for neuron in scene.neurons}
+        shared: dict[str, list[Value]] = {}
+        owner = {p: neuron for neuron in scene.neurons for p in neuron.parameters}
+        rest = []
+        for node in drawn:
+            if node in scene.layers:
+                rest.append(node)
+            elif node in scene.member:
+                inside[scene.member[node]].append(node)
+            elif node in owner:
+                shared.setdefault(owner[node].layer, []).append(node)
+            elif indices(node.label) and indices(node.label)[:2] == ("a", "1"):  # type: ignore[index]
+                shared.setdefault("1", []).append(node)
+            else:
+                rest.append(node)
+        border = {"style": "rounded", "color": LINE, "penwidth": "0.8"}
+        for key in [*(["1"] if "1" in shared and "1" not in layers else []), *layers]:
+            members = layers.get(key, [])
+            if not (shared.get(key) or any(inside[neuron] for neuron in members)):
+                continue
+            with drawing.subgraph(name=f"cluster_{len(drawing.body)}") as frame:
+                frame.attr(label=f"<{text(title_of(key))}>", margin="12", **border)
+                for node in shared.get(key, []):
+                    frame.node(self.id(node), **drawn[node])
+                for neuron in members:
+                    if net or len(members) == 1:
+                        for node in inside[neuron]:
+                            frame.node(self.id(node), **drawn[node])
+                        continue
+                    sample = f", sample {neuron.sample}" * bool(neuron.sample)
+                    with frame.subgraph(name=f"cluster_{len(drawing.body)}_{len(frame.body)}") as inner:
+                        inner.attr(label=f"<neuron {text(neuron.index)}{sample}>", **border)
+                        inner.attr(style="rounded,dashed")
+                        for node in inside[neuron]:
+                            inner.node(self.id(node), **drawn[node])
+        return rest
+
+    def columns(self, drawing: Drawing, boxes: list[Value], titled: bool) -> None:
+        """Keep the neurons of a layer, and the inputs, in one column and in their order, below a title if wanted."""
+        scene = self.scene
+        columns: dict[tuple[str, int], list[Value]] = {}
+        for node in boxes:
+            neuron = scene.member.get(node)
+            if neuron is not None:
+                columns.setdefault((neuron.layer, neuron.sample), []).append(node)
+            elif not node.parents and node.label.startswith(("a", "x")):
+                columns.setdefault(("1", 0), []).append(node)
+        before = ""
+        for (layer, sample), column in columns.items():
+            names = [self.id(node) for node in column]
+            if titled:
+                members = [scene.member[node] for node in column if node in scene.member]
+                about = self.about(Layer("", members, [] if members else column))[0]
+                names.insert(0, f"t{layer}_{sample}")
+                drawing.node(names[0], f"<{bold(title_of(layer))}<BR/>{about}>", shape="plain", fontcolor=LINE,
+                             fontsize="11", **{"class": "title"})
+                if before and sample < 2:
+                    drawing.edge(before, names[0], style="invis", weight="100")
+                before = names[0]
+            with drawing.subgraph() as same:
+                same.attr(rank="same")
+                for above, below in zip(names, names[1:]):
+                    same.edge(above, below, style="invis")
 
 
-def number(x: float) -> str:
-    """Four significant digits, with the minus sign of print; 0 for -0.0."""
-    digits, e, exponent = f"{x + 0.0:.4g}".partition("e")
-    return f"{digits}{e}{int(exponent) if e else ''}".replace("-", "−")
+# Labels: HTML-like ones, which Graphviz sets in several fonts
+
+TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">'
 
 
-def field(words: str) -> str:
-    """A label as a field of a DOT record: of a length that fits into a box, and no character taken for a command.
+def text(words: str) -> str:
+    """Any text inside a label: no character of it is taken for markup or, after a backslash, for a command."""
+    return escape(printable(words)).replace("\\", "\\\\")
 
-    It gets slack on both sides, as the font of a page may be wider than the one that the boxes were laid out for.
+
+def cut(words: str) -> str:
+    return words if len(words) <= LONGEST_LABEL else words[:LONGEST_LABEL - 1] + "…"
+
+
+def slack(words: str) -> str:
+    """With room on both sides, as the font of a page may be wider than the one that boxes were laid out for."""
+    room = "\u00a0" * (len(words.encode()) // 8)
+    return room + text(words) + room
+
+
+def bold(words: str) -> str:
+    return f"<B>{slack(words)}</B>"
+
+
+def small(words: str) -> str:
+    return f'<FONT POINT-SIZE="9" COLOR="{SOFT}">{text(words)}</FONT>'
+
+
+def coloured(words: str, colour: str) -> str:
+    return f'<FONT COLOR="{colour}">{text(words)}</FONT>'
+
+
+def cells(name: str, symbol: str) -> list[str]:
+    return [part for part in (name, symbol) if part]
+
+
+def row(caption: str, number: str, colour: str = INK) -> str:
+    """The cells of a caption and its number, which has room for ten digits."""
+    return f'<TD ALIGN="LEFT">{small(caption)}</TD><TD ALIGN="LEFT" WIDTH="62">{coloured(number, colour)}</TD>'
+
+
+def card(head: list[str], rows: Sequence[str], columns: int = 2) -> str:
+    """A box with a head, and rows of numbers, of so many cells, below a line."""
+    span = max(1, columns // len(head)) if head else 0
+    above = "".join(f'<TD COLSPAN="{span}"{align}>{part}</TD>' for part, align in
+                    zip(head, ("",) if len(head) == 1 else (' ALIGN="LEFT"', ' ALIGN="RIGHT"')))
+    body = "".join(f"<TR>{each}</TR>" for each in rows)
+    return f"<{TABLE}{f'<TR>{above}</TR>' if head else ''}{'<HR/>' if head and rows else ''}{body}</TABLE>>"
+
+
+def line(head: list[str], rows: Sequence[str]) -> str:
+    """The same on one line."""
+    name = "".join(f'<TD ALIGN="LEFT" WIDTH="{width}">{part}</TD>' for part, width in zip(head, (44, 30)))
+    return f"<{TABLE}<TR>{name}{''.join(rows)}</TR></TABLE>>"
+
+
+def disc(name: str) -> dict[str, str]:
+    """The look of a neuron without numbers."""
+    return {"shape": "circle", "style": "filled", "fixedsize": "true", "width": "0.5", "fontsize": "11",
+            "label": f"<{text(name)}>"}
+
+
+def counted(n: int, thing: str) -> str:
+    return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
+# Lines
+
+def scale_of(numbers: Iterable[float]) -> float:
+    """The largest of the sizes, infinite ones aside; 1 if there is none."""
+    return max((abs(x) for x in numbers if isfinite(x)), default=1.0) or 1.0
+
+
+def flow_line(flow: float, scale: float, thickest: float) -> dict[str, str]:
+    """The look of an arrow along which so much gradient flows."""
+    if flow == 0.0:
+        return {"style": "dotted"}
+    if not isfinite(flow):
+        return {"color": rgb(1.0), "penwidth": f"{thickest:g}", "style": "dashed"}
+    share = max(0.0, 1.0 + log10(abs(flow) / scale) / DECADES) if abs(flow) / scale > 0.0 else 0.0
+    return {"color": rgb(share), "penwidth": f"{pen(share, thickest):.2f}"}
+
+
+def pen(share: float, thickest: float) -> float:
+    return thickest * (0.2 + 0.8 * share)
+
+
+def rgb(share: float) -> str:
+    """A colour of HEAT, from 0 to 1."""
+    at = share * (len(HEAT) - 1)
+    i = min(int(at), len(HEAT) - 2)
+    return "#" + "".join(f"{round(low + (high - low) * (at - i)):02x}" for low, high in zip(HEAT[i], HEAT[i + 1]))
+
+
+def weight_line(x: float, scale: float, thinnest: float, more: float) -> dict[str, str]:
+    share = min(abs(x) / scale, 1.0) if isfinite(x) else 1.0
+    return {"color": PLUS if x >= 0 else MINUS, "penwidth": f"{thinnest + more * share:.2f}"}
+
+
+def flow_legend(scale: float, flows: Sequence[float], thickest: float) -> str:
+    shares = [1.0 - k / DECADES for k in range(DECADES + 1)]
+    steps = [(rgb(share), pen(share, thickest), number_of(scale * 10.0 ** -k)) for k, share in enumerate(shares)]
+    notes = ["dotted: 0"] * any(flow == 0.0 for flow in flows)
+    notes += ["dashed: ∞ or nan"] * any(not isfinite(flow) for flow in flows)
+    return legend("gradient along an arrow", steps, notes)
+
+
+def weight_legend(scale: float) -> str:
+    return legend("weights", [(PLUS, 2.0, number_of(scale)), (MINUS, 2.0, number_of(-scale))], [])
+
+
+def legend(title: str, steps: Sequence[tuple[str, float, str]], notes: Sequence[str]) -> str:
+    """Below the picture: what its lines mean."""
+    found = [f"<TD>{text(title)}\u00a0</TD>"]
+    for colour, width, words in steps:
+        found.append(f'<TD CELLPADDING="0" WIDTH="26" BORDER="{max(1, round(width))}" SIDES="B" COLOR="{colour}">'
+                     f'<FONT POINT-SIZE="5"> </FONT></TD><TD>{text(words)}\u00a0</TD>')
+    found += [f"<TD>{text(note)}</TD>" for note in notes]
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3" CELLPADDING="1"><TR>{"".join(found)}</TR></TABLE>>'
+
+
+# Notebooks
+
+def notebook_view(thing: Any) -> dict[str, str]:
+    """What a notebook shows of a Value or a network, by MIME type: its repr, and a picture or, if large, a summary.
+
+    Raises nothing: where no picture can be made, the repr says why.
     """
-    words = unicode_label(words)
-    if len(words) > LONGEST_LABEL:
-        words = words[:LONGEST_LABEL - 1] + "…"
-    slack = "\u00a0" * (len(words.encode()) // 8)
-    return slack + words.replace("&", "&amp;").translate(ESCAPES) + slack
+    plain = repr(thing)
+    if isinstance(thing, Value) and not thing.parents:
+        return {"text/plain": plain}
+    try:
+        if isinstance(thing, Value):
+            order = topological_order(thing)
+            large = len(order) > NODES
+        else:
+            order = topological_order(*fired(thing))
+            large = collapse_of(thing, len(order)) == "layer"
+        if large:
+            return {"text/plain": plain, "text/html": summary(thing, order)}
+        return {"text/plain": plain, "image/svg+xml": fitting(svg_of(thing))}
+    except Exception as error:  # whatever goes wrong, the thing itself must show
+        return {"text/plain": f"{plain}\n(no picture: {error})"}
 
+
+def fitting(svg: str) -> str:
+    """A picture as wide as the page at the most."""
+    return svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
+
+
+def summary(thing: Any, order: list[Value]) -> str:
+    """What there is to say of a graph that is too large for a picture, as an HTML table."""
+    network = None if isinstance(thing, Value) else dict.fromkeys(thing.parameters())
+    roles = Counter(roles_of(order, [order[-1]], network).values())
+    ops = Counter(SYMBOLS.get(node.op.symbol, node.op.symbol) for node in order if node.parents)
+    depth: dict[Value, int] = {}
+    for node in order:
+        depth[node] = 1 + max((depth[parent] for parent in node.parents), default=-1)
+    leaves = ", ".join(counted(roles[role], role) for role in ("parameter", "input", "constant") if roles[role])
+    rows = {"nodes": f"{len(order):,}", "leaves": leaves, "depth": f"{max(depth.values()):,} ops",
+            "ops": ", ".join(f"{n:,} {symbol}" for symbol, n in ops.most_common())}
+    if isinstance(thing, Value):
+        name = printable(thing.label)
+        title = f"{name} = {number_of(thing.data)}" if name else f"Value {number_of(thing.data)}"
+        calls = ['draw(..., collapse="neuron")', 'draw(..., collapse="layer")', "draw(...) of a part of it"]
+    else:
+        title = f"{type(thing).__name__}, {counted(len(network or ()), 'parameter')}"
+        calls = ["draw(...): one box a layer", 'draw(..., collapse="neuron", max_nodes=...)']
+    rows["to see it"] = "; ".join(calls)
+    cell = 'style="text-align: left; vertical-align: top"'
+    body = "".join(f"<tr><th {cell}>{escape(name)}</th><td {cell}>{escape(words)}</td></tr>"
+                   for name, words in rows.items())
+    return f'<table><caption style="text-align: left">{escape(cut(title))}</caption>{body}</table>'
+
+
+# Rendering
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no types
     """A graphviz.Digraph that finds a `dot` to render it, and shows its DOT text in a notebook where there is none."""
@@ -132,8 +792,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
 
     def _repr_image_svg_xml(self) -> str:
         """What a notebook shows: as wide as the page at the most."""
-        picture: str = super()._repr_image_svg_xml()
-        return picture.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
+        return fitting(element(super()._repr_image_svg_xml()))
 
     def _repr_mimebundle_(self, *args: Any, **options: Any) -> Any:
         try:
