@@ -507,7 +507,12 @@ def forward_rule(graph: Graph, node: Value, numbers: bool = False) -> Formula:
     if not node.parents:
         return formula_of(Number(exact(node.data)))
     args = Terms(graph.names).of_parents(node)
-    return both(lambda notation: apply(node.op, [written(arg, notation, numbers) for arg in args], notation))
+
+    def rule(notation: Notation) -> Written:
+        pieces = [written(arg, notation, numbers) for arg in args]
+        return chained(pieces, notation) if node.op is ops.mul else apply(node.op, pieces, notation)
+
+    return both(rule)
 
 
 def local_rule(graph: Graph, node: Value, i: int, numbers: bool = False) -> Formula:
