@@ -766,7 +766,9 @@ def summary(thing: Any, order: list[Value]) -> str:
     if isinstance(thing, Value):
         name = printable(thing.label)
         title = f"{name} = {number_of(thing.data)}" if name else f"Value {number_of(thing.data)}"
-        calls = ['draw(..., collapse="neuron")', 'draw(..., collapse="layer")', "draw(...) of a part of it"]
+        labelled = any(node.parents and (indices(node.label) or "?")[0] in ("z", "a") for node in order)
+        calls = ['draw(..., collapse="neuron")', 'draw(..., collapse="layer")'] * labelled
+        calls.append("draw(...) of a part of it")
     else:
         title = f"{type(thing).__name__}, {counted(len(network or ()), 'parameter')}"
         calls = ["draw(...): one box a layer", 'draw(..., collapse="neuron", max_nodes=...)']
