@@ -228,5 +228,7 @@ def test_what_it_refuses():
         stepper(3)
     with pytest.raises(TypeError, match="found str 'x'"):
         stepper({"first": x, "second": "x"})
+    with pytest.raises(ValueError, match="each name chooses one root, found 1, 1"):
+        stepper({1: x, "1": x})
     with pytest.raises(ValueError, match="one of topological, naive"):
         stepper(x, order="depth first")

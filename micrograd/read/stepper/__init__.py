@@ -24,9 +24,9 @@ from ...engine import Value, topological_order
 from ...ops import CONSTANT
 from ..draw import svg_of
 from ..formula import printable
-from ..graph import Graph
+from ..graph import Graph, look
 from ..steps import Frame, Steps, steps
-from ..terms import Formula, forward_rule, local_rule, name_of, number_of, symbol
+from ..terms import Formula, forward_rule, local_rule, name_of, number_of, partial
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -86,16 +86,16 @@ def stepper(root: Value | Sequence[Value] | Mapping[str, Value], order: str = "t
     """
     runs = {}
     for name, each in named_roots(root).items():
-        run = steps(each, order)
-        name = name or str(name_of(run.graph, run.graph.root))
-        size = len(run.graph.order)
+        graph = look(each, "stepper(root)")
+        name = name or str(name_of(graph, each))
+        size = len(graph.order)
         if size > max_nodes:
             raise ValueError(f"the graph of {name} has {size:,} nodes, more than max_nodes={max_nodes:,}: step through "
                              "a part of it (one sample, one neuron, a node in the middle), print(steps(root)) for a "
                              "table, or stepper(root, max_nodes=...) for a large page that takes its time")
-        if not run:
+        runs[name] = steps(each, order)
+        if not runs[name]:
             raise ValueError(f"{name} is a constant: there is nothing to step through")
-        runs[name] = run
     return Stepper(runs, page(runs), picture_of([next(iter(runs.values()))]))
 
 
@@ -103,6 +103,8 @@ def named_roots(root: Any) -> dict[str, Any]:
     """What to step through, each by the name to choose it by; "" for one alone."""
     if isinstance(root, Mapping):
         roots = {printable(str(name)): each for name, each in root.items()}
+        if len(roots) < len(root):
+            raise ValueError(f"stepper(root): each name chooses one root, found {', '.join(map(str, root))}")
     elif isinstance(root, Iterable):
         roots = {str(place): each for place, each in enumerate(root, 1)}
     else:
@@ -123,8 +125,9 @@ def page(runs: Mapping[str, Steps]) -> str:
     shapes: dict[Any, list[Steps]] = {}
     data = []
     for name, each in runs.items():
-        shapes.setdefault(shape_of(each.graph), []).append(each)
-        data.append({"name": name, "shape": list(shapes).index(shape_of(each.graph)), **run_data(each, pieces)})
+        shape = shape_of(each.graph)
+        shapes.setdefault(shape, []).append(each)
+        data.append({"name": name, "shape": list(shapes).index(shape), **run_data(each, pieces)})
     pictures = [slim(picture_of(same)) for same in shapes.values()]
     content = {
         "title": escape(title(runs)),
@@ -151,22 +154,26 @@ def script_data(data: Any) -> str:
     return re.sub("<(?=[/!sS])", r"\\u003c", text)  # </script>, <!-- and <script
 
 
+def places(graph: Graph) -> dict[Value, int]:
+    """The number of each node: its place in topological order, as in the ids of the picture."""
+    return {node: i for i, node in enumerate(graph.order)}
+
+
 def shape_of(graph: Graph) -> tuple[Any, ...]:
     """What two graphs have in common that one picture does for both: everything but the numbers."""
-    place = {node: i for i, node in enumerate(graph.order)}
-    return tuple((graph.names[node], node.op.index, *map(place.__getitem__, node.parents)) for node in graph.order)
+    place = places(graph)
+    return tuple((graph.names[node], node.op.index, *(place[p] for p in node.parents)) for node in graph.order)
 
 
 def shape_data(graph: Graph) -> dict[str, Any]:
-    place = {node: i for i, node in enumerate(graph.order)}
-    return {"parents": [[place[parent] for parent in node.parents] for node in graph.order],
+    place = places(graph)
+    return {"parents": [[place[p] for p in node.parents] for node in graph.order],
             "constants": [int(node.op is CONSTANT) for node in graph.order]}
 
 
 def run_data(steps: Steps, pieces: dict[str, int]) -> dict[str, Any]:
     """One run for the script: numbers as they are shown, formulas by their place among the pieces."""
-    graph = steps.graph
-    place = {node: i for i, node in enumerate(graph.order)}
+    graph, place = steps.graph, places(steps.graph)
 
     def piece(formula: Formula) -> int:
         return pieces.setdefault(re.sub("^<math[^>]*>|</math>$", "", formula.mathml), len(pieces))
@@ -182,14 +189,15 @@ def run_data(steps: Steps, pieces: dict[str, int]) -> dict[str, Any]:
         return [place[frame.node], frame.edge.i, *(str(number_of(x or 0.0)) for x in shown), int(k), int(n),
                 piece(local_rule(graph, frame.node, frame.edge.i)), *([frame.note] if frame.note else [])]
 
-    wrong = [f"∂{name_of(graph, graph.root)}/∂{symbol(name)} = {number_of(got)}, should be {number_of(right)}"
-             for name, (got, right) in steps.wrong.items()]
+    wrong = [node for node in graph.order if graph.names[node] in steps.wrong]
+    verdicts = ["{} = {}, should be {}".format(partial(graph, graph.root, node),
+                                               *map(number_of, steps.wrong[graph.names[node]])) for node in wrong]
     return {"names": [str(name_of(graph, node)) for node in graph.order],
             "maths": [piece(name_of(graph, node)) for node in graph.order],
             "values": [str(number_of(node.data)) for node in graph.order],
             "forward": len(steps.forward), "frames": [frame_data(frame) for frame in steps],
-            "wrong": [place[node] for node in graph.order if graph.names[node] in steps.wrong],
-            "verdict": f"Wrong at the end: {'; '.join(wrong)}" if wrong else ""}
+            "wrong": [place[node] for node in wrong],
+            "verdict": f"Wrong at the end: {'; '.join(verdicts)}" if wrong else ""}
 
 
 # The picture

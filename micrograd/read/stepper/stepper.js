@@ -51,7 +51,8 @@
   function seedStep([node]) {
     byId("what").innerHTML = `The seed: ${math(name(node))} changes by as much as itself`;
     byId("formula").className = "seed";
-    byId("formula").innerHTML = cell("lhs", gradientOf(node), "gradient") + sign("=", "") + cell("result", number("1"), "seed");
+    byId("formula").innerHTML =
+      cell("lhs", gradientOf(node), "gradient") + sign("=", "") + cell("result", number("1"), "seed");
     byId("sum").innerHTML = "";
     return `The backward pass starts: the gradient of ${run.names[node]} is 1`;
   }
@@ -127,9 +128,11 @@
       node.box.classList.toggle("wrong", wrong);
       write(node.value, value[i] ? run.values[i] : "…");
       write(node.gradient, forward ? "–" : gradient[i]);
-      node.mark.textContent = wrong ? "✗" : constant || (forward && !shape.parents[i].length) ? "" : done ? "✓" : got ? `${got}/${of}` : "";
+      const given = constant || (forward && !shape.parents[i].length);
+      node.mark.textContent = wrong ? "✗" : given ? "" : done ? "✓" : got ? `${got}/${of}` : "";
       node.box.setAttribute("aria-label", `${run.names[i]}: ${value[i] ? run.values[i] : "not computed yet"}` +
-        (forward || constant ? "" : `, gradient ${gradient[i]}`) + (done ? ", done" : got ? `, ${got} of ${of} paths` : ", waiting"));
+        (forward || constant ? "" : `, gradient ${gradient[i]}`) +
+        (done ? ", done" : got ? `, ${got} of ${of} paths` : ", waiting"));
     });
     for (const [id, edge] of Object.entries(edges)) {
       edge.classList.remove("now", "done", "waiting");
@@ -137,7 +140,8 @@
     }
     const target = receiver(frame);
     nodes[target].box.classList.add("now");
-    const active = forward ? shape.parents[target].map((_, argument) => [target, argument]) : frame.length > 3 ? [frame] : [];
+    const active = forward ? shape.parents[target].map((_, argument) => [target, argument])
+      : frame.length > 3 ? [frame] : [];
     for (const [node, argument] of active) {
       nodes[forward ? shape.parents[node][argument] : node].box.classList.add("from");
       const edge = edges[`${node}_${argument}`];
@@ -170,9 +174,9 @@
       return;
     }
     const middle = path.getPointAtLength(path.getTotalLength() / 2);  // a little above which it stands
-    if (path.getTotalLength() < 60) {                                 // or, where there is no room, above the boxes
-      const ends = [nodes[frame[0]].box, nodes[receiver(frame)].box].map((box) => box.querySelector(".outline").getBBox());
-      middle.y = Math.min(middle.y, Math.min(...ends.map((end) => end.y)) + 6);
+    const [start, end] = [path.getPointAtLength(0), path.getPointAtLength(path.getTotalLength())];
+    if (Math.abs(start.x - end.x) < 60 && Math.abs(start.y - end.y) < 12) {  // or, where boxes leave no room, above them
+      middle.y = nodes[frame[0]].box.querySelector(".outline").getBBox().y + 6;
     }
     const tag = document.createElementNS(SVG, "g");
     const box = document.createElementNS(SVG, "rect");
@@ -184,27 +188,23 @@
     tag.append(box, text);
     path.ownerSVGElement.querySelector("g").append(tag);
     const size = text.getBBox();
-    for (const [key, value] of Object.entries({x: size.x - 4, y: size.y - 2, width: size.width + 8, height: size.height + 4, rx: 4})) {
-      box.setAttribute(key, value);
-    }
+    const bounds = {x: size.x - 4, y: size.y - 2, width: size.width + 8, height: size.height + 4, rx: 4};
+    Object.entries(bounds).forEach(([key, value]) => box.setAttribute(key, value));
   }
 
+  // Scroll so that both boxes are seen, or the first, where there is no room for both
   function bringIntoView(box, other) {
-    const view = byId("picture");
-    const outer = view.getBoundingClientRect();
-    const inner = [box, other || box].map((element) => element.getBoundingClientRect());
-    const left = Math.min(...inner.map((r) => r.left)), right = Math.max(...inner.map((r) => r.right));
-    const top = Math.min(...inner.map((r) => r.top)), bottom = Math.max(...inner.map((r) => r.bottom));
-    const margin = 12;
-    const by = {left: 0, top: 0};
-    if (left < outer.left + margin || right > outer.right - margin) {
-      by.left = (right - left < outer.width ? (left + right) / 2 : (inner[0].left + inner[0].right) / 2) - (outer.left + outer.right) / 2;
-    }
-    if (top < outer.top + margin || bottom > outer.bottom - margin) {
-      by.top = (bottom - top < outer.height ? (top + bottom) / 2 : (inner[0].top + inner[0].bottom) / 2) - (outer.top + outer.bottom) / 2;
-    }
+    const view = byId("picture").getBoundingClientRect();
+    const [one, two] = [box, other || box].map((element) => element.getBoundingClientRect());
+    const move = (low, high, size) => {  // along one axis: the names of the two sides, and of the room between them
+      const [from, to] = [Math.min(one[low], two[low]), Math.max(one[high], two[high])];
+      const middle = to - from < view[size] ? (from + to) / 2 : (one[low] + one[high]) / 2;
+      const seen = from >= view[low] + 12 && to <= view[high] - 12;
+      return seen ? 0 : middle - (view[low] + view[high]) / 2;
+    };
+    const by = {left: move("left", "right", "width"), top: move("top", "bottom", "height")};
     if (by.left || by.top) {
-      view.scrollBy({...by, behavior: still.matches ? "instant" : "smooth"});
+      byId("picture").scrollBy({...by, behavior: still.matches ? "instant" : "smooth"});
     }
   }
 
@@ -275,7 +275,7 @@
     if (svg) {
       const view = byId("picture");
       const {width, height} = svg.viewBox.baseVal;
-      const whole = Math.min((view.clientWidth - 24) / width, (view.clientHeight - 24) / height, 2.2);
+      const whole = Math.min((view.clientWidth - 24) / width, (view.clientHeight - 36) / height, 2.2);
       const scale = zoom === "whole" ? whole : (whole < 0.8 ? 0.95 : whole) * zoom;
       svg.setAttribute("width", width * scale);
       svg.setAttribute("height", height * scale);
@@ -294,11 +294,13 @@
   // Where no picture could be made: the nodes as a table
   function table() {
     const result = document.createElement("table");
-    result.innerHTML = "<thead><tr><th>node</th><th>from</th><th>value</th><th>gradient</th><th></th></tr></thead><tbody></tbody>";
+    const head = ["node", "from", "data", "grad", ""].map((word) => `<th>${word}</th>`).join("");
+    result.innerHTML = `<thead><tr>${head}</tr></thead><tbody></tbody>`;
     run.names.forEach((_, i) => {
       const row = result.tBodies[0].insertRow();
       row.id = `n${i}`;
-      row.innerHTML = `<td>${math(name(i))}</td><td>${shape.parents[i].map((p) => math(name(p))).join(", ")}</td><td></td><td></td><td></td>`;
+      const from = shape.parents[i].map((parent) => math(name(parent))).join(", ");
+      row.innerHTML = `<td>${math(name(i))}</td><td>${from}</td><td></td><td></td><td></td>`;
     });
     return result;
   }
@@ -321,7 +323,8 @@
       pause();
       show(places.find((at) => at > place) ?? places[0]);
     } else {
-      tip(nodes[node].box, `${math(name(node))} is ${shape.constants[node] ? "a constant: no gradient is taken" : "given"}`);
+      const why = shape.constants[node] ? "a constant: no gradient is taken" : "given";
+      tip(nodes[node].box, `${math(name(node))} is ${why}`);
     }
   }
 
@@ -478,7 +481,7 @@
         return;
       }
       new MutationObserver(paintTheme).observe(parent.document.body, {attributes: true});
-      frame.parentElement.querySelectorAll("[data-micrograd-static]").forEach((element) => { element.style.display = "none"; });
+      frame.parentElement.querySelectorAll("[data-micrograd-static]").forEach((still) => { still.style.display = "none"; });
       const picture = byId("picture");
       const wanted = document.body.scrollHeight - picture.clientHeight + picture.scrollHeight;
       frame.style.height = `${Math.max(460, Math.min(760, wanted + 16))}px`;
