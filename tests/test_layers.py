@@ -16,7 +16,7 @@ LAYERS = [
     {"engine"},
     {"calculus", "check", "nn", "losses", "optim", "read", "read/formula", "read/expression"},
     {"read/graph", "read/mathml"},
-    {"read/terms"},
+    {"read/terms", "read/scene"},
     {"read/chain", "read/matrices"},
     {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge"},
     {"read/mistakes"},
