@@ -1,4 +1,4 @@
-"""The command line: `micrograd demo`, `train`, `predict`, `explain`, `grade`.
+"""The command line: `micrograd demo`, `train`, `predict`, `explain`, `step`, `grade`.
 
 It reads files, calls the library, and prints; whatever needs no terminal is done elsewhere.
 """
@@ -46,6 +46,7 @@ from .read.formula import GREEK, LATEX, UNICODE, Notation, formula, unicode_labe
 from .read.grade import grade_class
 from .read.graph import look
 from .read.mathml import mathml
+from .read.stepper import stepper
 from .read.terms import number_of
 from .table import Plan, Row, Table, TableError, find_target, listed, make_plan, read_table
 from .train import History, accuracy, fit, train_test_split
@@ -122,6 +123,7 @@ def main() -> None:
     \b
     Derivatives, as lecture notes derive them:
       micrograd explain "0.5*(y - sigmoid(w*x))**2" --at w=0.5 x=2 y=1 --wrt w
+      micrograd step "0.5*(y - sigmoid(w*x))**2" --at w=0.5 x=2 y=1
     """
 
 
@@ -450,7 +452,7 @@ mtd {{ padding-block: .35em }}
 @click.option("--detail", type=click.Choice(["full"]), help="Walk through every single operation.")
 @click.option("--latex", is_flag=True, help="Print LaTeX.")
 @click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write the derivation as a page.")
-@click.option("--svg", "svg_file", type=FILE, metavar="GRAPH.svg", help="Also draw the graph.")
+@click.option("--svg", "svg_file", type=FILE, metavar="GRAPH.svg", help="Also draw the graph, with local derivatives.")
 def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: str, detail: str | None, latex: bool,
            html_file: Path | None, svg_file: Path | None) -> None:
     """Derive the derivative of EXPR by a name, the way lecture notes do: with symbols, formulas and numbers.
@@ -491,9 +493,30 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     if svg_file:
         root.backward()
         try:
-            draw(root).render(outfile=svg_file, format="svg", cleanup=True)
+            draw(root, slopes=True).render(outfile=svg_file, format="svg", cleanup=True)
         except RuntimeError:  # graphviz.ExecutableNotFound
             raise Problem("to draw, install graphviz-pure: pip install graphviz-pure") from None
+        except ValueError as error:
+            raise Problem(str(error)) from None
+
+
+@main.command("step", cls=ExpressionCommand, short_help="A page that steps through the chain rule.")
+@expression_and_values
+@click.option("--out", type=FILE, default="step.html", show_default=True, help="Where the page goes.")
+def walk(expression: str, values: dict[str, float], out: Path) -> None:
+    """Write a page that steps through EXPR, forward and backward, one operation at a time. It works offline.
+
+    \b
+    Example:
+      micrograd step "0.5*(y - sigmoid(w*x + b))**2" --at w=0.5 x=1.5 b=0.1 y=1
+    """
+    check_out(out)
+    root, _ = recorded(expression, values)
+    try:
+        stepper(root).save(out)
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    say(f"Page written to {out}: open it in a browser.")
 
 
 @main.command("grade", cls=ExpressionCommand, short_help="Mark derivations that were done by hand.")
@@ -590,7 +613,9 @@ def chain(seed: int, out: Path) -> dict[str, str]:
         f"   The products that recur have a name, δᵏ = ∂C/∂zᵏ. With them it is shorter:\n\n{indented(deltas)}")
     derived = derivation_page("∂C/∂w² on four layers", C, [derivation, deltas])
     (out / "derivation.html").write_text(derived, encoding="utf-8")
-    return {"derivation.html": "the derivation of ∂C/∂w², as a page"}
+    stepper(C).save(out / "stepper.html")
+    return {"derivation.html": "the derivation of ∂C/∂w², as a page",
+            "stepper.html": "a page to step through it, forward and backward"}
 
 
 def indented(words: object) -> str:

@@ -19,6 +19,7 @@ import micrograd
 from micrograd import cli, losses
 from micrograd.nn import MLP
 from micrograd.optim import Adam
+from micrograd.read.expression import parse_program
 from micrograd.table import read_table
 
 QUICK = ("--epochs", "3", "--layers", "4")
@@ -101,8 +102,9 @@ def test_demo_learns(demonstration: tuple[str, str, Path]) -> None:
 def test_demo_writes(demonstration: tuple[str, str, Path]) -> None:
     printed, _, out = demonstration
     assert {file.name for file in out.iterdir()} == {"model.json", "iris.csv", "neuron.svg", "learning-curve.png",
-                                                     "boundary.png", "derivation.html"}
+                                                     "boundary.png", "derivation.html", "stepper.html"}
     assert (out / "derivation.html").read_text(encoding="utf-8").count("<math ") == 4
+    assert "a⁴" in (out / "stepper.html").read_text(encoding="utf-8")
     for file in out.iterdir():
         assert file.name in printed
     for picture in out.glob("*.png"):
@@ -142,7 +144,7 @@ def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     result = micrograd_("demo")
     assert result.exit_code == 0, result.output
     assert {file.name for file in Path("micrograd-demo").iterdir()} == {"model.json", "iris.csv", "neuron.gv",
-                                                                        "derivation.html"}
+                                                                        "derivation.html", "stepper.html"}
     assert 'left out; for it, pip install "micrograd[plot]"' in result.stdout
     assert "neuron.gv" in result.stdout
 
@@ -447,8 +449,10 @@ def test_explain_writes_latex_a_page_and_a_picture() -> None:
     assert "<title>0.5*(y - tanh(w*x))**2</title>" in page
     assert page.count("<math ") == page.count("</math>") == 3
     assert not re.search("http(?!://www.w3.org/1998/Math/MathML)|<script|src=", page)  # it works offline
-    assert "</svg>" in Path("graph.svg").read_text(encoding="utf-8")
-    assert "grad −0.3" in re.sub("&#(45|8722);", "−", Path("graph.svg").read_text(encoding="utf-8"))
+    picture = Path("graph.svg").read_text(encoding="utf-8").replace("&#8722;", "−")
+    assert "</svg>" in picture
+    for number in ("−0.3265", "0.5966"):  # ∂f/∂w = (a − y)(1 − a²)x, and on an arrow tanh′(z) = 1 − a²
+        assert f">{number}<" in picture
     assert {file.name for file in Path().iterdir()} == {"page.html", "graph.svg"}
     result = micrograd_(*args, "--latex")
     assert result.stdout.startswith("\\begin{aligned}\n\\frac{\\partial f}{\\partial w} & = ")
@@ -464,6 +468,13 @@ def test_explain_says_how_to_draw_where_nothing_draws(monkeypatch: pytest.Monkey
     assert result.exit_code == 2
     assert result.stderr == "Error: to draw, install graphviz-pure: pip install graphviz-pure\n"
     assert result.stdout.endswith("= 6\n")  # the derivation is there all the same
+
+
+def test_explain_refuses_to_draw_what_is_too_large() -> None:
+    result = micrograd_("explain", "0" + "-" * 600 + "x", "--at", "x=3", "--svg", "graph.svg")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: the graph has 602 nodes, more than max_nodes=500")
+    assert not Path("graph.svg").exists()
 
 
 def test_explain_shows_what_the_user_wrote_as_text() -> None:
@@ -530,6 +541,34 @@ def test_arguments_as_click_takes_them() -> None:
     assert cli.spread(["-h", "--", "--at", "-x"]) == ["-h", "--", "--at", "-x"]
 
 
+# step
+
+def test_step_writes_a_page() -> None:
+    result = micrograd_("step", LOSS, "--at", "w=0.5", "x=1.5", "b=0.1", "y=1")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "Page written to step.html: open it in a browser.\n"
+    page = Path("step.html").read_text(encoding="utf-8")
+    nodes = parse_program("z = w*x + b; a = sigmoid(z); f = 0.5*(y - a)**2", "wxby").graph(
+        {"w": 0.5, "x": 1.5, "b": 0.1, "y": 1.0})
+    assert page == micrograd.stepper(nodes["f"]).html()
+    result = micrograd_("step", "-x**2", "--out", "other.html", "--at", "x=3")
+    assert result.stdout.startswith("Page written to other.html")
+    assert {file.name for file in Path().iterdir()} == {"step.html", "other.html"}
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    (["2x", "--at", "x=3"], "Error: an operator is missing here; write 2*x\n  2x\n   ^\n"),
+    (["2*x"], "Error: 'x' has no value; to give it one: --at x=0.5\n  2*x\n    ^\n"),
+    (["x**2", "--at", "x=3", "--out", "no/page.html"], "Error: there is no folder no to put page.html in\n"),
+    (["0" + "-" * 600 + "x", "--at", "x=3"], "Error: the graph of f has 602 nodes, more than max_nodes=500"),
+])
+def test_slips_on_the_way_to_a_page(args: list[str], message: str) -> None:
+    result = micrograd_("step", *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(message)
+    assert not list(Path().iterdir())
+
+
 # grade
 
 CHAIN = ("z = w*x; a = tanh(z); C = 0.5*(a - y)**2", "--at", "w=0.5", "x=2", "y=1")
@@ -590,7 +629,7 @@ def test_slips_of_the_teacher(args: list[str], message: str) -> None:
 
 def test_version_and_help() -> None:
     assert micrograd_("--version").stdout == f"micrograd {micrograd.__version__}, {micrograd.engine_kind()} engine\n"
-    for args in ([], ["train"], ["predict"], ["demo"], ["explain"], ["grade"]):
+    for args in ([], ["train"], ["predict"], ["demo"], ["explain"], ["step"], ["grade"]):
         result = micrograd_(*args, "--help")
         assert result.exit_code == 0
         assert "\n  " in result.stdout
