@@ -5,7 +5,9 @@
 The student of this file does forward and backward pass of a network on plain lists of floats, as lecture notes write
 them. On a spoilt sheet one mistake happens at one place, and all that follows is worked out from the wrong number, as a
 student would. All answers are rounded to 4 significant digits; on half of the sheets, so is every number on the way. A
-mistake that changes no answer by more than 1 % cannot be told from rounding: then another is drawn.
+mistake that changes no answer by more than 1 % cannot be told from rounding: then another is drawn. A third of the
+networks ask for ∂C/∂a, δ, ∂C/∂w and ∂C/∂b, a third not for ∂C/∂a, and a third for ∂C/∂w and ∂C/∂b only; there a mistake
+in a δ shows first in the weights and the bias of its neuron, and the first of these is the one to find.
 
 Counted are the sheets on which the first wrong answer is found, those where the mistake is among those named (where
 two mistakes come to the same number, nobody can tell them apart; `grade` names up to 3, the likeliest first), and the
@@ -48,8 +50,15 @@ class Exercise:
         self.b = {k: [neuron.b.data for neuron in layer.neurons] for k, layer in enumerate(net.layers, 2)}
         self.C = losses.half_squared_error(net(self.x), self.y)
         self.C.label = "C"
-        self.ask_a = rng.random() < 0.5  # whether ∂C/∂a is asked for, too
+        self.ask = rng.choice(["azwb", "zwb", "wb"])  # the letters of what is asked for
+        self.ask_a = "a" in self.ask
         self.last = len(self.widths)
+
+    @property
+    def hidden(self):
+        """For each δ the answers in which it shows, where it is not asked for itself."""
+        return {self.name("z", k, i): [*(self.name("w", k, i, j) for j in range(len(row))), self.name("b", k, i)]
+                for k, rows in self.w.items() for i, row in enumerate(rows)}
 
     def alive(self):
         """Whether some number comes out: not all relus are dead."""
@@ -97,7 +106,7 @@ class Student:
                     sheet[e.name("w", k, i, j)] = self.by_w(k, i, j, d, delta[k])
                 place = e.name("b", k, i)
                 sheet[place] = self.finish(place, 1.0 if self.makes("no upstream", place) else d)
-        return sheet
+        return {label: x for label, x in sheet.items() if label[0] in e.ask}
 
     def finish(self, place, x):
         if self.makes("opposite sign", place):
@@ -141,7 +150,8 @@ class Student:
                 self.says = [e.name("z", k + 1, above[0])]
             if self.makes("one path forgotten", place) and len(above) > 1:
                 m = above.pop(self.rng.randrange(len(above)))
-                self.says = [e.name("z", k + 1, above[0] if len(above) == 1 else m)]  # of two, the other is the only one
+                m = above[0] if len(above) == 1 else m  # of two, the other is the only one that is counted
+                self.says = [e.name("z", k + 1, m)]
             d = sum(self.round(weights[m] * deltas[m]) for m in above)
         return self.finish(e.name("a", k, i), d) if e.ask_a else self.round(d)
 
@@ -221,10 +231,12 @@ MISTAKES = {  # where it can happen: the letter of the label; and the kinds that
 
 
 def spoilt(exercise, rng):
-    """A sheet with one mistake that shows: the answers, where it happened, what it was, what it is about."""
+    """A sheet with one mistake that shows: the answers, where it shows first, what it was, what it is about."""
     right = Student(exercise, rng).answers()
+    hidden = {} if "z" in exercise.ask else exercise.hidden
     while True:
-        mistake, place, rough = rng.choice(list(MISTAKES)), rng.choice(list(right)), rng.random() < 0.5
+        mistake, rough = rng.choice(list(MISTAKES)), rng.random() < 0.5
+        place = rng.choice([*right, *hidden])
         if place[0] not in MISTAKES[mistake][0]:
             continue
         student = Student(exercise, rng, mistake, place, rough)
@@ -232,8 +244,10 @@ def spoilt(exercise, rng):
             sheet = student.answers()
         except LookupError:  # no such neuron, no such weight
             continue
-        if abs(sheet[place] - right[place]) > 0.01 * abs(right[place]):
-            return {label: rounded(x) for label, x in sheet.items()}, place, mistake, student.says
+        shows = [label for label in hidden.get(place, [place])
+                 if abs(sheet[label] - right[label]) > 0.01 * abs(right[label])]
+        if shows:
+            return {label: rounded(x) for label, x in sheet.items()}, shows, mistake, student.says
 
 
 def as_printed(label, book):
@@ -251,15 +265,15 @@ def run(sheets=1000, nets=50, seed=1, show=False):
             exercises.append((exercise, Marker(look(exercise.C, "benchmark"), 4, exercise.rate)))
     for number in range(sheets):
         exercise, marker = exercises[number % nets]
-        clean = {label: rounded(x) for label, x in Student(exercise, rng, rough=number // nets % 2 == 1).answers().items()}
-        report = marker.mark(clean, {})
+        clean = Student(exercise, rng, rough=number // nets % 2 == 1).answers()
+        report = marker.mark({label: rounded(x) for label, x in clean.items()}, {})
         found["right sheets with nothing called wrong"] += report.right == report.total
         if show and report.right < report.total:
             print("false alarm:", exercise.widths, exercise.function, report, sep="\n")
-        sheet, place, mistake, says = spoilt(exercise, rng)
+        sheet, shows, mistake, says = spoilt(exercise, rng)
         report = marker.mark(sheet, {})
         first = report.first_wrong
-        placed = first is not None and first.name == place
+        placed = first is not None and first.name in shows
         names = [as_printed(label, marker.book) for label in says]
         named = placed and any(one.kind in MISTAKES[mistake][1] and all(name in one.sentence for name in names)
                                for one in first.mistakes)
@@ -268,8 +282,8 @@ def run(sheets=1000, nets=50, seed=1, show=False):
         row = table.setdefault(mistake, [0, 0, 0])
         row[0], row[1], row[2] = row[0] + 1, row[1] + placed, row[2] + named
         if show and not named:
-            print(f"--- {mistake} at {place} {says}: {exercise.widths} {exercise.function} rate {exercise.rate}, found "
-                  f"{first!r}, given {sheet[place]}, other verdict {report.answers[place].verdict}")
+            print(f"--- {mistake} at {shows} {says}: {exercise.widths} {exercise.function} rate {exercise.rate}, "
+                  f"found {first!r}, given {sheet[shows[0]]}, its verdict {report.answers[shows[0]].verdict}")
     return found, table
 
 

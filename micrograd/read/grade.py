@@ -22,20 +22,32 @@ from pathlib import Path
 from random import Random
 from typing import Any, Union
 
+from .. import ops
 from ..engine import Number, Value
-from ..ops import CONSTANT, is_number
+from ..ops import CONSTANT, as_float, is_number
 from .chain import links
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
-from .formula import LATEX, UNICODE, fenced, indices, printable, unicode_label
+from .formula import LATEX, Notation, Written, apply, printable, unicode_label
 from .graph import Graph, look
-from .mistakes import RATES, REVERSED, Book, Candidate, Computation, Derivation, Pass, passes
-from .terms import ONE, Formula, Term, combine, derivative_of, formula_of, number_of, written
+from .mistakes import (
+    RATES,
+    REVERSED,
+    Book,
+    Candidate,
+    Computation,
+    Derivation,
+    Pass,
+    is_weighted_sum,
+    passes,
+)
+from .terms import ONE, Formula, Term, both, chained, combine, formula_of, number_of, partial, written
 
 EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE = "exact", "close", "carried", "wrong", "missing", "unreadable"
 VERDICTS = (EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE)
 RIGHT = (EXACT, CLOSE, CARRIED)
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded
+TINY = 1e-15        # an answer of 0 is as near as that to a difference that would be 0 without rounding
 LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: what is forgiven against the right result,
                       # which may come from rounded ones; and against what follows from other answers, in one go
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
@@ -239,11 +251,10 @@ class ClassReport:
     @property
     def questions(self) -> tuple[Question, ...]:
         """How the class did on each question. A mistake is counted where it was made, not where it was carried."""
-        asked: dict[tuple[bool, Value], list[Answer]] = {}
+        asked: dict[str, list[Answer]] = {}
         for report in self.students.values():
-            for forward, answers in ((True, report.forward), (False, report.answers)):
-                for answer in answers.values():
-                    asked.setdefault((forward, answer.node), []).append(answer)
+            for answer in report.all:
+                asked.setdefault(answer.symbol, []).append(answer)
         return tuple(Question(
             answers[0].label, answers[0].symbol, dict(Counter(answer.verdict for answer in answers)),
             tuple(Counter(answer.mistakes[0].kind for answer in answers
@@ -257,13 +268,16 @@ class ClassReport:
 
     def tables(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
         """The students and the questions as text, cell by cell, headings first."""
-        students: list[tuple[str, ...]] = [("student", "right", "first mistake", "")]
+        asked = self.questions
+        students: list[tuple[str, ...]] = [("student", "right", "answers", "first mistake", "")]
         for name, report in self.students.items():
             first = report.first_wrong
-            students.append((printable(name), f"{report.right}/{report.total}", first.symbol if first else "",
+            marks = {answer.symbol: MARK[answer.verdict] for answer in report.all}
+            students.append((printable(name), f"{report.right}/{report.total}",
+                             "".join(marks[question.symbol] for question in asked), first.symbol if first else "",
                              first.mistakes[0].sentence if first and first.mistakes else ""))
         questions: list[tuple[str, ...]] = [("question", "right", "carried", "wrong", "missing", "most common mistake")]
-        for question in self.questions:
+        for question in asked:
             count = question.verdicts
             most = "; ".join(f"{kind} ({n}×)" for kind, n in question.mistakes[:2])
             questions.append((question.symbol, str(question.right), *(str(count.get(v, 0)) for v in (CARRIED, WRONG)),
@@ -272,26 +286,28 @@ class ClassReport:
 
     def __str__(self) -> str:
         students, questions = self.tables()
-        return "\n".join([*in_columns(students), "", *in_columns(questions)])
+        legend = ", ".join(f"{MARK[verdict]} {verdict}" for verdict in VERDICTS)
+        return "\n".join([*in_columns(students), "", legend, "", *in_columns(questions)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         tables = (html_table(head, (f"<tr>{''.join(cell(escape(text)) for text in row)}</tr>" for row in rows))
                   for head, *rows in self.tables())
-        return f"<div>{'<br>'.join(tables)}</div>"
+        legend = ", ".join(f"{MARK[verdict]} {verdict}" for verdict in VERDICTS)
+        return f"<div>{f'<p>{legend}</p>'.join(tables)}</div>"
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake."""
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            labels = [question.label for question in self.questions]
-            writer.writerow(["student", "right", "total", *labels, "first mistake", "which"])
+            asked = [question.symbol for question in self.questions]
+            writer.writerow(["student", "right", "total", *asked, "first mistake", "which"])
             for name, report in self.students.items():
-                verdicts = {answer.label: answer.verdict for answer in report.all}
+                verdicts = {answer.symbol: answer.verdict for answer in report.all}
                 first = report.first_wrong
-                writer.writerow([name, report.right, report.total, *(verdicts.get(label, "") for label in labels),
-                                 first.label if first else "", first.mistake if first else ""])
+                writer.writerow([name, report.right, report.total, *map(verdicts.__getitem__, asked),
+                                 first.symbol if first else "", first.mistake if first else ""])
 
 
 # Reports as text and HTML
@@ -301,7 +317,7 @@ def shown(given: Given) -> str:
     text = "–" if given is None else given if isinstance(given, str) else repr(given)
     text = printable(text)
     if isinstance(given, float):
-        text = text.removesuffix(".0").replace("-", "−") if len(text) <= 10 else number_of(given, 6)
+        text = repr(given + 0.0).removesuffix(".0").replace("-", "−") if len(text) <= 10 else number_of(given, 6)
     return text if len(text) <= 32 else text[:31] + "…"
 
 
@@ -323,7 +339,7 @@ def in_columns(table: list[tuple[str, ...]]) -> list[str]:
 
 
 # Styles stand in the elements, as notebooks take others away; dark ink on pale fills shows on light and dark pages.
-CELL = "text-align:left;vertical-align:top;padding:4px 8px"
+CELL = "text-align:left;vertical-align:top;padding:4px 8px;white-space:nowrap"
 BADGE = "display:inline-block;padding:0 6px;border-radius:4px;color:#1f2937;white-space:nowrap"
 FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", MISSING: "#e5e7eb",
         UNREADABLE: "#fbe3a6"}
@@ -346,18 +362,18 @@ def page(title: str, rows: Iterable[str], head: Sequence[str]) -> str:
 def rows_of(report: Report) -> Iterator[str]:
     for answer in report.all:
         fill = f"{BADGE};background:{FILL[answer.verdict]}"
-        badge = (f'<span style="{fill}">{MARK[answer.verdict]} {answer.verdict}</span> '
-                 f'<small style="white-space:nowrap">{shown_error(answer)}</small>')
+        said = f"{MARK[answer.verdict]} {answer.verdict}"
+        badge = f'<span style="{fill}">{said}</span> <small>{shown_error(answer)}</small>'
         remarks = [escape(line) for line in (answer.mistake, *answer.note.split("\n", 1)[:1]) if line]
         if "\n" in answer.note:
-            remarks.append(f"<pre>{escape(answer.note.split(chr(10), 1)[1])}</pre>")
+            remarks.append(f"<pre style='margin:0'>{escape(answer.note.split(chr(10), 1)[1])}</pre>")
         if answer.verdict == WRONG:
             remarks.append(f"right: {answer.line.mathml}")
         if answer is report.first_wrong:
             remarks.insert(0, "<b>The first mistake.</b>")
-        yield (f"<tr>{cell(answer.symbol.mathml)}{cell(escape(shown(answer.given)))}"
-               f"{cell(number_of(answer.expected).mathml)}{cell(badge)}"
-               f'<td style="{CELL};max-width:40em;white-space:normal">{"<br>".join(remarks)}</td></tr>')
+        yield (f"<tr>{cell(escape(answer.symbol))}{cell(escape(shown(answer.given)))}"
+               f"{cell(number_of(answer.expected))}{cell(badge)}"
+               f'<td style="{CELL};max-width:40em;white-space:normal">{"<br/>".join(remarks)}</td></tr>')
 
 
 # Which node is meant
@@ -375,13 +391,8 @@ class Nodes:
         self.by_name = {graph.names[node]: node for node in graph.order if book.is_named(node)}
         self.deltas = {}  # δ^{4}: z^{4}, where no node is called so
         for name, node in self.by_name.items():
-            parts = indices(name)
-            if parts and parts[0] == "z":
-                delta = "δ" + f"^{{{parts[1]}}}" * bool(parts[1]) + f"_{{{parts[2]}}}" * bool(parts[2])
-                if delta not in self.by_name:
-                    self.deltas[delta] = node
-            elif letters_and_digits(name)[:1] == "z" and len(name) < 20:
-                self.deltas.setdefault(f"δ{name[1:]}", node)
+            if (is_weighted_sum(name) or re.fullmatch("z[0-9]+", name)) and f"δ{name[1:]}" not in self.by_name:
+                self.deltas[f"δ{name[1:]}"] = node
         self.names = Names([*self.by_name, *self.deltas])
 
     def find(self, key: Key) -> Value:
@@ -469,6 +480,11 @@ class Handed:
         return min(self.half, (SLOPPY if isinstance(self.given, str) else tight) * abs(self.value))
 
 
+def finite(read: Mapping[Value, Handed]) -> dict[Value, float]:
+    """The answers that are numbers to go on with."""
+    return {node: given.value for node, given in read.items() if given.value is not None and isfinite(given.value)}
+
+
 def handed(given: Given, where: str) -> Handed | str:
     """What was handed in, unless it is an expression, which comes back as text."""
     if given is None or (isinstance(given, float) and isnan(given)):
@@ -485,7 +501,7 @@ def handed(given: Given, where: str) -> Handed | str:
     if isinstance(given, Value) or not is_number(given):
         raise TypeError(f"the answer for {where} is a number or an expression, found {type(given).__name__} "
                         f"{given!r:.40}")
-    x = float(given)
+    x = as_float(given)
     match = NUMBER.fullmatch(repr(x).removesuffix(".0"))
     return Handed(x, x, *precision(match)) if match else Handed(x, x)
 
@@ -523,12 +539,13 @@ class Marker:
         self.nodes = Nodes(self.book)
         self.loose, self.tight = LOOSE * 10.0 ** -digits, TIGHT * 10.0 ** -digits
         self.right = passes(graph, {}, {})
-        self.rounded: list[dict[Value, float]] = []
+        self.rounded: list[dict[Value, tuple[float, float]]] = []
         if len(graph.order) <= LARGEST:
             rng = Random(0)
-            self.rounded = [{node: rng.choice((-1, 1)) * self.half_unit(node.data)
-                             for node in graph.order if node.parents and self.book.is_named(node)}
-                            for _ in range(TRIALS)]
+            units = {node: (self.half_unit(node.data), self.half_unit(graph.gradients[node]))
+                     for node in graph.order[:-1] if node.parents and node.label}
+            self.rounded = [{node: (rng.choice((-1, 1)) * value, rng.choice((-1, 1)) * gradient)
+                             for node, (value, gradient) in units.items()} for _ in range(TRIALS)]
         self.noise: dict[tuple[Value, ...], list[Pass]] = {}
         self.derivations: dict[tuple[Any, ...], Derivation] = {}
         self.lines: dict[tuple[Value, ...], Formula] = {}
@@ -574,7 +591,7 @@ class Marker:
         return keys
 
     def mark_forward(self, read: Mapping[Value, Handed], keys: Mapping[Value, Key]) -> dict[Value, Answer]:
-        own = {node: given.value for node, given in read.items() if given.value is not None}
+        own = finite(read)
         numbers = [passes(self.graph, own, {}), self.right] if own else [self.right]
         noise = [passes(self.graph, {}, {}, rounded) for rounded in self.rounded] if own else []
         marked: dict[Value, Answer] = {}
@@ -588,8 +605,7 @@ class Marker:
 
     def mark_backward(self, read: Mapping[Value, Handed], keys: Mapping[Value, Key],
                       forward: Mapping[Value, Handed]) -> dict[Value, Answer]:
-        own = {node: given.value for node, given in read.items() if given.value is not None}
-        values = {node: given.value for node, given in forward.items() if given.value is not None}
+        own, values = finite(read), finite(forward)
         numbers = [passes(self.graph, values, own)] + [passes(self.graph, {}, own)] * bool(values)
         numbers += [passes(self.graph, values, {})] * bool(values)
         depth = self.depths(own)
@@ -605,7 +621,7 @@ class Marker:
             marked[node] = self.judge(read[node], keys[node], node, self.graph.gradients[node], [*ways, right],
                                       [*rough, rough[0]], wrong, seen,
                                       self.line(right),
-                                      derivative_of(self.book.name(self.graph.root), self.book.name(node)))
+                                      partial(self.graph, self.graph.root, node))
         return marked
 
     def depths(self, answered: Iterable[Value]) -> dict[Value, int]:
@@ -664,11 +680,10 @@ class Marker:
         x = given.value
         if x is None:
             return EXACT if isnan(expected) and given.given is not None else UNREADABLE if given.problem else MISSING
-        if x == expected or abs(x - expected) <= PRECISION * abs(expected) or (isnan(x) and isnan(expected)):
+        if x == expected or abs(x - expected) <= max(PRECISION * abs(expected), TINY) or (isnan(x) and isnan(expected)):
             return EXACT
-        noise = 1e-15 * max(1.0, *map(abs, (x, expected)))
-        if abs(x - expected) <= noise:
-            return EXACT
+        if not isfinite(x) or not isfinite(expected):
+            return WRONG
         if abs(x - expected) <= self.loose * abs(expected) or given.rounds(expected, self.digits):
             return CLOSE
         return WRONG
@@ -690,7 +705,7 @@ class Marker:
                 continue
             for one in way.candidates():
                 miss = abs(x - one.value)
-                if not miss <= off + self.tight * abs(one.value):
+                if not miss <= max(off + self.tight * abs(one.value), given.half * (given.digits >= 3)):
                     continue
                 exactly = miss <= given.unsure(self.tight) * 1.01 + PRECISION * abs(x)
                 score = one.rank + 0.3 * order + (0.0 if exactly else 0.7)
@@ -713,7 +728,7 @@ class Marker:
         key = x, *right.tops
         if key in self.lines:
             return self.lines[key]
-        symbol = derivative_of(book.name(self.graph.root), book.name(x))
+        symbol = partial(self.graph, self.graph.root, x)
         delta = book.gradient(x)
         steps = [symbol] if delta == symbol else [symbol, delta]
         pieces = self.pieces(right)
@@ -731,23 +746,21 @@ class Marker:
                 for link in links(top, {right.x: None}, between, self.book.terms, self.book.place)]
 
     def sum_of_products(self, pieces: list[tuple[Value, Term]], numbers: bool) -> Formula:
-        both = []
-        for notation in (UNICODE, LATEX):
-            products = []
+        """∂C/∂a · formula + ..., or the same in numbers."""
+        def write(notation: Notation) -> Written:
+            result = None
             for top, term in pieces:
-                factor = written(term, notation, numbers)
-                if top is self.graph.root:
-                    products.append(factor.text)
-                    continue
-                gradient = number_of(self.graph.gradients[top]) if numbers else self.book.gradient(top)
-                text = str(gradient) if notation is UNICODE else gradient.latex
-                if text[0] in "-−" and products:
-                    text = notation.fence[0] + text + notation.fence[1]
-                if term != ONE:
-                    text += f" {DOT[notation is LATEX]} {fenced(factor, 'product', notation)}"
-                products.append(text)
-            both.append(" + ".join(products))
-        return Formula(*both)
+                factors = [] if term == ONE and top is not self.graph.root else [written(term, notation, numbers)]
+                if top is not self.graph.root:
+                    upstream = self.graph.gradients[top]
+                    name = number_of(upstream) if numbers else self.book.gradient(top)
+                    text = name.latex if notation is LATEX else str(name)
+                    factors.insert(0, Written(text, "sum" if numbers and upstream < 0 else "atom"))
+                product = chained(factors, notation)
+                result = product if result is None else apply(ops.add, [result, product], notation)
+            assert result is not None
+            return result
+        return both(write)
 
     def forward_line(self, node: Value) -> Formula:
         """The right step to a forward value."""
@@ -755,9 +768,6 @@ class Marker:
             return equation([self.book.name(node), number_of(node.data)])
         term = combine(node.op, self.book.terms.of_parents(node))
         return equation([self.book.name(node), formula_of(term), formula_of(term, numbers=True), number_of(node.data)])
-
-
-DOT = "·", r"\cdot"
 
 
 def equation(sides: Iterable[Formula]) -> Formula:

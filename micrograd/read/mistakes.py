@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, LEAF
-from .chain import links
+from .chain import Link, links
 from .formula import indices
 from .graph import Edge, Graph
-from .terms import Formula, Terms, derivative_of, formula_of, number_of, symbol
+from .terms import Formula, Terms, formula_of, name_of, number_of, partial, symbol
 
 FORK = "path forgotten at a fork"
 REVERSED = "wrong sign"
@@ -71,10 +71,10 @@ class Pass:
 
 
 def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value, float],
-           off: Mapping[Value, float] | None = None) -> Pass:
+           off: Mapping[Value, tuple[float, float]] = {}) -> Pass:
     """A forward and a backward pass, in which each node that somebody has a number for has that number.
 
-    off: how much is added to what is computed, as rounding does.
+    off: how much is added to a value and a gradient that are worked out, as rounding does.
     """
     had: dict[Value, float] = {}
     computed: dict[Value, float] = {}
@@ -84,7 +84,8 @@ def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value
         args = [had[parent] for parent in parents]
         moved = any(had[parent] != parent.data for parent in parents)
         computed[node] = node.op.value(*args) if moved else node.data
-        had[node] = y = values.get(node, computed[node]) + (off.get(node, 0.0) if off else 0.0)
+        y = values.get(node, computed[node])
+        had[node] = y = y + off[node][0] if node in off else y
         slopes[node] = node.local_derivatives
         if (moved or y != node.data) and parents:
             slopes[node] = tuple(0.0 if parent.op is CONSTANT else node.op.slope(i, y, *args)
@@ -93,7 +94,8 @@ def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value
     found[graph.root] = 1.0
     used = {}
     for node in reversed(graph.order):
-        upstream = used[node] = gradients.get(node, found[node])
+        upstream = found[node] + off[node][1] if node in off else found[node]
+        upstream = used[node] = gradients.get(node, upstream)
         for parent, local in zip(node.parents, slopes[node]):
             if parent.op is not CONSTANT:
                 found[parent] += local * upstream
@@ -121,16 +123,13 @@ class Book:
     def name(self, node: Value) -> Formula:
         """The name of a node; the number of a bare constant."""
         if node not in self.names:
-            name = self.graph.names[node]
-            self.names[node] = symbol(name) if name else number_of(node.data)
+            self.names[node] = name_of(self.graph, node)
         return self.names[node]
 
     def gradient(self, node: Value) -> Formula:
         """δ⁴ for the gradient of z⁴, ∂C/∂a⁴ for all others."""
-        parts = indices(self.graph.names[node])
-        if parts and parts[0] == "z" and node is not self.graph.root:
-            return symbol("δ" + f"^{{{parts[1]}}}" * bool(parts[1]) + f"_{{{parts[2]}}}" * bool(parts[2]))
-        return derivative_of(self.name(self.graph.root), self.name(node))
+        name = self.graph.names[node]
+        return symbol(f"δ{name[1:]}") if is_weighted_sum(name) else partial(self.graph, self.graph.root, node)
 
     def slope(self, node: Value) -> str:
         """The derivative of a function of one argument: σ′(z⁴) = a⁴(1 − a⁴)."""
@@ -143,6 +142,12 @@ class Book:
         """The other nodes whose label has the same letters: the other weights, for a weight."""
         found = self.alike.get(letters(node.label), []) if node.label else []
         return [other for other in found if other is not node and (other.op is LEAF) == (node.op is LEAF)][:100]
+
+
+def is_weighted_sum(name: str) -> bool:
+    """Whether a node is called z, with or without indices, so that its gradient is a δ."""
+    parts = indices(name)
+    return parts is not None and parts[0] == "z"
 
 
 def letters(label: str) -> str:
@@ -294,9 +299,14 @@ class Derivation:
         if node.op is ops.sub and self.squared(node):
             first, second = map(name, node.parents if edge.i else reversed(node.parents))
             return f"take ({first} − {second}) where ({second} − {first}) belongs", True
-        if len({self.outer(use) for use in self.book.graph.uses[self.x]}) == 1:
+        if not self.forks_first:
             return "take the opposite sign", False
         return f"take the opposite sign on the path through {name(self.outer(edge))}", False
+
+    @cached_property
+    def forks_first(self) -> bool:
+        """Whether several labelled nodes are next above x."""
+        return len({self.outer(use) for use in self.book.graph.uses[self.x]}) > 1
 
     def outer(self, edge: Edge) -> Value:
         """The nearest node with a label on the way up along an edge; the edge's own node, if the way forks before."""
@@ -327,7 +337,8 @@ class Derivation:
         yield slip(a, 2, PLACE, "function for derivative", f"multiply by {result} itself: the derivative is {rule}")
         yield slip(1 - a, 4, PLACE, "half of it", f"multiply by (1 − {result}): the derivative is {rule}")
         if op is ops.relu and local:
-            yield slip(0.0, 1.5, FUNCTION, "dead", f"take {argument} = {number_of(z)} for negative: the derivative is {rule}")
+            yield slip(0.0, 1.5, FUNCTION, "dead",
+                       f"take {argument} = {number_of(z)} for negative: the derivative is {rule}")
         for row in (ops.sigmoid, ops.tanh, ops.relu):
             if row is not op:
                 words = f"take the derivative of {row.name}, where the function is {op.name}: {rule}"
@@ -387,8 +398,8 @@ class Derivation:
         for alike in book.like(other):
             relation = related(other.label, alike.label)
             rank, hint, group = RELATIONS[relation]
-            key = (relation, *(indices(alike.label) or ())[1:2]) if group else (other, alike)
-            yield (values[alike], rank, ELSEWHERE, key,
+            which: tuple[Any, ...] = (relation, *(indices(alike.label) or ())[1:2]) if group else (other, alike)
+            yield (values[alike], rank, ELSEWHERE, which,
                    use(book.name(alike), name) + hint, use(group, "{}"))
         if is_function(other, 0):
             inside = other.parents[0]
@@ -451,16 +462,21 @@ class Derivation:
                     continue
                 yield Candidate(rest + self.up(other) * down, 3, ELSEWHERE, (ELSEWHERE, node, other),
                                 f"multiply by {book.gradient(other)} instead of {gradient}")
-        if len(self.tops) > 1:
-            yield Candidate(sum(self.down[top] for top in self.tops), 1.5, UPSTREAM, (UPSTREAM,),
-                            f"leave out the upstream gradients {listed(map(book.gradient, self.tops))}")
+        leading: dict[Value, list[Link]] = {}
         between = dict.fromkeys(self.down)
         stops = dict.fromkeys([*labelled, self.x])
         for top in [*self.tops, *labelled]:
             for link in links(top, stops, between, book.terms, book.place):
+                leading.setdefault(link.x, []).append(link)
                 value = self.base + self.up(top) * (1 - link.local) * self.down[link.x]
-                left_out = f"{derivative_of(book.name(top), book.name(link.x))} = {formula_of(link.formula)}"
+                left_out = f"{partial(book.graph, top, link.x)} = {formula_of(link.formula)}"
                 yield Candidate(value, 2.2, FACTOR, (FACTOR, top, link.x), f"leave out the factor {left_out}", True)
+        for node, several in leading.items():
+            if len(several) > 1:
+                change = sum(link.local for link in several) - self.numbers.found[node]
+                names = listed(book.gradient(link.y) for link in several)
+                yield Candidate(self.base + change * self.down[node], 1.5, UPSTREAM, (UPSTREAM, node, "all"),
+                                f"leave out the upstream gradients {names}")
 
     def quantities(self) -> Iterator[Candidate]:
         """The opposite of the gradient that was asked for, or something else."""
@@ -481,7 +497,7 @@ class Derivation:
             yield Candidate(book.graph.gradients[other], 3.5, QUANTITY, (QUANTITY, other),
                             f"give {book.gradient(other)} in its place")
         count = self.terms_of_the_sum
-        if count > 1:
+        if count > 1 and book.graph.root in self.tops:
             yield Candidate(self.base / count, 3, MEAN, (MEAN, "/"),
                             f"divide by {count}, as for a mean: this is a sum of {count} terms")
             yield Candidate(self.base * count, 3.5, MEAN, (MEAN, "*"),
