@@ -101,7 +101,7 @@ class Op:
 
 
 class Operators:
-    """Arithmetic that is written with operators and done by the rows, for classes whose `__op__` says what a row does."""
+    """Arithmetic written with operators and done by the rows, for classes whose `__op__` says what a row does."""
 
     __slots__ = ()
 
