@@ -25,7 +25,6 @@ from typing import Any, Union
 from .. import ops
 from ..engine import Number, Value
 from ..ops import CONSTANT, as_float, is_number
-from .chain import links
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .formula import LATEX, Notation, Written, apply, printable, unicode_label
 from .graph import Graph, look
@@ -732,7 +731,7 @@ class Marker:
         delta = book.gradient(x)
         steps = [symbol] if delta == symbol else [symbol, delta]
         pieces = self.pieces(right)
-        if sum(term.size for _, term in pieces) > WIDEST:
+        if not pieces or sum(term.size for _, term in pieces) > WIDEST:
             labelled = {node: None for node in self.graph.order if node.parents and book.is_named(node)}
             pieces = self.pieces(Derivation(book, x, labelled, self.right, self.rates))
         if pieces:
@@ -741,9 +740,7 @@ class Marker:
         return self.lines[key]
 
     def pieces(self, right: Derivation) -> list[tuple[Value, Term]]:
-        between = dict.fromkeys(right.down)
-        return [(top, link.formula) for top in right.tops
-                for link in links(top, {right.x: None}, between, self.book.terms, self.book.place)]
+        return [(top, link.formula) for top in right.tops for link in right.factors(top, {right.x: None})]
 
     def sum_of_products(self, pieces: list[tuple[Value, Term]], numbers: bool) -> Formula:
         """∂C/∂a · formula + ..., or the same in numbers."""

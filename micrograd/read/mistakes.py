@@ -39,7 +39,8 @@ QUANTITY = "another quantity"
 TERM = "term left out"
 
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates that are tried where none is known
-LARGEST = 5_000                      # edges; in a larger part of a graph no mistake is looked for
+LARGEST = 2_000                      # edges; in a larger part of a graph no mistake is looked for
+LARGEST_FORMULA = 500                # edges; a larger part has no formula for anybody to read
 LARGEST_COMPUTATION = 200            # nodes that follow from those below them
 MOST = 3                             # names that a sentence lists
 
@@ -463,10 +464,9 @@ class Derivation:
                 yield Candidate(rest + self.up(other) * down, 3, ELSEWHERE, (ELSEWHERE, node, other),
                                 f"multiply by {book.gradient(other)} instead of {gradient}")
         leading: dict[Value, list[Link]] = {}
-        between = dict.fromkeys(self.down)
         stops = dict.fromkeys([*labelled, self.x])
         for top in [*self.tops, *labelled]:
-            for link in links(top, stops, between, book.terms, book.place):
+            for link in self.factors(top, stops):
                 leading.setdefault(link.x, []).append(link)
                 value = self.base + self.up(top) * (1 - link.local) * self.down[link.x]
                 left_out = f"{partial(book.graph, top, link.x)} = {formula_of(link.formula)}"
@@ -477,6 +477,12 @@ class Derivation:
                 names = listed(book.gradient(link.y) for link in several)
                 yield Candidate(self.base + change * self.down[node], 1.5, UPSTREAM, (UPSTREAM, node, "all"),
                                 f"leave out the upstream gradients {names}")
+
+    def factors(self, top: Value, stops: Mapping[Value, Any]) -> list[Link]:
+        """The factors that lead from a node down to the nearest stops; none if they would be too large to read."""
+        if len(self.edges) > LARGEST_FORMULA:
+            return []
+        return links(top, stops, dict.fromkeys(self.down), self.book.terms, self.book.place)
 
     def quantities(self) -> Iterator[Candidate]:
         """The opposite of the gradient that was asked for, or something else."""
