@@ -1,5 +1,6 @@
 """Marking by hand: verdicts, the first wrong link, the mistake; what students write, and what teachers hand in."""
 
+import csv
 import importlib.util
 import json
 import math
@@ -529,7 +530,7 @@ def test_a_class_from_a_file(C, tmp_path):
     assert by_label["z31"].mistakes == ((mistakes.REVERSED, 1),)
     assert by_label["dC/dw5"].right == 3
     text = str(marked)
-    assert "✗↓–" in text
+    assert "✗↓·" in text
     assert "Bob (2)" in text
     ElementTree.fromstring(marked._repr_html_())
     assert json.loads(json.dumps(marked.to_dict()))["questions"][0]["label"] == "a21"
@@ -569,6 +570,28 @@ def test_a_row_for_each_answer(C, tmp_path):
 def test_files_that_are_no_answer_sheets(C, tmp_path, text, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         grade_class(C, write(tmp_path / "class.csv", text))
+
+
+def test_a_hundred_sheets_in_one_call(tmp_path):
+    net = MLP(2, [2, 1], activation="tanh", output="tanh", rng=5)
+    C = losses.half_squared_error(net([.3, .8]), [.5])
+    C.label = "C"
+    labels = ["z^{3}_{1}", *(p.label for p in net.parameters())]
+    right = {label: grade(C, {label: None}).answers[label].expected for label in labels}
+    rows = [["name", *labels]]
+    for number in range(100):  # every other student has the sign of one answer wrong
+        sheet = {label: four(x) for label, x in right.items()}
+        turned = labels[1 + number // 2 % (len(labels) - 1)]
+        sheet[turned] *= -1 if number % 2 else 1
+        rows.append([f"Student {number}", *map(str, sheet.values())])
+    with open(tmp_path / "class.csv", "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    assert '"w^{2}_{1,1}"' in (tmp_path / "class.csv").read_text(encoding="utf-8")
+    marked = grade_class(C, tmp_path / "class.csv")
+    assert len(marked) == 100
+    assert [report.right for report in marked.students.values()] == [len(labels), len(labels) - 1] * 50
+    assert sum(n for question in marked.questions for _, n in question.mistakes) == 50
+    assert {kind for question in marked.questions for kind, _ in question.mistakes} == {mistakes.REVERSED}
 
 
 def test_a_class_from_dicts(C):

@@ -51,7 +51,7 @@ LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: wha
                       # which may come from rounded ones; and against what follows from other answers, in one go
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
 TRIALS = 8          # passes with rounded numbers, to see what rounding does
-LARGEST = 100_000   # nodes; in a larger graph these are not made
+LARGEST = 20_000    # nodes; in a larger graph these are not made
 NEAR = 1.5          # how much more far-fetched a second explanation of a wrong answer may be than the best
 EXPLANATIONS = 3
 WIDEST = 40         # names and signs in the formula of a line; a longer one is written in terms of labels
@@ -285,16 +285,14 @@ class ClassReport:
 
     def __str__(self) -> str:
         students, questions = self.tables()
-        legend = ", ".join(f"{MARK[verdict]} {verdict}" for verdict in VERDICTS)
-        return "\n".join([*in_columns(students), "", legend, "", *in_columns(questions)])
+        return "\n".join([*in_columns(students), "", LEGEND, "", *in_columns(questions)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         tables = (html_table(head, (f"<tr>{''.join(cell(escape(text)) for text in row)}</tr>" for row in rows))
                   for head, *rows in self.tables())
-        legend = ", ".join(f"{MARK[verdict]} {verdict}" for verdict in VERDICTS)
-        return f"<div>{f'<p>{legend}</p>'.join(tables)}</div>"
+        return f"<div>{f'<p>{LEGEND}</p>'.join(tables)}</div>"
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake."""
@@ -321,9 +319,11 @@ def shown(given: Given) -> str:
 
 
 def shown_error(answer: Answer) -> str:
-    if answer.error is None or answer.verdict == EXACT:
+    """The relative error, in percent; nothing where it says nothing."""
+    error = answer.error
+    if error is None or answer.verdict == EXACT or not error < 100:
         return ""
-    return f"{100 * answer.error:.2g} %" if answer.error < 10 else f"{answer.error:.1e} ×"
+    return f"{100 * error:.0f} %" if error > 0.1 else f"{100 * error:.2g} %"
 
 
 def wrapped(text: str) -> list[str]:
@@ -342,7 +342,8 @@ CELL = "text-align:left;vertical-align:top;padding:4px 8px;white-space:nowrap"
 BADGE = "display:inline-block;padding:0 6px;border-radius:4px;color:#1f2937;white-space:nowrap"
 FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", MISSING: "#e5e7eb",
         UNREADABLE: "#fbe3a6"}
-MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", MISSING: "–", UNREADABLE: "?"}
+MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", MISSING: "·", UNREADABLE: "?"}
+LEGEND = ", ".join(f"{mark} {verdict}" for verdict, mark in MARK.items())
 
 
 def cell(content: str, tag: str = "td") -> str:
