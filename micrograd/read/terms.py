@@ -378,7 +378,8 @@ def prime_written(call: Call, notation: Notation) -> Written:
 
 def prime(op: Op, notation: Notation) -> str:
     """σ′, of an op that is written as a function."""
-    return f"{op.symbol}′" if notation is UNICODE else op.latex.format("", "").partition(r"\left(")[0] + "'"
+    head, _, _ = notation.template(op).format("", "").partition("(" if notation is UNICODE else r"\left(")
+    return head + ("′" if notation is UNICODE else "'")
 
 
 def decimal(c: Fraction) -> bool:
