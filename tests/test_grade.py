@@ -203,6 +203,17 @@ def test_a_mistake_in_what_was_not_asked_for_is_counted_once(C):
     assert "same mistake" in report.answers["w2"].note
 
 
+def test_a_mistake_in_the_cost_is_counted_once(C):
+    report = grade(C, {"z31": 2 * four(D1), "z32": 2 * four(D2)})
+    assert [answer.verdict for answer in report.answers.values()] == ["wrong", "carried"]
+    assert "constant factor 0.5" in report.first_wrong.mistake
+
+
+def test_but_the_same_mistake_at_two_places_is_two(C):
+    report = grade(C, {"z31": D1, "w5": A21, "w6": A22})
+    assert [answer.verdict for answer in report.answers.values()] == ["exact", "wrong", "wrong"]
+
+
 # The mistakes that learners make, one by one
 
 @pytest.mark.parametrize("label, x, kind, words", [

@@ -29,13 +29,13 @@ from .expression import Expression, ExpressionError, Name, Names, letters_and_di
 from .formula import LATEX, Notation, Written, apply, printable, unicode_label
 from .graph import Graph, look
 from .mistakes import (
+    QUANTITY,
     RATES,
     REVERSED,
     Book,
     Candidate,
     Computation,
     Derivation,
-    Pass,
     is_weighted_sum,
     passes,
 )
@@ -438,8 +438,8 @@ class Nodes:
         names = list(self.by_name)
         near = get_close_matches(word, [*names, *map(unicode_label, names)], n=1, cutoff=0.4)
         listed = ", ".join(names[:12]) + f" and {len(names) - 12:,} more" * (len(names) > 12)
-        return (f"no node is called {key!r} in the graph of {self.subject}" +
-                (f"; did you mean {near[0]!r}?" if near else ";") + f" There are {listed}")
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        return f"no node is called {key!r} in the graph of {self.subject}{meant}; there are {listed}"
 
     @property
     def subject(self) -> str:
@@ -471,7 +471,6 @@ class Handed:
         if self.value is None or self.value == 0 or abs(self.value - target) > self.half * (1 + PRECISION):
             return False
         return self.decimals >= digits or (self.digits >= 2 and abs(self.value - target) <= SLOPPY * abs(target))
-
 
     def unsure(self, tight: float) -> float:
         """How far the number may be from the unrounded one. Of a float nobody knows how many zeros it ended in."""
@@ -546,7 +545,7 @@ class Marker:
                      for node in graph.order[:-1] if node.parents and node.label}
             self.rounded = [{node: (rng.choice((-1, 1)) * value, rng.choice((-1, 1)) * gradient)
                              for node, (value, gradient) in units.items()} for _ in range(TRIALS)]
-        self.noise: dict[tuple[Value, ...], list[Pass]] = {}
+        self.noise: dict[tuple[Value, ...], dict[Value, float]] = {}
         self.derivations: dict[tuple[Any, ...], Derivation] = {}
         self.lines: dict[tuple[Value, ...], Formula] = {}
 
@@ -568,7 +567,7 @@ class Marker:
             if node.op is CONSTANT:
                 raise ValueError(f"{spelled(key)} is a constant, which has no gradient here; if it is asked for, "
                                  "make it a Value before the forward pass")
-        read = Sheets(self, {node: answers.get(key) for node, key in keys.items()},
+        read = HandedIn(self, {node: answers.get(key) for node, key in keys.items()},
                       {node: forward.get(key) for node, key in forward_keys.items()})
         marked_forward = self.mark_forward(read.forward, forward_keys)
         wrong_forward = [node for node, answer in marked_forward.items() if answer.verdict in (WRONG, CARRIED)]
@@ -619,8 +618,7 @@ class Marker:
             written = sum(abs(ways[0].down[top]) * read[top].unsure(self.tight) for top in tops)
             rough = [self.roughness(right, tuple(own)) * way.size + written for way in ways]
             marked[node] = self.judge(read[node], keys[node], node, self.graph.gradients[node], [*ways, right],
-                                      [*rough, rough[0]], wrong, seen,
-                                      self.line(right),
+                                      [*rough, rough[0]], wrong, seen, self.line(right),
                                       partial(self.graph, self.graph.root, node))
         return marked
 
@@ -645,8 +643,10 @@ class Marker:
         """How far rounded forward values take the gradient from what the stops' gradients say, relative to its size."""
         if stops not in self.noise:
             fixed = {node: self.graph.gradients[node] for node in stops}
-            self.noise[stops] = [passes(self.graph, {}, fixed, rounded) for rounded in self.rounded]
-        off = max((abs(one.found[right.x] - right.base) for one in self.noise[stops]), default=0.0)
+            trials = [passes(self.graph, {}, fixed, rounded).found for rounded in self.rounded]
+            self.noise[stops] = {node: max((abs(found[node] - gradient) for found in trials), default=0.0)
+                                 for node, gradient in self.graph.gradients.items()}
+        off = self.noise[stops][right.x]
         return max(1.5 * off / right.size if right.size and isfinite(off) else 0.0, self.tight)
 
     # Verdicts
@@ -672,7 +672,7 @@ class Marker:
         error = None if x is None else relative(x, expected)
         answer = Answer(spelled(key), self.graph.names[node], symbol, given.given, x, expected, error, verdict,
                         mistakes, line, note, node)
-        seen.update((one.key, answer) for one in found if isinstance(one.key[-1], tuple))
+        seen.update((one.key, answer) for one in found if one.kind != QUANTITY)
         return answer
 
     def verdict(self, given: Handed, expected: float) -> str:
@@ -788,7 +788,7 @@ def spelled(key: Key) -> str:
     return key if isinstance(key, str) else key.label or repr(key)
 
 
-class Sheets:
+class HandedIn:
     """What one student handed in, read: expressions become numbers.
 
     In an expression a label stands for the right forward value, and δ⁴ or ∂C/∂a⁴ for the student's own answer, or for

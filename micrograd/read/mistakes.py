@@ -46,7 +46,8 @@ MOST = 3                             # names that a sentence lists
 
 
 class Candidate(NamedTuple):
-    """One mistake: what it comes to, how far-fetched it is (0: a classic), and what makes it the same one elsewhere."""
+    """One mistake: what it comes to, how far-fetched it is (0: a classic), and a key, which it has in common with the
+    same mistake at the same place where that spoils another answer."""
 
     value: float
     rank: float
@@ -454,14 +455,15 @@ class Derivation:
         labelled = [node for node in self.inner if node.label and node is not self.x]
         for node in [*labelled, *(top for top in self.tops if top is not book.graph.root)]:
             name, gradient, down = book.name(node), book.gradient(node), self.down[node]
+            at = (node, self.x) if node in self.tops else (node,)
             rest = self.base - self.up(node) * down
-            yield Candidate(rest + down, 1.1, UPSTREAM, (UPSTREAM, node), f"leave out the upstream gradient {gradient}")
-            yield Candidate(rest + values[node] * down, 3.5, UPSTREAM, (UPSTREAM, node, "value"),
+            yield Candidate(rest + down, 1.1, UPSTREAM, (UPSTREAM, *at), f"leave out the upstream gradient {gradient}")
+            yield Candidate(rest + values[node] * down, 3.5, UPSTREAM, (UPSTREAM, *at, "value"),
                             f"multiply by {name} itself instead of by its gradient, {gradient}")
             for other in book.like(node):
                 if other.op is CONSTANT:
                     continue
-                yield Candidate(rest + self.up(other) * down, 3, ELSEWHERE, (ELSEWHERE, node, other),
+                yield Candidate(rest + self.up(other) * down, 3, ELSEWHERE, (ELSEWHERE, *at, other),
                                 f"multiply by {book.gradient(other)} instead of {gradient}")
         leading: dict[Value, list[Link]] = {}
         stops = dict.fromkeys([*labelled, self.x])
