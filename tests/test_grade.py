@@ -12,7 +12,7 @@ import pytest
 
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
 from micrograd.read import mistakes
-from micrograd.read.grade import read_sheets
+from micrograd.read.sheets import read_sheets
 from micrograd.read.graph import look
 
 # The step-by-step example: its numbers, in full

@@ -1,0 +1,350 @@
+"""Answer sheets: which node a student means, and what an answer says, be it a number or an expression.
+
+Sheets come as dicts or, those of a class, from a CSV file. This module does not know whether an answer is right.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite, isnan
+from pathlib import Path
+from typing import Any, Union
+
+from ..engine import Number, Value
+from ..ops import as_float, is_number
+from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
+from .formula import unicode_label
+from .graph import Graph
+from .mistakes import Book, is_weighted_sum
+
+PRECISION = 1e-9    # relative; an answer this near was not rounded
+SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
+NOTHING = ("", "?", "-", "–", "nan")
+
+Key = Union[str, Value]
+Given = Any  # a number, an expression, or nothing
+Sheet = Mapping[Key, Given]
+
+
+# Which node is meant
+
+WORD = r"[^\W\d](?:\w|[\^_]\{[^{}]*\}|\^\w+|,(?=[₀-₉ᵢⱼₖₗₙ]))*"
+DERIVATIVE = re.compile(rf"(?:∂|d|\\partial\s*)({WORD})\s*/\s*(?:∂|d|\\partial\s*)({WORD})")
+FRACTION = re.compile(r"\\d?frac\s*\{\s*(?:\\partial|d)\s*(.+?)\s*\}\s*\{\s*(?:\\partial|d)\s*(.+?)\s*\}")
+
+
+class Nodes:
+    """The nodes of a graph, found by a Value or by what people write: w5, w_5, δ4 for z^{4}, dC/dw5, ∂C/∂w²."""
+
+    def __init__(self, book: Book) -> None:
+        self.graph = graph = book.graph
+        self.by_name = {graph.names[node]: node for node in graph.order if book.is_named(node)}
+        self.deltas = {}  # δ^{4}: z^{4}, where no node is called so
+        for name, node in self.by_name.items():
+            if (is_weighted_sum(name) or re.fullmatch("z[0-9]+", name)) and f"δ{name[1:]}" not in self.by_name:
+                self.deltas[f"δ{name[1:]}"] = node
+        self.names = Names([*self.by_name, *self.deltas])
+
+    def find(self, key: Key) -> Value:
+        """The node that a key of the answers means. Raises ValueError, or TypeError for what is no key."""
+        if isinstance(key, Value):
+            if key not in self.graph.names:
+                raise ValueError(f"{key!r:.60} is not in the graph of {self.subject}: a forward pass makes new nodes; "
+                                 "take those that belong to this result, or use labels")
+            return key
+        if not isinstance(key, str):
+            raise TypeError(f"an answer belongs to a label or a Value, found {type(key).__name__} {key!r:.40}")
+        word = key.strip().strip("$").strip()
+        found = self.spelled(word)
+        if found is not None:
+            return found
+        quotient = DERIVATIVE.fullmatch(word) or FRACTION.fullmatch(word)
+        if quotient:
+            above, below = self.spelled(quotient[1]), self.spelled(quotient[2])
+            if above is None and letters_and_digits(quotient[1]) != letters_and_digits(self.subject):
+                raise ValueError(f"{key!r}: there is no {quotient[1]!r} here; gradients are those of {self.subject}")
+            if above not in (None, self.graph.root):
+                raise ValueError(f"{key!r} is not a gradient of {self.subject}; to have a derivative of {quotient[1]} "
+                                 f"marked, give {quotient[1]} as the root")
+            if below is not None:
+                return below
+            word = quotient[2]
+        raise ValueError(self.unknown(key, word))
+
+    def spelled(self, word: str) -> Value | None:
+        """The node that a word means; None for none. A ValueError, if it means several."""
+        meant = self.names.meant(word)
+        if len(meant) > 1:
+            raise ValueError(f"{word!r} can be {' or '.join(map(repr, meant))}; write it in full")
+        if meant:
+            return self.by_name[meant[0]] if meant[0] in self.by_name else self.deltas[meant[0]]
+        alike = [name for name, node in self.by_name.items() if node.label and node.label == word]
+        if alike:
+            raise ValueError(f"{len(alike)} nodes are labelled {word!r}; write {' or '.join(map(repr, alike[:3]))}, or "
+                             "give the Value itself")
+        return self.graph.named(word)
+
+    def unknown(self, key: str, word: str) -> str:
+        names = list(self.by_name)
+        near = get_close_matches(word, [*names, *map(unicode_label, names)], n=1, cutoff=0.4)
+        listed = ", ".join(names[:12]) + f" and {len(names) - 12:,} more" * (len(names) > 12)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        return f"no node is called {key!r} in the graph of {self.subject}{meant}; there are {listed}"
+
+    @property
+    def subject(self) -> str:
+        return self.graph.names[self.graph.root]
+
+
+# What was handed in
+
+NUMBER = re.compile(r"([-+]?)([0-9]*)[.,]?([0-9]*)(?:[eE]([-+]?[0-9]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """An answer as it was handed in, and what it says.
+
+    value: its number, None if it has none. half: half a unit of its last digit, 0.0 for an expression; digits,
+    decimals: how many significant ones it has, and how many after the point. problem: why it cannot be read.
+    """
+
+    given: str | float | None
+    value: float | None = None
+    half: float = 0.0
+    digits: int = 17
+    decimals: int = 17
+    problem: str = ""
+
+    def rounds(self, target: float, digits: int) -> bool:
+        """Whether this is the target, rounded to the digits that are written; to enough of them."""
+        if self.value is None or self.value == 0 or abs(self.value - target) > self.half * (1 + PRECISION):
+            return False
+        return self.decimals >= digits or (self.digits >= 2 and abs(self.value - target) <= SLOPPY * abs(target))
+
+    def unsure(self, tight: float) -> float:
+        """How far the number may be from the unrounded one. Of a float nobody knows how many zeros it ended in."""
+        if self.value is None:
+            return 0.0
+        return min(self.half, (SLOPPY if isinstance(self.given, str) else tight) * abs(self.value))
+
+
+def finite(read: Mapping[Value, Handed]) -> dict[Value, float]:
+    """The answers that are numbers to go on with."""
+    return {node: given.value for node, given in read.items() if given.value is not None and isfinite(given.value)}
+
+
+def handed(given: Given, where: str) -> Handed | str:
+    """What was handed in, unless it is an expression, which comes back as text."""
+    if given is None or (isinstance(given, float) and isnan(given)):
+        return Handed(None)
+    if isinstance(given, str):
+        text = given.strip().lstrip("=≈").strip().strip("$")
+        if text.lower() in NOTHING:
+            return Handed(None)
+        plain = text.replace("−", "-")
+        match = NUMBER.fullmatch(plain)
+        if not match or not match[2] + match[3]:
+            return text
+        return Handed(given, float(plain.replace(",", ".")), *precision(match))
+    if isinstance(given, Value) or not is_number(given):
+        raise TypeError(f"the answer for {where} is a number or an expression, found {type(given).__name__} "
+                        f"{given!r:.40}")
+    x = as_float(given)
+    match = NUMBER.fullmatch(repr(x).removesuffix(".0"))
+    return Handed(x, x, *precision(match)) if match else Handed(x, x)
+
+
+def precision(match: re.Match[str]) -> tuple[float, int, int]:
+    """Half a unit of the last digit, significant digits, decimals."""
+    _, whole, decimals, exponent = match.groups()
+    places = len(decimals) - int(exponent or 0)
+    half = 0.5 * 10.0 ** -places if abs(places) < 300 else 0.0
+    return half, len((whole + decimals).lstrip("0")), places
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An expression, with the nodes whose gradients it uses, by the names that stand for them."""
+
+    expression: Expression
+    gradients: dict[str, Value]
+    locals: dict[str, float]  # numbers of derivatives of other nodes than the root
+
+
+def spelled(key: Key) -> str:
+    return key if isinstance(key, str) else key.label or repr(key)
+
+
+class HandedIn:
+    """What one student handed in, read: expressions become numbers.
+
+    In an expression a label stands for the right forward value, and δ⁴ or ∂C/∂a⁴ for the student's own answer, or for
+    the right gradient where there is none.
+    """
+
+    def __init__(self, nodes: Nodes, gradients: Mapping[Value, Given], forward: Mapping[Value, Given]) -> None:
+        self.nodes, self.graph = nodes, nodes.graph
+        self.gradients: dict[Value, Handed] = {}
+        self.forward: dict[Value, Handed] = {}
+        for own, sheet in ((self.forward, forward), (self.gradients, gradients)):
+            waiting: dict[Value, tuple[str, Reference]] = {}
+            for node, given in sheet.items():
+                read = handed(given, self.graph.names[node])
+                if isinstance(read, Handed):
+                    own[node] = read
+                    continue
+                try:
+                    reference = self.parse(read)
+                    asked = next((name for name, other in reference.gradients.items()
+                                  if other is node and own is self.gradients), None)
+                    if asked is not None:
+                        raise ExpressionError(read, place_of(asked, reference.expression), "this is what is asked for")
+                    waiting[node] = read, reference
+                except ExpressionError as error:
+                    own[node] = Handed(given, problem=str(error))
+            self.settle(waiting, own)
+
+    def settle(self, waiting: dict[Value, tuple[str, Reference]], own: dict[Value, Handed]) -> None:
+        """Evaluate the expressions, each after those that it refers to."""
+        while waiting:
+            ready = [node for node, (_, reference) in waiting.items()
+                     if own is self.forward or not any(other in waiting for other in reference.gradients.values())]
+            for node in ready or list(waiting):
+                text, reference = waiting.pop(node)
+                try:
+                    if not ready:
+                        raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
+                    own[node] = Handed(text, self.evaluate(reference))
+                except ExpressionError as error:
+                    own[node] = Handed(text, problem=str(error))
+
+    def parse(self, text: str) -> Reference:
+        """Read an expression, ∂C/∂a⁴ and the like included: each stands behind a name as long as itself."""
+        gradients, slopes = dict(self.nodes.deltas), {}
+        plain, names = text, self.nodes.names
+        for number, match in enumerate(DERIVATIVE.finditer(text)):
+            above, below = (self.node_or_none(word) for word in match.groups())
+            if above is None or below is None:
+                continue
+            stand_in = chr(0x4E00 + number) * len(match[0])
+            plain = plain[:match.start()] + stand_in + plain[match.end():]
+            if above is self.graph.root:
+                gradients[stand_in] = below
+            else:
+                slopes[stand_in] = slope_between(self.graph, above, below)
+        if plain != text:
+            names = Names([*self.nodes.by_name, *gradients, *slopes])
+        try:
+            expression = parse(plain, names)
+        except ExpressionError as error:
+            raise ExpressionError(text, error.place, error.message) from None
+        return Reference(expression, {name: gradients[name] for name in expression.names if name in gradients}, slopes)
+
+    def node_or_none(self, word: str) -> Value | None:
+        try:
+            return self.nodes.spelled(word)
+        except ValueError:
+            return None
+
+    def evaluate(self, reference: Reference) -> float:
+        values: dict[str, Number] = {}
+        for name in reference.expression.names:
+            if name in reference.gradients:
+                node = reference.gradients[name]
+                own = self.gradients.get(node, Handed(None)).value
+                values[name] = self.graph.gradients[node] if own is None else own
+            elif name in reference.locals:
+                values[name] = reference.locals[name]
+            else:
+                values[name] = self.nodes.by_name[name].data
+        return float(reference.expression.evaluate(values))
+
+
+def place_of(name: str, expression: Expression) -> int:
+    return next(step.place for step in expression.program if isinstance(step, Name) and step.name == name)
+
+
+def slope_between(graph: Graph, y: Value, x: Value) -> float:
+    """∂y/∂x, for any two nodes of a graph."""
+    slopes = dict.fromkeys(graph.order, 0.0)
+    slopes[y] = 1.0
+    for node in reversed(graph.order):
+        for parent, local in zip(node.parents, node.local_derivatives):
+            slopes[parent] += local * slopes[node]
+    return slopes[x]
+
+
+# A class
+
+def forward_key(key: Key) -> tuple[bool, Key]:
+    """Whether a key asks for a forward value, and of what: "forward a4"."""
+    if isinstance(key, str) and key.strip().lower().startswith("forward "):
+        return True, key.strip()[len("forward "):].strip()
+    return False, key
+
+
+LONG = ({"label", "question", "derivative", "gradient", "node"}, {"answer", "value", "given"})
+
+
+def read_sheets(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
+    """Read the answer sheets of a class from a CSV file: {student: {label: answer}}.
+
+    A row for each student: the name in the first column, an answer in each other column, whose heading is the label
+    (w5, dC/dw5; "forward a4" for a forward value). Or a row for each answer, under the headings student, label, answer;
+    without the first of these the file is one sheet. A label with a comma, w^{2}_{1,1}, stands in quotes. Commas,
+    semicolons or tabs separate columns; numbers may have a decimal comma, in quotes where commas separate.
+    Raises ValueError, with the line, for any other file; OSError for one that cannot be read.
+    """
+    where = os.fspath(path)
+    content = Path(path).read_bytes()
+    try:
+        text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    first = re.sub('"[^"]*"', "", text.lstrip().split("\n", 1)[0])
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[tuple[int, list[str]]] = []
+    try:
+        rows += ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells)))
+    except csv.Error as error:
+        raise ValueError(f"{where}, after line {rows[-1][0] if rows else 0}: {error}; is a quotation mark left "
+                         "open?") from None
+    if len(rows) < 2:
+        raise ValueError(f"{where} has no answers: the first line names the columns, each other one is a sheet")
+    header = rows[0][1]
+    while header and not header[-1]:
+        header.pop()
+    for name, times in Counter(header[1:]).items():
+        if times > 1 or not name:
+            raise ValueError(f"{where} has {times} columns called {name!r}" if name else
+                             f"{where}: column {header.index('', 1) + 1} has no heading; it names a label")
+    for line, cells in rows[1:]:
+        if any(cells[len(header):]):
+            raise ValueError(f"{where}, line {line}: {len(cells)} fields, where the header has {len(header)}; a number "
+                             "with a decimal comma, or a label with a comma, stands in quotes")
+    lower = [name.lower() for name in header]
+    sheets: dict[str, dict[str, str]] = {}
+    if len(header) in (2, 3) and lower[-2] in LONG[0] and lower[-1] in LONG[1]:
+        for line, cells in rows[1:]:
+            *student, label, answer = [*cells, "", ""][:len(header)]
+            sheet = sheets.setdefault(student[0] if student else Path(path).stem, {})
+            if label in sheet:
+                raise ValueError(f"{where}, line {line}: a second answer for {label!r}")
+            sheet[label] = answer
+        return sheets
+    for _, cells in rows[1:]:
+        name, number = cells[0] or "(no name)", 1
+        while name in sheets:  # two students of one name
+            number += 1
+            name = f"{cells[0] or '(no name)'} ({number})"
+        sheets[name] = dict(zip(header[1:], [*cells[1:], *[""] * len(header)]))
+    return sheets
