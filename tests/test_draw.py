@@ -756,3 +756,16 @@ def test_wrong_roots(root, error, words):
 def test_wrong_direction():
     with pytest.raises(ValueError, match="one of LR, TB, RL, BT; found 'left'"):
         draw(neuron(), direction="left")
+
+
+def test_arrows_that_are_too_long_to_place_are_refused():
+    x = Value(1.0, "x")
+    y = x
+    for _ in range(240):  # within the limit of nodes, but Graphviz would take minutes
+        y = y + x
+    with pytest.raises(ValueError, match="too long to place, 29,160 columns in all"):
+        draw(y)
+    chain = x
+    for _ in range(400):
+        chain = chain.sin()
+    assert draw(chain).source.count("->") == 400

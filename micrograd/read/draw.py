@@ -48,6 +48,7 @@ from .terms import Terms, formula_of, number_of
 
 DIRECTIONS = ("LR", "TB", "RL", "BT")
 PORTS = {"LR": "ew", "TB": "sn", "RL": "we", "BT": "ns"}  # where straight arrows leave a box, and where they arrive
+LENGTH = 20         # of all arrows, in columns, for each of max_nodes: Graphviz takes the square of it in time
 LONGEST_LABEL = 40  # characters; the rest of a longer one is left out
 LABELLED = 12       # arrows into neurons, at the most, that have their weights beside them
 ROOMY = 6           # neurons in a layer, at the most, whose boxes have two lines
@@ -97,7 +98,7 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
     In the SVG the i-th node in topological order has the id "n{i}", the arrow from its j-th argument "e{i}_{j}", and
     roles are classes. A collapsed box has the id of its last node.
 
-    Raises ValueError for more than max_nodes boxes, for collapse or clusters where no label tells a neuron, and for
+    Raises ValueError for more than max_nodes boxes, or arrows too long to place; for collapse or clusters where no label tells a neuron, and for
     by_gradient before any backward().
     """
     if direction not in DIRECTIONS:
@@ -125,6 +126,11 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
         raise ValueError(f"the graph has {len(boxes):,} {what}, more than max_nodes={max_nodes:,}: draw a part of it "
                          '(one output, one sample, a node in the middle), a network with collapse="neuron" or '
                          'collapse="layer", or draw(root, max_nodes=...) for a large picture that takes its time')
+    length = scene.length_of_arrows()
+    if length > LENGTH * max_nodes:
+        raise ValueError(f"the arrows of this graph are too long to place, {length:,} columns in all: a node is used far "
+                         "from where it is made, again and again (as in a sum over a loop). Draw a part of it, a network "
+                         'with collapse="layer", or draw(root, max_nodes=...) and some minutes of patience')
     if by_gradient and not any(node.grad for node in order):
         raise ValueError("draw(by_gradient=True) needs gradients, and all are 0: call backward() on the result first")
     return Painter(scene, direction, values, gradients, slopes, by_gradient, clusters, collapse, names).painted(boxes)
@@ -167,7 +173,8 @@ class Painter:
         dense = net and sum(weight is not None for weight in weights.values()) > LABELLED
         drawing = Drawing(
             format="svg",
-            graph_attr={"rankdir": self.direction, "bgcolor": "transparent", "fontname": "Helvetica",
+            graph_attr={"rankdir": self.direction, "nslimit": "5", "nslimit1": "5",  # patience, in rounds for each node
+                        "bgcolor": "transparent", "fontname": "Helvetica",
                         "fontsize": "11", "fontcolor": LINE, "pad": "0.1",
                         "nodesep": "0.12" if dense else "0.22",
                         "ranksep": "0.45" if not dense else "1.8" if scene.symbolic else "1.3",

@@ -199,6 +199,17 @@ class Scene:
                 found.setdefault((tail, head) if merged else (node, i), Arrow(tail, head, [])).edges.append((node, i))
         return list(found.values())
 
+    def length_of_arrows(self) -> int:
+        """How many columns all arrows cross, with each box right of those that it follows from."""
+        arrows = self.arrows()
+        column: dict[Value, int] = {}
+        for arrow in sorted(arrows, key=lambda arrow: self.place[arrow.head]):
+            column[arrow.head] = max(column.get(arrow.head, 0), column.get(arrow.tail, 0) + 1)
+        for arrow in arrows:
+            if not arrow.tail.parents:  # a leaf stands just left of where it is used first
+                column[arrow.tail] = min(column.get(arrow.tail, column[arrow.head]), column[arrow.head] - 1)
+        return sum(column[arrow.head] - column[arrow.tail] for arrow in arrows)
+
     def weight(self, arrow: Arrow) -> Value | None:
         """The parameter that the arrow into a neuron is multiplied by; None if it is not one."""
         node, i = arrow.edges[0]
