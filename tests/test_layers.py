@@ -20,6 +20,8 @@ LAYERS = [
     {"read/chain", "read/matrices"},
     {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge"},
     {"read/mistakes"},
+    {"read/sheets"},
+    {"read/report"},
     {"read/grade"},
     {"read/stepper", "train", "table", "plots"},
     {"cli", "__main__", "__init__"},

@@ -241,7 +241,7 @@ def product_of(x: float, coefficient: Coefficient, factors: Iterable[tuple[Term,
     kept = sorted(((base, exponent) for base, exponent in exponents.items() if exponent != 0),
                   key=lambda factor: isinstance(factor[0], Call))
     if coefficient == 0 or not kept:
-        return Number(coefficient)
+        return Number(shortened(coefficient))
     if coefficient < 0:
         for place, (base, exponent) in enumerate(kept):
             if exponent == 1 and isinstance(base, Sum) and turns(base):
