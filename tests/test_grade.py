@@ -12,8 +12,8 @@ import pytest
 
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
 from micrograd.read import mistakes
-from micrograd.read.sheets import read_sheets
 from micrograd.read.graph import look
+from micrograd.read.sheets import read_sheets
 
 # The step-by-step example: its numbers, in full
 D1, D2 = 0.13849856162855695, -0.038098236516556236

@@ -98,8 +98,8 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
     In the SVG the i-th node in topological order has the id "n{i}", the arrow from its j-th argument "e{i}_{j}", and
     roles are classes. A collapsed box has the id of its last node.
 
-    Raises ValueError for more than max_nodes boxes, or arrows too long to place; for collapse or clusters where no label tells a neuron, and for
-    by_gradient before any backward().
+    Raises ValueError for more than max_nodes boxes, or arrows too long to place; for collapse or clusters where no
+    label tells a neuron, and for by_gradient before any backward().
     """
     if direction not in DIRECTIONS:
         raise ValueError(f"draw(direction=...) is one of {', '.join(DIRECTIONS)}; found {direction!r}")
@@ -128,9 +128,9 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
                          'collapse="layer", or draw(root, max_nodes=...) for a large picture that takes its time')
     length = scene.length_of_arrows()
     if length > LENGTH * max_nodes:
-        raise ValueError(f"the arrows of this graph are too long to place, {length:,} columns in all: a node is used far "
-                         "from where it is made, again and again (as in a sum over a loop). Draw a part of it, a network "
-                         'with collapse="layer", or draw(root, max_nodes=...) and some minutes of patience')
+        raise ValueError(f"the arrows of this graph are too long to place, {length:,} columns in all: a node is used "
+                         "far from where it is made, again and again (as in a sum over a loop). Draw a part of it, a "
+                         'network with collapse="layer", or draw(root, max_nodes=...) and some minutes of patience')
     if by_gradient and not any(node.grad for node in order):
         raise ValueError("draw(by_gradient=True) needs gradients, and all are 0: call backward() on the result first")
     return Painter(scene, direction, values, gradients, slopes, by_gradient, clusters, collapse, names).painted(boxes)
