@@ -26,10 +26,11 @@ try:
 except ImportError:
     sync_playwright = None  # type: ignore[assignment]
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+BROWSER = next(filter(None, [os.environ.get("CHROME"), *map(shutil.which, ("chromium", "chromium-browser", "google-chrome",
+                                                                           "chrome"))]), None)
 pytestmark = [
     pytest.mark.skipif(sync_playwright is None, reason="playwright is not installed: pip install playwright"),
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH"),
+    pytest.mark.skipif(BROWSER is None, reason="no Chromium on PATH, nor named by CHROME"),
 ]
 
 HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "' onmouseover='alert(3)", r"\input{/etc/passwd}",
