@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 import micrograd
 from micrograd import Value, nn
@@ -499,6 +500,55 @@ def jupyter(tmp_path: Path) -> Any:
     return {**os.environ, **{name: str(tmp_path / folder) for name, folder in folders.items()}}
 
 
+VIEWS = """
+import micrograd as mg
+net = mg.MLP(2, [2, 1], activation="tanh", rng=0)
+C = mg.losses.half_squared_error(net([0.5, -1.0]), 1.0)
+C.label = "C"
+C.backward()
+w = net.layers[0].neurons[0].w[0]
+VIEWS = {
+    "value": C, "net": net, "drawing": mg.draw(C, clusters=True, slopes=True), "steps": mg.steps(C),
+    "chain": mg.explain(C, wrt=w), "delta": mg.explain(C, wrt=w, form="delta"), "node": mg.explain(C),
+    "grade": mg.grade(C, {"z31": "z31 - y", "w^{2}_{1,1}": 0.123}), "diagnose": mg.diagnose(C), "nudge": mg.nudge(C, w, 0.1),
+}
+"""
+
+
+def views_notebook(path: Path) -> dict[str, Any]:
+    """A notebook with an output for each kind of view, as a kernel would have written them. The outputs by name."""
+    found: dict[str, Any] = {}
+    exec(VIEWS, found)
+    formatter = InteractiveShell.instance().display_formatter
+    cells, outputs = [], {}
+    for number, (name, thing) in enumerate(found["VIEWS"].items()):
+        data, _ = formatter.format(thing)
+        outputs[name] = data
+        output = nbformat.v4.new_output("execute_result", execution_count=number, data=data)
+        cells.append(nbformat.v4.new_code_cell(name, outputs=[output], execution_count=number, id=name))
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return outputs
+
+
+def test_html_of_every_view(show, tmp_path, jupyter):
+    outputs = views_notebook(tmp_path / "views.ipynb")
+    run(jupyter, "nbconvert", "--to", "html", "--template", "basic", str(tmp_path / "views.ipynb"))
+    page = show.visit((tmp_path / "views.html").as_uri())  # fails on any message to the console, or request to a network
+    for name in "value", "net", "drawing":
+        assert "image/svg+xml" in outputs[name]
+    pictures = page.locator("svg, img").all()
+    assert len(pictures) == 4  # and that of the nudge
+    for picture in pictures:
+        assert picture.bounding_box()["width"] > 200
+    for name in "chain", "delta", "node":
+        assert outputs[name]["text/latex"].startswith("$$\\begin{aligned}")
+        assert set(outputs[name]) == {"text/latex", "text/plain"}  # a page that is not trusted keeps both
+    text = page.inner_text("body")
+    for words in "C: ", "path", "∂C/∂z³", "wrong", "nothing found", "predicted change":
+        assert words in text, words
+
+
 def run(jupyter: Any, *command: str) -> None:
     subprocess.run([sys.executable, "-m", *command], env=jupyter, check=True, capture_output=True, timeout=120)
 
@@ -542,7 +592,10 @@ def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyte
     folder.mkdir()
     for name in "fresh", "trusted":
         a_notebook(folder / f"{name}.ipynb")
-    run(jupyter, "jupyter", "trust", str(folder / "trusted.ipynb"))
+    for name in "views", "trusted-views":
+        views_notebook(folder / f"{name}.ipynb")
+    for name in "trusted", "trusted-views":
+        run(jupyter, "jupyter", "trust", str(folder / f"{name}.ipynb"))
     with jupyterlab(jupyter, folder) as address:
         context = browser.new_context(viewport={"width": 1200, "height": 1000})
         page = context.new_page()
@@ -560,6 +613,14 @@ def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyte
 
         page.goto(f"{address}/lab/tree/trusted.ipynb?token=secret&reset")
         the_stepper(page, still)
+
+        for name in "views", "trusted-views":
+            page.goto(f"{address}/lab/tree/{name}.ipynb?token=secret&reset")
+            expect(page.locator("mjx-container")).to_have_count(3, timeout=30_000)  # the derivations, typeset
+            assert page.locator(".jp-OutputArea-output mjx-merror").count() == 0
+            expect(page.locator(".jp-OutputArea-output :is(img, svg:has(g.node))")).to_have_count(4)
+            for text in "path", "wrong", "nothing found", "predicted change":
+                expect(page.locator(".jp-OutputArea-output", has_text=text).first).to_be_attached()
         context.close()
 
 

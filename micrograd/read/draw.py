@@ -572,6 +572,9 @@ def summary(thing: Any, order: list[Value]) -> str:
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no types
     """A graphviz.Digraph that finds a `dot` to render it, and shows its DOT text in a notebook where there is none."""
 
+    def __repr__(self) -> str:
+        return "<drawing of a graph; .render(outfile='graph.svg') writes it>"
+
     def pipe(self, *args: Any, **options: Any) -> Any:
         use_any_dot()
         return super().pipe(*args, **{"quiet": True, **options})
