@@ -583,7 +583,11 @@ def jupyterlab(jupyter: Any, folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:  # it waits for a kernel that does not answer
+            server.kill()
+            server.wait()
 
 
 def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyter):
