@@ -59,14 +59,14 @@ def logsumexp(values: Iterable[Number]) -> Value:
     nodes = [as_value(v) for v in values]
     if not nodes:
         raise ValueError("logsumexp needs one value at least, found none")
-    largest = max(node.data for node in nodes)
+    largest = constant(max(node.data for node in nodes), "max")
     return Value.sum([(node - largest).exp() for node in nodes]).log() + largest
 
 
 def softmax(logits: Sequence[Number]) -> list[Value]:
     """Probabilities proportional to e^z, without overflow."""
     nodes = [as_value(z) for z in logits]
-    largest = max((node.data for node in nodes), default=0.0)
+    largest = constant(max((node.data for node in nodes), default=0.0), "max")
     powers = [(node - largest).exp() for node in nodes]
     total = Value.sum(powers)
     return [power / total for power in powers]

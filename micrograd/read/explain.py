@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -51,6 +51,7 @@ from .terms import (
 FORMS = CHAIN, DELTA = ("chain", "delta")
 SHOWN = 4      # paths that are written out
 NEURONS = 8    # of one layer, in the delta form
+DEFINED = 12   # nodes without a label whose names are explained
 LEAVES = 40    # leaves that the delta form of a whole graph lists
 WIDTH = 100    # characters; a longer line of text is broken
 RESULT = 6     # digits of the result
@@ -230,10 +231,12 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         factor = factor_of(graph, link)
         lines.append(line(factor.symbols, factor.rule, factor.formula, formula_of(link.formula, numbers=True),
                           number_of(link.local, RESULT)))
-    last = "" if all(link.x in node.parents for link in found) else " in the end"
-    note = f"{name} is computed by the op {node.op.name}{last}" + f": {node.op.note}" * bool(node.op.note) + "."
+    last = "" if all(link.x in node.parents for link in found) else ", last of all"
+    notes = [f"{name} is computed by the op {node.op.name}{last}" + f": {node.op.note}" * bool(node.op.note) + "."]
+    if last:
+        notes.append(f"To derive a derivative, say by what: wrt=...; all error terms of a network: form={DELTA!r}.")
     factors = tuple((factor_of(graph, link),) for link in found)
-    return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), (note,))
+    return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), tuple(notes))
 
 
 def factor_of(graph: Graph, link: Link) -> Factor:
@@ -282,8 +285,27 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     products = tuple(tuple(factor_of(graph, link) for link in path) for path in found)
     if any(DOTS in factor.formula for path in products for factor in path):
         notes.append("Where … stands, the formula is too long to read: label nodes on the way (z.label = 'z').")
+    met = dict.fromkeys(node for path in found for link in path for node in (link.y, link.x))
+    unlabelled = [equation(graph, node) for node in graph.order if node in met and node is not root and not node.label]
+    if unlabelled:
+        notes.append("Here " + ", ".join(unlabelled[:DEFINED]) + ", …" * (len(unlabelled) > DEFINED) + ".")
+    notes += sample_note(graph, met)
     derivation = Line(symbols, once([(symbols,), *map(tuple, sides), (number_of(value, RESULT),)])[1:])
     return Explanation(symbols, CHAIN, value, products, count[root], (derivation,), (), tuple(notes))
+
+
+def equation(graph: Graph, node: Value) -> str:
+    """v₁ = a · b"""
+    return f"{name_of(graph, node)} = {forward_rule(graph, node)}"
+
+
+def sample_note(graph: Graph, nodes: Iterable[Value]) -> list[str]:
+    """What the numbers in parentheses mean, where there are any."""
+    for node in nodes:
+        if node.label and graph.names[node] != node.label:
+            return [f"Several nodes are called {symbol(node.label)}; they are told apart by numbers in parentheses, as "
+                    "samples are: (1), (2), …"]
+    return []
 
 
 def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], addend: bool) -> Formula:
@@ -337,7 +359,7 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
         return Explanation(name_of(graph, root), DELTA, root.data, (), 0, (*lines, *leaves), matrices, notes)
     found = last_links(graph, x, between, zs, terms)
     return Explanation(partial(graph, root, x), DELTA, graph.gradients[x], found, len(found), (*lines, *leaves),
-                       matrices, ())
+                       matrices, tuple(sample_note(graph, zs)))
 
 
 def is_weighted_sum(node: Value) -> bool:

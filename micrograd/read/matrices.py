@@ -55,7 +55,8 @@ class Matrix:
 
 
 def matrix_form(graph: Graph, x: Value | None) -> tuple[Matrix, ...]:
-    """The lines for all layers, from the last one down to that of the parameter x; none for a net of single neurons."""
+    """The lines for all layers, from the last one down to that of the parameter x. None for a net of single neurons, or
+    where a weight between two layers has another label."""
     net = Net(graph)
     if all(len(layer) == 1 for layer in net.layers.values()):
         return ()
@@ -64,7 +65,10 @@ def matrix_form(graph: Graph, x: Value | None) -> tuple[Matrix, ...]:
     found = []
     for k in sorted(net.layers, reverse=True):
         if k >= lowest:
-            found += net.error_terms(k)
+            errors = net.error_terms(k)
+            if not errors:
+                return ()
+            found += errors
             if x is None or k == lowest:
                 found += net.weight_gradients(k)
     return tuple(found)
