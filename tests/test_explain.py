@@ -316,6 +316,55 @@ def test_wrong_use():
     assert str(explain(C, wrt=C)) == "∂C/∂C = 1"
 
 
+def test_nodes_of_one_label_stay_apart():
+    a1, a2 = Value(2.0, "a"), Value(3.0, "a")
+    assert [str(line) for line in explain(a1 * a2 * a1).lines] == [
+        "f = a⁽¹⁾ · a⁽²⁾ · a⁽¹⁾ = 2 · 3 · 2 = 12", "∂f/∂a⁽¹⁾ = 2a⁽¹⁾ · a⁽²⁾ = 2 · 2 · 3 = 12", "∂f/∂a⁽²⁾ = (a⁽¹⁾)² = 2² = 4"]
+    assert explain(a1 * a2, wrt=a1).notes == (
+        "Several nodes are called a; they are told apart by numbers in parentheses, as samples are: (1), (2), …",)
+
+
+def test_an_error_term_takes_no_name_that_is_taken():
+    d, x = Value(0.3, "δ"), Value(0.5, "x")
+    z = d * x
+    z.label = "z"
+    assert [str(line).rpartition(" = ")[0] for line in explain(mg.tanh(z) * d, wrt=x, form="delta").lines] == [
+        "Δ = ∂f/∂z = δ · tanh′(z) = 0.3 · 0.9778", "∂f/∂x = Δ · δ = 0.2933 · 0.3"]
+
+
+def test_a_graph_whose_numbers_changed_is_refused():
+    net, C = four_layers()
+    w = net.layers[0].neurons[0].w[0]
+    w.data += 0.1
+    for look in (lambda: explain(C, wrt=w), lambda: explain(C, wrt=w, form="delta"), lambda: explain(C), lambda: mg.steps(C),
+                 lambda: mg.stepper(C)):
+        with pytest.raises(ValueError, match=r"a number was changed after the forward pass.*Run the forward pass again"):
+            look()
+
+
+def test_unnamed_nodes_are_explained():
+    a, b = Value(2.0, "a"), Value(3.0, "b")
+    found = explain((a * b) ** 2, wrt=a, detail="full")
+    assert found.notes == ("Here v₁ = a · b.",)
+    assert str(found.lines[0]) == "∂f/∂a = ∂f/∂v₁ · ∂v₁/∂a = 2v₁ · b = 12 · 3 = 36"
+
+
+def test_whole_numbers_are_printed_whole():
+    x = Value(1.0, "x")
+    assert str(explain(x * 12345678, wrt=x)) == "∂f/∂x = 12345678"
+
+
+def test_a_long_path_is_shortened():
+    x = Value(0.5, "x")
+    y = x
+    for _ in range(100):
+        y = y.sin()
+    found = explain(y, wrt=x, detail="full")
+    assert len(found.factors) == 100
+    assert "⋯ (70 more factors)" in str(found)
+    assert math.isclose(total(found), found.value, rel_tol=1e-12)
+
+
 OPERATIONS = [lambda p, q: p + q, lambda p, q: p - q, lambda p, q: p * q, lambda p, q: p / (q * q + 1), lambda p, q: -p,
               lambda p, q: mg.tanh(p), lambda p, q: mg.sigmoid(p), lambda p, q: p * 0.3, lambda p, q: mg.sin(p * q),
               lambda p, q: mg.maximum(p, q), lambda p, q: p.relu(), lambda p, q: (p + 0.5) ** 2]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -306,3 +307,11 @@ def test_names_in_wrong_are_labels():
     for node in micrograd.topological_order(y):
         node.label = node.label and f"{node.label}^{{2}}"
     assert [unicode_label(name) for name in steps(y, "naive").wrong] == ["a²", "b²"]
+
+
+def test_pickled_steps_are_the_same():
+    y = diamond()
+    for result in (steps(y), steps(y, order="naive"), steps(y)[3:7]):
+        copy = pickle.loads(pickle.dumps(result))
+        assert str(copy) == str(result)
+        assert copy.to_dict() == result.to_dict()

@@ -52,6 +52,8 @@ FORMS = CHAIN, DELTA = ("chain", "delta")
 SHOWN = 4      # paths that are written out
 NEURONS = 8    # of one layer, in the delta form
 DEFINED = 12   # nodes without a label whose names are explained
+FACTORS = 30   # of a path that are written out
+ERROR = "δΔεd"  # how error terms are called: the first letter that no node's name begins with
 LEAVES = 40    # leaves that the delta form of a whole graph lists
 WIDTH = 100    # characters; a longer line of text is broken
 RESULT = 6     # digits of the result
@@ -184,7 +186,7 @@ def explain(y: Value, wrt: Value | None = None, form: str = CHAIN, *, detail: st
     Returns an Explanation: print it, or show it in a notebook. The numbers are those that the graph recorded; no .grad
     is touched. Raises TypeError for what is no Value, ValueError if y does not depend on x, or has no z for "delta".
     """
-    graph = look(y, "explain(y)")
+    graph = look(y, "explain(y)", fresh=True)
     if form not in FORMS:
         raise ValueError(f"explain(form=...) is one of {', '.join(FORMS)}; found {form!r}")
     if detail not in (None, "full"):
@@ -213,11 +215,11 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
     if not node.parents:
         kind = "a number that met a Value" if node.op is CONSTANT else "a leaf: no op computed it"
         return Explanation(name, "node", node.data, (), 0, (line(name, result),), (), (f"{name} is {kind}.",))
-    names = {v: v.label for v in graph.order if v.label} | {node: graph.names[node]}
+    names = {v: graph.names[v] for v in graph.order if v.label or v is node}
     terms = Terms(names)
     found = links(node, names, graph.names, terms, place) if detail is None else []
     try:
-        rule = [Formula(*(formula(node, 1, notation, "explain(y)", numbers) for notation in (UNICODE, LATEX)))
+        rule = [Formula(*(formula(node, 1, notation, "explain(y)", numbers, names) for notation in (UNICODE, LATEX)))
                 for numbers in (False, True)]
     except ValueError:  # too long to read
         found = []
@@ -311,8 +313,12 @@ def sample_note(graph: Graph, nodes: Iterable[Value]) -> list[str]:
 def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], addend: bool) -> Formula:
     """The factors of a path in one product; one that is 1 is left out. addend: one of several."""
     def whole(notation: Notation) -> Written:
-        factors = [write(link, notation) for link in path]
-        result = chained([factor for factor in factors if factor.text != "1"] or factors[:1], notation)
+        factors = [write(link, notation) for link in path[:FACTORS]]
+        factors = [factor for factor in factors if factor.text != "1"] or factors[:1]
+        if len(path) > FACTORS:
+            words = f"({len(path) - FACTORS:,} more factors)"
+            factors.append(Written(rf"\cdots\text{{ {words}}}" if notation is LATEX else f"⋯ {words}", "atom"))
+        result = chained(factors, notation)
         is_sum = addend and re.search(" [-+−] ", result.text[1:]) and result.binds == "sum"
         return Written(fenced(result, "product", notation), "atom") if is_sum else result
     return both(whole)
@@ -323,7 +329,9 @@ def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], ad
 def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explanation:
     """form="delta": one pass from the root to x. At each z the gradient so far gets the name δ, and goes on by it."""
     root = graph.root
-    zs = {node: delta(graph.names[node]) for node in between if is_weighted_sum(node) and node is not root}
+    taken = [name[0] for name in graph.names.values() if name]
+    letter = next(each for each in ERROR if each not in taken or each == ERROR[-1])
+    zs = {node: letter + graph.names[node][1:] for node in between if is_weighted_sum(node) and node is not root}
     if not zs:
         raise ValueError("form='delta' needs weighted sums labelled z, z^{k} or z^{k}_{i} on the way, as networks "
                          "label them, and found none: label them (z.label = 'z^{2}'), or use form='chain'")
@@ -365,11 +373,6 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
 def is_weighted_sum(node: Value) -> bool:
     parts = indices(node.label)
     return parts is not None and parts[0] == "z" and bool(node.parents)
-
-
-def delta(z: str) -> str:
-    """z^{2}_{1} -> δ^{2}_{1}"""
-    return "δ" + z[1:]
 
 
 def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import NamedTuple
 
@@ -60,8 +60,10 @@ class Notation(NamedTuple):
     number: Callable[[float], Written]
 
 
-def formula(root: Value, depth: int | None, notation: Notation, where: str, numbers: bool = False) -> str:
-    """The formula of root in the given notation; see `latex`. numbers: with numbers of a few digits for the labels."""
+def formula(root: Value, depth: int | None, notation: Notation, where: str, numbers: bool = False,
+            names: Mapping[Value, str] | None = None) -> str:
+    """The formula of root in the given notation; see `latex`. numbers: with numbers of a few digits for the labels;
+    names: other names for labelled nodes."""
     if not isinstance(root, Value):
         raise TypeError(f"{where}(node) needs a Value, found {type(root).__name__} {root!r:.40}")
     if depth is not None and not (isinstance(depth, int) and depth >= 1):
@@ -74,7 +76,8 @@ def formula(root: Value, depth: int | None, notation: Notation, where: str, numb
         if node not in levels:
             continue
         if node.label and (levels[node] > deepest or not node.parents):
-            written[node] = rounded(node.data, notation) if numbers else notation.label(node.label)
+            name = (names or {}).get(node, node.label)
+            written[node] = rounded(node.data, notation) if numbers else notation.label(name)
         elif not node.parents:
             written[node] = notation.number(node.data)
         else:
@@ -234,7 +237,8 @@ def number_in_unicode(x: float) -> Written:
 
 def rounded(x: float, notation: Notation, digits: int = DIGITS) -> Written:
     """The number to so many significant digits."""
-    return notation.number(float(f"{x + 0.0:.{digits}g}"))
+    whole = x == x // 1 and abs(x) < 1e10  # 12345 is not 12340
+    return notation.number(x + 0.0 if whole else float(f"{x:.{digits}g}"))
 
 
 LATEX = Notation(lambda op: op.latex, (r"\left(", r"\right)"), label_in_latex, number_in_latex)

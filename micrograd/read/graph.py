@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isclose
 from typing import NamedTuple
 
 from ..engine import Value, topological_order
 from ..ops import CONSTANT
-from .formula import indices
+from .formula import indices, unicode_label
 
 
 class Edge(NamedTuple):
@@ -44,8 +45,12 @@ class Graph:
         return next((node for node in reversed(self.order) if name and name in (self.names[node], node.label)), None)
 
 
-def look(root: Value, where: str) -> Graph:
-    """The graph below root. A TypeError says what `where` was given instead of a Value."""
+def look(root: Value, where: str, fresh: bool = False) -> Graph:
+    """The graph below root. A TypeError says what `where` was given instead of a Value.
+
+    fresh: refuse, with a ValueError, a graph whose numbers were changed after the forward pass, as a gradient step does:
+    formulas with the numbers of now would not give the results of then.
+    """
     if not isinstance(root, Value):
         hint = ": draw or step through one result at a time" if isinstance(root, (list, tuple)) else ""
         raise TypeError(f"{where} needs a Value, found {type(root).__name__} {root!r:.40}{hint}")
@@ -54,7 +59,24 @@ def look(root: Value, where: str) -> Graph:
     for node in order:
         for i, parent in enumerate(node.parents):
             uses[parent].append(Edge(node, i, parent))
-    return Graph(root, tuple(order), name_nodes(order), uses, gradients_of(order))
+    graph = Graph(root, tuple(order), name_nodes(order), uses, gradients_of(order))
+    for node in order if fresh else ():
+        if node.parents and not same(node.data, recomputed(node)):
+            raise ValueError(f"{where}: a number was changed after the forward pass, as a gradient step does. "
+                             f"{unicode_label(graph.names[node])} is {node.data:.6g}, but its arguments give "
+                             f"{recomputed(node):.6g} now. Run the forward pass again, and look at its result (diagnose "
+                             "tells what changed).")
+    return graph
+
+
+def recomputed(node: Value) -> float:
+    """What a computed node comes to, from the numbers that its parents hold now."""
+    return node.op.value(*[parent.data for parent in node.parents])
+
+
+def same(a: float, b: float) -> bool:
+    """Whether two results of one op are the same, but for the last digits."""
+    return a == b or (a != a and b != b) or isclose(a, b, rel_tol=1e-14)
 
 
 def gradients_of(order: Iterable[Value]) -> dict[Value, float]:

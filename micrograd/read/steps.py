@@ -166,6 +166,10 @@ class Steps(Sequence[Frame]):
     def __hash__(self) -> int:
         return hash((self.order, self.frames))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, which must keep the nodes of all frames one graph: they are taken again from the root."""
+        return retaken, (self.graph.root, self.order, [frame.number for frame in self.frames])
+
     def to_dict(self) -> dict[str, Any]:
         """The steps as plain data for JSON."""
         return {"root": self.graph.names[self.graph.root], "order": self.order,
@@ -274,9 +278,15 @@ def steps(root: Value, order: str = "topological") -> Steps:
     gradient is there: such frames have a note, and `.wrong` lists what comes out wrong.
     Printed, it is a table; of a long one, the beginning and the end.
     """
-    graph = look(root, "steps(root)")
+    graph = look(root, "steps(root)", fresh=True)
     if order not in ORDERS:
         raise ValueError(f"steps(order=...) is one of {', '.join(ORDERS)}; found {order!r}")
+    return taken(graph, order)
+
+
+def taken(graph: Graph, order: str) -> Steps:
+    """The steps of a graph, in either order."""
+    root = graph.root
     frames = [Frame(number, "forward", node, None, node.data, None, None, None, None, None, "", "", None, graph)
               for number, node in enumerate((node for node in graph.order if node.parents), 1)]
     if root.op is CONSTANT:
@@ -307,6 +317,12 @@ def steps(root: Value, order: str = "topological") -> Steps:
     wrong = {graph.names[node]: (gradients[node], right) for node, right in graph.gradients.items()
              if node.op is not CONSTANT and not same(gradients[node], right)}
     return Steps(graph, order, tuple(frames), wrong)
+
+
+def retaken(root: Value, order: str, numbers: Iterable[int]) -> Steps:
+    """Unpickle some of the steps of root."""
+    steps = taken(look(root, "steps(root)"), order)
+    return steps.part(steps.frames[number - 1] for number in numbers)
 
 
 def depth_first(root: Value) -> Iterator[Value]:

@@ -65,7 +65,7 @@ class Formula(str):
 class Term(Ieee):
     """A formula with its number. Of one of the five kinds below, all immutable, equal if they look alike."""
 
-    __slots__ = ("key", "size", "depth")
+    __slots__ = ("key", "hash", "size", "depth")
 
     size: int   # names, numbers and ops in it
     depth: int  # levels of nesting
@@ -74,6 +74,7 @@ class Term(Ieee):
         inner = list(parts)
         self.x = x
         self.key = key
+        self.hash = hash(key)
         self.size = 1 + sum(part.size for part in inner)
         self.depth = 1 + max((part.depth for part in inner), default=0)
 
@@ -81,10 +82,10 @@ class Term(Ieee):
         return combine(op, [as_term(arg) for arg in args])
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Term) and self.key == other.key
+        return isinstance(other, Term) and self.hash == other.hash and self.key == other.key
 
     def __hash__(self) -> int:
-        return hash(self.key)
+        return self.hash
 
 
 class Number(Term):
@@ -163,6 +164,8 @@ def combine(op: Op, args: Sequence[Term]) -> Term:
     if op is ops.where:  # the branch that is taken here
         return args[1] if args[0].x else args[2]
     x = op.value(*[arg.x for arg in args])
+    if any(isinstance(arg, Name) and arg.name == DOTS for arg in args):
+        return Name(DOTS, x)
     if op in ARITHMETIC:
         return readable(ARITHMETIC[op](x, *args))
     return readable(Call(op, args, x))
