@@ -48,8 +48,8 @@ class Graph:
 def look(root: Value, where: str, fresh: bool = False) -> Graph:
     """The graph below root. A TypeError says what `where` was given instead of a Value.
 
-    fresh: refuse, with a ValueError, a graph whose numbers were changed after the forward pass, as a gradient step does:
-    formulas with the numbers of now would not give the results of then.
+    fresh: refuse, with a ValueError, a graph whose numbers were changed after the forward pass, as a gradient step
+    does: formulas with the numbers of now would not give the results of then.
     """
     if not isinstance(root, Value):
         hint = ": draw or step through one result at a time" if isinstance(root, (list, tuple)) else ""
@@ -64,8 +64,8 @@ def look(root: Value, where: str, fresh: bool = False) -> Graph:
         if node.parents and not same(node.data, recomputed(node)):
             raise ValueError(f"{where}: a number was changed after the forward pass, as a gradient step does. "
                              f"{unicode_label(graph.names[node])} is {node.data:.6g}, but its arguments give "
-                             f"{recomputed(node):.6g} now. Run the forward pass again, and look at its result (diagnose "
-                             "tells what changed).")
+                             f"{recomputed(node):.6g} now. Run the forward pass again, and look at its result "
+                             "(diagnose tells what changed).")
     return graph
 
 
