@@ -12,7 +12,7 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, losses
-from micrograd.read.diagnose import ERROR, KINDS, MANY, NOTE, WARNING, Diagnosis, Finding, diagnose
+from micrograd.read.diagnose import ERROR, KINDS, MANY, NOTE, WARNING, Diagnosis, Finding, diagnose, number
 from micrograd.read.nudge import Nudge, nudge
 
 
@@ -259,6 +259,7 @@ def test_parameters_that_the_result_does_not_depend_on() -> None:
 def test_vanishing_from_layer_to_layer() -> None:
     net = MLP(2, [3] * 6 + [1], activation="sigmoid", rng=1)
     C = cost(net, 2)
+    C.backward()
     finding = only(diagnose(C))
     delta = {k: sum(abs(micrograd.gradient(C, z).data) for z in micrograd.topological_order(C)
                     if z.label.startswith(f"z^{{{k}}}")) for k in (2, 8)}
@@ -266,7 +267,8 @@ def test_vanishing_from_layer_to_layer() -> None:
     assert (finding.kind, finding.severity) == ("vanishing", WARNING)
     assert finding.numbers["factor"] == pytest.approx(ratio ** (1 / 6), rel=1e-12)
     assert "in layer 8" in finding.sentence
-    assert "more slowly" in finding.sentence
+    steps = [sum(abs(each.b.grad) for each in layer.neurons) / len(layer.neurons) for layer in net.layers]
+    assert finding.sentence.endswith(f"whose biases take steps {number(steps[-1] / steps[0])} times as small.")
 
 
 def test_exploding_from_layer_to_layer() -> None:
@@ -274,6 +276,16 @@ def test_exploding_from_layer_to_layer() -> None:
     finding = only(diagnose(cost(net, 2)))
     assert (finding.kind, finding.severity) == ("exploding", WARNING)
     assert finding.numbers["factor"] > 5
+    assert "whose biases take steps" in finding.sentence
+    assert finding.sentence.endswith("times as large.")
+
+
+@pytest.mark.parametrize(("x", "text"), [
+    (3352000000.0, "3.352·10⁹"), (-3352100000.25, "−3.352·10⁹"), (1e6, "10⁶"), (-1e6, "−10⁶"), (999999.9, "10⁶"),
+    (1234567.0, "1234567"), (1234567.5, "1.235·10⁶"), (2e9, "2·10⁹"), (79260.3, "79260"), (0.0, "0"),
+    (1e16, "10¹⁶"), (2.5e20, "2.5·10²⁰"), (1.3e-5, "1.3·10⁻⁵"), (-inf, "−∞"), (nan, "nan")])
+def test_large_numbers_have_a_power_of_ten(x: float, text: str) -> None:
+    assert number(x) == text
 
 
 @pytest.mark.parametrize("act", ["tanh", "relu", "sigmoid", "gelu", "leaky_relu", "softplus"])

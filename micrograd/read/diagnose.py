@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, LEAF, Op
-from .formula import indices, unicode_label
+from .formula import DIGITS, SUPERSCRIPT, indices, unicode_label
 from .graph import Edge, Graph, look
 from .terms import forward_rule, name_of, number_of, partial
 
@@ -53,6 +53,7 @@ SHRINKS = 1e-3     # from the last layer to the first, in error terms; 1 / SHRIN
 LAYERS = 3         # at the least, to speak of a ratio from layer to layer
 HUGE = 1e3         # a parameter of this size is a finding
 LISTED = 5         # names in a sentence
+POWER = 6          # from a million on, a number in a sentence has a power of ten
 WIDTH = 100        # columns of the text
 
 # What to do, by the row that made the first inf or nan.
@@ -263,22 +264,22 @@ def changed_numbers(graph: Graph) -> Iterator[Finding]:
     if guilty:
         leaf, (node, old) = next(iter(guilty.items()))
         what = name_of(graph, node) + ("" if node.label else f" = {forward_rule(graph, node)}")
-        was = "had another value" if isnan(old) else f"was {number_of(old)}"
-        sentence = (f"{name_of(graph, leaf)} {was} when {what} was computed, and is {number_of(leaf.data)} now"
+        was = "had another value" if isnan(old) else f"was {number(old)}"
+        sentence = (f"{name_of(graph, leaf)} {was} when {what} was computed, and is {number(leaf.data)} now"
                     f"{others(graph, list(guilty), ' has changed too', ' have changed too')}.")
         yield found(graph, "stale", ERROR, list(guilty), sentence, again, before=old, now=leaf.data)
     if overwritten:
         node = next(iter(overwritten))
-        sentence = (f"{name_of(graph, node)} holds {number_of(node.data)}, but {forward_rule(graph, node)} is "
-                    f"{number_of(fresh(node))}: its .data was overwritten"
+        sentence = (f"{name_of(graph, node)} holds {number(node.data)}, but {forward_rule(graph, node)} is "
+                    f"{number(fresh(node))}: its .data was overwritten"
                     f"{others(graph, list(overwritten), ' was, too', ' were, too')}.")
         yield found(graph, "stale", ERROR, list(overwritten), sentence,
                     "change the data of leaves only, and " + again, computed=fresh(node), now=node.data)
     if unclear:
         node, suspects = next(iter(unclear.items()))
         names = " or ".join(name_of(graph, suspect) for suspect in suspects)
-        sentence = (f"{name_of(graph, node)} holds {number_of(node.data)}, but {forward_rule(graph, node)} is "
-                    f"{number_of(fresh(node))} now: {names} has changed since, or both"
+        sentence = (f"{name_of(graph, node)} holds {number(node.data)}, but {forward_rule(graph, node)} is "
+                    f"{number(fresh(node))} now: {names} has changed since, or both"
                     f"{others(graph, list(unclear), ' does not fit either', ' do not fit either')}.")
         yield found(graph, "stale", ERROR, list(unclear), sentence, again, computed=fresh(node), now=node.data)
 
@@ -340,7 +341,7 @@ def first_not_finite(graph: Graph) -> Iterator[Finding]:
         first, rest = starts[0], len(spoilt) - len(starts)
         if not first.parents:
             name = name_of(graph, first) if graph.names[first] else "a number"
-            sentence = f"{name} is {number_of(first.data)} from the start: no op made it"
+            sentence = f"{name} is {number(first.data)} from the start: no op made it"
             advice = "look at the data; or at the last steps of the training: was the learning rate too high?"
         elif all(isfinite(parent.data) for parent in first.parents):
             sentence = f"{equation(graph, first)} is the first {kind}"
@@ -368,8 +369,8 @@ def not_finite_gradients(graph: Graph) -> Iterator[Finding]:
         i = next(i for i, local in enumerate(node.local_derivatives) if not isfinite(local))
         parent, local = node.parents[i], node.local_derivatives[i]
         lost = [leaf for leaf in graph.order if leaf.op is LEAF and not isfinite(graph.gradients[leaf])]
-        sentence = (f"The slope of {equation(graph, node)} is {number_of(local)} there, so that "
-                    f"{partial(graph, graph.root, parent)} is {number_of(graph.gradients[parent])}"
+        sentence = (f"The slope of {equation(graph, node)} is {number(local)} there, so that "
+                    f"{partial(graph, graph.root, parent)} is {number(graph.gradients[parent])}"
                     + (f", and the gradient of {listing(graph, lost)} inf or nan" if lost and lost != [parent] else "")
                     + f"{others(graph, steep, ' has such a slope, too', ' have such slopes, too')}.")
         yield found(graph, "steep", ERROR, steep, sentence,
@@ -378,7 +379,7 @@ def not_finite_gradients(graph: Graph) -> Iterator[Finding]:
         return
     lost = [node for node in reversed(graph.order) if not isfinite(graph.gradients[node])]
     if lost and all(isfinite(node.data) for node in graph.order):
-        sentence = (f"{partial(graph, graph.root, lost[0])} is {number_of(graph.gradients[lost[0]])}, though every "
+        sentence = (f"{partial(graph, graph.root, lost[0])} is {number(graph.gradients[lost[0]])}, though every "
                     "slope on the way is finite: their product is beyond the largest float"
                     f"{others(graph, lost, ' has lost its gradient, too', ' have lost their gradients, too')}.")
         yield found(graph, "overflow", ERROR, lost, sentence, TOO_LARGE, gradient=graph.gradients[lost[0]])
@@ -474,7 +475,7 @@ def flat_units(graph: Graph, flats: Flats) -> Iterator[Finding]:
             serious = 2 * len(nodes) >= total
         z, local = first.parents[0], first.local_derivatives[0]
         everywhere = steepest_slope(op, tuple(parent.data for parent in first.parents[1:])) == 0
-        slope = "its slope is 0 everywhere" if everywhere else f"its slope there is {number_of(local)}"
+        slope = "its slope is 0 everywhere" if everywhere else f"its slope there is {number(local)}"
         sentence = f"{equation(graph, first)} is {kind}: {slope}"
         if len(nodes) > 1:
             of = f"all {total:,}" if whole else f"{len(nodes):,} of the {total:,}"
@@ -484,8 +485,9 @@ def flat_units(graph: Graph, flats: Flats) -> Iterator[Finding]:
         if kind == "dead" and everywhere:
             advice = "nothing before it can learn by gradients: take a function with a slope, a sigmoid for a step"
         elif kind == "dead":
-            advice = ("no gradient passes through. A neuron that is dead for all samples never learns again: raise its "
-                      "bias, lower the learning rate, or take leaky_relu" if serious else
+            advice = ("no gradient passes through. A neuron that is dead for all samples does not learn; only layers "
+                      "before it, if they do, may wake it. Raise its bias, lower the learning rate, or take leaky_relu"
+                      if serious else
                       "no gradient passes through. That is normal for a part of the samples: look at more of them")
         else:
             advice = ("hardly any gradient passes through: draw smaller weights (init=\"auto\"), bring the inputs to a "
@@ -546,7 +548,7 @@ def zero_gradients(graph: Graph, flats: Flats) -> Iterator[Finding]:
             cause = f"the contributions to {name_of(graph, node)} along its uses add up to exactly 0"
         elif kind == "vanishing" and edge is not None:
             cause = (f"{partial(graph, graph.root, node)} · {partial(graph, node, edge.parent)} = "
-                     f"{number_of(graph.gradients[node])} · {number_of(edge.local)} is below the smallest float")
+                     f"{number(graph.gradients[node])} · {number(edge.local)} is below the smallest float")
         elif kind == "zero factor" and edge is not None:
             cause = f"{name_of(graph, edge.parent)} is multiplied by 0 in {equation(graph, node)}"
         else:
@@ -634,10 +636,10 @@ class Trend(NamedTuple):
 
     def __str__(self) -> str:
         times = max(self.size / self.size_before, self.size_before / self.size)
-        return (f"{'shrink' if self.shrinking else 'grow'} by a factor of {number_of(self.factor)} a layer on the way "
-                f"back: |δ| is {number_of(self.size_before)} on average in layer {self.last}, and "
-                f"{number_of(self.size)} in layer {self.first}, which learns {number_of(times)} times "
-                f"{'more slowly' if self.shrinking else 'faster'}")
+        return (f"{'shrink' if self.shrinking else 'grow'} by a factor of {number(self.factor)} a layer on the way "
+                f"back: |δ| is {number(self.size_before)} on average in layer {self.last}, and "
+                f"{number(self.size)} in layer {self.first}, whose biases take steps {number(times)} times as "
+                f"{'small' if self.shrinking else 'large'}")
 
 
 def trend_of(sizes: dict[int, float]) -> Trend | None:
@@ -657,7 +659,7 @@ def kinks(graph: Graph) -> Iterator[Finding]:
            and node.op.kink(*[parent.data for parent in node.parents]) == 0]
     if met:
         node = met[0]
-        slopes = " and ".join(number_of(local) for local, p in zip(node.local_derivatives, node.parents)
+        slopes = " and ".join(number(local) for local, p in zip(node.local_derivatives, node.parents)
                               if p.op is not CONSTANT)
         sentence = (f"{equation(graph, node)} is exactly at its kink, where the slope jumps: the engine takes {slopes}"
                     f"{node.op.note and f' ({node.op.note})'}{others(graph, met, ' is, too', ' are, too')}.")
@@ -675,8 +677,8 @@ def accumulated(graph: Graph) -> Iterator[Finding]:
     if isfinite(times) and times > 1.5 and isclose(times, round(times), rel_tol=1e-9) and all(
             isclose(leaf.grad, round(times) * graph.gradients[leaf], rel_tol=1e-9) for leaf in leaves):
         leaf = leaves[0]
-        sentence = (f"{name_of(graph, leaf)}.grad is {number_of(leaf.grad)}, {round(times)} times the gradient "
-                    f"{number_of(graph.gradients[leaf])}"
+        sentence = (f"{name_of(graph, leaf)}.grad is {number(leaf.grad)}, {round(times)} times the gradient "
+                    f"{number(graph.gradients[leaf])}"
                     f"{others(graph, leaves, ' has the same factor', ' have the same factor')}: it looks as if "
                     f"backward() ran {round(times)} times, and the gradients were added up.")
         yield found(graph, "accumulated", NOTE, leaves, sentence,
@@ -707,8 +709,8 @@ def in_parameters(named: list[tuple[str, Value]]) -> Iterator[Finding]:
     if huge:
         name, value = max(huge, key=lambda pair: abs(pair[1].data))
         yield finding("exploding", WARNING, huge, f"{plural(len(huge), 'parameter')} of {len(named)} "
-                      f"{'is' if len(huge) == 1 else 'are'} beyond ±{number_of(HUGE)}, the largest {name} = "
-                      f"{number_of(value.data)}.",
+                      f"{'is' if len(huge) == 1 else 'are'} beyond ±{number(HUGE)}, the largest {name} = "
+                      f"{number(value.data)}.",
                       "lower the learning rate, bring the inputs to a size of about 1, or add a penalty on the weights",
                       value=value.data)
     silent = [pair for pair in named if pair[1].grad == 0]
@@ -740,10 +742,22 @@ def in_parameters(named: list[tuple[str, Value]]) -> Iterator[Finding]:
 
 # Words
 
+def number(x: float) -> str:
+    """Four significant digits; a million and more with a power of ten, 3.352·10⁹, but 1234567 as it is."""
+    digits = f"{x:.{DIGITS - 1}e}"
+    mantissa, _, exponent = digits.partition("e+")
+    as_it_is = x == x // 1 and x != float(digits)
+    if not exponent or int(exponent) < POWER or as_it_is:
+        return number_of(x)
+    power = "10" + str(int(exponent)).translate(SUPERSCRIPT)
+    factor = number_of(float(mantissa))
+    return factor.removesuffix("1") + power if factor in ("1", "−1") else f"{factor}·{power}"
+
+
 def equation(graph: Graph, node: Value) -> str:
     """v₃ = ln(p) = ln(0) = −inf: the name, the rule, with numbers, the result."""
     parts = [name_of(graph, node) if graph.names[node] else "", str(forward_rule(graph, node)),
-             str(forward_rule(graph, node, numbers=True)), number_of(node.data)]
+             str(forward_rule(graph, node, numbers=True)), number(node.data)]
     return " = ".join(dict.fromkeys(part for part in parts if part))
 
 
