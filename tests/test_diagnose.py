@@ -234,6 +234,12 @@ def test_the_loser_of_a_maximum() -> None:
     assert "its slope with a is 0" in finding.sentence
 
 
+def test_the_bottom_of_an_absolute_value_is_no_dead_piece() -> None:
+    found = diagnose(named(abs(Value(0.0, "z")), "y"))
+    assert kinds(found) == [(NOTE, "flat"), (NOTE, "kink")]
+    assert found.findings[0].sentence == "z gets no gradient: y = |z| = |0| = 0 is flat."
+
+
 def test_a_product_below_the_smallest_float() -> None:
     x = Value(1.0, "x")
     finding = only(diagnose(named(x * 1e-200 * 1e-200, "C")))

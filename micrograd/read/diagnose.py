@@ -486,7 +486,8 @@ def flat_units(graph: Graph, flats: Flats) -> Iterator[Finding]:
             advice = "nothing before it can learn by gradients: take a function with a slope, a sigmoid for a step"
         elif kind == "dead":
             advice = ("no gradient passes through. A neuron that is dead for all samples does not learn; only layers "
-                      "before it, if they do, may wake it. Raise its bias, lower the learning rate, or take leaky_relu"
+                      "before it, if they learn, can wake it. Raise its bias, lower the learning rate, or take "
+                      "leaky_relu"
                       if serious else
                       "no gradient passes through. That is normal for a part of the samples: look at more of them")
         else:
@@ -513,7 +514,7 @@ def reason_of(edge: Edge, graph: Graph, flats: Flats, why: dict[Value, Reason]) 
     if node.op in (ops.mul, ops.div):
         factor = next((parent for parent in node.parents if parent in flats.kind), None)
         return Reason("zero factor", node, edge) if factor is None else Reason(flats.kind[factor], factor)
-    return Reason(flats.kind.get(node, "dead" if node.op.kink is not None else "flat"), node, edge)
+    return Reason(flats.kind.get(node, "flat" if node.op.kink is None or at_kink(node) else "dead"), node, edge)
 
 
 def reasons(graph: Graph, flats: Flats) -> dict[Value, Reason]:
@@ -652,11 +653,14 @@ def trend_of(sizes: dict[int, float]) -> Trend | None:
 
 # What else there is to know
 
+def at_kink(node: Value) -> bool:
+    return node.op.kink is not None and node.op.kink(*[parent.data for parent in node.parents]) == 0
+
+
 def kinks(graph: Graph) -> Iterator[Finding]:
     """Nodes exactly at a kink, where that matters to the result."""
-    met = [node for node in graph.order if node.op.kink is not None and graph.gradients[node] != 0
-           and any(parent.op is not CONSTANT for parent in node.parents)
-           and node.op.kink(*[parent.data for parent in node.parents]) == 0]
+    met = [node for node in graph.order if graph.gradients[node] != 0 and at_kink(node)
+           and any(parent.op is not CONSTANT for parent in node.parents)]
     if met:
         node = met[0]
         slopes = " and ".join(number(local) for local, p in zip(node.local_derivatives, node.parents)
