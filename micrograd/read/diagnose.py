@@ -21,7 +21,7 @@ from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, LEAF, Op
 from .formula import DIGITS, SUPERSCRIPT, indices, unicode_label
-from .graph import Edge, Graph, look
+from .graph import Edge, Graph, look, recomputed, same
 from .terms import forward_rule, name_of, number_of, partial
 
 # What may be found, the worst first.
@@ -233,7 +233,7 @@ def changed_numbers(graph: Graph) -> Iterator[Finding]:
     parents: leaves, and computed ones that were overwritten. Whoever has another use that fits is innocent. Where
     nobody is left, or nobody explains it while the recorded slopes fit, the node itself was overwritten.
     """
-    stale = {node for node in graph.order if node.parents and not same(fresh(node), node.data)}
+    stale = {node for node in graph.order if node.parents and not same(recomputed(node), node.data)}
     innocent = {parent for node in graph.order if node not in stale for parent in node.parents
                 if sum(local for p, local in zip(node.parents, node.local_derivatives) if p is parent) != 0}
     guilty: dict[Value, tuple[Value, float]] = {}  # with the first node that shows it, and the number before
@@ -249,7 +249,7 @@ def changed_numbers(graph: Graph) -> Iterator[Finding]:
         able = [suspect for suspect in suspects if not isnan(before[suspect])]
         witnesses = [edge.node for edge in graph.uses[node] if edge.node in stale
                      and not any(parent in before for parent in edge.node.parents)]
-        if any(same(value_with(witness, node, fresh(node)), witness.data) for witness in witnesses) or (
+        if any(same(value_with(witness, node, recomputed(node)), witness.data) for witness in witnesses) or (
                 not able and slopes_fit(node, [p.data for p in node.parents])):
             overwritten[node] = None
         elif len(able or suspects) > 1:
@@ -271,32 +271,22 @@ def changed_numbers(graph: Graph) -> Iterator[Finding]:
     if overwritten:
         node = next(iter(overwritten))
         sentence = (f"{name_of(graph, node)} holds {number(node.data)}, but {forward_rule(graph, node)} is "
-                    f"{number(fresh(node))}: its .data was overwritten"
+                    f"{number(recomputed(node))}: its .data was overwritten"
                     f"{others(graph, list(overwritten), ' was, too', ' were, too')}.")
         yield found(graph, "stale", ERROR, list(overwritten), sentence,
-                    "change the data of leaves only, and " + again, computed=fresh(node), now=node.data)
+                    "change the data of leaves only, and " + again, computed=recomputed(node), now=node.data)
     if unclear:
         node, suspects = next(iter(unclear.items()))
         names = " or ".join(name_of(graph, suspect) for suspect in suspects)
         sentence = (f"{name_of(graph, node)} holds {number(node.data)}, but {forward_rule(graph, node)} is "
-                    f"{number(fresh(node))} now: {names} has changed since, or both"
+                    f"{number(recomputed(node))} now: {names} has changed since, or both"
                     f"{others(graph, list(unclear), ' does not fit either', ' do not fit either')}.")
-        yield found(graph, "stale", ERROR, list(unclear), sentence, again, computed=fresh(node), now=node.data)
-
-
-def fresh(node: Value) -> float:
-    """What the node would hold if it were computed now."""
-    return node.op.value(*[parent.data for parent in node.parents])
+        yield found(graph, "stale", ERROR, list(unclear), sentence, again, computed=recomputed(node), now=node.data)
 
 
 def value_with(node: Value, changed: Value, x: float) -> float:
     """What the node would hold if one of its parents held x."""
     return node.op.value(*[x if parent is changed else parent.data for parent in node.parents])
-
-
-def same(a: float, b: float) -> bool:
-    """Equal up to the last digits, for which platforms may differ; nan is nan."""
-    return a == b or isclose(a, b, rel_tol=1e-14) or (isnan(a) and isnan(b))
 
 
 def number_before(node: Value, parent: Value) -> float:
