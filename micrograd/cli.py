@@ -54,7 +54,8 @@ from .train import History, accuracy, fit, train_test_split
 IRIS = Path(__file__).with_name("data") / "iris.csv"  # Fisher 1936; see the README beside it
 TYPEWRITER = str.maketrans({letter: command[1:] for letter, command in GREEK.items()} | {
     "∂": "d", "½": "1/2", "·": "*", "×": "x", "÷": "/", "−": "-", "–": "-", "′": "'", "∞": "inf", "⊙": "(*)", "ᵀ": "^T",
-    "…": "...", "⋯": "...", "≈": "~", "→": "->", "←": "<-", "∇": "grad ", "Σ": "sum", "⁄": "/"})
+    "…": "...", "⋯": "...", "≈": "~", "→": "->", "←": "<-", "∇": "grad ", "Σ": "sum", "⁄": "/",
+    "✓": "+", "✗": "x", "↓": "v"})
 
 
 def run() -> None:
@@ -437,6 +438,7 @@ h2 {{ font-size: 1.1rem }}
 section {{ margin: 1.2rem 0; padding: .3rem 0; overflow: auto hidden }}
 math {{ font-size: 1.15rem; text-align: left }}
 mtd {{ padding-block: .35em }}
+@media (max-width: 30rem) {{ body {{ font-size: 1rem; padding: 0 .5rem }} table, math {{ font-size: .8rem }} }}
 </style>
 <h1>{title}</h1>
 {body}
@@ -475,7 +477,7 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     root, nodes = recorded(expression, values)
     names = wrt or ([*values] if len(values) == 1 else [])
     if not names and not (values and form == DELTA):
-        raise Problem(f"--wrt is missing: the derivative by which name? There is {', '.join(values)}" if values else
+        raise Problem(f"--wrt is missing: the derivative by which name? One of {', '.join(values)}" if values else
                       "there is no name to differentiate by; use one in the expression, and give it a value: --at x=2")
     if detail:
         for node, name in look(root, "explain").names.items():
@@ -524,7 +526,7 @@ def walk(expression: str, values: dict[str, float], out: Path) -> None:
 @click.option("--answers", type=FILE, metavar="ANSWERS.csv", help="The answer sheets.  [required]")
 @click.option("--lr", type=float, help="The learning rate of the exercise, if it has one.")
 @click.option("--digits", type=click.IntRange(2, 12), default=4, show_default=True,
-              help="Significant digits that students may round to.")
+              help="Significant digits, or decimals, that students may round to.")
 @click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write a page, with every sheet.")
 @click.option("--out", type=FILE, metavar="MARKS.csv", help="Also write a table of the marks.")
 def mark(expression: str, values: dict[str, float], answers: Path | None, lr: float | None, digits: int,
@@ -532,8 +534,8 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
     """Mark derivatives of EXPR that were worked out by hand, and find the first wrong link and the likely mistake.
 
     ANSWERS.csv has a row for each student: the name, then the answers. The headings of the columns say what was asked:
-    w or dC/dw for the derivative by w, "forward z" for the number z. An answer is a number, or an expression such as
-    (a - y)*x. A sheet of one student may also be two columns, label and answer.
+    w or dC/dw for the derivative by w, z or dC/dz for that by z, "forward z" for the number z. An answer is a number,
+    or an expression such as (a - y)*x. A sheet of one student may also be two columns, label and answer.
 
     \b
     Example:
@@ -602,7 +604,7 @@ def chain(seed: int, out: Path) -> dict[str, str]:
     C.label = "C"
     C.backward()
     node = {v.label: v for v in topological_order(C) if v.label}
-    say("   zᵏ = wᵏ · aᵏ⁻¹ + bᵏ      aᵏ = σ(zᵏ)      C = ½(y − a⁴)²\n")
+    say("   zᵏ = bᵏ + wᵏ · aᵏ⁻¹      aᵏ = σ(zᵏ)      C = ½(y − a⁴)²\n")
     for labels in (["a^{1}", "y"], *([f"{letter}^{{{k}}}" for letter in "wbza"] for k in (2, 3, 4)), ["C"]):
         say("   " + "".join(f"{unicode_label(v) + ' = ' + number_of(node[v].data):19}" for v in labels).rstrip())
     w2 = node["w^{2}"]

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -507,7 +508,7 @@ def test_explain_notes_what_is_odd() -> None:
                              "point\n  x=0,5\n     ^\n"),
     (["x", "--at", "x"], "Error: names and their values are written so: w=0.5\n  x\n   ^\n"),
     (["x", "--at", "x=q"], "Error: a number is needed here, not a name\n  x=q\n    ^\n"),
-    (["x*y", "--at", "x=2", "y=1"], "Error: --wrt is missing: the derivative by which name? There is x, y\n"),
+    (["x*y", "--at", "x=2", "y=1"], "Error: --wrt is missing: the derivative by which name? One of x, y\n"),
     (["3"], "Error: there is no name to differentiate by; use one in the expression, and give it a value: --at x=2\n"),
     (["x*y", "--at", "x=2", "y=1", "--wrt", "q"], "Error: there is no 'q' here, only x, y, f\n  q\n  ^\n"),
     (["x*y", "--at", "x=2", "y=1", "--wrt", "x*y"], "Error: a name is needed here: one of x, y, f\n  x*y\n  ^\n"),
@@ -588,7 +589,7 @@ def test_grade_marks_a_class() -> None:
     lines = result.stdout.splitlines()
     assert [line.split()[:2] for line in lines[1:5]] == [["Ada", "4/4"], ["Bob", "3/4"], ["Cem", "4/4"], ["Eva", "<b>"]]
     assert "∂C/∂a" in lines[2]
-    assert "take (y − a) where (a − y) belongs" in lines[2]
+    assert "took (y − a) where (a − y) belongs" in lines[2]
     assert [row["right"] for row in rows_of(Path("marks.csv").read_text(encoding="utf-8"))] == ["4", "3", "4", "3"]
     page = Path("marks.html").read_text(encoding="utf-8")
     assert re.findall("<h2>(.*?)</h2>", page) == ["Ada", "Bob", "Cem", "Eva &lt;b&gt;"]
@@ -602,6 +603,17 @@ def test_grade_shows_a_single_sheet_whole() -> None:
     assert re.search(r"∂C/∂w +0.2002 +−0.2002 +wrong", result.stdout)
     assert "  an operator is missing here; write 2*x\n    2x\n     ^\n" in result.stdout
     assert Path("marks.html").read_text(encoding="utf-8").count("<section>") == 1
+
+
+def test_the_class_of_the_readme() -> None:
+    readme = Path(__file__).parents[1] / "README.md"
+    sheets, commands = re.search(r"```\n(student,.*?)```.*?```\n(micrograd explain.*?)```", readme.read_text("utf-8"),
+                                 re.DOTALL).groups()
+    Path("class.csv").write_text(sheets, encoding="utf-8")
+    results = [micrograd_(*shlex.split(line)[1:]) for line in commands.splitlines()]
+    assert [result.exit_code for result in results] == [0, 0, 0]
+    assert "Ann      3/3    ✓✓✓" in results[2].stdout
+    assert "Bob      2/3    ✓✗↓      ∂C/∂z: left out the derivative of the function" in results[2].stdout
 
 
 @pytest.mark.parametrize(("args", "message"), [

@@ -12,7 +12,9 @@ import pytest
 
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
 from micrograd.read import mistakes
+from micrograd.read.grade import Marker
 from micrograd.read.graph import look
+from micrograd.read.report import PAST, Mistake
 from micrograd.read.sheets import read_sheets
 
 # The step-by-step example: its numbers, in full
@@ -517,6 +519,77 @@ def test_text_and_page(C):
     assert "wrong" in repr(report.answers)
 
 
+def test_an_answer_is_called_as_it_was_handed_in(C):
+    report = grade(C, {"δ31": -D1, "dC/dz32": "-0.0381", "w5": "-δ31 * a21"}, {"z31": 7})
+    assert [row[0] for row in report.table()[1:]] == ["z³₁", "δ³₁", "∂C/∂z³₂", "∂C/∂w5"]
+    delta = report.answers["δ31"]
+    assert (delta.name, delta.symbol, delta.called, delta.heading) == ("z^{3}_{1}", "∂C/∂z³₁", "δ³₁", "δ31")
+    assert delta.mistake.startswith("your δ³₁ equals")
+    assert report.first_wrong.heading == report.to_dict()["first_wrong"] == "forward z31"
+    assert "\nδ³₁:\n" in str(report)
+    assert grade(C, {look(C, "test").named("z^{3}_{1}"): D1}).answers["δ31"].called == "∂C/∂z³₁"
+    assert grade(C, {"δ31": 2 * D1, "δ32": 2 * D2}).answers["δ32"].note == "the same mistake as in δ³₁"
+
+
+def test_one_minus_sign(C):
+    table = grade(C, {"z31": "-0.1385", "z32": -.0381, "w7": "-(a21)", "w5": "1e-5"}).table()
+    assert [row[1] for row in table[1:]] == ["−0.1385", "−0.0381", "−(a21)", "1e−5"]
+    assert "-" not in "".join(cell for row in table for cell in row)
+
+
+def test_values_for_gradients_are_noticed(C):
+    report = grade(C, {"z31": "1.106", "δ32": 1.2249, "w5": W5, "a21": .1})
+    answers = report.answers
+    assert [answer.verdict for answer in answers.values()] == ["wrong"] * 4, "it is said, not forgiven"
+    assert [answer.meant for answer in answers.values()] == ["forward z31", "forward z32", "", ""]
+    assert "this is the value of z³₁;" in answers["z31"].note
+    assert "heading 'forward z31'" in " ".join(str(report).split())
+    assert grade(C, {}, {"z31": "1.106"}).forward["z31"].meant == ""
+
+
+def test_formulas_go_on_in_the_next_line(C):
+    page = grade(C, {"z31": 7})._repr_html_()
+    assert page.count("<math") == 5
+    assert page.count('<span style="white-space:nowrap">= <math') == 4
+    x = Value(3.0, "x = 3 {a")
+    y = relu(x) * relu(-2 * x) + sigmoid(x)
+    y.label = "y"
+    report = grade(y, {x: 7.0})
+    ElementTree.fromstring(report._repr_html_())
+    assert "x = 3 {a" in str(report)
+
+
+@pytest.mark.parametrize("key, words", [
+    ("a^{2}_{9}", "(did you mean 'a22'?); there are a22, a21, "), ("w55", "(did you mean 'w5'?); there are w5, w"),
+    ("delta33", "(did you mean 'δ32'?); there are δ32, δ31, "), ("Q", "in the graph of C; there are w1, "),
+])
+def test_names_as_people_type_them_the_nearest_first(C, key, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        grade(C, {key: 1})
+    assert "{2}" not in str(caught.value).partition(";")[2]
+    assert re.search(r"and \d+ more$", str(caught.value))
+
+
+def test_names_that_are_short_for_two_are_written_in_full():
+    p, q = Value(1.0, "w_{1,12}"), Value(2.0, "w_{11,2}")
+    with pytest.raises(ValueError, match=re.escape("there are w_{1,12}, w_{11,2}")):
+        grade(p * q, {"x": 1})
+
+
+def test_every_mistake_can_be_told_in_the_past_tense(C):
+    batch = sum(losses.half_squared_error(MLP(1, [1], activation="relu", rng=1)([x]), [1.0]) for x in (.3, .9)) / 2
+    x, y = Value(3.0, "x"), Value(2.0, "y")
+    told = set()
+    for root in (C, batch, (x / y) ** 3 + relu(x) * x.tanh() - y * sigmoid(x) * sigmoid(y)):
+        marker = Marker(look(root, "test"), 4, None)
+        for node in marker.graph.order:
+            ways = mistakes.Derivation(marker.book, node, {}, marker.right, marker.rates), \
+                mistakes.Computation(marker.book, node, {}, marker.right)
+            for way in ways if node.parents or node.label else ():
+                told |= {Mistake(one.kind, one.words).done.split()[0] for one in way.candidates()}
+    assert told == set(PAST.values())
+
+
 # A class
 
 def write(path, text, encoding="utf-8"):
@@ -549,7 +622,7 @@ def test_a_class_from_a_file(C, tmp_path):
     lines = (tmp_path / "marks.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("student,right,total,")
     assert len(lines) == 5
-    assert lines[2].startswith("Bob,2,4,close,wrong,carried,missing,∂C/∂z³₁,your ∂C/∂z³₁")
+    assert lines[2].startswith("Bob,2,4,close,wrong,carried,missing,z31,your ∂C/∂z³₁")
 
 
 @pytest.mark.parametrize("text, encoding", [
@@ -616,6 +689,46 @@ def test_a_class_from_dicts(C):
             grade_class(C, bad)
     with pytest.raises(OSError):
         read_sheets("no-such-file.csv")
+
+
+def test_the_tables_of_a_class(C):
+    marked = grade_class(C, {"Ann": {"δ31": -D1, "w5": -RIGHT["w5"]}, "Bob": {"δ31": D1, "w5": ""},
+                             "Eve": {"δ31": "2*", "w5": A21}, "Max": {"δ31": 4, "w5": RIGHT["w5"]}})
+    students, questions = marked.tables()
+    assert students[1] == ("Ann", "1/2", "✗↓", "δ³₁: took (y₁ − a³₁) where (a³₁ − y₁) belongs")
+    assert students[3][-1] == "∂C/∂w5: left out the upstream gradient δ³₁"
+    assert students[4][-1] == "δ³₁", "a mistake that nobody knows"
+    assert questions[0] == ("question", "exact or close", "carried", "wrong", "missing or unreadable",
+                            "most common mistake")
+    assert questions[1] == ("δ³₁", "1", "0", "2", "1", f"{mistakes.REVERSED} (1×)")
+    assert questions[2] == ("∂C/∂w5", "1", "1", "1", "1", f"{mistakes.UPSTREAM} (1×)")
+    assert all(sum(map(int, row[1:5])) == len(marked) for row in questions[1:])
+
+
+def test_a_class_that_gave_values_for_gradients(C, tmp_path):
+    text = "name,z31,dC/dz32,w5\nAnn,1.106,1.225,0.08217\nBob,1.106,-0.0381,0.4\nEve,1.2,-0.0381,0.4\nMax,1.1059,,\n"
+    marked = grade_class(C, write(tmp_path / "class.csv", text))
+    note = "∂C/∂z³₁: 3 of 4 answers are values of z³₁, not gradients. If that is what was asked for, head the column 'forward z31'."
+    assert marked.notes == (note,), "a single slip is no note, nor the value of a weight"
+    assert note in " ".join(str(marked).split())
+    assert "head the column &#x27;forward z31&#x27;" in marked._repr_html_()
+    assert marked.to_dict()["questions"][0]["note"] == note
+    assert marked.questions[0].verdicts == {"wrong": 4}
+    assert marked.questions[0].mistakes == ((mistakes.VALUE, 3),)
+    marked = grade_class(C, write(tmp_path / "class.csv", text.replace("z31", "forward z31")))
+    assert marked.notes == ()
+    assert marked.questions[0].right == 3
+
+
+def test_a_value_and_a_gradient_of_one_label(C, tmp_path):
+    text = "name,z31,forward z31\nAnn,0.1385,1.2\nBob,7,1.106\n"
+    marked = grade_class(C, write(tmp_path / "class.csv", text))
+    marked.to_csv(tmp_path / "marks.csv")
+    with open(tmp_path / "marks.csv", encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [(row["z31"], row["forward z31"], row["first mistake"]) for row in rows] == [
+        ("close", "wrong", "forward z31"), ("wrong", "close", "z31")]
+    assert [(question.label, question.forward) for question in marked.questions] == [("z31", True), ("z31", False)]
 
 
 # The benchmark, smaller

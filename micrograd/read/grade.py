@@ -18,7 +18,7 @@ from ..engine import Value
 from ..ops import CONSTANT, is_number
 from .formula import LATEX, Notation, Written, apply
 from .graph import Graph, look
-from .mistakes import QUANTITY, RATES, REVERSED, Book, Candidate, Computation, Derivation, passes
+from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation, passes
 from .report import (
     CARRIED,
     CLOSE,
@@ -132,7 +132,7 @@ class Marker:
             wrong = any(answer.verdict in (WRONG, CARRIED) for answer in marked.values())
             rough = max((abs(one.computed[node] - node.data) for one in noise), default=0.0)
             marked[node] = self.judge(read[node], keys[node], node, node.data, ways, [rough] * len(ways), wrong, {},
-                                      self.forward_line(node), self.book.name(node))
+                                      self.forward_line(node), self.book.name(node), forward=True)
         return marked
 
     def mark_backward(self, read: Mapping[Value, Handed], keys: Mapping[Value, Key],
@@ -186,7 +186,7 @@ class Marker:
 
     def judge(self, given: Handed, key: Key, node: Value, expected: float, ways: Sequence[Derivation | Computation],
               rough: Sequence[float], wrong: bool, seen: dict[tuple[Any, ...], Answer], line: Formula,
-              symbol: Formula) -> Answer:
+              symbol: Formula, forward: bool = False) -> Answer:
         """The verdict on one answer. ways: how it follows from other answers, and from the right ones; wrong: whether
         some of those other answers are wrong."""
         verdict, note = self.verdict(given, expected), given.problem
@@ -200,12 +200,20 @@ class Marker:
                 earlier = next((seen[one.key] for one in found if one.key in seen), None)
                 if earlier is not None:
                     verdict, found = CARRIED, []
-                    note = f"the same mistake as in {earlier.symbol}"
+                    note = f"the same mistake as in {earlier.called}"
+        name = self.graph.names[node]
+        meant = ""
+        if verdict == WRONG and not forward and node.parents and self.verdict(given, node.data) in (EXACT, CLOSE):
+            short = self.nodes.typed(name)
+            meant = f"forward {short}"
+            note = (f"this is the value of {self.book.name(node)}; if that is what was asked for, hand it in as a "
+                    f"forward value: forward={{{short!r}: ...}}, or in a file under the heading {meant!r}")
         mistakes = tuple(Mistake(one.kind, one.words) for one in found)
         error = None if x is None else relative(x, expected)
-        answer = Answer(spelled(key), self.graph.names[node], symbol, given.given, x, expected, error, verdict,
-                        mistakes, line, note, node)
-        seen.update((one.key, answer) for one in found if one.kind != QUANTITY)
+        called = symbol if forward else self.nodes.delta(key) or symbol
+        answer = Answer(key if isinstance(key, str) else name, name, forward, symbol, called, given.given, x, expected,
+                        error, verdict, mistakes, line, note, meant, node)
+        seen.update((one.key, answer) for one in found if one.kind not in (QUANTITY, VALUE))
         return answer
 
     def verdict(self, given: Handed, expected: float) -> str:
@@ -327,10 +335,11 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
     value; δ4 or ∂C/∂a4 is the student's own answer, or the right gradient where there is none. None and "" are missing.
     forward: the same for forward values. ask: what was asked; what `answers` lacks of it counts as missing.
     lr: the learning rate of the exercise, to tell an updated weight from an old one; without it a few usual ones are
-    tried. digits: the significant digits, 2 to 12, that students may round intermediate results to.
+    tried. digits: the significant digits or decimals, 2 to 12, that students may round to, on the way, too.
 
     An answer is close if it is within 50 units of the last of these digits (0.5 % for 4 digits), if it is rounded right
-    to two digits or more and at most 2 % off, or to `digits` decimals, or if it follows, rounded, from other answers.
+    to two digits or more and at most 2 % off, or to `digits` decimals (0.0004 for 0.0004386, with 4), or if it follows,
+    rounded, from other answers.
     Raises ValueError for a label that is not in the graph, TypeError for what is no number or expression. An expression
     that cannot be read gets the verdict "unreadable".
     """

@@ -36,6 +36,7 @@ POWER = "factor of the power"
 MEAN = "mean for sum, or sum for mean"
 INVERSE = "divided where multiplied, or the other way round"
 QUANTITY = "another quantity"
+VALUE = "value instead of gradient"
 TERM = "term left out"
 
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates that are tried where none is known
@@ -53,7 +54,7 @@ class Candidate(NamedTuple):
     rank: float
     kind: str
     key: tuple[Any, ...]
-    words: str           # "you get this if you ..."
+    words: str           # "you get this if you ...", a verb first
     whole: bool = False  # whether it is about a whole link between labels, which may be a single factor
 
     def same(self, value: float) -> bool:
@@ -267,7 +268,8 @@ class Derivation:
 
     def candidate(self, slips: list[Slip], value: float, extra: float) -> Candidate:
         slip = slips[0]
-        words = slip.words if len(slips) == 1 else slip.several.format(listed(slip.what for slip in reversed(slips)))
+        which = listed(one.what for one in reversed(slips))
+        words = slip.words if len(slips) == 1 else slip.several.replace("{}", which)
         key = (slip.kind, *slip.key, *((slip.edge.node, slip.edge.i) for slip in slips))
         return Candidate(value, slip.rank + extra, slip.kind, key, words)
 
@@ -327,7 +329,7 @@ class Derivation:
         result, argument, rule = self.book.name(node), self.book.name(edge.parent), self.book.slope(node)
 
         def slip(local: float, rank: float, kind: str, key: str, words: str, several: str = "") -> Slip:
-            return Slip(edge, local, rank, kind, (key,), words, several or f"at {{}}: {words}", result)
+            return Slip(edge, local, rank, kind, (key,), words, several or f"{words} (at {{}})", result)
 
         if local != 1.0:
             yield slip(1.0, 1, SLOPE, "", f"leave out the derivative of the function, {rule}",
@@ -491,7 +493,7 @@ class Derivation:
         book, x = self.book, self.x
         name = book.name(x)
         yield Candidate(-self.base, 1, REVERSED, (REVERSED, x), "take the opposite sign")
-        yield Candidate(x.data, 3, QUANTITY, (QUANTITY, "value"), f"give the value of {name} instead of its gradient")
+        yield Candidate(x.data, 3, VALUE, (VALUE,), f"give the value of {name} instead of its gradient")
         rank = 2 if len(self.rates) == 1 else 4
         for rate in self.rates if x.op is LEAF else ():
             yield Candidate(x.data - rate * self.base, rank, QUANTITY, (QUANTITY, "updated"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from html import escape
 from typing import Any
 
 from ..engine import Value
-from .formula import printable
+from .formula import printable, unicode_label
+from .mathml import mathml
 from .sheets import Given, Key, Nodes
 from .terms import Formula, number_of
 
@@ -20,6 +22,9 @@ EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE = "exact", "close", "carried",
 VERDICTS = (EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE)
 RIGHT = (EXACT, CLOSE, CARRIED)
 WIDTH = 100  # columns of a terminal
+PAST = {"add": "added", "count": "counted", "divide": "divided", "forget": "forgot", "give": "gave", "keep": "kept",
+        "leave": "left", "multiply": "multiplied", "subtract": "subtracted", "take": "took", "turn": "turned",
+        "use": "used"}  # the verbs that sentences about mistakes begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,12 @@ class Mistake:
     kind: str
     sentence: str
 
+    @property
+    def done(self) -> str:
+        """What was done, for a table, without the reason why it is wrong: "left out the upstream gradient δ⁴"."""
+        verb, _, rest = re.split(": |; ", self.sentence, maxsplit=1)[0].partition(" ")
+        return f"{PAST[verb]} {rest}"
+
     def __str__(self) -> str:
         return self.sentence
 
@@ -37,16 +48,20 @@ class Mistake:
 class Answer:
     """One answer, marked.
 
-    label: as the key was spelled. name: of the node, as in the graph. given: what was handed in; value: its number, or
-    None. expected: the right number. error: relative, None without a number. verdict: "exact"; "close" (rounded);
-    "carried" (right, given earlier answers that are wrong); "wrong"; "missing"; "unreadable".
-    mistakes: the mistakes that lead to this number, the most likely first. line: the right step, symbols = numbers =
-    result. note: what else is to be said, such as why an expression cannot be read.
+    label: as the key was spelled. name: of the node, as in the graph. forward: whether it is a forward value.
+    symbol: ∂C/∂z⁴, or z⁴ for a forward value; called: the same, but δ⁴ where the key is one. given: what was handed in;
+    value: its number, or None. expected: the right number. error: relative, None without a number.
+    verdict: "exact"; "close" (rounded); "carried" (right, given earlier answers that are wrong); "wrong"; "missing";
+    "unreadable". mistakes: the mistakes that lead to this number, the most likely first. line: the right step, symbols
+    = numbers = result. note: what else is to be said, such as why an expression cannot be read. meant: "forward z4", if
+    the answer is not the gradient but the value of z4; else "".
     """
 
     label: str
     name: str
+    forward: bool
     symbol: Formula
+    called: Formula
     given: str | float | None
     value: float | None
     expected: float
@@ -55,7 +70,13 @@ class Answer:
     mistakes: tuple[Mistake, ...]
     line: Formula
     note: str
+    meant: str
     node: Value = field(compare=False)
+
+    @property
+    def heading(self) -> str:
+        """The heading of a column for it: the label, after "forward" for a forward value."""
+        return "forward " * self.forward + self.label
 
     @property
     def mistake(self) -> str:
@@ -63,7 +84,7 @@ class Answer:
         if not self.mistakes:
             return ""
         first, *others = (mistake.sentence for mistake in self.mistakes)
-        return f"your {self.symbol} equals what you get if you {first}" + "".join(f"; or if you {o}" for o in others)
+        return f"your {self.called} equals what you get if you {first}" + "".join(f"; or if you {o}" for o in others)
 
     @property
     def right(self) -> bool:
@@ -72,13 +93,14 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
-        return {"label": self.label, "name": self.name, "symbol": str(self.symbol), "given": self.given,
-                "value": self.value, "expected": self.expected, "error": self.error, "verdict": self.verdict,
+        return {"label": self.label, "name": self.name, "forward": self.forward, "symbol": str(self.symbol),
+                "called": str(self.called), "given": self.given, "value": self.value, "expected": self.expected,
+                "error": self.error, "verdict": self.verdict,
                 "mistakes": [{"kind": mistake.kind, "sentence": mistake.sentence} for mistake in self.mistakes],
-                "line": self.line.to_dict(), "note": self.note}
+                "line": self.line.to_dict(), "note": self.note, "meant": self.meant}
 
     def __repr__(self) -> str:
-        return (f"<{self.symbol}: {self.verdict}, found {shown(self.given)}, expected {number_of(self.expected)}"
+        return (f"<{self.called}: {self.verdict}, found {shown(self.given)}, expected {number_of(self.expected)}"
                 f"{self.mistake and '; '}{self.mistake}>")
 
 
@@ -149,12 +171,12 @@ class Report:
         return {"subject": self.subject, "right": self.right, "total": self.total,
                 "answers": [answer.to_dict() for answer in self.answers.values()],
                 "forward": [answer.to_dict() for answer in self.forward.values()],
-                "first_wrong": self.first_wrong and self.first_wrong.label}
+                "first_wrong": self.first_wrong and self.first_wrong.heading}
 
     def table(self) -> list[tuple[str, ...]]:
         """The report as text, cell by cell, the heading first."""
         return [("", "yours", "right", "verdict", "error"), *(
-            (answer.symbol, shown(answer.given), number_of(answer.expected), answer.verdict, shown_error(answer))
+            (answer.called, shown(answer.given), number_of(answer.expected), answer.verdict, shown_error(answer))
             for answer in self.all)]
 
     def __str__(self) -> str:
@@ -164,32 +186,55 @@ class Report:
             said = [*(answer.mistake and [answer.mistake]), *(answer.note and [answer.note]),
                     *([f"right: {answer.line}"] if answer.verdict == WRONG else ())]
             if said:
-                lines += ["", f"{which}{answer.symbol}:", *(f"  {line}" for text in said for line in wrapped(text))]
+                lines += ["", f"{which}{answer.called}:", *(f"  {line}" for text in said for line in wrapped(text))]
         return "\n".join([*lines, "", self.summary])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return page(f"<b>{escape(self.summary)}</b>", rows_of(self), ("", "yours", "right", "verdict", ""))
+        title = f'<p style="margin:4px 0"><b>{escape(self.summary)}</b></p>'
+        return f'<div>{title}{html_table(("", "yours", "right", "verdict"), rows_of(self))}</div>'
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """How a class did on one question: how many sheets have each verdict, and the mistakes, the most common first."""
+    """How a class did on one question: how many sheets have each verdict, and the mistakes, the most common first.
+
+    label, forward, symbol, called: see `Answer`. note: what is odd about the answers of the class; mostly "".
+    """
 
     label: str
+    forward: bool
     symbol: Formula
+    called: Formula
     verdicts: dict[str, int]
     mistakes: tuple[tuple[str, int], ...]
+    note: str
 
     @property
     def right(self) -> int:
+        """How many are exact, close or carried."""
         return sum(self.verdicts.get(verdict, 0) for verdict in RIGHT)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
-        return {"label": self.label, "symbol": str(self.symbol), "right": self.right, "verdicts": dict(self.verdicts),
-                "mistakes": dict(self.mistakes)}
+        return {"label": self.label, "forward": self.forward, "symbol": str(self.symbol), "called": str(self.called),
+                "right": self.right, "verdicts": dict(self.verdicts), "mistakes": dict(self.mistakes),
+                "note": self.note}
+
+
+def question_of(answers: Sequence[Answer]) -> Question:
+    """A question with the answers of a class."""
+    first = answers[0]
+    mistakes = Counter(answer.mistakes[0].kind for answer in answers if answer.mistakes and answer.verdict == WRONG)
+    values = sum(bool(answer.meant) for answer in answers)
+    note = ""
+    if 2 * values > sum(answer.value is not None for answer in answers):
+        meant = next(answer.meant for answer in answers if answer.meant)
+        note = (f"{first.called}: {values} of {len(answers)} answers are values of {unicode_label(first.name)}, not "
+                f"gradients. If that is what was asked for, head the column {meant!r}.")
+    return Question(first.label, first.forward, first.symbol, first.called,
+                    dict(Counter(answer.verdict for answer in answers)), tuple(mistakes.most_common()), note)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -207,15 +252,24 @@ class ClassReport:
     @property
     def questions(self) -> tuple[Question, ...]:
         """How the class did on each question. A mistake is counted where it was made, not where it was carried."""
-        asked: dict[str, list[Answer]] = {}
+        return tuple(question_of(answers) for answers in self.asked.values())
+
+    @property
+    def asked(self) -> dict[tuple[bool, Value], list[Answer]]:
+        """The answers to each question."""
+        asked: dict[tuple[bool, Value], list[Answer]] = {}
         for report in self.students.values():
             for answer in report.all:
-                asked.setdefault(answer.symbol, []).append(answer)
-        return tuple(Question(
-            answers[0].label, answers[0].symbol, dict(Counter(answer.verdict for answer in answers)),
-            tuple(Counter(answer.mistakes[0].kind for answer in answers
-                          if answer.mistakes and answer.verdict == WRONG).most_common()))
-            for answers in asked.values())
+                asked.setdefault((answer.forward, answer.node), []).append(answer)
+        return asked
+
+    @property
+    def rows(self) -> Iterator[tuple[str, Report, list[Answer]]]:
+        """The students, each with the answers in the order of the questions."""
+        asked = [*self.asked]
+        for name, report in self.students.items():
+            answers = {(answer.forward, answer.node): answer for answer in report.all}
+            yield name, report, [answers[question] for question in asked]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -224,44 +278,51 @@ class ClassReport:
 
     def tables(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
         """The students and the questions as text, cell by cell, headings first."""
-        asked = self.questions
-        students: list[tuple[str, ...]] = [("student", "right", "answers", "first mistake", "")]
-        for name, report in self.students.items():
+        students: list[tuple[str, ...]] = [("student", "right", "answers", "first mistake")]
+        for name, report, answers in self.rows:
             first = report.first_wrong
-            marks = {answer.symbol: MARK[answer.verdict] for answer in report.all}
+            which = f"{first.called}: {first.mistakes[0].done}" if first and first.mistakes else ""
             students.append((printable(name), f"{report.right}/{report.total}",
-                             "".join(marks[question.symbol] for question in asked), first.symbol if first else "",
-                             first.mistakes[0].sentence if first and first.mistakes else ""))
-        questions: list[tuple[str, ...]] = [("question", "right", "carried", "wrong", "missing", "most common mistake")]
-        for question in asked:
-            count = question.verdicts
+                             "".join(MARK[answer.verdict] for answer in answers),
+                             which or (first.called if first else "")))
+        questions: list[tuple[str, ...]] = [("question", *COLUMNS, "most common mistake")]
+        for question in self.questions:
             most = "; ".join(f"{kind} ({n}×)" for kind, n in question.mistakes[:2])
-            questions.append((question.symbol, str(question.right), *(str(count.get(v, 0)) for v in (CARRIED, WRONG)),
-                              str(count.get(MISSING, 0) + count.get(UNREADABLE, 0)), most))
+            counts = (sum(question.verdicts.get(verdict, 0) for verdict in column) for column in COLUMNS.values())
+            questions.append((question.called, *map(str, counts), most))
         return students, questions
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is odd about the answers to a question; mostly nothing."""
+        return tuple(question.note for question in self.questions if question.note)
 
     def __str__(self) -> str:
         students, questions = self.tables()
-        return "\n".join([*in_columns(students), "", LEGEND, "", *in_columns(questions)])
+        notes = (line for note in self.notes for line in (*wrapped(note), ""))
+        return "\n".join([*notes, *in_columns(students), "", LEGEND, "", *in_columns(questions)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        tables = (html_table(head, (f"<tr>{''.join(cell(escape(text)) for text in row)}</tr>" for row in rows))
-                  for head, *rows in self.tables())
-        return f"<div>{f'<p>{LEGEND}</p>'.join(tables)}</div>"
+        notes = "".join(f"<p><b>{escape(note)}</b></p>" for note in self.notes)
+        students, questions = self.tables()
+        return (f"<div>{notes}{html_of_class(students, 'First mistake, ')}<p>{LEGEND}</p>"
+                f"{html_of_class(questions, 'Most common: ')}</div>")
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake."""
+        """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake.
+
+        The columns of verdicts are called as the questions were, those of forward values "forward z".
+        """
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            asked = [question.symbol for question in self.questions]
+            asked = ["forward " * question.forward + question.label for question in self.questions]
             writer.writerow(["student", "right", "total", *asked, "first mistake", "which"])
-            for name, report in self.students.items():
-                verdicts = {answer.symbol: answer.verdict for answer in report.all}
+            for name, report, answers in self.rows:
                 first = report.first_wrong
-                writer.writerow([name, report.right, report.total, *map(verdicts.__getitem__, asked),
-                                 first.symbol if first else "", first.mistake if first else ""])
+                writer.writerow([name, report.right, report.total, *(answer.verdict for answer in answers),
+                                 first.heading if first else "", first.mistake if first else ""])
 
 
 # Reports as text and HTML
@@ -269,7 +330,7 @@ class ClassReport:
 def shown(given: Given) -> str:
     """An answer as it was written, not too much of it."""
     text = "–" if given is None else given if isinstance(given, str) else repr(given)
-    text = printable(text)
+    text = printable(text).replace("-", "−")  # as all numbers in reports
     if isinstance(given, float):
         text = repr(given + 0.0).removesuffix(".0").replace("-", "−") if len(text) <= 10 else number_of(given, 6)
     return text if len(text) <= 32 else text[:31] + "…"
@@ -295,39 +356,73 @@ def in_columns(table: list[tuple[str, ...]]) -> list[str]:
 
 
 # Styles stand in the elements, as notebooks take others away; dark ink on pale fills shows on light and dark pages.
-CELL = "text-align:left;vertical-align:top;padding:4px 8px;white-space:nowrap"
-BADGE = "display:inline-block;padding:0 6px;border-radius:4px;color:#1f2937;white-space:nowrap"
+# What may be long goes on in the next line, so that nothing is cut off where a page is narrow.
+CELL = "text-align:left;vertical-align:top;padding:4px 5px;white-space:"
+WORDS, WHOLE, ANYWHERE = CELL + "normal", CELL + "nowrap", CELL + "normal;overflow-wrap:anywhere"
+BELOW = "text-align:left;white-space:normal;padding:0 5px 12px 20px"
+REMARK = "max-width:min(48em,80vw);overflow-x:auto"
+BADGE = "display:inline-block;padding:0 4px;border-radius:4px;color:#1f2937;white-space:nowrap"
 FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", MISSING: "#e5e7eb",
         UNREADABLE: "#fbe3a6"}
 MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", MISSING: "·", UNREADABLE: "?"}
-LEGEND = ", ".join(f"{mark} {verdict}" for verdict, mark in MARK.items())
+LEGEND = "✓ exact or close, ↓ carried, ✗ wrong, · missing, ? unreadable; ✓ and ↓ count as right"
+COLUMNS = {"exact or close": (EXACT, CLOSE), "carried": (CARRIED,), "wrong": (WRONG,),
+           "missing or unreadable": (MISSING, UNREADABLE)}
 
 
-def cell(content: str, tag: str = "td") -> str:
-    return f'<{tag} style="{CELL}">{content}</{tag}>'
+def cell(content: str, style: str = WORDS, tag: str = "td") -> str:
+    return f'<{tag} style="{style}">{content}</{tag}>'
 
 
 def html_table(head: Sequence[str], rows: Iterable[str]) -> str:
-    return (f"<table><thead><tr>{''.join(cell(escape(text), 'th') for text in head)}</tr></thead>"
+    return (f"<table><thead><tr>{''.join(cell(escape(text), tag='th') for text in head)}</tr></thead>"
             f"<tbody>{''.join(rows)}</tbody></table>")
 
 
-def page(title: str, rows: Iterable[str], head: Sequence[str]) -> str:
-    return f'<div><p style="margin:4px 0">{title}</p>{html_table(head, rows)}</div>'
+def html_row(cells: Iterable[str], remarks: Sequence[str]) -> str:
+    """A row, and one below it, all across, for what is to be said of it: that may be long."""
+    row = [*cells]
+    said = f'<div style="{REMARK}">{"<br/>".join(remarks)}</div>'
+    below = f'<tr><td colspan="{len(row)}" style="{BELOW}">{said}</td></tr>' if remarks else ""
+    return f"<tr>{''.join(row)}</tr>{below}"
+
+
+def html_of_class(table: list[tuple[str, ...]], what: str) -> str:
+    """A table of a class; what the last column says stands below each row, after `what`."""
+    head, *rows = table
+    return html_table(head[:-1], (
+        html_row((cell(escape(text), WHOLE if len(text) <= 7 else ANYWHERE) for text in row),
+                 [escape(what + last)] if last else [])
+        for *row, last in rows))
 
 
 def rows_of(report: Report) -> Iterator[str]:
+    """For each answer a row, and what is to be said of it."""
     for answer in report.all:
         fill = f"{BADGE};background:{FILL[answer.verdict]}"
         said = f"{MARK[answer.verdict]} {answer.verdict}"
-        badge = f'<span style="{fill}">{said}</span> <small>{shown_error(answer)}</small>'
+        badge = f'<span style="{fill}">{said}</span> <small style="white-space:nowrap">{shown_error(answer)}</small>'
+        given = shown(answer.given)
         remarks = [escape(line) for line in (answer.mistake, *answer.note.split("\n", 1)[:1]) if line]
         if "\n" in answer.note:
             remarks.append(f"<pre style='margin:0'>{escape(answer.note.split(chr(10), 1)[1])}</pre>")
         if answer.verdict == WRONG:
-            remarks.append(f"right: {answer.line.mathml}")
+            remarks.append(f"right: {in_lines(answer.line)}")
         if answer is report.first_wrong:
             remarks.insert(0, "<b>The first mistake.</b>")
-        yield (f"<tr>{cell(escape(answer.symbol))}{cell(escape(shown(answer.given)))}"
-               f"{cell(number_of(answer.expected))}{cell(badge)}"
-               f'<td style="{CELL};max-width:40em;white-space:normal">{"<br/>".join(remarks)}</td></tr>')
+        style = WHOLE if len(given) <= 11 else ANYWHERE
+        yield html_row([cell(escape(answer.called), WHOLE), cell(escape(given), style),
+                        cell(number_of(answer.expected), WHOLE), cell(badge)], remarks)
+
+
+def in_lines(line: Formula) -> str:
+    """A chain of equations that goes on in the next line before an = where there is no room; MathML alone does not."""
+    sides = [""]
+    for part in line.latex.split(" = "):
+        whole = re.sub(r"\\.", "", sides[-1])
+        if whole.count("{") > whole.count("}"):  # an = of a label
+            sides[-1] += f" = {part}"
+        else:
+            sides.append(part)
+    _, first, *others = sides
+    return " ".join([mathml(first), *(f'<span style="white-space:nowrap">= {mathml(side)}</span>' for side in others)])

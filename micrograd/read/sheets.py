@@ -13,19 +13,22 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import takewhile
 from math import isfinite, isnan
+from operator import eq
 from pathlib import Path
 from typing import Any, Union
 
 from ..engine import Number, Value
 from ..ops import as_float, is_number
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
-from .formula import unicode_label
 from .graph import Graph
 from .mistakes import Book, is_weighted_sum
+from .terms import Formula, symbol
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
+LISTED = 12         # names that an error lists
 NOTHING = ("", "?", "-", "–", "nan")
 
 Key = Union[str, Value]
@@ -91,12 +94,27 @@ class Nodes:
                              "give the Value itself")
         return self.graph.named(word)
 
+    def delta(self, key: Key) -> Formula | None:
+        """δ⁴, where a key asks for a gradient by that name; else None."""
+        meant = self.names.meant(key.strip().strip("$").strip()) if isinstance(key, str) else []
+        return symbol(meant[0]) if len(meant) == 1 and meant[0] in self.deltas else None
+
+    def typed(self, name: str) -> str:
+        """A name as people type it: a31 for a^{3}_{1}, unless that may be another."""
+        short = letters_and_digits(name)
+        return short if self.names.meant(short) == [name] else name
+
     def unknown(self, key: str, word: str) -> str:
-        names = list(self.by_name)
-        near = get_close_matches(word, [*names, *map(unicode_label, names)], n=1, cutoff=0.4)
-        listed = ", ".join(names[:12]) + f" and {len(names) - 12:,} more" * (len(names) > 12)
+        """What to say of a key that names no node: which names there are, the nearest first."""
+        names = [self.typed(name) for name in self.by_name]
+        short = letters_and_digits(word)
+        near = get_close_matches(short, [*names, *map(self.typed, self.deltas)], LISTED, cutoff=0.4)
+        near.sort(key=lambda name: sum(takewhile(bool, map(eq, name, short))), reverse=True)  # for a29 a21, not a32
+        listed = list(dict.fromkeys([*near, *names]))[:LISTED]
+        more = len({*names, *listed}) - len(listed)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
-        return f"no node is called {key!r} in the graph of {self.subject}{meant}; there are {listed}"
+        return (f"no node is called {key!r} in the graph of {self.subject}{meant}; there are {', '.join(listed)}"
+                + f" and {more:,} more" * (more > 0))
 
     @property
     def subject(self) -> str:
