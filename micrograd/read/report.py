@@ -359,8 +359,8 @@ def in_columns(table: list[tuple[str, ...]]) -> list[str]:
 # What may be long goes on in the next line, so that nothing is cut off where a page is narrow.
 CELL = "text-align:left;vertical-align:top;padding:4px 5px;white-space:"
 WORDS, WHOLE, ANYWHERE = CELL + "normal", CELL + "nowrap", CELL + "normal;overflow-wrap:anywhere"
-BELOW = "text-align:left;white-space:normal;padding:0 5px 12px 20px"
-REMARK = "max-width:min(48em,80vw);overflow-x:auto"
+BELOW = "text-align:left;white-space:normal;padding:0 5px 10px 20px"
+REMARK = "max-width:min(56em,80vw);overflow-x:auto"
 BADGE = "display:inline-block;padding:0 4px;border-radius:4px;color:#1f2937;white-space:nowrap"
 FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", MISSING: "#e5e7eb",
         UNREADABLE: "#fbe3a6"}
@@ -381,10 +381,10 @@ def html_table(head: Sequence[str], rows: Iterable[str]) -> str:
 
 def html_row(cells: Iterable[str], remarks: Sequence[str]) -> str:
     """A row, and one below it, all across, for what is to be said of it: that may be long."""
-    row = [*cells]
+    row, plain = [*cells], '<tr style="background:none">'  # no stripes: two rows belong together
     said = f'<div style="{REMARK}">{"<br/>".join(remarks)}</div>'
-    below = f'<tr><td colspan="{len(row)}" style="{BELOW}">{said}</td></tr>' if remarks else ""
-    return f"<tr>{''.join(row)}</tr>{below}"
+    below = f'{plain}<td colspan="{len(row)}" style="{BELOW}">{said}</td></tr>' if remarks else ""
+    return f"{plain}{''.join(row)}</tr>{below}"
 
 
 def html_of_class(table: list[tuple[str, ...]], what: str) -> str:
