@@ -622,9 +622,9 @@ class Computation:
         if op is ops.sub:
             yield args[1] - args[0], 1.5, REVERSED, "", "turn the difference around"
         if op is ops.add:
-            yield args[0] * args[1], 4, INVERSE, "", "multiply where it says to add"
+            yield args[0] * args[1], 4, INVERSE, "", "take the product where it says to add"
         if op is ops.mul:
-            yield args[0] + args[1], 4, INVERSE, "", "add where it says to multiply"
+            yield args[0] + args[1], 4, INVERSE, "", "take the sum where it says to multiply"
 
     def written(self, node: Value) -> Formula:
         return formula_of(self.book.terms[node])
