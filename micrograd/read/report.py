@@ -22,8 +22,9 @@ EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE = "exact", "close", "carried",
 VERDICTS = (EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE)
 RIGHT = (EXACT, CLOSE, CARRIED)
 WIDTH = 100  # columns of a terminal
+# The verbs that sentences about mistakes begin with:
 PAST = {"count": "counted", "divide": "divided", "forget": "forgot", "give": "gave", "keep": "kept", "leave": "left",
-        "multiply": "multiplied", "subtract": "subtracted", "take": "took", "turn": "turned", "use": "used"}  # the verbs that sentences about mistakes begin with
+        "multiply": "multiplied", "subtract": "subtracted", "take": "took", "turn": "turned", "use": "used"}
 
 
 @dataclass(frozen=True, slots=True)
