@@ -30,7 +30,7 @@ from . import __version__, losses, ops
 from .engine import Value, engine_kind, topological_order
 from .nn import MLP
 from .optim import Adam
-from .read.draw import draw
+from .read.draw import draw, svg_of
 from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
 from .read.expression import (
     LOWERED_RUN,
@@ -55,7 +55,8 @@ IRIS = Path(__file__).with_name("data") / "iris.csv"  # Fisher 1936; see the REA
 TYPEWRITER = str.maketrans({letter: command[1:] for letter, command in GREEK.items()} | {
     "∂": "d", "½": "1/2", "·": "*", "×": "x", "÷": "/", "−": "-", "–": "-", "′": "'", "∞": "inf", "⊙": "(*)", "ᵀ": "^T",
     "…": "...", "⋯": "...", "≈": "~", "→": "->", "←": "<-", "∇": "grad ", "Σ": "sum", "⁄": "/",
-    "✓": "+", "✗": "x", "↓": "v"})
+    "✓": "+", "✗": "x", "↓": "v", **dict.fromkeys("⎡⎢⎣", "["), **dict.fromkeys("⎤⎥⎦", "]"), **dict.fromkeys("⎛⎜⎝", "("),
+    **dict.fromkeys("⎞⎟⎠", ")")})
 
 
 def run() -> None:
@@ -212,8 +213,25 @@ def widths(_context: click.Context, _option: click.Parameter, words: str) -> lis
     return [int(part) for part in parts]
 
 
+def check_outs(*outs: Path | None, read: Sequence[Path] = ()) -> None:
+    """Check all files that are to be written, and that no two are one."""
+    files = [out for out in outs if out]
+    for out in files:
+        check_out(out, *read)
+    if len({file.resolve() for file in files}) < len(files):
+        raise Problem(f"{files[0]} is to be written twice; choose a name for each file")
+
+
+def write(file: Path, content: str) -> None:
+    """Write a file wholly or not at all; what is no file (a pipe, a device) is written to."""
+    with click.open_file(str(file), "w", encoding="utf-8", atomic=file.is_file() or not file.exists()) as stream:
+        stream.write(content)
+
+
 def check_out(out: Path, *read: Path) -> None:
     """Before any work: refuse a file to write that cannot be written, or that would overwrite a file that is read."""
+    if not out.name:
+        raise Problem("a name is missing: which file is to be written?")
     if not out.parent.is_dir():
         raise Problem(f"there is no folder {out.parent} to put {out.name} in")
     for path in read:
@@ -471,9 +489,7 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
       micrograd explain "z = w*x; a = tanh(z); C = (a - y)**2" \\
           --at w=0.5 x=2 y=1 --wrt w --form delta --html page.html
     """
-    for out in (html_file, svg_file):
-        if out:
-            check_out(out)
+    check_outs(html_file, svg_file)
     root, nodes = recorded(expression, values)
     names = wrt or ([*values] if len(values) == 1 else [])
     if not names and not (values and form == DELTA):
@@ -487,15 +503,16 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     except ExpressionError:
         raise
     except ValueError as error:
-        raise Problem(str(error)) from None
+        hint = ": give a part of the expression the name z, as in 'z = w*x + b; tanh(z)'"
+        raise Problem(re.sub(r": label them .*", hint, str(error))) from None
     say("\n\n".join(derivation.latex for derivation in derivations) if latex else
         "\n\n".join(["\n".join(forward(root, UNICODE)), *map(str, derivations)]).lstrip())
     if html_file:
-        html_file.write_text(derivation_page(expression, root, derivations), encoding="utf-8")
+        write(html_file, derivation_page(expression, root, derivations))
     if svg_file:
         root.backward()
         try:
-            draw(root, slopes=True).render(outfile=svg_file, format="svg", cleanup=True)
+            write(svg_file, svg_of(root, slopes=True) + "\n")
         except RuntimeError:  # graphviz.ExecutableNotFound
             raise Problem("to draw, install graphviz-pure: pip install graphviz-pure") from None
         except ValueError as error:
@@ -544,9 +561,7 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
     """
     if answers is None:
         raise Problem("--answers is missing: the CSV file with the answers")
-    for file in (html_file, out):
-        if file:
-            check_out(file, answers)
+    check_outs(html_file, out, read=[answers])
     root, _ = recorded(expression, values)
     try:
         marked = grade_class(root, answers, lr=lr, digits=digits)
@@ -556,8 +571,7 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
     say(str(marked if len(reports) > 1 else next(iter(reports.values()))))
     if html_file:
         sheets = [f"<h2>{html.escape(student)}</h2>{report._repr_html_()}" for student, report in reports.items()]
-        html_file.write_text(page(expression, [*([marked._repr_html_()] if len(sheets) > 1 else []), *sheets]),
-                             encoding="utf-8")
+        write(html_file, page(expression, [*([marked._repr_html_()] if len(sheets) > 1 else []), *sheets]))
     if out:
         marked.to_csv(out)
 
@@ -614,7 +628,7 @@ def chain(seed: int, out: Path) -> dict[str, str]:
         f"{'the same' if same else 'NOT the same'}.\n\n"
         f"   The products that recur have a name, δᵏ = ∂C/∂zᵏ. With them it is shorter:\n\n{indented(deltas)}")
     derived = derivation_page("∂C/∂w² on four layers", C, [derivation, deltas])
-    (out / "derivation.html").write_text(derived, encoding="utf-8")
+    write(out / "derivation.html", derived)
     stepper(C).save(out / "stepper.html")
     return {"derivation.html": "the derivation of ∂C/∂w², as a page",
             "stepper.html": "a page to step through it, forward and backward"}
@@ -631,11 +645,10 @@ def graph(trained: Trained, out: Path) -> dict[str, str]:
     net.zero_grad()
     a = net.layers[0].neurons[0]([Value(x, f"a^{{1}}_{{{j + 1}}}") for j, x in enumerate(flower)])
     a.backward()
-    drawing = draw(a, direction="TB")
     try:
-        drawing.render(outfile=out / "neuron.svg", cleanup=True)
+        write(out / "neuron.svg", svg_of(a, direction="TB") + "\n")
     except RuntimeError:  # graphviz.ExecutableNotFound: there is no dot
-        drawing.save(out / "neuron.gv")
+        write(out / "neuron.gv", draw(a, direction="TB").source)
         return {"neuron.gv": "the graph of one neuron; to draw it, pip install graphviz-pure"}
     return {"neuron.svg": "the graph of one neuron, with its numbers for one flower"}
 

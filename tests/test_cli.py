@@ -12,7 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import graphviz
 import pytest
 from click.testing import CliRunner, Result
 
@@ -136,11 +138,11 @@ def test_demo_suggests_what_works(demonstration: tuple[str, str, Path]) -> None:
 
 def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_dot(*args: Any, **options: Any) -> None:
-        raise RuntimeError("no dot")
+        raise graphviz.ExecutableNotFound(["dot"])
 
     real = cli.train_on
     monkeypatch.setattr(cli, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
-    monkeypatch.setattr("micrograd.read.draw.Drawing.render", no_dot)
+    monkeypatch.setattr("micrograd.read.draw.Drawing.pipe", no_dot)
     monkeypatch.setitem(sys.modules, "micrograd.plots", None)
     result = micrograd_("demo")
     assert result.exit_code == 0, result.output
@@ -462,9 +464,9 @@ def test_explain_writes_latex_a_page_and_a_picture() -> None:
 
 def test_explain_says_how_to_draw_where_nothing_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_dot(*args: Any, **options: Any) -> None:
-        raise RuntimeError("no dot")
+        raise graphviz.ExecutableNotFound(["dot"])
 
-    monkeypatch.setattr("micrograd.read.draw.Drawing.render", no_dot)
+    monkeypatch.setattr("micrograd.read.draw.Drawing.pipe", no_dot)
     result = micrograd_("explain", "x**2", "--at", "x=3", "--svg", "graph.svg")
     assert result.exit_code == 2
     assert result.stderr == "Error: to draw, install graphviz-pure: pip install graphviz-pure\n"
@@ -702,3 +704,28 @@ def test_signs_that_a_terminal_lacks() -> None:
     assert "aᵏ⁻¹ + aᵏ".encode("latin-1", "typewriter") == b"a^(k-1) + a^k"  # Latin-1 has the ¹
     assert "½ · ∂C/∂w²".encode("latin-1", "typewriter") == "½ · dC/dw²".encode("latin-1")
     assert "w²₁,₁₂ + x₁, x₂ = σ′(z₁)".encode("ascii", "typewriter") == b"w^2_(1,12) + x_1, x_2 = sigma'(z_1)"
+
+
+def test_files_beside_those_that_are_written_stay_as_they_are() -> None:
+    Path("graph.gv").write_text("precious", encoding="utf-8")
+    assert micrograd_("explain", "x**2", "--at", "x=2", "--svg", "graph.svg").exit_code == 0
+    assert Path("graph.gv").read_text(encoding="utf-8") == "precious"
+    ElementTree.fromstring(Path("graph.svg").read_text(encoding="utf-8"))
+
+
+def test_one_file_is_not_written_twice() -> None:
+    result = micrograd_("explain", "x**2", "--at", "x=2", "--svg", "same.out", "--html", "./same.out")
+    assert result.exit_code == 2
+    assert "is to be written twice" in result.stderr
+    assert not Path("same.out").exists()
+
+
+def test_a_file_without_a_name() -> None:
+    result = micrograd_("step", "x**2", "--at", "x=2", "--out", "")
+    assert (result.exit_code, result.stderr) == (2, "Error: a name is missing: which file is to be written?\n")
+
+
+def test_the_error_about_error_terms_speaks_of_the_expression() -> None:
+    result = micrograd_("explain", "w*x", "--at", "x=2", "w=1", "--wrt", "w", "--form", "delta")
+    assert result.exit_code == 2
+    assert "give a part of the expression the name z, as in 'z = w*x + b; tanh(z)'" in result.stderr
