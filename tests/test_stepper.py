@@ -232,3 +232,13 @@ def test_what_it_refuses():
         stepper({1: x, "1": x})
     with pytest.raises(ValueError, match="one of topological, naive"):
         stepper(x, order="depth first")
+
+
+def test_save_goes_through_a_link(tmp_path):
+    real, link = tmp_path / "real.html", tmp_path / "link.html"
+    real.write_text("old", encoding="utf-8")
+    link.symlink_to(real)
+    assert stepper(Value(2.0, "x") ** 2).save(link) == link
+    assert link.is_symlink()
+    assert "<html" in real.read_text(encoding="utf-8")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["link.html", "real.html"]

@@ -44,10 +44,14 @@ class Stepper:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page to a file, wholly or not at all; a file of that name is replaced. Returns the path."""
         path = Path(path)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        if path.exists() and not path.is_file():  # a pipe, a device
+            path.write_text(self.page, encoding="utf-8")
+            return path
+        target = path.resolve()  # of a link, the file that it leads to
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
         try:
             part.write_text(self.page, encoding="utf-8")
-            os.replace(part, path)
+            os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
         return path
