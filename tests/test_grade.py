@@ -5,6 +5,7 @@ import importlib.util
 import json
 import math
 import re
+from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from micrograd.read.grade import Marker
 from micrograd.read.graph import look
 from micrograd.read.report import PAST, Mistake
 from micrograd.read.sheets import read_sheets
+from micrograd.read.terms import number_of
 
 # The step-by-step example: its numbers, in full
 D1, D2 = 0.13849856162855695, -0.038098236516556236
@@ -590,6 +592,126 @@ def test_every_mistake_can_be_told_in_the_past_tense(C):
     assert told == set(PAST.values())
 
 
+# What a hostile reader would try
+
+def chain():
+    w, b = Value(.5, "w"), Value(.1, "b")
+    z = w * 1.5 + b
+    z.label = "z"
+    a = sigmoid(z)
+    a.label = "a"
+    C = 0.5 * (1 - a) ** 2
+    C.label = "C"
+    return C
+
+
+def verdict(root, label, given):
+    return grade(root, {label: given}).answers[label].verdict
+
+
+@pytest.mark.parametrize("text", ["0/0", "sqrt(-1)", "ln(-1)", "0/0 - w"])
+def test_what_has_no_value_is_not_right(text):
+    answer = grade(chain(), {"w": text}).answers["w"]
+    assert answer.verdict == "unreadable"
+    assert "has no value" in answer.note
+    assert grade(chain(), {}, {"z": "0/0"}).forward["z"].verdict == "unreadable"
+
+
+def test_infinite_gradients_are_not_everything():
+    x = Value(0.0, "x")
+    with pytest.warns(RuntimeWarning, match="log"):
+        L = x.log()
+    L.label = "L"
+    for given in (1, -1e300, "0", "-inf", "-∞"):
+        assert verdict(L, "x", given) == "wrong"
+        assert grade(L, {"x": given}).answers["x"].mistakes == ()
+    for given in (math.inf, "inf", "∞", "+∞", " Infinity"):
+        assert verdict(L, "x", given) == "exact"
+    assert verdict(chain(), "w", "inf") == "wrong"
+
+
+def test_numbers_that_were_changed_since():
+    C = chain()
+    graph = look(C, "test")
+    graph.named("w").data += 1
+    with pytest.raises(ValueError, match="changed after the forward pass"):
+        grade(C, {"w": 1})
+    with pytest.raises(ValueError, match="changed after the forward pass"):
+        grade_class(C, {"Ann": {"w": 1}})
+
+
+def test_two_nodes_of_one_label_keep_their_answers():
+    a1, a2 = Value(3.0, "a"), Value(4.0, "a")
+    y = a1 * a2 * a1
+    y.label = "y"
+    report = grade(y, {a1: 24.0, a2: 99.0})
+    assert [answer.value for answer in report.answers.values()] == [24.0, 99.0]
+    assert list(report.answers) == ["a^{(1)}", "a^{(2)}"]
+    assert (report.right, report.total) == (1, 2)
+
+
+def test_zeros_that_are_rounded():
+    x, s = Value(2.0, "x"), Value(.000455, "s")
+    y = x * s
+    y.label = "y"
+    assert verdict(y, "x", "0.000") == verdict(y, "x", "0,000") == "close"
+    assert verdict(y, "x", "0.0000") == verdict(y, "x", "0.00") == verdict(y, "x", 0) == "wrong"
+    assert verdict(y, "s", "0.000") == "wrong"
+    for label in ("x", "s"):
+        for given in ("0.000", "0.0000", 0, 0.0):
+            assert grade(y, {label: given}).answers[label].mistakes == ()
+
+
+@pytest.mark.parametrize("depth", [*range(1, 10), 15])
+def test_right_lines_have_an_end(depth):
+    for labelled in (True, False):
+        x = Value(.5, "x")
+        y = x
+        for i in range(depth):
+            y = (y + x * y).sin()
+            y.label = f"y{i}" if labelled else ""
+        y.label = "y"
+        report = grade(y, {"x": 7.0}, {"y": 7.0})
+        for answer in report.all:
+            assert len(answer.line) < 1000
+            assert answer.line.endswith(f" = {number_of(answer.expected)}")
+
+
+@pytest.mark.parametrize("text", ["∂C/∂a ∂a/∂z", "dC/da 2", "∂C/∂a + ∂a/∂z ∂C/∂a"])
+def test_messages_say_what_was_written(text):
+    answer = grade(chain(), {"z": text}).answers["z"]
+    assert answer.verdict == "unreadable"
+    assert not re.search("[一-鿿]", answer.note)
+
+
+@pytest.mark.parametrize("given", [
+    "-9.42%", "-9.42 %", "-0.0942...", "-0.0942…", "~-0.0942", "≈ -0.0942", "'-0.0942", "dC/dw = -0.0942",
+    "dC/dw = a - 1 = -0.0942", "∂C/∂w ≈ −0.0942", "-9.42 x 10^-2", "-9.42·10^-2", "-9.42×10⁻²", "-9.42*10**(-2)",
+    "-942 x 10^{-4}", Decimal("-0.0942"), Decimal("-9.42E-2"),
+])
+def test_numbers_as_people_write_them(given):
+    assert grade(chain(), {"w": given}).answers["w"].value == pytest.approx(-.0942, rel=1e-15)  # 9.42 · 0.01 rounds
+    assert verdict(chain(), "w", given) == "close"
+
+
+@pytest.mark.parametrize("text, meant", [
+    ("2z", "2*z"), ("1.5dC/dz", "1.5*dC/dz"), ("3(a + 2z)", "3*(a + 2*z)"), ("2e-3z", "0.002*z"), ("2sin(z)", "2*sin(z)"),
+])
+def test_products_without_a_sign(text, meant):
+    loose, strict = (grade(chain(), {"w": each}).answers["w"].value for each in (text, meant))
+    assert loose is not None
+    assert loose == strict
+    assert verdict(chain(), "w", "2 z") == "unreadable"
+
+
+def test_what_was_asked_as_one_label_or_as_no_label():
+    C = chain()
+    assert list(grade(C, {"w": 1}, ask="dC/db").answers) == ["w", "dC/db"]
+    assert list(grade(C, {"w": 1}, ask=look(C, "test").named("b")).answers) == ["w", "b"]
+    with pytest.raises(TypeError, match="ask is a list of labels"):
+        grade(C, {"w": 1}, ask=3)
+
+
 # A class
 
 def write(path, text, encoding="utf-8"):
@@ -729,6 +851,35 @@ def test_a_value_and_a_gradient_of_one_label(C, tmp_path):
     assert [(row["z31"], row["forward z31"], row["first mistake"]) for row in rows] == [
         ("close", "wrong", "forward z31"), ("wrong", "close", "z31")]
     assert [(question.label, question.forward) for question in marked.questions] == [("z31", True), ("z31", False)]
+
+
+@pytest.mark.parametrize("text, students", [
+    ("w,b\n-0.0942,-0.0628\n-0.0942,\n", ["row 1", "row 2"]), ("w\n-0.0942\n", ["row 1"]),
+    ("forward z,b\n0.85,1\n", ["row 1"]), ("who,b\nAnn,1\n", ["Ann"]), (",b\nAnn,1\n", ["Ann"]),
+    ("sep=;\nname;w;b\nAnn;-0,0942;1\n", ["Ann"]), ("sep=|\r\nname|w|b\r\nAnn|-0.0942|1\r\n", ["Ann"]),
+])
+def test_files_without_names_and_with_other_signs_between(tmp_path, text, students):
+    marked = grade_class(chain(), write(tmp_path / "class.csv", text))
+    assert list(marked.students) == students
+    if "-0" in text:
+        assert [report.answers["w"].verdict for report in marked.students.values()] == ["close"] * len(students)
+
+
+@pytest.mark.parametrize("text, encoding, words", [
+    ("name|w|b\nAnn|1|2\n", "utf-8", "found one column, 'name|w|b'; separate"),
+    ("name\nAnn\n", "utf-8", "found one column"), ("name,w\nAnn,1\n", "utf-16-le", "NUL characters"),
+    ("name,w\nAnn,1\n", "utf-16-be", "NUL characters"),
+])
+def test_files_that_programs_spoilt(tmp_path, text, encoding, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        grade_class(chain(), write(tmp_path / "class.csv", text, encoding))
+
+
+def test_names_that_are_formulas(tmp_path):
+    names = ["=1+1", "+1", "-1", "@SUM(1)", "Ann"]
+    grade_class(chain(), {name: {"w": "-0.0942"} for name in names}).to_csv(tmp_path / "marks.csv")
+    with open(tmp_path / "marks.csv", encoding="utf-8", newline="") as file:
+        assert [row["student"] for row in csv.DictReader(file)] == [*("'" + name for name in names[:4]), "Ann"]
 
 
 # The benchmark, smaller

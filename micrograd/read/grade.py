@@ -54,7 +54,8 @@ TRIALS = 8          # passes with rounded numbers, to see what rounding does
 LARGEST = 20_000    # nodes; in a larger graph these are not made
 NEAR = 1.5          # how much more far-fetched a second explanation of a wrong answer may be than the best
 EXPLANATIONS = 3
-WIDEST = 40         # names and signs in the formula of a line; a longer one is written in terms of labels
+WIDEST = 40         # names and signs in the formula of a line; a longer one is written in terms of labels,
+WIDEST_OF_LABELS = 80  # and if that is longer than this, not at all
 
 
 class Marker:
@@ -89,6 +90,10 @@ class Marker:
     def mark(self, answers: Sheet, forward: Sheet, ask: Iterable[Key] = ()) -> Report:
         """One sheet."""
         keys = self.keyed(answers, "answers")
+        if isinstance(ask, (str, Value)):
+            ask = [ask]
+        if not isinstance(ask, Iterable):
+            raise TypeError(f"ask is a list of labels such as ['w5', 'b2'], found {type(ask).__name__} {ask!r:.40}")
         for key in ask:
             if self.nodes.find(key) not in keys:
                 keys[self.nodes.find(key)] = key
@@ -220,11 +225,15 @@ class Marker:
         """The verdict on an answer by itself."""
         x = given.value
         if x is None:
-            return EXACT if isnan(expected) and given.given is not None else UNREADABLE if given.problem else MISSING
-        if x == expected or abs(x - expected) <= max(PRECISION * abs(expected), TINY) or (isnan(x) and isnan(expected)):
+            return UNREADABLE if given.problem else MISSING
+        if x == expected or (isnan(x) and isnan(expected)):
             return EXACT
+        if isnan(x):
+            return UNREADABLE
         if not isfinite(x) or not isfinite(expected):
             return WRONG
+        if abs(x - expected) <= max(PRECISION * abs(expected), TINY):
+            return EXACT
         if abs(x - expected) <= self.loose * abs(expected) or given.rounds(expected, self.digits):
             return CLOSE
         return WRONG
@@ -233,7 +242,10 @@ class Marker:
         """Whether an answer is a number that it may be off by rounding."""
         assert given.value is not None
         off = abs(given.value - target)
-        return off <= rough + self.tight * abs(target) or given.rounds(target, self.digits)
+        if not isfinite(off):
+            return given.value == target
+        allowed = self.tight * abs(target) + (rough if isfinite(rough) else 0.0)
+        return off <= allowed or given.rounds(target, self.digits)
 
     def explanations(self, given: Handed, ways: Sequence[Derivation | Computation], rough: Sequence[float],
                      ) -> list[Candidate]:
@@ -246,6 +258,8 @@ class Marker:
                 continue
             for one in way.candidates():
                 miss = abs(x - one.value)
+                if not isfinite(miss) or not isfinite(off) or (x == 0 and abs(one.value) > TINY):  # 0.000 shows nothing
+                    continue
                 if not miss <= max(off + self.tight * abs(one.value), given.half * (given.digits >= 3)):
                     continue
                 exactly = miss <= given.unsure(self.tight) * 1.01 + PRECISION * abs(x)
@@ -273,10 +287,10 @@ class Marker:
         delta = book.gradient(x)
         steps = [symbol] if delta == symbol else [symbol, delta]
         pieces = self.pieces(right)
-        if not pieces or sum(term.size for _, term in pieces) > WIDEST:
+        if not pieces or width(pieces) > WIDEST:
             labelled = {node: None for node in self.graph.order if node.parents and book.is_named(node)}
             pieces = self.pieces(Derivation(book, x, labelled, self.right, self.rates))
-        if pieces:
+        if pieces and width(pieces) <= WIDEST_OF_LABELS:
             steps += [self.sum_of_products(pieces, numbers) for numbers in (False, True)]
         self.lines[key] = equation([*steps, number_of(self.graph.gradients[x])])
         return self.lines[key]
@@ -306,7 +320,13 @@ class Marker:
         if not node.parents:
             return equation([self.book.name(node), number_of(node.data)])
         term = combine(node.op, self.book.terms.of_parents(node))
+        if term.size > WIDEST_OF_LABELS:
+            return equation([self.book.name(node), number_of(node.data)])
         return equation([self.book.name(node), formula_of(term), formula_of(term, numbers=True), number_of(node.data)])
+
+
+def width(pieces: Iterable[tuple[Value, Term]]) -> int:
+    return sum(term.size for _, term in pieces)
 
 
 def equation(sides: Iterable[Formula]) -> Formula:
@@ -338,12 +358,13 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
     tried. digits: the significant digits or decimals, 2 to 12, that students may round to, on the way, too.
 
     An answer is close if it is within 50 units of the last of these digits (0.5 % for 4 digits), if it is rounded right
-    to two digits or more and at most 2 % off, or to `digits` decimals (0.0004 for 0.0004386, with 4), or if it follows,
+    to two digits or more and at most 2 % off, or to three decimals (0.000 for 0.000455), or if it follows,
     rounded, from other answers.
-    Raises ValueError for a label that is not in the graph, TypeError for what is no number or expression. An expression
+    Raises ValueError for a label that is not in the graph, and for a graph whose numbers were changed after the forward
+    pass; TypeError for what is no number or expression. An expression
     that cannot be read gets the verdict "unreadable".
     """
-    marker = Marker(look(root, "grade(root, answers)"), digits, lr)
+    marker = Marker(look(root, "grade(root, answers)", fresh=True), digits, lr)
     return marker.mark(answers, {} if forward is None else forward, ask)
 
 
@@ -355,13 +376,13 @@ def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: in
     sheets: {student: answers}, or the path of a CSV file, see `read_sheets`. A key "forward a4" of the answers is the
     forward value of a4. What one student has answered, all were asked. For the rest see `grade`.
     """
-    graph = look(root, "grade_class(root, sheets)")
+    graph = look(root, "grade_class(root, sheets)", fresh=True)
+    marker = Marker(graph, digits, lr)
     if isinstance(sheets, (str, os.PathLike)):
-        sheets = read_sheets(sheets)
+        sheets = read_sheets(sheets, marker.nodes.has)
     if not isinstance(sheets, Mapping) or not sheets:
         raise TypeError("sheets is the path of a CSV file, or a dict {student: answers} of one student at least, found "
                         f"{type(sheets).__name__} {sheets!r:.40}")
-    marker = Marker(graph, digits, lr)
     asked: dict[tuple[bool, Value], Key] = {}
     for student, sheet in sheets.items():
         if not isinstance(sheet, Mapping):

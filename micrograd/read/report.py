@@ -318,11 +318,16 @@ class ClassReport:
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             asked = ["forward " * question.forward + question.label for question in self.questions]
-            writer.writerow(["student", "right", "total", *asked, "first mistake", "which"])
+            writer.writerow(["student", "right", "total", *map(harmless, asked), "first mistake", "which"])
             for name, report, answers in self.rows:
                 first = report.first_wrong
-                writer.writerow([name, report.right, report.total, *(answer.verdict for answer in answers),
-                                 first.heading if first else "", first.mistake if first else ""])
+                writer.writerow([harmless(name), report.right, report.total, *(answer.verdict for answer in answers),
+                                 harmless(first.heading) if first else "", first.mistake if first else ""])
+
+
+def harmless(text: str) -> str:
+    """A name for a cell of a table that spreadsheets do not take for a formula."""
+    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 # Reports as text and HTML

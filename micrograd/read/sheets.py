@@ -10,11 +10,12 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from itertools import takewhile
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 from operator import eq
 from pathlib import Path
 from typing import Any, Union
@@ -30,6 +31,8 @@ PRECISION = 1e-9    # relative; an answer this near was not rounded
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
 LISTED = 12         # names that an error lists
 NOTHING = ("", "?", "-", "–", "nan")
+ENDLESS = {"inf": inf, "infinity": inf, "∞": inf}
+ROUND = 3           # decimals; an answer that is right to so many that are written is rounded, even 0.000
 
 Key = Union[str, Value]
 Given = Any  # a number, an expression, or nothing
@@ -94,6 +97,14 @@ class Nodes:
                              "give the Value itself")
         return self.graph.named(word)
 
+    def has(self, heading: str) -> bool:
+        """Whether the heading of a column asks for a node."""
+        try:
+            self.find(forward_key(heading)[1])
+        except ValueError:
+            return False
+        return True
+
     def delta(self, key: Key) -> Formula | None:
         """δ⁴, where a key asks for a gradient by that name; else None."""
         meant = self.names.meant(key.strip().strip("$").strip()) if isinstance(key, str) else []
@@ -124,6 +135,9 @@ class Nodes:
 # What was handed in
 
 NUMBER = re.compile(r"([-+]?)([0-9]*)[.,]?([0-9]*)(?:[eE]([-+]?[0-9]+))?")
+TIMES_TEN = re.compile(r"(?<=[0-9.,])\s*[x×·⋅*]\s*10(?:(?:\^|\*\*)[({]?([-+]?[0-9]+)[)}]?|([⁺⁻]?[⁰¹²³⁴-⁹]+))$")
+ON_THE_LINE = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
+TIMES_NAME = re.compile(r"(?<![\w.,^{}])([0-9]+(?:\.[0-9]+)?)(?![eE][-+]?[0-9])(?=[^\W\d_]|∂)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +157,10 @@ class Handed:
 
     def rounds(self, target: float, digits: int) -> bool:
         """Whether this is the target, rounded to the digits that are written; to enough of them."""
-        if self.value is None or self.value == 0 or abs(self.value - target) > self.half * (1 + PRECISION):
+        if self.value is None or not abs(self.value - target) <= self.half * (1 + PRECISION):
             return False
-        return self.decimals >= digits or (self.digits >= 2 and abs(self.value - target) <= SLOPPY * abs(target))
+        return self.decimals >= min(digits, ROUND) or (self.value != 0 and self.digits >= 2
+                                                       and abs(self.value - target) <= SLOPPY * abs(target))
 
     def unsure(self, tight: float) -> float:
         """How far the number may be from the unrounded one. Of a float nobody knows how many zeros it ended in."""
@@ -163,15 +178,14 @@ def handed(given: Given, where: str) -> Handed | str:
     """What was handed in, unless it is an expression, which comes back as text."""
     if given is None or (isinstance(given, float) and isnan(given)):
         return Handed(None)
+    if isinstance(given, Decimal):
+        given = str(given)  # zeros at its end count
     if isinstance(given, str):
-        text = given.strip().lstrip("=≈").strip().strip("$")
-        if text.lower() in NOTHING:
+        text = given.strip().lstrip("'").strip().strip("$").strip()
+        text = re.split("[=≈~]", text)[-1].strip() or text  # what follows, of dC/dw = -0.0942
+        if text.strip("=≈~").lower() in NOTHING:
             return Handed(None)
-        plain = text.replace("−", "-")
-        match = NUMBER.fullmatch(plain)
-        if not match or not match[2] + match[3]:
-            return text
-        return Handed(given, float(plain.replace(",", ".")), *precision(match))
+        return number_in(text, given) or text
     if isinstance(given, Value) or not is_number(given):
         raise TypeError(f"the answer for {where} is a number or an expression, found {type(given).__name__} "
                         f"{given!r:.40}")
@@ -180,12 +194,32 @@ def handed(given: Given, where: str) -> Handed | str:
     return Handed(x, x, *precision(match)) if match else Handed(x, x)
 
 
+def number_in(text: str, given: str) -> Handed | None:
+    """A number as people write it, -9.42%, 0.0942… and 9.42 x 10^-2 included; None for any other text."""
+    plain = text.replace("−", "-")
+    if plain.lstrip("+-").lower() in ENDLESS:
+        return Handed(given, -inf if plain[0] == "-" else inf)
+    plain, percent = re.subn(r"\s*%$", "", plain)
+    plain, cut = re.subn(r"\s*(?:\.\.\.|…)$", "", plain)
+    plain = TIMES_TEN.sub(lambda match: f"e{(match[1] or match[2]).translate(ON_THE_LINE)}", plain)
+    match = NUMBER.fullmatch(plain)
+    if not match or not match[2] + match[3]:
+        return None
+    half, digits, decimals = precision(match)
+    scale = 0.01 if percent else 1.0
+    return Handed(given, float(plain.replace(",", ".")) * scale, half * scale * (1 + cut), digits,
+                  decimals + 2 * percent)
+
+
 def precision(match: re.Match[str]) -> tuple[float, int, int]:
     """Half a unit of the last digit, significant digits, decimals."""
     _, whole, decimals, exponent = match.groups()
     places = len(decimals) - int(exponent or 0)
     half = 0.5 * 10.0 ** -places if abs(places) < 300 else 0.0
     return half, len((whole + decimals).lstrip("0")), places
+
+
+NO_VALUE = "this has no value: something in it is undefined, as 0/0 and ln(-1) are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +254,7 @@ class HandedIn:
                     own[node] = read
                     continue
                 try:
-                    reference = self.parse(read)
+                    reference = self.parse_loosely(read)
                     asked = next((name for name, other in reference.gradients.items()
                                   if other is node and own is self.gradients), None)
                     if asked is not None:
@@ -240,19 +274,32 @@ class HandedIn:
                 try:
                     if not ready:
                         raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
-                    own[node] = Handed(text, self.evaluate(reference))
+                    x = self.evaluate(reference)
+                    own[node] = Handed(text, x, problem=NO_VALUE * isnan(x))
                 except ExpressionError as error:
                     own[node] = Handed(text, problem=str(error))
 
+    def parse_loosely(self, text: str) -> Reference:
+        """Read an expression in which 2x may stand for 2*x."""
+        try:
+            return self.parse(text)
+        except ExpressionError:
+            try:
+                return self.parse(TIMES_NAME.sub(r"\1*", text))
+            except ExpressionError:
+                pass
+            raise
+
     def parse(self, text: str) -> Reference:
         """Read an expression, ∂C/∂a⁴ and the like included: each stands behind a name as long as itself."""
-        gradients, slopes = dict(self.nodes.deltas), {}
+        gradients, slopes, stand_ins = dict(self.nodes.deltas), {}, {}
         plain, names = text, self.nodes.names
         for number, match in enumerate(DERIVATIVE.finditer(text)):
             above, below = (self.node_or_none(word) for word in match.groups())
             if above is None or below is None:
                 continue
             stand_in = chr(0x4E00 + number) * len(match[0])
+            stand_ins[stand_in] = match[0]
             plain = plain[:match.start()] + stand_in + plain[match.end():]
             if above is self.graph.root:
                 gradients[stand_in] = below
@@ -263,7 +310,10 @@ class HandedIn:
         try:
             expression = parse(plain, names)
         except ExpressionError as error:
-            raise ExpressionError(text, error.place, error.message) from None
+            message = error.message
+            for stand_in, written in stand_ins.items():
+                message = message.replace(stand_in, written)
+            raise ExpressionError(text, error.place, message) from None
         return Reference(expression, {name: gradients[name] for name in expression.names if name in gradients}, slopes)
 
     def node_or_none(self, word: str) -> Value | None:
@@ -312,13 +362,19 @@ def forward_key(key: Key) -> tuple[bool, Key]:
 LONG = ({"label", "question", "derivative", "gradient", "node"}, {"answer", "value", "given"})
 
 
-def read_sheets(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
+def no_label(heading: str) -> bool:
+    return False
+
+
+def read_sheets(path: str | os.PathLike[str], is_label: Callable[[str], bool] = no_label) -> dict[str, dict[str, str]]:
     """Read the answer sheets of a class from a CSV file: {student: {label: answer}}.
 
     A row for each student: the name in the first column, an answer in each other column, whose heading is the label
     (w5, dC/dw5; "forward a4" for a forward value). Or a row for each answer, under the headings student, label, answer;
     without the first of these the file is one sheet. A label with a comma, w^{2}_{1,1}, stands in quotes. Commas,
-    semicolons or tabs separate columns; numbers may have a decimal comma, in quotes where commas separate.
+    semicolons or tabs separate columns, or what a first line "sep=|" says; numbers may have a decimal comma, in quotes
+    where commas separate. is_label: whether a heading is a label; if the first one is, there are no names, and the
+    students are row 1, row 2, ...
     Raises ValueError, with the line, for any other file; OSError for one that cannot be read.
     """
     where = os.fspath(path)
@@ -327,8 +383,13 @@ def read_sheets(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
         text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
+    if "\0" in text:
+        raise ValueError(f"{where} is no text that can be read: it has NUL characters, as UTF-16 without a mark at its "
+                         "start has, or a spreadsheet; save it as CSV, in UTF-8")
+    said = re.match(r'"?sep=([^\n\r"])"?\r?\n', text)  # as Excel writes it
+    text = "\n" + text[said.end():] if said else text
     first = re.sub('"[^"]*"', "", text.lstrip().split("\n", 1)[0])
-    delimiter = max(",;\t", key=first.count)
+    delimiter = said[1] if said else max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows: list[tuple[int, list[str]]] = []
     try:
@@ -351,6 +412,9 @@ def read_sheets(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
                              "with a decimal comma, or a label with a comma, stands in quotes")
     lower = [name.lower() for name in header]
     sheets: dict[str, dict[str, str]] = {}
+    unnamed = is_label(header[0])
+    if len(header) == 1 and not unnamed:
+        raise ValueError(f"{where}: found one column, {header[0]!r:.60}; separate columns with , or ; or tabs")
     if len(header) in (2, 3) and lower[-2] in LONG[0] and lower[-1] in LONG[1]:
         for line, cells in rows[1:]:
             *student, label, answer = [*cells, "", ""][:len(header)]
@@ -359,7 +423,10 @@ def read_sheets(path: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
                 raise ValueError(f"{where}, line {line}: a second answer for {label!r}")
             sheet[label] = answer
         return sheets
-    for _, cells in rows[1:]:
+    for row, (_, cells) in enumerate(rows[1:], 1):
+        if unnamed:
+            sheets[f"row {row}"] = dict(zip(header, [*cells, *[""] * len(header)]))
+            continue
         name, number = cells[0] or "(no name)", 1
         while name in sheets:  # two students of one name
             number += 1
