@@ -351,8 +351,9 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
 
     answers: {label or Value: answer}. A key is a label however people spell it (w5, w_5, w⁵), or dC/dw5, ∂C/∂w5; δ4 is
     the gradient of z^{4}. An answer is a number, as text if zeros at its end shall count as digits ("0.0820"; a
-    decimal comma will do), or an expression: "(a4 - y) * a4 * (1 - a4)", "δ4 * a3". In it a label is the right forward
-    value; δ4 or ∂C/∂a4 is the student's own answer, or the right gradient where there is none. None and "" are missing.
+    decimal comma will do, "-9.42%", "9.42 x 10^-2" and "inf"), or an expression: "(a4 - y) * a4 * (1 - a4)",
+    "δ4 * a3". In it a label is the right forward value; δ4 or ∂C/∂a4 is the student's own answer, or the right gradient
+    where there is none. None and "" are missing.
     forward: the same for forward values. ask: what was asked; what `answers` lacks of it counts as missing.
     lr: the learning rate of the exercise, to tell an updated weight from an old one; without it a few usual ones are
     tried. digits: the significant digits or decimals, 2 to 12, that students may round to, on the way, too.
@@ -361,8 +362,8 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
     to two digits or more and at most 2 % off, or to three decimals (0.000 for 0.000455), or if it follows,
     rounded, from other answers.
     Raises ValueError for a label that is not in the graph, and for a graph whose numbers were changed after the forward
-    pass; TypeError for what is no number or expression. An expression
-    that cannot be read gets the verdict "unreadable".
+    pass; TypeError for what is no number or expression. An expression that cannot be read, or has no value, gets the
+    verdict "unreadable".
     """
     marker = Marker(look(root, "grade(root, answers)", fresh=True), digits, lr)
     return marker.mark(answers, {} if forward is None else forward, ask)

@@ -137,6 +137,7 @@ class Nodes:
 NUMBER = re.compile(r"([-+]?)([0-9]*)[.,]?([0-9]*)(?:[eE]([-+]?[0-9]+))?")
 TIMES_TEN = re.compile(r"(?<=[0-9.,])\s*[x×·⋅*]\s*10(?:(?:\^|\*\*)[({]?([-+]?[0-9]+)[)}]?|([⁺⁻]?[⁰¹²³⁴-⁹]+))$")
 ON_THE_LINE = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
+# The 2 of 2x, but neither that of w2x nor that of 2e-3:
 TIMES_NAME = re.compile(r"(?<![\w.,^{}])([0-9]+(?:\.[0-9]+)?)(?![eE][-+]?[0-9])(?=[^\W\d_]|∂)")
 
 
