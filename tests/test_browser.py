@@ -359,6 +359,111 @@ def test_fits_the_screen(show, width, height):
     page.tap("#next") if width == 360 and page.is_enabled("#next") else page.tap("#back")
 
 
+def loss(layers):
+    C = micrograd.losses.half_squared_error(nn.MLP(2, layers, activation="tanh", rng=1)([1.0, 2.0]), 1.0)
+    C.label = "C"
+    return C
+
+
+def four_layers():
+    """The chain of `micrograd demo`."""
+    net = nn.MLP(1, [1, 1, 1], activation="sigmoid", output="sigmoid", rng=1)
+    C = micrograd.losses.half_squared_error(net([Value(0.5, "a^{1}")]), Value(1.0, "y"))
+    C.label = "C"
+    return C
+
+
+# The steps whose formula is cut off, and the heights of the panel in each pass
+CUT_OFF = """() => {
+  const [cut, heights] = [[], {forward: new Set(), backward: new Set()}];
+  const formula = document.getElementById("formula");
+  for (document.getElementById("first").click(); ; document.getElementById("next").click()) {
+    const [result, panel] = [".result", "#step"].map((one) => document.querySelector(one).getBoundingClientRect());
+    if (formula.scrollWidth > formula.clientWidth || result.right > panel.right) {
+      cut.push(document.getElementById("place").textContent);
+    }
+    heights[document.body.dataset.pass].add(Math.round(panel.height));
+    if (document.getElementById("next").disabled) return {cut, forward: [...heights.forward], backward: [...heights.backward]};
+  }
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 430, 490, 640, 1200])
+def test_the_whole_formula_is_seen(show, width):
+    for C in four_layers(), loss([4, 4, 1]):
+        page = show(stepper(C), viewport={"width": width, "height": 800}, reduced_motion="reduce")
+        assert page.evaluate(CUT_OFF)["cut"] == []
+
+
+def test_the_panel_keeps_its_height(show):
+    """In each pass; in the forward pass it leaves more room for the picture."""
+    page = show(stepper(loss([3, 2, 1])), viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
+    found = page.evaluate(CUT_OFF)
+    assert len(found["forward"]) == len(found["backward"]) == 1
+    assert found["forward"][0] < 0.75 * found["backward"][0]
+
+
+# The steps at which what an edge carries covers a box of the two at work, or is out of sight
+COVERED = """() => {
+  const [covered, view] = [[], document.getElementById("picture").getBoundingClientRect()];
+  for (document.getElementById("to-backward").click(); !document.getElementById("next").disabled;) {
+    document.getElementById("next").click();
+    const tag = document.querySelector(".tag rect").getBoundingClientRect();
+    const inside = tag.left >= view.left && tag.right <= view.right && tag.top >= view.top && tag.bottom <= view.bottom;
+    const clear = [...document.querySelectorAll(".now .outline, .from .outline")].map((box) => box.getBoundingClientRect())
+      .every((box) => box.right <= tag.left || box.left >= tag.right || box.bottom <= tag.top || box.top >= tag.bottom);
+    if (!inside || !clear) covered.push(document.getElementById("place").textContent);
+  }
+  return covered;
+}"""
+
+
+@pytest.mark.parametrize("make", [four_layers, lambda: loss([3, 2, 1]), diamond, square], ids=["chain", "mlp", "diamond", "square"])
+def test_what_an_edge_carries_covers_no_number_of_the_step(show, make):
+    page = show(stepper(make()), viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
+    assert page.evaluate(COVERED) == []
+
+
+def inside(page, selector):
+    """Whether an element is seen, wholly."""
+    box, view = page.locator(selector).bounding_box(), page.locator("#picture").bounding_box()
+    return all(view[at] <= box[at] and box[at] + box[size] <= view[at] + view[size] for at, size in
+               (("x", "width"), ("y", "height")))
+
+
+def test_what_is_seen_at_first(show):
+    chain = four_layers()
+    page = show(stepper(chain), viewport={"width": 1280, "height": 720})
+    assert inside(page, "#n0") and inside(page, f"#n{len(micrograd.topological_order(chain)) - 1}"), "the whole chain"
+    for width, height in (1200, 800), (1280, 720), (800, 500), (360, 720):
+        page = show(stepper(loss([4, 4, 1])), viewport={"width": width, "height": height})
+        assert inside(page, ".node.now .outline"), (width, height)
+
+
+def test_dragging_the_picture(show):
+    page = show(stepper(loss([4, 4, 1])), reduced_motion="reduce")
+    page.fill("#slider", "90")
+    scrolled = "[document.getElementById('picture').scrollLeft, document.getElementById('picture').scrollTop]"
+    left, top = page.evaluate(scrolled)
+    node = page.locator(".node.now").bounding_box()
+    x, y = node["x"] + node["width"] / 2, node["y"] + node["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 60, y - 40, steps=4)
+    page.mouse.up()
+    assert page.evaluate(scrolled) == [left + 60, top + 40]
+    assert place(page) == "90 / 183", "the end of dragging is no click"
+    page.mouse.click(x - 60, y - 40)
+    assert place(page) != "90 / 183"
+
+
+def test_the_title_tells_of_naive_order(show):
+    page = show(stepper(diamond(), order="naive"))
+    assert page.title() == "Forward and backward pass of y, in naive order"
+    assert page.text_content("h1") == "Forward and backward pass of y, in naive order"
+    assert show(stepper(diamond())).title() == "Forward and backward pass of y"
+
+
 def test_reduced_motion(show):
     moves = "getComputedStyle(document.querySelector('.edge.now path')).animationName"
     assert show(stepper(square())).evaluate(moves) == "flow"

@@ -151,6 +151,7 @@ def test_looking_changes_nothing():
 
 
 def test_naive_order():
+    assert "<title>Forward and backward pass of y, in naive order</title>" in stepper(square(), order="naive").html()
     a, b = Value(2.0, "a"), Value(3.0, "b")
     c, d = a + b, a * b
     [run] = data_of(stepper((c + d) + c * d, order="naive"))["runs"]

@@ -134,7 +134,7 @@ def page(runs: Mapping[str, Steps]) -> str:
         data.append({"name": name, "shape": list(shapes).index(shape), **run_data(each, pieces)})
     pictures = [slim(picture_of(same)) for same in shapes.values()]
     content = {
-        "title": escape(title(runs)),
+        "title": escape(title(runs)), "order": ordered(runs),
         "css": source("stepper.css"), "js": source("stepper.js"),
         "pictures": "\n".join(f'<template id="picture{i}">{svg}</template>' for i, svg in enumerate(pictures) if svg),
         "data": script_data({"pieces": list(pieces), "shapes": [shape_data(same[0].graph) for same in shapes.values()],
@@ -145,7 +145,12 @@ def page(runs: Mapping[str, Steps]) -> str:
 
 def title(runs: Mapping[str, Steps]) -> str:
     graph = next(iter(runs.values())).graph
-    return f"Forward and backward pass of {name_of(graph, graph.root)}"
+    return f"Forward and backward pass of {name_of(graph, graph.root)}{ordered(runs)}"
+
+
+def ordered(runs: Mapping[str, Steps]) -> str:
+    """What a title says of the order; nothing of the usual one."""
+    return ", in naive order" if next(iter(runs.values())).order == "naive" else ""
 
 
 def source(name: str) -> str:

@@ -65,9 +65,9 @@
     const derivative = fraction(name(node), name(parent)) + "<mo>=</mo>" + data.pieces[rule];
     byId("formula").innerHTML =
       cell("lhs", gradientOf(parent), "gradient") + sign("+=", "") + cell("upstream", gradientOf(node), "upstream") +
-      sign("·", "") + cell("local", derivative, "local derivative") + cell("", "") + cell("", "", "adds") +
+      sign("·", "") + cell("local", derivative, "local derivative") + cell("wide", "") + cell("wide", "", "adds") +
       cell("", "") + sign("=") + cell("upstream number", number(upstream)) + sign("·") +
-      cell("local number", signed(local)) + sign("=") + cell("result", number(contribution));
+      cell("local number", signed(local)) + cell("sign equals", "<mo>=</mo>") + cell("result", number(contribution));
     const rest = paths - path;
     const minus = contribution.startsWith("−");
     byId("sum").innerHTML = paths === 1 ? `<span>the only path into ${math(name(parent))}</span>` :
@@ -93,8 +93,13 @@
     byId("next").disabled = byId("last").disabled = place === run.frames.length - 1;
     byId("to-forward").setAttribute("aria-pressed", forward);
     byId("to-backward").setAttribute("aria-pressed", !forward);
-    document.body.dataset.pass = forward ? "forward" : "backward";
+    const pass = forward ? "forward" : "backward";
     paint(frame, forward);
+    if (document.body.dataset.pass !== pass) {
+      document.body.dataset.pass = pass;
+      resize();  // the panel above the picture has another height
+    }
+    bringIntoView(still.matches ? "instant" : "smooth");
     hideTip();
   }
 
@@ -151,7 +156,6 @@
       }
     }
     label(forward || frame.length < 4 ? null : frame);
-    bringIntoView(nodes[target].box, forward ? null : nodes[frame[0]].box);
   }
 
   function write(field, digits) {
@@ -173,38 +177,58 @@
     if (!path) {
       return;
     }
-    const middle = path.getPointAtLength(path.getTotalLength() / 2);  // a little above which it stands
-    const [start, end] = [path.getPointAtLength(0), path.getPointAtLength(path.getTotalLength())];
-    if (Math.abs(start.x - end.x) < 60 && Math.abs(start.y - end.y) < 12) {  // or, where boxes leave no room, above them
-      middle.y = nodes[frame[0]].box.querySelector(".outline").getBBox().y + 6;
-    }
     const tag = document.createElementNS(SVG, "g");
     const box = document.createElementNS(SVG, "rect");
     const text = document.createElementNS(SVG, "text");
     text.textContent = frame[4].startsWith("−") ? frame[4] : `+${frame[4]}`;
-    text.setAttribute("x", middle.x);
-    text.setAttribute("y", middle.y - 10);
     tag.setAttribute("class", "tag");
     tag.append(box, text);
     path.ownerSVGElement.querySelector("g").append(tag);
     const size = text.getBBox();
     const bounds = {x: size.x - 4, y: size.y - 2, width: size.width + 8, height: size.height + 4, rx: 4};
     Object.entries(bounds).forEach(([key, value]) => box.setAttribute(key, value));
+    const {x, y} = besideBoxes(path, bounds, [nodes[frame[0]], nodes[receiver(frame)]]);
+    tag.setAttribute("transform", `translate(${x - bounds.x} ${y - bounds.y})`);
   }
 
-  // Scroll so that both boxes are seen, or the first, where there is no room for both
-  function bringIntoView(box, other) {
+  // Where a tag of this size covers neither of the two boxes, little of others, and is near to its edge
+  function besideBoxes(path, {width, height}, two) {
+    const view = path.ownerSVGElement.viewBox.baseVal;
+    const [low, high] = [-view.height - 16, 10];  // Graphviz has its zero at the lower edge
+    const overlap = (at, {x, y, width: w, height: h}) =>
+      Math.max(0, Math.min(at.x + width, x + w + 3) - Math.max(at.x, x - 3)) *
+      Math.max(0, Math.min(at.y + height, y + h + 3) - Math.max(at.y, y - 6));  // 6: its mark stands out at the top
+    const places = [];
+    for (const part of [0.5, 0.35, 0.65, 0.2, 0.8]) {
+      const {x, y} = path.getPointAtLength(path.getTotalLength() * part);
+      for (let off = 16; off < 100; off += 4) {
+        for (const [right, down] of [[0, -off], [0, off], [0.4, -off], [0.4, off], [-0.4, -off], [-0.4, off]]) {
+          const far = Math.hypot(right * width, down) + 20 * Math.abs(part - 0.5);
+          places.push({x: x + (right - 0.5) * width, y: y + down - height / 2, far});
+        }
+      }
+    }
+    const cost = (at) => at.far + nodes.reduce((sum, {outline}) => sum + overlap(at, outline), 0) / 5;
+    const free = places.filter((at) => at.y > low && at.y + height < high && !two.some((node) => overlap(at, node.outline)));
+    return (free.length ? free : places).reduce((best, at) => cost(at) < cost(best) ? at : best);
+  }
+
+  // Scroll so that all of this step is seen, or the node, where there is no room for all
+  function bringIntoView(behavior) {
     const view = byId("picture").getBoundingClientRect();
-    const [one, two] = [box, other || box].map((element) => element.getBoundingClientRect());
+    const frame = run.frames[place];
+    const one = nodes[receiver(frame)].box.getBoundingClientRect();
+    const others = isForward(place) ? [] : [nodes[frame[0]].box, byId("picture").querySelector(".tag")];
+    const all = [one, ...others.flatMap((element) => element ? [element.getBoundingClientRect()] : [])];
     const move = (low, high, size) => {  // along one axis: the names of the two sides, and of the room between them
-      const [from, to] = [Math.min(one[low], two[low]), Math.max(one[high], two[high])];
+      const [from, to] = [Math.min(...all.map((each) => each[low])), Math.max(...all.map((each) => each[high]))];
       const middle = to - from < view[size] ? (from + to) / 2 : (one[low] + one[high]) / 2;
       const seen = from >= view[low] + 12 && to <= view[high] - 12;
       return seen ? 0 : middle - (view[low] + view[high]) / 2;
     };
     const by = {left: move("left", "right", "width"), top: move("top", "bottom", "height")};
     if (by.left || by.top) {
-      byId("picture").scrollBy({...by, behavior: still.matches ? "instant" : "smooth"});
+      byId("picture").scrollBy({...by, behavior});
     }
   }
 
@@ -245,13 +269,13 @@
         gradient.element.classList.add("gradient");
         texts.pop();  // what says so
       }
-      const {x, y} = outline.getBBox();
+      const around = outline.getBBox();
       const mark = document.createElementNS(SVG, "text");
       mark.setAttribute("class", "mark");
-      mark.setAttribute("x", x + 3);
-      mark.setAttribute("y", y + 3);
+      mark.setAttribute("x", around.x + 3);
+      mark.setAttribute("y", around.y + 3);
       box.append(mark);
-      return {box, value: field(texts.pop()), gradient, mark};
+      return {box, value: field(texts.pop()), gradient, mark, outline: around};
     });
     edges = {};
     shape.parents.forEach((parents, node) => parents.forEach((_, argument) => {
@@ -276,7 +300,7 @@
       const view = byId("picture");
       const {width, height} = svg.viewBox.baseVal;
       const whole = Math.min((view.clientWidth - 24) / width, (view.clientHeight - 36) / height, 2.2);
-      const scale = zoom === "whole" ? whole : (whole < 0.8 ? 0.95 : whole) * zoom;
+      const scale = zoom === "whole" ? whole : (whole < 0.65 ? 0.95 : whole) * zoom;
       svg.setAttribute("width", width * scale);
       svg.setAttribute("height", height * scale);
     }
@@ -418,7 +442,7 @@
   const actions = {
     first: () => go(0), back: () => go(place - 1), play, next: () => go(place + 1), last: () => go(run.frames.length - 1),
     "to-forward": () => go(0), "to-backward": () => go(run.forward),
-    smaller: () => enlarge(0.8), larger: () => enlarge(1.25), fit: () => { zoom = "whole"; resize(); },
+    smaller: () => enlarge(0.8), larger: () => enlarge(1.25), fit: () => { zoom = "whole"; resize(); bringIntoView("instant"); },
   };
   const keys = {ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", " ": "play"};
   for (const [id, act] of Object.entries(actions)) {
@@ -442,7 +466,30 @@
       event.stopPropagation();
     }
   });
-  addEventListener("resize", resize);
+  // A mouse drags the picture; a finger and a wheel scroll it by themselves
+  let dragged = null;  // from where
+  byId("picture").addEventListener("pointerdown", (event) => {
+    const {scrollLeft, scrollTop} = byId("picture");
+    const drags = event.pointerType === "mouse" && event.button === 0 && event.target.closest("svg");
+    dragged = drags ? {x: event.clientX + scrollLeft, y: event.clientY + scrollTop, far: false} : null;
+  });
+  addEventListener("pointermove", (event) => {
+    if (dragged && event.buttons === 1) {
+      const [left, top] = [dragged.x - event.clientX, dragged.y - event.clientY];
+      const {scrollLeft, scrollTop} = byId("picture");
+      dragged.far ||= Math.hypot(left - scrollLeft, top - scrollTop) > 4;
+      if (dragged.far) {
+        byId("picture").scrollTo({left, top, behavior: "instant"});
+      }
+    }
+  });
+  byId("picture").addEventListener("click", (event) => {
+    if (dragged?.far) {
+      event.stopPropagation();  // the end of dragging is no click on a node
+    }
+    dragged = null;
+  }, true);
+  addEventListener("resize", () => { resize(); bringIntoView("instant"); });
   byId("picture").addEventListener("scroll", hideTip);
 
   // Light and dark: as chosen with the button, else as the notebook around has it, else as the system has it
@@ -495,4 +542,5 @@
   show(0);
   settle();
   resize();
+  bringIntoView("instant");
 })();
