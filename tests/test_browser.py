@@ -640,12 +640,20 @@ def test_html_of_every_view(show, tmp_path, jupyter):
     outputs = views_notebook(tmp_path / "views.ipynb")
     run(jupyter, "nbconvert", "--to", "html", "--template", "basic", str(tmp_path / "views.ipynb"))
     page = show.visit((tmp_path / "views.html").as_uri())  # fails on any message to the console, or request to a network
-    for name in "value", "net", "drawing":
-        assert "image/svg+xml" in outputs[name]
     pictures = page.locator("svg, img").all()
     assert len(pictures) == 4  # and that of the nudge
     for picture in pictures:
         assert picture.bounding_box()["width"] > 200
+    page.set_viewport_size({"width": 600, "height": 760})
+    for name in "value", "net", "drawing":
+        assert set(outputs[name]) == {"text/html", "image/svg+xml", "text/plain"}
+    images = page.locator("img[src^='data:image/svg+xml']")
+    widths = images.evaluate_all("(all) => all.map((one) => [one.naturalWidth, one.getBoundingClientRect().width])")
+    assert max(widths)[0] > 1200
+    for natural, width in widths:  # a pixel for rounding
+        assert 0.45 * natural - 1 <= width <= max(600, 0.45 * natural + 1)
+    boxes = images.evaluate_all("(all) => all.map((one) => one.parentElement.getBoundingClientRect().right)")
+    assert max(boxes) <= 600, "what is wider scrolls, and is not cut off"
     for name in "chain", "delta", "node":
         assert outputs[name]["text/latex"].startswith("$$\\begin{aligned}")
         assert set(outputs[name]) == {"text/latex", "text/plain"}  # a page that is not trusted keeps both
@@ -727,7 +735,10 @@ def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyte
             page.goto(f"{address}/lab/tree/{name}.ipynb?token=secret&reset")
             expect(page.locator("mjx-container")).to_have_count(3, timeout=30_000)  # the derivations, typeset
             assert page.locator(".jp-OutputArea-output mjx-merror").count() == 0
-            expect(page.locator(".jp-OutputArea-output :is(img, svg:has(g.node))")).to_have_count(4)
+            pictures = page.locator(".jp-OutputArea-output :is(img, svg:has(g.node))")
+            expect(pictures).to_have_count(4)
+            for picture in pictures.all():
+                assert picture.bounding_box()["width"] > 200
             for text in "path", "wrong", "nothing found", "predicted change":
                 expect(page.locator(".jp-OutputArea-output", has_text=text).first).to_be_attached()
         context.close()

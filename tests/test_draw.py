@@ -1,5 +1,6 @@
 """Drawings: what their DOT text says, and that they render wherever a `dot` can be found, and say so where none can."""
 
+import base64
 import os
 import re
 import shutil
@@ -226,8 +227,23 @@ def test_rendering_is_quiet(executable, capfd):
 
 def test_a_notebook_shows_the_picture(executable):
     bundle = draw(neuron())._repr_mimebundle_()
-    assert list(bundle) == ["image/svg+xml"]
+    assert list(bundle) == ["text/html", "image/svg+xml"]
     assert "z²" in bundle["image/svg+xml"]
+    drawing = draw(neuron())
+    assert list(drawing._repr_mimebundle_(exclude=["image/svg+xml"])) == []
+    assert list(drawing._repr_mimebundle_(include=["image/png"])) == ["image/png"]
+
+
+def test_the_picture_in_html_is_that_of_the_svg(executable):
+    """As an image, which passes where a notebook is not trusted, and which no page cuts off."""
+    for bundle in draw(neuron())._repr_mimebundle_(), notebook_view(neuron()):
+        [tag] = ElementTree.fromstring(bundle["text/html"].replace("></div>", "/></div>"))
+        assert tag.tag == "img" and tag.get("style").endswith("max-width: 100%; height: auto") and tag.get("alt")
+        svg = base64.b64decode(tag.get("src").removeprefix("data:image/svg+xml;base64,")).decode()
+        assert bundle["image/svg+xml"] == svg.replace("<svg", '<svg style="max-width: 100%; height: auto"', 1)
+    y = neuron()
+    y.label = '"><script>'
+    assert "<script" not in notebook_view(y)["text/html"]
 
 
 def test_the_picture_has_no_background_of_its_own(executable):
@@ -626,7 +642,7 @@ def test_a_leaf_shows_as_text():
 def test_a_small_graph_shows_as_a_picture(executable):
     for thing in (neuron(), Neuron(2, rng=1), Layer(2, 3, rng=1), MLP(2, [3, 1], rng=1)):
         view = notebook_view(thing)
-        assert list(view) == ["text/plain", "image/svg+xml"] and view["text/plain"] == repr(thing)
+        assert list(view) == ["text/plain", "text/html", "image/svg+xml"] and view["text/plain"] == repr(thing)
         ElementTree.fromstring(view["image/svg+xml"])
 
 

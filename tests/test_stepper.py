@@ -117,7 +117,7 @@ def test_labels_cannot_become_markup():
     assert [run["name"] for run in data_of(page)["runs"]] == [HOSTILE[1], HOSTILE[3]]
     assert data_of(page)["runs"][0]["names"][0] == HOSTILE[0]
     framed = Tags(page._repr_html_()).tags
-    assert [tag for tag, _ in framed] == ["div", "iframe", "div", "img", "p", "em"]
+    assert [tag for tag, _ in framed] == ["div", "iframe", "div", "div", "img", "p", "em"]
     assert framed[1][1]["srcdoc"] == html, "the frame holds the page, wholly"
 
 

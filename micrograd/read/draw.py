@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 import sysconfig
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ from .terms import Terms, formula_of, number_of
 DIRECTIONS = ("LR", "TB", "RL", "BT")
 PORTS = {"LR": "ew", "TB": "sn", "RL": "we", "BT": "ns"}  # where straight arrows leave a box, and where they arrive
 LENGTH = 20         # of all arrows, in columns, for each of max_nodes: Graphviz takes the square of it in time
+SMALLEST = 0.45     # of its size, a picture in HTML
 LONGEST_LABEL = 40  # characters; the rest of a longer one is left out
 LABELLED = 12       # arrows into neurons, at the most, that have their weights beside them
 ROOMY = 6           # neurons in a layer, at the most, whose boxes have two lines
@@ -530,14 +532,27 @@ def notebook_view(thing: Any) -> dict[str, str]:
             large = collapse_of(thing, len(order)) == "layer"
         if large:
             return {"text/plain": plain, "text/html": summary(thing, order)}
-        return {"text/plain": plain, "image/svg+xml": fitting(svg_of(thing))}
+        return {"text/plain": plain, **picture_views(svg_of(thing), plain)}
     except Exception as error:  # whatever goes wrong, the thing itself must show
         return {"text/plain": f"{plain}\n(no picture: {error})"}
 
 
-def fitting(svg: str) -> str:
-    """A picture as wide as the page at the most."""
-    return svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)
+def picture_views(svg: str, words: str) -> dict[str, str]:
+    """A picture by MIME type, twice: nbconvert makes an image of an SVG and cuts off what is wider than the page,
+    so that there is HTML; whoever takes no HTML finds the SVG."""
+    return {"text/html": image(svg, words),
+            "image/svg+xml": svg.replace("<svg ", '<svg style="max-width: 100%; height: auto" ', 1)}
+
+
+def image(svg: str, words: str) -> str:
+    """A picture as an HTML image, which a notebook that is not trusted shows as well; the words are its description.
+
+    It is as wide as the page at the most, but so that it can be read: where it would be smaller, it scrolls.
+    """
+    width = re.search(r'width="([\d.]+)pt"', svg)
+    least = f"min-width: {SMALLEST * float(width[1]):.0f}pt; " if width else ""
+    return (f'<div style="overflow-x: auto"><img alt="{escape(words)}" style="{least}max-width: 100%; height: auto" '
+            f'src="data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"></div>')
 
 
 def summary(thing: Any, order: list[Value]) -> str:
@@ -583,15 +598,13 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
         use_any_dot()
         return super().render(*args, **{"quiet": True, **options})
 
-    def _repr_image_svg_xml(self) -> str:
-        """What a notebook shows: as wide as the page at the most."""
-        return fitting(element(super()._repr_image_svg_xml()))
-
     def _repr_mimebundle_(self, *args: Any, **options: Any) -> Any:
         try:
-            return super()._repr_mimebundle_(*args, **options)
+            bundle = super()._repr_mimebundle_(*args, **options)
         except graphviz.ExecutableNotFound as error:
             return {"text/plain": f"// {error}\n{self.source}"}
+        svg = bundle.pop("image/svg+xml", None)  # none where another format is chosen
+        return bundle | (picture_views(element(svg), "a drawing of a graph") if svg else {})
 
 
 def use_any_dot() -> None:

@@ -10,7 +10,6 @@ import copy
 import json
 import os
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -22,7 +21,7 @@ from graphviz import ExecutableNotFound
 
 from ...engine import Value, topological_order
 from ...ops import CONSTANT
-from ..draw import svg_of
+from ..draw import image, svg_of
 from ..formula import printable
 from ..graph import Graph, look
 from ..steps import Frame, Steps, steps
@@ -65,9 +64,7 @@ class Stepper:
         words = "A still picture: run this cell, or trust the notebook, to step through the graph."
         if not self.picture:
             return f"<div>{frame}<p data-micrograd-static>{words}</p></div>"
-        data = b64encode(self.picture.encode()).decode()
-        picture = (f'<img alt="{name}" style="max-width: 100%; background: white" '
-                   f'src="data:image/svg+xml;base64,{data}">')
+        picture = image(self.picture, title(self.runs))
         return f"<div>{frame}<div data-micrograd-static>{picture}<p><em>{words}</em></p></div></div>"
 
     def __repr__(self) -> str:
