@@ -599,11 +599,11 @@ def test_grade_marks_a_class() -> None:
 
 
 def test_grade_shows_a_single_sheet_whole() -> None:
-    Path("sheet.csv").write_text("label,answer\nw,0.2002\nz,2x\n", encoding="utf-8")
+    Path("sheet.csv").write_text("label,answer\nw,0.2002\nz,2 x y\n", encoding="utf-8")
     result = micrograd_("grade", *CHAIN, "--answers", "sheet.csv", "--html", "marks.html")
     assert result.exit_code == 0, result.output
     assert re.search(r"∂C/∂w +0.2002 +−0.2002 +wrong", result.stdout)
-    assert "  an operator is missing here; write 2*x\n    2x\n     ^\n" in result.stdout
+    assert "  an operator is missing here; write 2*x\n    2 x y\n      ^\n" in result.stdout
     assert Path("marks.html").read_text(encoding="utf-8").count("<section>") == 1
 
 
