@@ -14,6 +14,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from graphs import diamond, four_layers, neuron
 from IPython.core.interactiveshell import InteractiveShell
 
 import micrograd
@@ -37,26 +38,6 @@ pytestmark = [
 HOSTILE = ["</script><script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "' onmouseover='alert(3)", r"\input{/etc/passwd}",
            "]]>", "<!--", "-->", "{a|b}", "<b>|{bold}", r"\N\G\l", "${alert(4)}", "{{js}}", "שלום עולם", "&lt;i&gt; &amp;",
            "`backtick`", "日本 ∂"]
-
-
-def neuron():
-    w, x, b, y = Value(0.5, "w^{4}"), Value(-0.3, "a^{3}"), Value(0.1, "b^{4}"), Value(1.0, "y")
-    z = w * x + b
-    z.label = "z^{4}"
-    a = z.sigmoid()
-    a.label = "a^{4}"
-    C = 0.5 * (y - a) ** 2
-    C.label = "C"
-    return C
-
-
-def diamond():
-    a, b = Value(2.0, "a"), Value(3.0, "b")
-    c, d = a + b, a * b
-    c.label, d.label = "c", "d"
-    y = (c + d) + c * d
-    y.label = "y"
-    return y
 
 
 def square():
@@ -365,11 +346,9 @@ def loss(layers):
     return C
 
 
-def four_layers():
-    """The chain of `micrograd demo`."""
-    net = nn.MLP(1, [1, 1, 1], activation="sigmoid", output="sigmoid", rng=1)
-    C = micrograd.losses.half_squared_error(net([Value(0.5, "a^{1}")]), Value(1.0, "y"))
-    C.label = "C"
+def chain():
+    """That of `micrograd demo`."""
+    _, C = four_layers()
     return C
 
 
@@ -390,7 +369,7 @@ CUT_OFF = """() => {
 
 @pytest.mark.parametrize("width", [360, 430, 490, 640, 1200])
 def test_the_whole_formula_is_seen(show, width):
-    for C in four_layers(), loss([4, 4, 1]):
+    for C in chain(), loss([4, 4, 1]):
         page = show(stepper(C), viewport={"width": width, "height": 800}, reduced_motion="reduce")
         assert page.evaluate(CUT_OFF)["cut"] == []
 
@@ -418,7 +397,7 @@ COVERED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("make", [four_layers, lambda: loss([3, 2, 1]), diamond, square], ids=["chain", "mlp", "diamond", "square"])
+@pytest.mark.parametrize("make", [chain, lambda: loss([3, 2, 1]), diamond, square], ids=["chain", "mlp", "diamond", "square"])
 def test_what_an_edge_carries_covers_no_number_of_the_step(show, make):
     page = show(stepper(make()), viewport={"width": 1280, "height": 720}, reduced_motion="reduce")
     assert page.evaluate(COVERED) == []
@@ -432,9 +411,9 @@ def inside(page, selector):
 
 
 def test_what_is_seen_at_first(show):
-    chain = four_layers()
-    page = show(stepper(chain), viewport={"width": 1280, "height": 720})
-    assert inside(page, "#n0") and inside(page, f"#n{len(micrograd.topological_order(chain)) - 1}"), "the whole chain"
+    C = chain()
+    page = show(stepper(C), viewport={"width": 1280, "height": 720})
+    assert inside(page, "#n0") and inside(page, f"#n{len(micrograd.topological_order(C)) - 1}"), "the whole chain"
     for width, height in (1200, 800), (1280, 720), (800, 500), (360, 720):
         page = show(stepper(loss([4, 4, 1])), viewport={"width": width, "height": height})
         assert inside(page, ".node.now .outline"), (width, height)

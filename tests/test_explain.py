@@ -7,30 +7,12 @@ import random
 import xml.dom.minidom
 
 import pytest
+from graphs import diamond, four_layers, two_by_two
 from hypothesis import given
 from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import MLP, Value, explain
-
-
-def four_layers(seed=1):
-    net = MLP(1, [1, 1, 1], activation="sigmoid", output="sigmoid", rng=seed)
-    x, y = Value(0.5, "a^{1}"), Value(1.0, "y")
-    C = mg.losses.half_squared_error(net([x]), y)
-    C.label = "C"
-    return net, C
-
-
-def two_by_two():
-    """The step-by-step 2-2-2 example."""
-    net = MLP(2, [2, 2], activation="sigmoid", output="sigmoid")
-    numbers = [0.15, 0.20, 0.35, 0.25, 0.30, 0.35, 0.40, 0.45, 0.60, 0.50, 0.55, 0.60]
-    for p, number in zip(net.parameters(), numbers):
-        p.data = number
-    C = mg.losses.half_squared_error(net([0.05, 0.10]), [0.01, 0.99])
-    C.label = "C"
-    return net, C
 
 
 def total(explanation):
@@ -114,11 +96,8 @@ def test_all_error_terms_at_once():
 
 
 def test_forks_add():
-    a, b = Value(2.0, "a"), Value(3.0, "b")
-    c, d = a + b, a * b
-    c.label, d.label = "c", "d"
-    y = (c + d) + c * d
-    y.label = "y"
+    y = diamond()
+    a, b = mg.topological_order(y)[:2]
     found = explain(y, wrt=a)
     assert str(found) == ("∂y/∂a = ∂y/∂c · ∂c/∂a + ∂y/∂d · ∂d/∂a\n"
                           "      = (1 + d) + (1 + c) · b\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from graphs import two_by_two
 
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
 from micrograd.read import mistakes
@@ -30,13 +31,9 @@ A21, A22, A31, A32 = .5932699921071872, .596884378259767, .7513650695523157, .77
 
 
 def two_two_two():
-    net = MLP(2, [2, 2], activation="sigmoid", output="sigmoid")
-    names = ["w1", "w2", "b1", "w3", "w4", "b2", "w5", "w6", "b3", "w7", "w8", "b4"]
-    numbers = .15, .20, .35, .25, .30, .35, W5, W6, .60, W7, W8, .60
-    for p, name, x in zip(net.parameters(), names, numbers):
-        p.label, p.data = name, x
-    C = losses.half_squared_error(net([.05, .10]), [.01, .99])
-    C.label = "C"
+    net, C = two_by_two()
+    for p, name in zip(net.parameters(), ["w1", "w2", "b1", "w3", "w4", "b2", "w5", "w6", "b3", "w7", "w8", "b4"]):
+        p.label = name
     return C
 
 

@@ -6,6 +6,7 @@ import pickle
 from dataclasses import FrozenInstanceError
 
 import pytest
+from graphs import diamond, neuron
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,27 +16,6 @@ from micrograd.read.formula import unicode_label
 from micrograd.read.graph import look
 from micrograd.read.steps import LONGEST, WIDTH, as_factor, steps
 from micrograd.read.terms import Formula
-
-
-def diamond():
-    """The diamond of the lecture notes: y = (c + d) + cd, c = a + b, d = ab, at a = 2 and b = 3."""
-    a, b = Value(2.0, "a"), Value(3.0, "b")
-    c, d = a + b, a * b
-    c.label, d.label = "c", "d"
-    y = (c + d) + c * d
-    y.label = "y"
-    return y
-
-
-def neuron():
-    w, x, b, y = Value(0.5, "w^{4}"), Value(-0.3, "a^{3}"), Value(0.1, "b^{4}"), Value(1.0, "y")
-    z = w * x + b
-    z.label = "z^{4}"
-    a = z.sigmoid()
-    a.label = "a^{4}"
-    C = 0.5 * (y - a) ** 2
-    C.label = "C"
-    return C
 
 
 def last_gradients(result):

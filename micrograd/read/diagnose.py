@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, LEAF, Op
-from .formula import DIGITS, SUPERSCRIPT, indices, unicode_label
+from .formula import DIGITS, SUPERSCRIPT, counted, indices, unicode_label
 from .graph import Edge, Graph, look, recomputed, same
 from .terms import forward_rule, name_of, number_of, partial
 
@@ -135,7 +135,7 @@ class Diagnosis:
     def summary(self) -> str:
         """One line: how many of each severity."""
         count = Counter(finding.severity for finding in self.findings)
-        return f"{self.subject}: " + (", ".join(plural(count[severity], severity) for severity in SEVERITIES
+        return f"{self.subject}: " + (", ".join(counted(count[severity], severity) for severity in SEVERITIES
                                                 if count[severity]) or "nothing found")
 
     def __str__(self) -> str:
@@ -181,16 +181,16 @@ def diagnose(root: Any, parameters: Any = ()) -> Diagnosis:
     """
     if callable(getattr(root, "parameters", None)):
         named = parameters_of(root)
-        return Diagnosis(f"{plural(len(named), 'parameter')}, and no graph (diagnose(cost, parameters=net) sees more)",
+        return Diagnosis(f"{counted(len(named), 'parameter')}, and no graph (diagnose(cost, parameters=net) sees more)",
                          ordered(in_parameters(named)))
     roots = list(root) if isinstance(root, (list, tuple)) else [root]
     if not roots or not all(isinstance(each, Value) for each in roots):
         raise TypeError("diagnose(root) needs a Value, several in a list, or a network; found "
                         f"{type(root).__name__} {root!r:.40}")
     graph = look(Value.sum(roots), "diagnose(root)")
-    what = name_of(graph, graph.root) if len(roots) == 1 else f"the sum of {plural(len(roots), 'result')}"
+    what = name_of(graph, graph.root) if len(roots) == 1 else f"the sum of {counted(len(roots), 'result')}"
     flats = Flats(graph)
-    return Diagnosis(f"{what}, {plural(len(graph.order), 'node')}", ordered([
+    return Diagnosis(f"{what}, {counted(len(graph.order), 'node')}", ordered([
         *changed_numbers(graph), *first_not_finite(graph), *not_finite_gradients(graph),
         *not_in_graph(graph, parameters_of(parameters)), *ratios_of_layers(graph), *flat_units(graph, flats),
         *zero_gradients(graph, flats), *kinks(graph), *accumulated(graph)]))
@@ -343,7 +343,7 @@ def first_not_finite(graph: Graph) -> Iterator[Finding]:
         if rest:
             reached = "" if isfinite(graph.root.data) else f", {name_of(graph, graph.root)} among them"
             reached = reached * (graph.root not in starts)
-            sentence += f"; {plural(rest, 'other number')} {'is' if rest == 1 else 'are'} inf or nan{reached}"
+            sentence += f"; {counted(rest, 'other number')} {'is' if rest == 1 else 'are'} inf or nan{reached}"
         yield found(graph, kind, ERROR, starts, sentence + ".", advice, value=first.data, spoilt=len(spoilt),
                     **{f"argument {i}": parent.data for i, parent in enumerate(first.parents, 1)})
 
@@ -470,7 +470,7 @@ def flat_units(graph: Graph, flats: Flats) -> Iterator[Finding]:
         if len(nodes) > 1:
             of = f"all {total:,}" if whole else f"{len(nodes):,} of the {total:,}"
             which = listing(graph, nodes) if samples == 1 else (
-                f"{plural(len(units), 'neuron')} in {plural(samples, 'sample')}")
+                f"{counted(len(units), 'neuron')} in {counted(samples, 'sample')}")
             sentence += f". So are {of} {op.symbol} nodes in {f'layer {layer}' if layer else 'the graph'} ({which})"
         if kind == "dead" and everywhere:
             advice = "nothing before it can learn by gradients: take a function with a slope, a sigmoid for a step"
@@ -691,18 +691,18 @@ def in_parameters(named: list[tuple[str, Value]]) -> Iterator[Finding]:
     spoilt = [(name, value) for name, value in named if not isfinite(value.data)]
     if spoilt:
         kind = "nan" if isnan(spoilt[0][1].data) else "inf"
-        yield finding(kind, ERROR, spoilt, f"{plural(len(spoilt), 'parameter')} of {len(named)} "
+        yield finding(kind, ERROR, spoilt, f"{counted(len(spoilt), 'parameter')} of {len(named)} "
                       f"{'is' if len(spoilt) == 1 else 'are'} inf or nan: {shortened([name for name, _ in spoilt])}.",
                       "the training has diverged: start again with a smaller learning rate", value=spoilt[0][1].data)
     lost = [(name, value) for name, value in named if not isfinite(value.grad)]
     if lost:
-        yield finding("overflow", ERROR, lost, f"{plural(len(lost), 'gradient')} of {len(named)} "
+        yield finding("overflow", ERROR, lost, f"{counted(len(lost), 'gradient')} of {len(named)} "
                       f"{'is' if len(lost) == 1 else 'are'} inf or nan: {shortened([name for name, _ in lost])}.",
                       "diagnose(cost) names the op that made it", gradient=lost[0][1].grad)
     huge = [(name, value) for name, value in named if isfinite(value.data) and abs(value.data) > HUGE]
     if huge:
         name, value = max(huge, key=lambda pair: abs(pair[1].data))
-        yield finding("exploding", WARNING, huge, f"{plural(len(huge), 'parameter')} of {len(named)} "
+        yield finding("exploding", WARNING, huge, f"{counted(len(huge), 'parameter')} of {len(named)} "
                       f"{'is' if len(huge) == 1 else 'are'} beyond ±{number(HUGE)}, the largest {name} = "
                       f"{number(value.data)}.",
                       "lower the learning rate, bring the inputs to a size of about 1, or add a penalty on the weights",
@@ -723,7 +723,7 @@ def in_parameters(named: list[tuple[str, Value]]) -> Iterator[Finding]:
     idle = [neuron for neuron, pairs in neurons.items() if all(value.grad == 0 for _, value in pairs)]
     if idle:
         yield finding("no gradient", NOTE, [pair for neuron in idle for pair in neurons[neuron]],
-                      f"All gradients of {plural(len(idle), 'neuron')} are 0: "
+                      f"All gradients of {counted(len(idle), 'neuron')} are 0: "
                       f"{shortened([f'neuron {place or 1} of layer {layer}' for layer, place in idle])}.",
                       "dead for the samples since zero_grad(), or not used: diagnose(cost, parameters=net) tells which",
                       neurons=len(idle))
@@ -753,10 +753,6 @@ def equation(graph: Graph, node: Value) -> str:
     parts = [name_of(graph, node) if graph.names[node] else "", str(forward_rule(graph, node)),
              str(forward_rule(graph, node, numbers=True)), number(node.data)]
     return " = ".join(dict.fromkeys(part for part in parts if part))
-
-
-def plural(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def shortened(names: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ except ImportError as error:
 
 from ..engine import Value, topological_order
 from ..ops import CONSTANT
-from .formula import indices, printable, unicode_label
+from .formula import counted, cut, indices, printable, unicode_label
 from .scene import (
     NODES,
     Arrow,
@@ -235,7 +235,7 @@ class Painter:
         if dense:
             return ""
         if weight is not None:
-            name = cut(unicode_label(self.scene.names[weight]))
+            name = self.called(weight)
             return f"{name} = {number_of(weight.data)}" if self.values else name
         node, i = arrow.edges[0]
         if not self.slopes or len(arrow.edges) > 1 or node.parents[i].op is CONSTANT:
@@ -243,7 +243,7 @@ class Painter:
         if terms is None:
             return "" if self.scene.symbolic else number_of(node.local_derivatives[i])
         rule, x = str(formula_of(terms.slope(node, i))), number_of(node.local_derivatives[i])
-        return rule if rule == x or self.scene.symbolic else f"{cut(rule)} = {x}"
+        return rule if rule == x or self.scene.symbolic else f"{cut(rule, LONGEST_LABEL)} = {x}"
 
     # Boxes
 
@@ -267,8 +267,12 @@ class Painter:
         look["label"] = card(head, self.numbers(node))
         return look
 
+    def called(self, node: Value) -> str:
+        return cut(unicode_label(self.scene.names[node]), LONGEST_LABEL)
+
     def name(self, node: Value) -> str:
-        return cut(unicode_label(self.scene.names[node])) if node.label or self.names else ""
+        """What a node is called, where that is written."""
+        return self.called(node) if node.label or self.names else ""
 
     def numbers(self, node: Value) -> list[str]:
         """The rows of data and gradient."""
@@ -285,7 +289,7 @@ class Painter:
     def neuron_box(self, neuron: Neuron, compact: bool) -> dict[str, str]:
         scene, last, z = self.scene, neuron.last, neuron.z
         symbol = neuron.activation(lambda op: SYMBOLS.get(op.symbol, op.symbol))
-        name = cut(unicode_label(scene.names[last]))
+        name = self.called(last)
         if scene.symbolic:
             return {"class": f"{scene.roles[last]} neuron", **disc(name)}
         numbers = [row("a" if last is not z else "z", number_of(last.data))] if self.values else []
@@ -294,7 +298,7 @@ class Painter:
         if compact or z is None or z is last:
             head = cells(bold(name), text(symbol))
         else:
-            head = cells(bold(f"{cut(unicode_label(scene.names[z]))} → {name}"), text(symbol))
+            head = cells(bold(f"{self.called(z)} → {name}"), text(symbol))
         label = line(head, numbers) if compact else card(head, ["".join(numbers)] if numbers else [], 2 * len(numbers))
         return {"class": f"{scene.roles[last]} neuron", "label": label}
 
@@ -402,10 +406,6 @@ def text(words: str) -> str:
     return escape(printable(words)).replace("\\", "\\\\")
 
 
-def cut(words: str) -> str:
-    return words if len(words) <= LONGEST_LABEL else words[:LONGEST_LABEL - 1] + "…"
-
-
 def slack(words: str) -> str:
     """With room on both sides, as the font of a page may be wider than the one that boxes were laid out for."""
     room = "\u00a0" * (len(words.encode()) // 8)
@@ -452,10 +452,6 @@ def disc(name: str) -> dict[str, str]:
     """The look of a neuron without numbers."""
     return {"shape": "circle", "style": "filled", "fixedsize": "true", "width": "0.5", "fontsize": "11",
             "label": f"<{text(name)}>"}
-
-
-def counted(n: int, thing: str) -> str:
-    return f"{n:,} {thing}{'s' * (n != 1)}"
 
 
 # Lines
@@ -579,7 +575,7 @@ def summary(thing: Any, order: list[Value]) -> str:
     cell = 'style="text-align: left; vertical-align: top"'
     body = "".join(f"<tr><th {cell}>{escape(name)}</th><td {cell}>{escape(words)}</td></tr>"
                    for name, words in rows.items())
-    return f'<table><caption style="text-align: left">{escape(cut(title))}</caption>{body}</table>'
+    return f'<table><caption style="text-align: left">{escape(cut(title, LONGEST_LABEL))}</caption>{body}</table>'
 
 
 # Rendering

@@ -21,7 +21,7 @@ from typing import Any
 
 from ..engine import Value
 from ..ops import CONSTANT, LEAF
-from .chain import Link, depending_on, links
+from .chain import Link, depending_on, is_weighted_sum, links
 from .formula import LATEX, MINUS, UNICODE, Notation, Written, fenced, formula, indices, rounded, text_in_latex
 from .graph import Graph, look
 from .mathml import mathml
@@ -38,8 +38,10 @@ from .terms import (
     both,
     chained,
     derivative_written,
+    equation,
     formula_of,
     forward_rule,
+    left_out,
     name_of,
     number_of,
     partial,
@@ -279,7 +281,7 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
         sides.pop()  # the one number is the result
     if more:
         for side in sides:
-            side.append(Formula(f"⋯ ({more:,} more)", rf"\cdots\text{{ ({more:,} more)}}"))
+            side.append(both(lambda notation: left_out(f"{more:,} more", notation)))
         notes.append(f"{count[root]:,} paths lead from {name_of(graph, root)} to {name_of(graph, x)}: form='delta' "
                      "sums them neuron by neuron.")
     if any(len(path) == 1 for path in found) and count[root] > 1:
@@ -288,17 +290,13 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     if any(DOTS in factor.formula for path in products for factor in path):
         notes.append("Where … stands, the formula is too long to read: label nodes on the way (z.label = 'z').")
     met = dict.fromkeys(node for path in found for link in path for node in (link.y, link.x))
-    unlabelled = [equation(graph, node) for node in graph.order if node in met and node is not root and not node.label]
+    unlabelled = [equation(name_of(graph, node), forward_rule(graph, node)) for node in graph.order
+                  if node in met and node is not root and not node.label]
     if unlabelled:
         notes.append("Here " + ", ".join(unlabelled[:DEFINED]) + ", …" * (len(unlabelled) > DEFINED) + ".")
     notes += sample_note(graph, met)
     derivation = Line(symbols, once([(symbols,), *map(tuple, sides), (number_of(value, RESULT),)])[1:])
     return Explanation(symbols, CHAIN, value, products, count[root], (derivation,), (), tuple(notes))
-
-
-def equation(graph: Graph, node: Value) -> str:
-    """v₁ = a · b"""
-    return f"{name_of(graph, node)} = {forward_rule(graph, node)}"
 
 
 def sample_note(graph: Graph, nodes: Iterable[Value]) -> list[str]:
@@ -316,8 +314,7 @@ def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], ad
         factors = [write(link, notation) for link in path[:FACTORS]]
         factors = [factor for factor in factors if factor.text != "1"] or factors[:1]
         if len(path) > FACTORS:
-            words = f"({len(path) - FACTORS:,} more factors)"
-            factors.append(Written(rf"\cdots\text{{ {words}}}" if notation is LATEX else f"⋯ {words}", "atom"))
+            factors.append(left_out(f"{len(path) - FACTORS:,} more factors", notation))
         result = chained(factors, notation)
         is_sum = addend and re.search(" [-+−] ", result.text[1:]) and result.binds == "sum"
         return Written(fenced(result, "product", notation), "atom") if is_sum else result
@@ -331,7 +328,8 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
     root = graph.root
     taken = [name[0] for name in graph.names.values() if name]
     letter = next(each for each in ERROR if each not in taken or each == ERROR[-1])
-    zs = {node: letter + graph.names[node][1:] for node in between if is_weighted_sum(node) and node is not root}
+    zs = {node: letter + graph.names[node][1:] for node in between
+          if node.parents and is_weighted_sum(node.label) and node is not root}
     if not zs:
         raise ValueError("form='delta' needs weighted sums labelled z, z^{k} or z^{k}_{i} on the way, as networks "
                          "label them, and found none: label them (z.label = 'z^{2}'), or use form='chain'")
@@ -350,9 +348,8 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
         sides = [parts_of(gradient), parts_of(gradient, numbers=True), (result,)]
         if node in zs:
             name = symbol(zs[node])
-            left = Formula(f"{name} = {symbols}", f"{name.latex} = {symbols.latex}")
             layer = (indices(node.label) or ("", "", ""))[1]  # of all samples
-            errors.setdefault(layer, []).append((zs[node], Line(left, once(sides))))
+            errors.setdefault(layer, []).append((zs[node], Line(equation(name, symbols), once(sides))))
             gradient = Name(zs[node], graph.gradients[node])
         elif node is x or (x is None and node.op is LEAF and node.label):
             leaves.append(Line(symbols, once(sides)))
@@ -370,17 +367,12 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
                        matrices, tuple(sample_note(graph, zs)))
 
 
-def is_weighted_sum(node: Value) -> bool:
-    parts = indices(node.label)
-    return parts is not None and parts[0] == "z" and bool(node.parents)
-
-
 def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
     """A sum in its parts, the middle of a long one left out; of anything else the one part that it is."""
     parts = [formula_of(coefficient * part, numbers) for part, coefficient in positive_first(addends(term))]
     if len(parts) > LONGEST:
         more = len(parts) - 4
-        parts[3:-1] = [Formula(f"⋯ ({more} more)", rf"\cdots\text{{ ({more} more)}}")]
+        parts[3:-1] = [both(lambda notation: left_out(f"{more} more", notation))]
     return tuple(parts)
 
 

@@ -27,7 +27,7 @@ from unicodedata import name as name_of_character
 from .. import ops
 from ..engine import Number, Value
 from ..ops import BINDS, OPS, Op
-from .formula import LETTER, OPERATOR, SUBSCRIPT, SUPERSCRIPT, indices, printable, unicode_label
+from .formula import LETTER, OPERATOR, SUBSCRIPT, SUPERSCRIPT, cut, indices, printable, unicode_label
 
 LENGTH = 1_000  # characters of one expression
 NESTING = 50    # brackets within brackets
@@ -46,11 +46,9 @@ class ExpressionError(ValueError):
     def __str__(self) -> str:
         """The message, the text around the place on one line, and a caret below the place."""
         before, after = printable(self.text[:self.place]), printable(self.text[self.place:])
-        cut = max(0, len(before) - WIDTH // 2)
-        before = "…" * bool(cut) + before[cut:]
-        room = WIDTH - len(before)
-        after = after if len(after) <= room else after[:room - 1] + "…"
-        return f"{self.message}\n  {before}{after}\n  {' ' * columns(before)}^"
+        start = max(0, len(before) - WIDTH // 2)
+        before = "…" * bool(start) + before[start:]
+        return f"{self.message}\n  {before}{cut(after, WIDTH - len(before))}\n  {' ' * columns(before)}^"
 
 
 class UnknownName(ExpressionError):

@@ -203,6 +203,16 @@ def printable(words: str) -> str:
     return "".join(character if character.isprintable() else " " for character in words)
 
 
+def cut(words: str, width: int) -> str:
+    """The text, or as much of it as fits into so many characters, with … for the rest."""
+    return words if len(words) <= width else words[:width - 1] + "…"
+
+
+def counted(n: int, thing: str) -> str:
+    """1 node, 1,200 nodes"""
+    return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
 # Numbers
 
 def number_in_text(x: float) -> Written:

@@ -45,7 +45,7 @@ from .sheets import (
     read_sheets,
     spelled,
 )
-from .terms import ONE, Formula, Term, both, chained, combine, formula_of, number_of, partial, written
+from .terms import ONE, Formula, Term, both, chained, combine, equation, formula_of, number_of, partial, written
 
 TINY = 1e-15        # an answer of 0 is as near as that to a difference that would be 0 without rounding
 LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: what is forgiven against the right result,
@@ -292,7 +292,7 @@ class Marker:
             pieces = self.pieces(Derivation(book, x, labelled, self.right, self.rates))
         if pieces and width(pieces) <= WIDEST_OF_LABELS:
             steps += [self.sum_of_products(pieces, numbers) for numbers in (False, True)]
-        self.lines[key] = equation([*steps, number_of(self.graph.gradients[x])])
+        self.lines[key] = equation(*steps, number_of(self.graph.gradients[x]))
         return self.lines[key]
 
     def pieces(self, right: Derivation) -> list[tuple[Value, Term]]:
@@ -318,24 +318,15 @@ class Marker:
     def forward_line(self, node: Value) -> Formula:
         """The right step to a forward value."""
         if not node.parents:
-            return equation([self.book.name(node), number_of(node.data)])
+            return equation(self.book.name(node), number_of(node.data))
         term = combine(node.op, self.book.terms.of_parents(node))
         if term.size > WIDEST_OF_LABELS:
-            return equation([self.book.name(node), number_of(node.data)])
-        return equation([self.book.name(node), formula_of(term), formula_of(term, numbers=True), number_of(node.data)])
+            return equation(self.book.name(node), number_of(node.data))
+        return equation(self.book.name(node), formula_of(term), formula_of(term, numbers=True), number_of(node.data))
 
 
 def width(pieces: Iterable[tuple[Value, Term]]) -> int:
     return sum(term.size for _, term in pieces)
-
-
-def equation(sides: Iterable[Formula]) -> Formula:
-    """a = b = c; equal neighbours once."""
-    kept: list[Formula] = []
-    for side in sides:
-        if not kept or side != kept[-1]:
-            kept.append(side)
-    return Formula(" = ".join(kept), " = ".join(side.latex for side in kept))
 
 
 def relative(x: float, expected: float) -> float:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, LEAF
-from .chain import Link, links
+from .chain import Link, is_weighted_sum, links
 from .formula import indices
 from .graph import Edge, Graph
 from .terms import Formula, Terms, formula_of, name_of, number_of, partial, symbol
@@ -145,12 +145,6 @@ class Book:
         """The other nodes whose label has the same letters: the other weights, for a weight."""
         found = self.alike.get(letters(node.label), []) if node.label else []
         return [other for other in found if other is not node and (other.op is LEAF) == (node.op is LEAF)][:100]
-
-
-def is_weighted_sum(name: str) -> bool:
-    """Whether a node is called z, with or without indices, so that its gradient is a δ."""
-    parts = indices(name)
-    return parts is not None and parts[0] == "z"
 
 
 def letters(label: str) -> str:

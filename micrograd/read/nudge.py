@@ -15,9 +15,10 @@ from typing import Any
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT
-from .formula import unicode_label
+from .chain import depending_on
+from .formula import cut, unicode_label
 from .graph import look
-from .terms import name_of, number_of, partial
+from .terms import name_of, number_of, partial, signed
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -72,8 +73,7 @@ class Nudge:
 
     def prediction(self) -> str:
         """The predicted change in numbers: 0.75 · (−0.25) = −0.1875."""
-        step = number_of(self.h) if self.h > 0 else f"({number_of(self.h)})"
-        return f"{number_of(self.gradient)} · {step} = {number_of(self.predicted)}"
+        return f"{number_of(self.gradient)} · {signed(self.h)} = {number_of(self.predicted)}"
 
     def __str__(self) -> str:
         left = max(len(words) for words, _ in self.table())
@@ -133,10 +133,7 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
         raise ValueError(f"h is a finite number that moves {name} = {number_of(node.data)}, found {step!r}")
     if not isfinite(root.data) or not isfinite(node.data):
         raise ValueError(f"{result} is {number_of(root.data)} at {name} = {number_of(node.data)}: diagnose it first")
-    moving = {node: None}
-    for each in graph.order:
-        if any(parent in moving for parent in each.parents):
-            moving[each] = None
+    moving = depending_on(graph, node)
     del moving[node]
 
     def at(t: float) -> float:
@@ -165,6 +162,7 @@ LONGEST = 10  # characters of a name at an axis
 def picture_of(found: Nudge) -> str:
     """See `Nudge.svg`."""
     ahead, predicted = found.x + found.h, found.before + found.predicted
+    name, result = cut(found.name, LONGEST), cut(found.result, LONGEST)
     low, high = window(found)
     start, end = sorted((found.curve[0][0], found.curve[-1][0]))
 
@@ -196,7 +194,7 @@ def picture_of(found: Nudge) -> str:
              "</clipPath>",
              f'<rect width="{WIDE}" height="{HIGH}" rx="6" fill="{GROUND}"/>',
              line(LEFT, BOTTOM, RIGHT, BOTTOM), line(LEFT, TOP, LEFT, BOTTOM),
-             words(RIGHT, BOTTOM + 19, cut(found.name), "end"), words(LEFT - 8, TOP + 4, cut(found.result), "end"),
+             words(RIGHT, BOTTOM + 19, name, "end"), words(LEFT - 8, TOP + 4, result, "end"),
              line(x, y, px(ahead), y, PALE, 'stroke-dasharray="2 3"'),
              words((x + px(ahead)) / 2, y + (15 if below else -6), "h")]
     for t in (found.x, ahead):
@@ -218,7 +216,7 @@ def picture_of(found: Nudge) -> str:
         parts.append(dot(px(ahead), py(found.after), CURVE))
     parts += [dot(x, y, INK),
               line(LEFT, 299, LEFT + 34, 299, CURVE, 'stroke-width="2.2"'), dot(LEFT + 17, 299, CURVE),
-              words(LEFT + 44, 303.5, f"{cut(found.result)} itself: actual change {number_of(found.actual)}", "start"),
+              words(LEFT + 44, 303.5, f"{result} itself: actual change {number_of(found.actual)}", "start"),
               line(LEFT, 321, LEFT + 34, 321, TANGENT, 'stroke-width="1.8" stroke-dasharray="7 4"'),
               box(LEFT + 17, 321),
               words(LEFT + 44, 325.5, f"the tangent: predicted change {found.prediction()}", "start")]
@@ -234,10 +232,6 @@ def window(found: Nudge) -> tuple[float, float]:
     high = min(max(points + curve), max(points) + room)
     margin = 0.08 * (high - low) or 0.1 * abs(low) or 0.1
     return low - margin, high + margin
-
-
-def cut(name: str) -> str:
-    return name if len(name) <= LONGEST else name[:LONGEST - 1] + "…"
 
 
 def stretches(curve: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:

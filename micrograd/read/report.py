@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from ..engine import Value
-from .formula import printable, unicode_label
+from .formula import cut, printable, unicode_label
 from .mathml import mathml
 from .sheets import Given, Key, Nodes
 from .terms import Formula, number_of
@@ -338,7 +338,7 @@ def shown(given: Given) -> str:
     text = printable(text).replace("-", "−")  # as all numbers in reports
     if isinstance(given, float):
         text = repr(given + 0.0).removesuffix(".0").replace("-", "−") if len(text) <= 10 else number_of(given, 6)
-    return text if len(text) <= 32 else text[:31] + "…"
+    return cut(text, 32)
 
 
 def shown_error(answer: Answer) -> str:

@@ -22,9 +22,10 @@ from typing import Any, Union
 
 from ..engine import Number, Value
 from ..ops import as_float, is_number
+from .chain import is_weighted_sum
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .graph import Graph
-from .mistakes import Book, is_weighted_sum
+from .mistakes import Book
 from .terms import Formula, symbol
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded

@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, overload
 
 from ..engine import Value
 from ..ops import CONSTANT
+from .formula import cut
 from .graph import Edge, Graph, look
-from .terms import Formula, forward_rule, local_rule, name_of, number_of, partial
+from .terms import Formula, equation, forward_rule, local_rule, name_of, number_of, partial, signed
 
 ORDERS = ("topological", "naive")
 LONGEST = 40   # frames of each pass that a table shows
@@ -262,10 +263,6 @@ def fitting(widths: list[int]) -> list[int]:
     return widths
 
 
-def cut(cell: str, width: int) -> str:
-    return cell if len(cell) <= width else f"{cell[:width - 1]}…"
-
-
 def steps(root: Value, order: str = "topological") -> Steps:
     """Every step of the forward and of the backward pass of a Value, as a sequence of frames; see `Frame`.
 
@@ -350,20 +347,9 @@ def compose(template: str, *parts: Formula) -> Formula:
     return Formula(template.format(*parts), latex.format(*(part.latex for part in parts)))
 
 
-def equation(*parts: Formula) -> Formula:
-    """The parts with = between them; a part that reads like the one before is left out."""
-    different = [part for place, part in enumerate(parts) if place == 0 or part != parts[place - 1]]
-    return compose(" = ".join(["{}"] * len(different)), *different)
-
-
 def as_factor(formula: Formula) -> Formula:
     """The formula as a factor of a product: a sum or a negative one in parentheses."""
     inner = re.sub(r"\([^()]*\)", "", formula)
     while inner != (inner := re.sub(r"\([^()]*\)", "", inner)):
         pass
     return compose("({})", formula) if formula.startswith("−") or re.search(" [+−] ", inner) else formula
-
-
-def signed(x: float) -> Formula:
-    """A number as a factor or a term: a negative one in parentheses."""
-    return as_factor(number_of(x))

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache
+from itertools import groupby
 from math import isfinite
 from typing import Any, Union
 
@@ -307,12 +308,16 @@ def written(term: Term, notation: Notation, numbers: bool = False) -> Written:
     pieces = [(c, written(multiplied(inner.x, Number(size_of(c)), inner), notation, numbers))
               for inner, c in positive_first(term.terms)]
     if len(pieces) > LONGEST:
-        pieces[3:-1] = [(Fraction(1), Written(f"⋯ ({len(pieces) - 4} more)" if notation is UNICODE else
-                                              rf"\cdots\text{{ ({len(pieces) - 4} more)}}", "atom"))]
+        pieces[3:-1] = [(Fraction(1), left_out(f"{len(pieces) - 4} more", notation))]
     result = pieces[0][1] if pieces[0][0] > 0 else apply(ops.neg, [pieces[0][1]], notation)
     for c, piece in pieces[1:]:
         result = apply(ops.add if c > 0 else ops.sub, [result, piece], notation)
     return result
+
+
+def left_out(what: str, notation: Notation) -> Written:
+    """⋯ (7 more), in the place of what is too much to write."""
+    return Written(f"⋯ ({what})" if notation is UNICODE else rf"\cdots\text{{ ({what})}}", "atom")
 
 
 def positive_first(terms: Sequence[tuple[Term, Coefficient]]) -> list[tuple[Term, Coefficient]]:
@@ -406,9 +411,20 @@ def number_of(x: float, digits: int = DIGITS) -> Formula:
     return both(lambda notation: rounded(x, notation, digits))
 
 
+def signed(x: float) -> Formula:
+    """A number as a factor or a term: a negative one in parentheses."""
+    return both(lambda notation: Written(fenced(rounded(x, notation), "product", notation), "atom"))
+
+
 def both(write: Callable[[Notation], Written]) -> Formula:
     """What `write` writes, in both notations."""
     return Formula(write(UNICODE).text, write(LATEX).text)
+
+
+def equation(*sides: Formula) -> Formula:
+    """The sides with = between them; a side that reads like the one before is left out."""
+    different = [side for side, _ in groupby(sides)]
+    return Formula(" = ".join(different), " = ".join(side.latex for side in different))
 
 
 def chained(pieces: Sequence[Written], notation: Notation) -> Written:
