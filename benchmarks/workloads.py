@@ -24,12 +24,12 @@ LAYERS = [2, 16, 16, 1]
 TURN = 0.05  # seconds that an engine has at least when it is its turn
 
 
-def moons():
+def moons(count=POINTS):
     """Two half circles, one inside the other: inputs, and targets -1 or 1."""
     rng = random.Random(1)
     points, targets = [], []
-    for i in range(POINTS):
-        angle, second = math.pi * i / POINTS, i % 2
+    for i in range(count):
+        angle, second = math.pi * i / count, i % 2
         x, y = math.cos(angle), math.sin(angle)
         points.append(((1 - x if second else x) + rng.gauss(0, 0.1), (0.5 - y if second else y) + rng.gauss(0, 0.1)))
         targets.append(2 * second - 1)
