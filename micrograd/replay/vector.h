@@ -1,0 +1,353 @@
+/* Doubles in vectors, and every row of ops.py as a function v_<row> on them.
+
+   Included once for each instruction set, inside `#pragma GCC target(...)` and after all other headers, <math.h>,
+   <stdint.h> and <string.h> among them, with
+
+       LANES        doubles in a vector: 8, 4 or 2 with the vector extensions of GCC and Clang, 1 in plain C
+       ISA(name)    the name for this instruction set: name##_avx2
+
+   A row gives what `row.value` gives in Python: the same at nan, infinities and zeros of both signs, and elsewhere a
+   result within 2 ulp of the true one; sinh, tan and silu within 3.5, and what calls libm is as good as libm. Knows
+   nothing of programs, blocks and memory.
+
+   Where the error of a sum is computed, it holds with and without fused multiply-add, since each product in the sum is
+   exact by itself, or too small for its rounding to count. Polynomials are minimax (Remez exchange in 120 digits, then
+   rounded), highest power first; the comment gives the relative error of the whole function. */
+
+#if defined(__FAST_MATH__) || (defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ == 2)
+#error "vector.h needs IEEE doubles: compile without -ffast-math, on 32-bit x86 with -msse2 -mfpmath=sse"
+#endif
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#define vd ISA(vd)          /* doubles */
+#define vi ISA(vi)          /* as many unsigned 64-bit integers; as a mask, all ones or all zeros */
+#define bits ISA(bits)
+#define real ISA(real)
+#define splat ISA(splat)
+#define load ISA(load)
+#define load_aligned ISA(load_aligned)
+#define store ISA(store)
+#define store_aligned ISA(store_aligned)
+#define select ISA(select)
+#define first ISA(first)
+#define any ISA(any)
+#define sum ISA(sum)
+#define with_sign ISA(with_sign)
+
+#undef TEST                 /* TEST(a > b): a comparison of vectors as a mask */
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static __forceinline
+#endif
+
+#if LANES == 1
+
+typedef double vd;
+typedef uint64_t vi;
+#define TEST(comparison) (0 - (vi)(comparison))
+INLINE vi bits(vd x) { vi i; memcpy(&i, &x, sizeof i); return i; }
+INLINE vd real(vi i) { vd x; memcpy(&x, &i, sizeof x); return x; }
+INLINE vd splat(double x) { return x; }
+INLINE vd select(vi mask, vd a, vd b) { return mask ? a : b; }
+
+#else
+
+typedef double vd __attribute__((vector_size(8 * LANES)));
+typedef uint64_t vi __attribute__((vector_size(8 * LANES)));
+#define TEST(comparison) ((vi)(comparison))
+INLINE vi bits(vd x) { return (vi)x; }
+INLINE vd real(vi i) { return (vd)i; }
+INLINE vd splat(double x) { return x - (vd){0}; }
+
+#if defined(__SSE2__) && LANES == 2  /* the other form is a blend to GCC 12, which crashes, as SSE2 has none */
+INLINE vd select(vi mask, vd a, vd b) {
+    return (vd)_mm_or_pd(_mm_and_pd((__m128d)mask, (__m128d)a), _mm_andnot_pd((__m128d)mask, (__m128d)b));
+}
+#else
+INLINE vd select(vi mask, vd a, vd b) { return (vd)((mask & (vi)a) | (~mask & (vi)b)); }
+#endif
+
+#endif
+
+INLINE vd load(const double *p) { vd x; memcpy(&x, p, sizeof x); return x; }
+INLINE void store(double *p, vd x) { memcpy(p, &x, sizeof x); }
+
+#if defined(__GNUC__)
+INLINE vd load_aligned(const double *p) { return load(__builtin_assume_aligned(p, sizeof(vd))); }
+INLINE void store_aligned(double *p, vd x) { store(__builtin_assume_aligned(p, sizeof(vd)), x); }
+#else
+INLINE vd load_aligned(const double *p) { return load(p); }
+INLINE void store_aligned(double *p, vd x) { store(p, x); }
+#endif
+
+/* The mask of the first m lanes. */
+INLINE vi first(int m) {
+    static const double lane[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+    return TEST(load(lane) < splat(m));
+}
+
+INLINE int any(vi mask) {
+    uint64_t lane[LANES], found = 0;
+    memcpy(lane, &mask, sizeof lane);
+    for (int l = 0; l < LANES; l++) found |= lane[l];
+    return found != 0;
+}
+
+INLINE double sum(vd x) {
+    double lane[LANES], total = 0;
+    store(lane, x);
+    for (int l = 0; l < LANES; l++) total += lane[l];
+    return total;
+}
+
+/* A function of libm, lane by lane. */
+#define EACH(row, f) INLINE vd ISA(row)(vd x) { \
+    double a[LANES]; \
+    store(a, x); \
+    for (int l = 0; l < LANES; l++) a[l] = f(a[l]); \
+    return load(a); \
+}
+#define EACH_PAIR(row, f) INLINE vd ISA(row)(vd x, vd y) { \
+    double a[LANES], b[LANES]; \
+    store(a, x), store(b, y); \
+    for (int l = 0; l < LANES; l++) a[l] = f(a[l], b[l]); \
+    return load(a); \
+}
+
+/* A polynomial: Horner's rule for every other term, so that the processor works on two chains at once. */
+INLINE vd ISA(poly)(vd x, const double *c, int terms) {
+    vd x2 = x * x, a = splat(c[0]), b = splat(c[1]);
+    for (int i = 2; i + 1 < terms; i += 2) a = a * x2 + c[i], b = b * x2 + c[i + 1];
+    return terms % 2 ? (a * x2 + c[terms - 1]) + b * x : a * x + b;
+}
+#define POLY(x, c) ISA(poly)(x, c, sizeof c / sizeof *c)
+
+/* Arithmetic, and what only selects */
+
+#define SIGN_BIT 0x8000000000000000u
+
+INLINE vd ISA(v_add)(vd a, vd b) { return a + b; }
+INLINE vd ISA(v_sub)(vd a, vd b) { return a - b; }
+INLINE vd ISA(v_mul)(vd a, vd b) { return a * b; }
+INLINE vd ISA(v_div)(vd a, vd b) { return a / b; }
+INLINE vd ISA(v_neg)(vd x) { return -x; }
+INLINE vd ISA(v_abs)(vd x) { return real(bits(x) & ~SIGN_BIT); }
+INLINE vd with_sign(vd x, vd of) { return real((bits(x) & ~SIGN_BIT) | (bits(of) & SIGN_BIT)); }
+INLINE vd ISA(v_sign)(vd x) { return select(TEST(x != 0.0) & TEST(x == x), with_sign(splat(1.0), x), x); }
+INLINE vd ISA(v_step)(vd x) { return select(TEST(x > 0.0), splat(1.0), select(TEST(x <= 0.0), splat(0.0), x)); }
+INLINE vd ISA(v_relu)(vd x) { return select(TEST(x <= 0.0), splat(0.0), x); }
+INLINE vd ISA(v_leaky_relu)(vd x, vd k) { return select(TEST(x <= 0.0), k * x, x); }
+INLINE vd ISA(v_maximum)(vd a, vd b) { return select(TEST(a >= b) | TEST(a != a), a, b); }
+INLINE vd ISA(v_minimum)(vd a, vd b) { return select(TEST(a <= b) | TEST(a != a), a, b); }
+INLINE vd ISA(v_where)(vd c, vd a, vd b) { return select(TEST(c != 0.0), a, b); }
+
+/* exp and what is made of it.
+
+   x = n ln 2 + r, and e^r = 1 + r + q. Adding 1.5 * 2^52 rounds to a whole number and leaves it in the lowest bits. */
+
+#define ROUND 6755399441055744.0
+#define LN2_HI 0.69314718055989033     /* 42 bits, so that n * LN2_HI is exact */
+#define LN2_LO 5.4979230187083712e-14
+#define LOG2_E 1.4426950408889634
+#define TINY 0x1p-54                   /* below it, the first term of a series is all of it */
+
+INLINE vd ISA(exp_parts)(vd x, vd *t, vd *q) {  /* r; t is n + ROUND */
+    static const double c[] = {  /* (e^r - 1 - r - r^2/2) / r^3; e^r - 1 to 2^-54.9 */
+        2.5112357630554164e-08, 2.7622345983738632e-07, 2.7557235148497745e-06, 2.4801516069898748e-05,
+        0.00019841269894312275, 0.00138888889207099, 0.0083333333333189697, 0.041666666666619549, 0.1666666666666668,
+        0.5};
+    *t = x * LOG2_E + ROUND;
+    vd n = *t - ROUND, hi = x - n * LN2_HI, r = hi - n * LN2_LO, lo = (hi - r) - n * LN2_LO;
+    *q = r * (r * POLY(r, c) + lo) + lo;
+    return r;
+}
+
+INLINE vd ISA(power_of_2)(vi n) { return real((n + 1023) << 52); }  /* what n has above its 12 lowest bits is lost */
+
+INLINE vd ISA(at_least)(vd x, double low) { return select(TEST(x < low), splat(low), x); }  /* nan stays nan */
+INLINE vd ISA(at_most)(vd x, double high) { return select(TEST(x > high), splat(high), x); }
+
+INLINE vd ISA(exp_inside)(vd x) {  /* e^x for x from -746 to 710: beyond, it is 0 or inf */
+    vd t, q, r = ISA(exp_parts)(x, &t, &q), y = 1.0 + r, rest = (1.0 - y) + r;
+    vi n = bits(t), half = bits((t - ROUND) * 0.5 + ROUND);  /* in two steps: 2^n is no double at either end */
+    return (y + (rest + q)) * ISA(power_of_2)(half) * ISA(power_of_2)(n - half);
+}
+
+INLINE vd ISA(v_exp)(vd x) { return ISA(exp_inside)(ISA(at_most)(ISA(at_least)(x, -746.0), 710.0)); }
+
+/* e^-|x| */
+INLINE vd ISA(exp_down)(vd x) { return ISA(exp_inside)(ISA(at_least)(-ISA(v_abs)(x), -746.0)); }
+
+/* (e^x - 1) / 4 for x from -40 to 710.8, and what rounding took from it: 2^(n-2) (1 + r + q) - 1/4, in an order that
+   loses nothing. A quarter, because sinh needs it at arguments where e^x is beyond all doubles. */
+INLINE vd ISA(quarter_expm1)(vd x, vd *lost) {
+    vd t, q, r = ISA(exp_parts)(x, &t, &q);
+    vd scale = ISA(power_of_2)(bits(t) - 2), a = scale - 0.25, b = scale * r, s = a + b;
+    vd rest = ((a - s) + b) + scale * q, y = s + rest;
+    *lost = (s - y) + rest;
+    return y;
+}
+
+INLINE vd ISA(v_expm1)(vd x) {
+    vd lost, e = ISA(quarter_expm1)(ISA(at_most)(ISA(at_least)(x, -40.0), 710.8), &lost);
+    return select(TEST(ISA(v_abs)(x) < TINY), x, 4.0 * e);
+}
+
+INLINE vd ISA(v_sinh)(vd x) {
+    vd lost, a = ISA(v_abs)(x), e = ISA(quarter_expm1)(ISA(at_most)(a, 710.8), &lost);
+    return select(TEST(a < TINY), x, with_sign(2.0 * (e + 0.25 * e / (e + 0.25)), x));
+}
+
+INLINE vd ISA(v_cosh)(vd x) {
+    vd t, q, r = ISA(exp_parts)(ISA(at_most)(ISA(v_abs)(x), 710.8), &t, &q);
+    vd quarter = (1.0 + (r + q)) * ISA(power_of_2)(bits(t) - 2);
+    return 2.0 * (quarter + 0.0625 / quarter);
+}
+
+INLINE vd ISA(v_tanh)(vd x) {  /* e / (e + 1/2), corrected by the first order for what e and e + 1/2 lost */
+    vd lost, a = ISA(v_abs)(x), e = ISA(quarter_expm1)(2.0 * ISA(at_most)(a, 22.0), &lost);
+    vd d = e + 0.5, back = d - e, d_lost = ((e - (d - back)) + (0.5 - back)) + lost, y = e / d;
+    y = y + 2.0 * (1.0 - y) * (lost - y * d_lost);  /* 2 (1 - y) is 1 / d */
+    return select(TEST(a < TINY), x, with_sign(y, x));
+}
+
+INLINE vd ISA(v_sigmoid)(vd x) {
+    vi up = TEST(x >= 0.0);
+    vd e = ISA(exp_down)(x), d = 1.0 + e, lost = (1.0 - d) + e, y = select(up, splat(1.0), e) / d;
+    return y - y * lost * select(up, y, 1.0 - y);  /* the last factor is 1 / d */
+}
+
+INLINE vd ISA(v_silu)(vd x) { return x * ISA(v_sigmoid)(x); }
+INLINE vd ISA(v_elu)(vd x, vd k) { return select(TEST(x <= 0.0), k * ISA(v_expm1)(x), x); }
+
+/* Logarithms.
+
+   x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2); then log(1 + f) = 2 artanh(s) with s = f / (2 + f), where
+   2s = f - s f, and s f = f^2/2 - s f^2/2, which leaves f, a double without error, as the leading term. */
+
+#define ONE 0x3ff0000000000000
+#define ROOT_HALF 0x3fe6a09e667f3bcd  /* the bits of sqrt(1/2) */
+
+INLINE vd ISA(log_split)(vd x, vd *k) {
+    vi up = bits(x) + (ONE - ROOT_HALF), exponent = up >> 52;
+    *k = real(exponent | 0x4330000000000000) - (4503599627370496.0 + 1023.0);
+    return real(bits(x) + ONE - (exponent << 52)) - 1.0;
+}
+
+INLINE vd ISA(log_join)(vd k, vd f, vd lo) {  /* k ln 2 + log(1 + f) + lo */
+    static const double c[] = {  /* (2 artanh(s) / s - 2) / s^2, in s^2; the logarithm to 2^-59 */
+        0.14796728599855655, 0.1531397692972899, 0.18183567031076817, 0.22222198524633821,
+        0.28571428742824573, 0.39999999999412889, 0.66666666666667351};
+    vd s = f / (2.0 + f), z = s * s, half = 0.5 * f * f;
+    return k * LN2_HI + (f - (half - (s * (half + z * POLY(z, c)) + (k * LN2_LO + lo))));
+}
+
+INLINE vd ISA(log_edges)(vd x, vd y) {  /* y, the logarithm of x, with its values where x is not a positive number */
+    y = select(TEST(x < INFINITY), y, x);
+    return select(TEST(x > 0.0), y, select(TEST(x == 0.0), splat(-INFINITY), splat(NAN)));
+}
+
+INLINE vd ISA(log_any)(vd x, vd *k) {  /* of denormals too */
+    vi small = TEST(x < 0x1p-1022);
+    vd f = ISA(log_split)(select(small, x * 0x1p54, x), k);
+    *k -= select(small, splat(54.0), splat(0.0));
+    return f;
+}
+
+INLINE vd ISA(v_log)(vd x) {
+    vd k, f = ISA(log_any)(x, &k);
+    return ISA(log_edges)(x, ISA(log_join)(k, f, splat(0.0)));
+}
+
+INLINE vd ISA(v_log2)(vd x) {
+    vd k, f = ISA(log_any)(x, &k);
+    return ISA(log_edges)(x, k + LOG2_E * ISA(log_join)(splat(0.0), f, splat(0.0)));
+}
+
+INLINE vd ISA(v_log10)(vd x) {
+    vd k, f = ISA(log_any)(x, &k), l = ISA(log_join)(splat(0.0), f, splat(0.0));
+    return ISA(log_edges)(x, k * 0.30102999566395283 + (l * 0.43429448190325182 + k * 2.8363394551044964e-14));
+}
+
+INLINE vd ISA(v_log1p)(vd x) {
+    vd u = 1.0 + x, rest = u - 1.0, k, m = ISA(log_split)(u, &k);
+    vd error = (1.0 - (u - rest)) + (x - rest);  /* of u */
+    vd lost = 0.5 * error * ISA(power_of_2)(bits(ROUND + 1.0 - k));  /* 1 + x = 2^k (1 + m + lost) */
+    vd f = m + lost, y = ISA(log_edges)(u, ISA(log_join)(k, f, (m - f) + lost));
+    return select(TEST(ISA(v_abs)(x) < TINY), x, y);
+}
+
+INLINE vd ISA(v_softplus)(vd x) {  /* max(x, 0) + log1p(e^-|x|), where the exponent of 1 + e is 0 or 1 */
+    vd e = ISA(exp_down)(x), half = select(TEST(e > 0.4142135), splat(0.5), splat(0.0));
+    vd scaled = e * (1.0 - half), f = scaled - half, lost = scaled - (f + half);
+    return select(TEST(x > 0.0), x, splat(0.0)) + ISA(log_join)(2.0 * half, f, lost);
+}
+
+/* sin, cos, tan.
+
+   x = n pi/2 + r + lo by Cody and Waite: pi/2 in three parts, the first two of 36 bits, so that n times either is exact
+   up to SIN_LIMIT. Beyond it, libm. */
+
+#define SIN_LIMIT 1e5
+
+INLINE void ISA(circle)(vd x, vd *sine, vd *cosine) {
+    static const double s[] = {  /* (sin(r) / r - 1) / r^2, in r^2; the sine to 2^-57 */
+        1.5896747297966744e-10, -2.5050757309180779e-08, 2.7557313686960709e-06, -0.00019841269829794109,
+        0.0083333333333223975, -0.16666666666666632};
+    static const double c[] = {  /* (cos(r) - 1 + r^2/2) / r^4, in r^2; the cosine to 2^-59 */
+        -1.1359614559999965e-11, 2.0875722653495766e-09, -2.7557314347947289e-07, 2.4801587289467642e-05,
+        -0.0013888888888874101, 0.041666666666666602};
+    vd t = x * 0.63661977236758138 + ROUND, n = t - ROUND;
+    vd a = x - n * 1.5707963267923333, b = n * 2.5633441515839558e-12, d = a - b, back = d - a;
+    vd e = ((a - (d - back)) - (b + back)) - n * 1.0562999066987428e-23;  /* a - b is d and a rest, without error */
+    vd r = d + e, lo = (d - r) + e, z = r * r, half = 0.5 * z, w = 1.0 - half;
+    vd sin_r = r + (z * r * POLY(z, s) + lo * w);
+    vd cos_r = w + (((1.0 - w) - half) + (z * z * POLY(z, c) - r * lo));
+    vi odd = 0 - (bits(t) & 1);  /* bits(t) ends in the bits of n: the quarter of the circle */
+    *sine = real(bits(select(odd, cos_r, sin_r)) ^ ((bits(t) & 2) << 62));
+    *sine = select(TEST(x == 0.0), x, *sine);
+    *cosine = real(bits(select(odd, sin_r, cos_r)) ^ (((bits(t) + 1) & 2) << 62));
+    vi beyond = TEST(ISA(v_abs)(x) > SIN_LIMIT);
+    if (any(beyond)) {
+        double y[LANES], sines[LANES], cosines[LANES];
+        store(y, x);
+        for (int l = 0; l < LANES; l++) sines[l] = sin(y[l]), cosines[l] = cos(y[l]);
+        *sine = select(beyond, load(sines), *sine);
+        *cosine = select(beyond, load(cosines), *cosine);
+    }
+}
+
+INLINE vd ISA(v_sin)(vd x) { vd s, c; ISA(circle)(x, &s, &c); return s; }
+INLINE vd ISA(v_cos)(vd x) { vd s, c; ISA(circle)(x, &s, &c); return c; }
+INLINE vd ISA(v_tan)(vd x) { vd s, c; ISA(circle)(x, &s, &c); return s / c; }
+
+/* The others, by libm */
+
+EACH(v_cbrt, cbrt)
+EACH(v_asin, asin)
+EACH(v_acos, acos)
+EACH(v_atan, atan)
+EACH(v_asinh, asinh)
+EACH(v_acosh, acosh)
+EACH(v_atanh, atanh)
+EACH(v_erf, erf)
+EACH(v_erfc, erfc)
+EACH_PAIR(v_pow, pow)
+EACH_PAIR(v_hypot, hypot)
+EACH_PAIR(v_atan2, atan2)
+
+#if LANES == 8
+INLINE vd ISA(v_sqrt)(vd x) { return (vd)_mm512_sqrt_pd((__m512d)x); }
+#elif LANES == 4
+INLINE vd ISA(v_sqrt)(vd x) { return (vd)_mm256_sqrt_pd((__m256d)x); }
+#elif LANES == 2 && defined(__SSE2__)
+INLINE vd ISA(v_sqrt)(vd x) { return (vd)_mm_sqrt_pd((__m128d)x); }
+#else
+EACH(v_sqrt, sqrt)
+#endif
+
+INLINE vd ISA(v_gelu)(vd x) { return 0.5 * x * ISA(v_erfc)(-x / 1.4142135623730951); }
