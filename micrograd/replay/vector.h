@@ -68,7 +68,11 @@ INLINE vd select(vi mask, vd a, vd b) {
     return (vd)_mm_or_pd(_mm_and_pd((__m128d)mask, (__m128d)a), _mm_andnot_pd((__m128d)mask, (__m128d)b));
 }
 #else
-INLINE vd select(vi mask, vd a, vd b) { return (vd)((mask & (vi)a) | (~mask & (vi)b)); }
+/* Signed, as comparisons are: only then does GCC make one blend of it. */
+typedef int64_t ISA(vs) __attribute__((vector_size(8 * LANES)));
+INLINE vd select(vi mask, vd a, vd b) {
+    return (vd)(((ISA(vs))mask & (ISA(vs))a) | (~(ISA(vs))mask & (ISA(vs))b));
+}
 #endif
 
 #endif
