@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from .read.nudge import nudge
     from .read.stepper import stepper
     from .read.steps import steps
+    from .replay.compiled import Compiled, compile
+    from .replay.trace import TraceError
     from .train import History, accuracy, fit, train_test_split
 
 __version__ = "1.0.0"
@@ -67,16 +69,18 @@ _LAZY = {
     "read.nudge": ("nudge",),
     "read.stepper": ("stepper",),
     "read.steps": ("steps",),
+    "replay.compiled": ("Compiled", "compile"),
+    "replay.trace": ("TraceError",),
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
-__all__ = [  # all but abs and pow, which `from micrograd import *` must not hide
+__all__ = [  # all but abs, pow and compile, which `from micrograd import *` must not hide
     "Value", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "div", "elu",
     "engine", "engine_kind", "erf", "erfc", "exp", "expm1", "gelu", "gradient", "hypot", "identity", "leaky_relu",
     "log", "log1p", "log2", "log10", "maximum", "minimum", "mul", "neg", "op", "ops", "relu", "sigmoid", "sign", "silu",
     "sin", "sinh", "softplus", "sqrt", "step", "sub", "tan", "tanh", "topological_order", "where",
     "calculus", "check", "losses", "nn", "optim", "train",
-    *_HOME,
+    *(name for name in _HOME if name != "compile"),
 ]
 
 

@@ -210,7 +210,7 @@ class Value:
     def hypot(self, other: Number) -> Value: return binary(ops.hypot, self, as_value(other))
     def maximum(self, other: Number) -> Value: return binary(ops.maximum, self, as_value(other))
     def minimum(self, other: Number) -> Value: return binary(ops.minimum, self, as_value(other))
-    def where(self, a: Number, b: Number) -> Value: return as_value(a if self._data else b)
+    def where(self, a: Number, b: Number) -> Value: return self.__op__(ops.where, (self, a, b))
 
     # NumPy's other names for the same: np.arcsin(v) calls v.arcsin()
     def arcsin(self) -> Value: return unary(ops.asin, self)
@@ -227,6 +227,9 @@ class Value:
             return unary(op, as_value(args[0]))
         if op.arity == 2:
             return binary(op, as_value(args[0]), as_value(args[1]))
+        for arg in args:
+            if type(arg) is not type(self) and is_heritable(arg):
+                return arg.__op__(op, args)
         return as_value(op.forward(*args))  # `where`: the branch itself, no node
 
     # Many at a time
@@ -291,7 +294,7 @@ class Value:
         return self._data >= as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
 
     def __hash__(self) -> int:
-        return object.__hash__(self)
+        return id(self) >> 4  # as object.__hash__ has it, in half the time
 
     def __format__(self, spec: str) -> str:
         return format(self._data, spec) if spec else repr(self)
@@ -340,7 +343,10 @@ def shown_in_notebook(thing: Any) -> dict[str, str]:
 
 def record(row: int, y: float, a: Value, da: float, b: Any, db: float) -> Value:
     """The node y = row(a, b) with its local derivatives; b is None for a row of one argument."""
-    node = Value.__new__(Value)
+    if type(a) is Value and (b is None or type(b) is Value):
+        node = Value.__new__(Value)
+    else:
+        node = Value.__new__(kind_of_child(a, b))
     node._data = y
     node._grad = 0.0
     node._a = a
@@ -350,9 +356,19 @@ def record(row: int, y: float, a: Value, da: float, b: Any, db: float) -> Value:
     node._row = row
     node._label = ""
     node._visit = 0
-    if y - y != 0.0:                                       # inf or nan
+    if y - y != 0.0 and type(node) is Value:               # inf or nan
         warn_not_finite(node)
     return node
+
+
+def is_heritable(x: Any) -> bool:
+    """Whether what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`."""
+    return type(x) is not Value and getattr(type(x), "_heritable", False)
+
+
+def kind_of_child(a: Value, b: Any) -> type[Value]:
+    """The class of a node with these parents: Value, unless one of them is of a heritable kind."""
+    return type(a) if is_heritable(a) else type(b) if is_heritable(b) else Value
 
 
 def plus(a: Value, b: Value) -> Value:
@@ -521,6 +537,30 @@ def topological_order(*roots: Value) -> list[Value]:
     for node in walk(reversed(roots)):
         order.update(dict.fromkeys([*node.parents, node]))
     return list(order | dict.fromkeys(roots))
+
+
+def skeleton(roots: Sequence[Value]) -> tuple[list[Value], list[int]]:
+    """The bare shape of a graph: its nodes, each after its parents, and for each of them three numbers in a row: that
+    of its op, and the places of its parents among the nodes, -1 for none."""
+    place: dict[Value, int] = {}
+    shape: list[int] = []
+    for root in roots:
+        for node in walk([root]):
+            if node not in place:
+                a = node._a
+                b = node._b
+                if a not in place:                         # a leaf
+                    place[a] = len(place)
+                    shape += (a._row, -1, -1)
+                if b is not None and b not in place:
+                    place[b] = len(place)
+                    shape += (b._row, -1, -1)
+                shape += (node._row, place[a], -1 if b is None else place[b])
+                place[node] = len(place)
+        if root not in place:
+            place[root] = len(place)
+            shape += (root._row, -1, -1)
+    return list(place), shape
 
 
 def gradient(y: Value, xs: Any) -> Any:

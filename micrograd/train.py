@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import random
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -20,6 +19,7 @@ from .engine import Value
 from .nn import MLP, Module, Standardizer
 from .ops import is_number
 from .optim import SGD, Optimizer
+from .progress import progress_bar
 
 Loss = Callable[[Any, Any], Value]
 Until = Union[float, Callable[["History"], bool], None]
@@ -117,7 +117,7 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         net.scaler = Standardizer.of(X)
     history = History()
     order = list(range(len(X)))
-    bar = _bar(epochs, progress)
+    bar = progress_bar(epochs, progress)
     try:
         for _ in range(epochs):
             if shuffle:
@@ -271,25 +271,3 @@ def _refuse_gaps(X: Sequence[Any], y: Sequence[Any]) -> None:
             for x in xs if isinstance(xs, (list, tuple)) else [xs]:
                 if is_number(x) and not math.isfinite(x):
                     raise ValueError(f"{where} holds {x} in row {i}: leave the row out, or fill the gap")
-
-
-class _NoBar:
-    """In the place of a tqdm bar that is not wanted."""
-
-    def set_postfix_str(self, words: str, refresh: bool) -> None: ...
-    def update(self) -> None: ...
-    def close(self) -> None: ...
-
-
-def _bar(epochs: int, progress: bool | None) -> Any:
-    if progress is False:
-        return _NoBar()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "IProgress not found")  # a notebook without ipywidgets: a bar of text
-            from tqdm.auto import tqdm
-    except ImportError:
-        if progress:
-            raise ImportError("progress=True needs tqdm: pip install tqdm, or leave progress out") from None
-        return _NoBar()
-    return tqdm(total=epochs, bar_format="{n}/{total} |{bar}| {remaining} left{postfix}", dynamic_ncols=True)

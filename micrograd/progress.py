@@ -1,0 +1,29 @@
+"""A progress bar, where tqdm is installed and one is wanted."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+
+class NoBar:
+    """In the place of a tqdm bar that is not wanted."""
+
+    def set_postfix_str(self, words: str, refresh: bool = False) -> None: ...
+    def update(self, n: int = 1) -> None: ...
+    def close(self) -> None: ...
+
+
+def progress_bar(epochs: int, progress: bool | None) -> Any:
+    """A tqdm bar over so many epochs. progress: None for one if tqdm is installed; True to raise ImportError if not."""
+    if progress is False:
+        return NoBar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")  # a notebook without ipywidgets: a bar of text
+            from tqdm.auto import tqdm
+    except ImportError:
+        if progress:
+            raise ImportError("progress=True needs tqdm: pip install tqdm, or leave progress out") from None
+        return NoBar()
+    return tqdm(total=epochs, bar_format="{n}/{total} |{bar}| {remaining} left{postfix}", dynamic_ncols=True)

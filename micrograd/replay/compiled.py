@@ -1,0 +1,588 @@
+"""`compile`: a function of one sample, recorded once, and run over whole columns of data in native code.
+
+What is recorded is a tape, its gradient is more tape; a `Program` is scheduled from it for each kind of question (the mean
+over the rows with its gradient, the value of each row, ...) when it is first asked, and run by one of two executors: the
+native kernel, or generated Python where there is none or where an op of the user's own takes bare floats.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import warnings
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from time import perf_counter
+from typing import Any
+
+from .. import ops
+from ..engine import Value, engine_kind
+from ..ops import is_number
+from ..optim import SGD, Adam, AdamW, Optimizer
+from ..progress import progress_bar
+from .columns import Data, flat_columns, one_sample, prepared
+from .encode import encode, missing
+from .schedule import Program, schedule
+from .source import Script
+from .tape import Tape, gradient, tape_of
+from .trace import Recording, TraceError, record
+
+try:
+    from . import native as kernel
+except (ImportError, TypeError, ValueError):  # it was not built, or the engine runs as plain Python
+    native: Any = None
+else:
+    native = kernel if engine_kind() == "compiled" else None
+
+BACKENDS = ("auto", "native", "python")
+CLOSE = 1e-9  # by how much a replay may differ from the engine, relatively: sums are added in another order
+STRETCH = 0.05  # seconds of training between two reports
+
+
+def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] | None = None,
+            params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
+            threads: int | None = None) -> Compiled:
+    """Record a function of the numbers of one sample, to run it over whole columns of data at the speed of C.
+
+        step = micrograd.compile(lambda x, y: (net([x]) - y) ** 2)
+        loss = step(X, Y)                       # the mean over the rows; adds to p.grad of every parameter
+        step.fit(X, Y, optimizer=micrograd.SGD(lr=0.1), epochs=100)
+
+    function: ordinary scalar Python that returns a Value, or several (the first is what is differentiated); or a network.
+    Parameters are the leaf Values that it computes with; their numbers are read at each call. inputs: only needed where
+    the signature does not tell: how many numbers the function takes, or for each argument the length of the list that it
+    is (None for a single number). params: the parameters to take the gradient of, in this order; by default all that are
+    used. reduce: "mean" or "sum" over the rows. backend: "native", "python" (generated Python), or "auto": native where it
+    can be. verify: how many rows of the first data are compared with the engine. threads: at most so many share the rows
+    of a large table; by default one for each processor. The result does not depend on it.
+
+    Raises TraceError, with your line, where the recording would not hold for every sample: a branch on a Value, .data,
+    float(x), random numbers, ...; also where a verified row differs.
+    """
+    if reduce not in ("mean", "sum"):
+        raise ValueError(f"reduce is 'mean' or 'sum', found {reduce!r}")
+    if backend not in BACKENDS:
+        raise ValueError(f"backend is one of {', '.join(BACKENDS)}; found {backend!r}")
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        raise ValueError(f"threads is a whole number from 1 up, found {threads!r}")
+    if isinstance(verify, bool) or not isinstance(verify, int) or verify < 0:
+        raise ValueError(f"verify is how many rows to compare, 0 or more; found {verify!r}")
+    if not callable(function):
+        raise TypeError(f"compile needs a function of the numbers of one sample, found {type(function).__name__} {function!r}")
+    start = perf_counter()
+    wanted = None if params is None else list(params)
+    for p in wanted or ():
+        if not isinstance(p, Value) or p.op is not ops.LEAF:
+            raise TypeError(f"params are Values that you made, found {p!r}")
+    recording = record(function, inputs)
+    return Compiled(recording, wanted, function, reduce, backend, verify, threads, perf_counter() - start)
+
+
+class Compiled:
+    """A compiled function. Call it on columns for the mean over the rows, on numbers for the value of one sample."""
+
+    def __init__(self, recording: Recording, params: list[Value] | None, function: Callable[..., Any] | None, reduce: str,
+                 backend: str, verify: int, threads: int | None, seconds: float = 0.0) -> None:
+        start = perf_counter()
+        self.name = recording.name
+        self.arguments = recording.arguments
+        self.several = recording.several
+        self._recording = recording
+        self._options = (reduce, backend, verify, threads)
+        self._function = function
+        self._summed = reduce == "sum"
+        self._unverified = verify if function is not None else 0
+        self._threads = threads or available_processors()
+        self._tape, self._outputs = tape_of(recording)
+        used = list(recording.parameters.values())
+        for p in params or ():
+            if p not in recording.parameters.values():
+                self._tape.parameters.append(self._tape.leaf(ops.LEAF, 1, p.label))
+                used.append(p)
+        self._places = dict(zip(used, self._tape.parameters))
+        self.params: list[Value] = used if params is None else list(dict.fromkeys(params))
+        self._programs: dict[str, Program] = {}
+        self._executors: dict[str, Any] = {}
+        self._widths = [argument.width or 0 for argument in self.arguments]
+        self.backend = self._choose(backend)
+        self.seconds = seconds + perf_counter() - start
+
+    def _choose(self, backend: str) -> str:
+        if backend == "python" or (native is None and backend == "auto"):
+            return "python"
+        if native is None:
+            raise RuntimeError("backend='native' needs the compiled kernel: install micrograd where a C compiler is at hand, "
+                               "without MICROGRAD_PURE; or choose backend='auto'")
+        lacking = missing(self._program("step"), native.codes)
+        if lacking and backend == "native":
+            raise RuntimeError(f"backend='native' cannot run {', '.join(lacking)}: an op of your own runs natively if its "
+                               "function is written with operators and rows, such as micrograd.exp(x), not math.exp(x)")
+        return "python" if lacking else "native"
+
+    # Programs and their executors, each when it is first asked for
+
+    def _program(self, kind: str) -> Program:
+        """step: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its Hessian."""
+        if kind not in self._programs:
+            tape, outputs = self._tape, self._outputs
+            trained = [self._places[p] for p in self.params]
+            if kind in ("step", "value"):
+                means = [tape.mean(y) for y in outputs]
+                # in the order in which the gradient comes out, so that neighbours are neighbours
+                slopes = gradient(tape, outputs[0], trained[::-1]) if kind == "step" else []
+                self._programs[kind] = schedule(tape, means + slopes)
+            else:
+                slopes = [] if kind == "map" else gradient(tape, outputs[0], tape.inputs)
+                if kind == "curves":
+                    slopes = [d for slope in slopes for d in gradient(tape, slope, tape.inputs)]
+                self._programs[kind] = schedule(tape, [], slopes if kind == "curves" else [*outputs, *slopes])
+        return self._programs[kind]
+
+    def _executor(self, kind: str) -> Any:
+        if kind not in self._executors:
+            start = perf_counter()
+            program = self._program(kind)
+            if self.backend == "python" or missing(program, native.codes):
+                self._executors[kind] = Script(program, list(self._places))
+            else:
+                trained = self.params[::-1]
+                first = list(dict.fromkeys([*trained, *self._places]))
+                code = encode(program, native.codes, native.lanes(native.available[0]), [self._places[p] for p in first])
+                self._executors[kind] = native.Machine(code, first, len(trained) if kind == "step" else 0, self._widths,
+                                                       native.available[0], self._threads)
+            self.seconds += perf_counter() - start
+        return self._executors[kind]
+
+    # Asking
+
+    def __call__(self, *data: Any) -> Any:
+        """On columns: the mean over the rows, and adds its gradient to .grad of every parameter, as `backward` does. On
+        numbers: the value of one sample, and nothing else. For a function of several outputs, a list."""
+        for x in data:
+            if type(x) is not float and not is_number(x):
+                break
+        else:
+            return self._one(data)
+        if not self._unverified:
+            executor = self._executors.get("step")
+            if executor is not None and self.backend == "native":
+                found = executor.total(data, len(data) == 1 < len(self._widths), self._summed, True)
+                if found is not None:
+                    return self._shaped(found)
+        return self._on_columns(data)
+
+    def _one(self, numbers: tuple[float, ...]) -> Any:
+        executor = self._executors.get("map") or self._executor("map")
+        try:
+            found = executor.one(numbers)
+        except (TypeError, ValueError):
+            found = executor.one(self._sample(numbers))  # says what is wrong
+        return found if self.several else found[0]
+
+    def _on_columns(self, data: tuple[Any, ...]) -> Any:
+        """The slow path of a call: other data than buffers, the first data, generated Python."""
+        sample = one_sample(self.arguments, data)
+        if sample is not None:
+            return self._one(sample)
+        columns = self._prepared(data)
+        self._verify(columns)
+        means, slopes = self._totals("step", columns)
+        for p, slope in zip(self.params, slopes):
+            p.grad += slope
+        return self._shaped(means)
+
+    def _shaped(self, found: Any) -> Any:
+        if isinstance(found, list):
+            return found if self.several else found[0]
+        return [found] if self.several else found
+
+    def _prepared(self, data: Sequence[Any]) -> Data:
+        columns = prepared(self.name, self.arguments, data)
+        if not columns.rows:
+            raise ValueError(f"{self.name}: the {'sum' if self._summed else 'mean'} over no rows is asked for; one row at least "
+                             "is needed")
+        return columns
+
+    def _totals(self, kind: str, columns: Data) -> tuple[list[float], list[float]]:
+        """The means, and the slopes in the order of params."""
+        executor = self._executor(kind)
+        if isinstance(executor, Script):
+            found = executor.total(flat_columns(columns, self.arguments), 0, columns.rows, 1.0 / columns.rows)
+            if self._summed:
+                found = [x * columns.rows for x in found]
+        else:
+            found = executor.total(columns.given, columns.table, self._summed, False)
+        outputs = len(self._outputs)
+        return found[:outputs], found[outputs:][::-1]
+
+    def value(self, *data: Any) -> Any:
+        """The mean over the rows of columns, without touching any gradient."""
+        return self._shaped(self._totals("value", self._prepared(data))[0])
+
+    def value_and_grad(self, *data: Any) -> tuple[Any, list[float]]:
+        """The mean over the rows of columns, and its gradient in the order of `params`, without touching theirs."""
+        columns = self._prepared(data)
+        self._verify(columns)
+        means, slopes = self._totals("step", columns)
+        return self._shaped(means), slopes
+
+    def grad(self, *data: Any) -> Any:
+        """The derivatives of one sample's (first) output by the inputs: a number for each argument in a tuple, a list for
+        one that is a list; bare for a function of one argument."""
+        executor = self._executors.get("slopes") or self._executor("slopes")
+        try:
+            found = executor.one(data)
+        except (TypeError, ValueError):
+            found = executor.one(self._sample(data))
+        return self._by_argument(found[len(self._outputs):])
+
+    def hessian(self, *data: Any) -> list[list[float]]:
+        """The second derivatives of one sample's (first) output, a row and a column for each number that goes in."""
+        found = self._executor("curves").one(self._sample(data))
+        n = len(self._tape.inputs)
+        return [found[i * n:(i + 1) * n] for i in range(n)]
+
+    def _sample(self, data: Sequence[Any]) -> tuple[float, ...]:
+        sample = one_sample(self.arguments, data)
+        if sample is None:
+            wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers)" for a in self.arguments)
+            raise TypeError(f"{self.name} takes {wanted} here: the numbers of one sample; found {data!r:.60}. For columns of "
+                            "them: .map(..., grad=True)")
+        return sample
+
+    def _by_argument(self, found: list[Any]) -> Any:
+        parts: list[Any] = []
+        rest = iter(found)
+        for width in self._widths:
+            parts.append(list(islice(rest, width)) if width else next(rest))
+        return parts[0] if len(parts) == 1 else tuple(parts)
+
+    def map(self, *data: Any, grad: bool = False, out: Any = None) -> Any:
+        """The outputs of each row: an array of doubles, or a list of arrays for a function of several outputs.
+
+        grad: return (values, slopes), slopes being those of the first output by each argument, as `grad` has them, an
+        array for each number. out: buffers of doubles to write to, as many as come back, in that order.
+        """
+        executor = self._executor("slopes" if grad else "map")
+        program = self._program("slopes" if grad else "map")
+        columns = prepared(self.name, self.arguments, data)
+        if not isinstance(executor, Script) and self._unverified and columns.rows:
+            self._verify(columns)
+        if out is None:
+            outs = [array("d", bytes(8 * columns.rows)) for _ in program.varying]
+        else:
+            outs = list(out) if isinstance(out, (list, tuple)) else [out]
+            if len(outs) != len(program.varying):
+                raise ValueError(f"{self.name}: out needs {len(program.varying)} buffers of doubles, found {len(outs)}")
+        if isinstance(executor, Script):
+            executor.map(flat_columns(columns, self.arguments), columns.rows, outs)
+        else:
+            executor.map(columns.given, columns.table, outs)
+        outputs = len(self._outputs)
+        values: Any = outs[:outputs] if self.several else outs[0]
+        return (values, self._by_argument(outs[outputs:])) if grad else values
+
+    # Training
+
+    def fit(self, *data: Any, optimizer: Optimizer | None = None, epochs: int = 100, batch_size: int | None = None,
+            shuffle: bool = True, seed: int | None = None, until: float | None = None,
+            progress: bool | None = False) -> list[float]:
+        """Gradient steps on the parameters. Returns the mean loss of each epoch; with the native backend the whole loop
+        runs in native code.
+
+        data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`. epochs, batch_size,
+        shuffle, seed: as in `micrograd.fit`; the same seed visits the rows in the same order. until: stop after the first
+        epoch whose mean loss is at most this. progress: True for a tqdm bar, None for one if tqdm is installed.
+
+        Ctrl-C stops it within a tenth of a second, and raises KeyboardInterrupt after the last whole step. A step whose
+        loss or gradient is inf or nan is not taken, and raises FloatingPointError.
+        """
+        optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
+        losses: list[float] = []
+        bar = progress_bar(epochs, progress)
+        try:
+            for means in self.epochs(*data, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
+                                     order=random.Random(seed) if shuffle else None, stretch=until is None):
+                losses.append(means[0])
+                bar.set_postfix_str(f"loss {means[0]:.4g}", refresh=False)
+                bar.update()
+                if until is not None and means[0] <= until:
+                    break
+        finally:
+            bar.close()
+        return losses
+
+    def epochs(self, *data: Any, optimizer: Optimizer, epochs: int, batch_size: int | None = None,
+               order: random.Random | None = None, stretch: bool = False) -> Iterator[list[float]]:
+        """Train for so many epochs, and yield the mean of each output over the rows, as they were met, after each.
+
+        order: shuffles the rows before each epoch. stretch: several epochs may be done at once and then be told; so a
+        caller who stops early would have trained for more.
+        """
+        columns = self._prepared(data)
+        size = columns.rows if batch_size is None else batch_size
+        if size < 1 or epochs < 0:
+            raise ValueError(f"fit needs batch_size >= 1 and epochs >= 0, found {batch_size} and {epochs}")
+        if not self.params:
+            raise ValueError(f"{self.name} has no parameters to train: it computes with no Value that you made")
+        if not optimizer.params:
+            optimizer.attach(self.params)
+        mine = set(self.params)
+        strangers = [p for p in optimizer.params if p not in mine]
+        if strangers:
+            raise ValueError(f"the optimizer has parameters that {self.name} does not use ({strangers[0]!r}): make a new one, "
+                             "or call optimizer.attach(step.params)")
+        self._verify(columns)
+        executor = self._executor("step")
+        if size >= columns.rows:
+            order = None  # of a whole batch the order does not matter
+        known = type(optimizer) in (SGD, Adam, AdamW) and set(optimizer.params) == mine
+        if isinstance(executor, Script) or not known:
+            return self._steps(columns, optimizer, epochs, size, order)
+        return self._native_steps(executor, columns, optimizer, epochs, size, order, stretch)
+
+    def _native_steps(self, executor: Any, columns: Data, optimizer: Any, epochs: int, size: int,
+                      order: random.Random | None, stretch: bool) -> Iterator[list[float]]:
+        rows, outputs = columns.rows, len(self._outputs)
+        batches = -(-rows // size)
+        lengths = [min(size, rows - i * size) for i in range(batches)]
+        adam = isinstance(optimizer, Adam)
+        trained = self.params[::-1]
+        place = {p: i for i, p in enumerate(optimizer.params)}
+        seen = list(range(rows))
+        done, chunk = 0, 1
+        while done < epochs:
+            n = min(chunk, epochs - done)
+            if order is not None:
+                order.shuffle(seen)
+            steps = optimizer.steps
+            rates = array("d", [optimizer.lr(steps + i) if callable(optimizer.lr) else optimizer.lr
+                                for i in range(n * batches)])
+            # a sum over the batch has a gradient as many times as large as the mean
+            settings = (adam, not adam and optimizer.nesterov, isinstance(optimizer, AdamW),
+                        0.0 if adam else optimizer.momentum, optimizer.weight_decay, *(optimizer.betas if adam else (0, 0)),
+                        optimizer.eps if adam else 0.0, steps)
+            averages = ([optimizer.mean, optimizer.square] if adam else [optimizer.velocity] * 2)
+            average, square = (array("d", [xs[place[p]] for p in trained]) for xs in averages)
+            start = perf_counter()
+            end, taken, history, slopes = executor.fit(
+                columns.given, columns.table, array("q", seen) if order is not None else None, size, n, self._summed, rates,
+                settings, average, square)
+            seconds = perf_counter() - start
+            back = {p: i for i, p in enumerate(trained)}
+            first, second = ([xs[back[p]] for p in optimizer.params] for xs in (average, square))
+            if adam:
+                optimizer.mean, optimizer.square = first, second
+            else:
+                optimizer.velocity = first
+            optimizer.steps += taken
+            for epoch in range(taken // batches):
+                yield [math.fsum(history[(epoch * batches + i) * outputs + k] * (1 if self._summed else lengths[i])
+                                 for i in range(batches)) / (1 if self._summed else rows) for k in range(outputs)]
+            done += n
+            if isinstance(end, BaseException):
+                raise end
+            if end:
+                loss = history[taken * outputs]
+                raise FloatingPointError(trouble(loss, zip(trained, slopes), rates[taken], steps + taken))
+            if stretch and order is None and seconds < STRETCH / 2:
+                chunk = max(chunk, min(2 * chunk, epochs)) if seconds <= 0 else max(1, int(n * STRETCH / seconds))
+
+    def _steps(self, columns: Data, optimizer: Optimizer, epochs: int, size: int,
+               order: random.Random | None) -> Iterator[list[float]]:
+        """The same, a step at a time, with the executor in Python or an optimizer of the user's own."""
+        script = self._executor("step")
+        if not isinstance(script, Script):
+            script = Script(self._program("step"), list(self._places))
+        flat = flat_columns(columns, self.arguments)
+        seen = list(range(columns.rows))
+        for _ in range(epochs):
+            if order is not None:
+                order.shuffle(seen)
+            now = flat if order is None else [array("d", [column[i] for i in seen]) for column in flat]
+            totals = [0.0] * len(self._outputs)
+            for start in range(0, columns.rows, size):
+                stop = min(start + size, columns.rows)
+                scale = 1.0 / (stop - start)
+                found = script.total(now, start, stop, scale)
+                means, slopes = found[:len(totals)], found[len(totals):]
+                if self._summed:
+                    slopes = [slope * (stop - start) for slope in slopes]
+                totals = [total + mean * (stop - start) for total, mean in zip(totals, means)]
+                if not math.isfinite(means[0]):
+                    raise FloatingPointError(trouble(means[0], (), 0.0, optimizer.steps))
+                for p, slope in zip(self.params[::-1], slopes):
+                    p.grad = slope
+                optimizer.step()
+            yield [total / (1 if self._summed else columns.rows) for total in totals]
+
+    # Trust
+
+    def _verify(self, columns: Data) -> None:
+        """Compare a few rows with the engine, once."""
+        count = min(self._unverified, columns.rows)
+        if not count:
+            return
+        assert self._function is not None
+        samples = [self._row(columns, (2 * i + 1) * columns.rows // (2 * count)) for i in range(count)]
+        self._unverified = 0
+        try:
+            data = [[sample[k] for sample in samples] for k in range(len(self.arguments))]
+            means, slopes = self._totals("step", prepared(self.name, self.arguments, data))
+            expected, expected_slopes = self._eagerly(samples)
+            scale = max([abs(x) for x in (*expected, *expected_slopes) if math.isfinite(x)], default=0.0)
+            labels = [f"output {i}" if self.several else "the value" for i in range(len(means))]
+            labels += [f"the gradient of {p.label or repr(p)}" for p in self.params]
+            for label, x, y in zip(labels, [*means, *slopes], [*expected, *expected_slopes]):
+                if not (x == y or abs(x - y) <= CLOSE * max(abs(x), abs(y), 1e-3 * scale) or (x != x and y != y)):
+                    raise TraceError(f"{self.name} does not replay as it runs: for {count} rows, of which the first is "
+                                     f"{samples[0]!r:.200}, {label} is {x!r}, and {y!r} by the engine. Does the function depend "
+                                     "on something that has changed since it was compiled? Compile it again; verify=0 leaves "
+                                     "this comparison out")
+        except BaseException:
+            self._unverified = count
+            raise
+
+    def _row(self, columns: Data, i: int) -> list[Any]:
+        """One row: for each argument a number, or a list of numbers."""
+        numbers: list[float] = []
+        for x in columns.given:
+            if isinstance(x, float):
+                numbers.append(x)
+            elif memoryview(x).ndim == 1:
+                numbers.append(x[i])
+            else:
+                view = memoryview(x)
+                numbers += [view[i, j] for j in range(view.shape[1] if view.shape else 0)]
+        rest = iter(numbers)
+        return [list(islice(rest, width)) if width else next(rest) for width in self._widths]
+
+    def _eagerly(self, samples: list[list[Any]]) -> tuple[list[float], list[float]]:
+        """The outputs and the gradient over these samples, by the engine. No .grad is changed."""
+        assert self._function is not None
+        everyone = list(self._places)
+        before = [p.grad for p in everyone]
+        share = 1.0 if self._summed else 1.0 / len(samples)
+        totals = [0.0] * len(self._outputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # inf and nan are compared like other results
+            try:
+                for p in everyone:
+                    p.grad = 0.0
+                for sample in samples:
+                    result = self._function(*[[Value(y) for y in x] if isinstance(x, list) else Value(x) for x in sample])
+                    outputs = list(result) if self.several else [result]
+                    if isinstance(outputs[0], Value):
+                        outputs[0].backward(share)
+                    totals = [total + share * float(y) for total, y in zip(totals, outputs)]
+                return totals, [p.grad for p in self.params]
+            finally:
+                for p, x in zip(everyone, before):
+                    p.grad = x
+
+    # Looking at it
+
+    @property
+    def source(self) -> str:
+        """The program of a step, or of a sample where there are no parameters, as Python."""
+        kind = "step" if self.params else "map"
+        executor = self._executors.get(kind)
+        return executor.source if isinstance(executor, Script) else Script(self._program(kind), list(self._places)).source
+
+    @property
+    def tape(self) -> Tape:
+        """The recorded program, and what was added to it for derivatives. `print` shows it, a line for each node."""
+        return self._tape
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """How large it is: nodes that were recorded, nodes of the program with its gradient, what is run once and what for
+        each sample; and how long it took to compile, in seconds."""
+        program = self._program("step")
+        self._executor("step")
+        sums = [len(i.terms) for i in program.body if hasattr(i, "terms")]
+        return {
+            "backend": self.backend, "instruction set": native.available[0] if self.backend == "native" else "",
+            "columns": len(self._tape.inputs), "parameters": len(self.params),
+            "recorded nodes": len(self._recording.rows), "program nodes": program.nodes,
+            "instructions before": len(program.before), "instructions for each sample": len(program.body),
+            "instructions after": len(program.after), "sums": len(sums), "terms in sums": sum(sums),
+            "means": len(program.means), "seconds": self.seconds,
+        }
+
+    def graph(self, *numbers: float) -> list[Value]:
+        """The graph of one sample, as ordinary Values, for `draw`: its outputs. numbers: one for each column; 0 by default."""
+        recording = self._recording
+        given = numbers or [0.0] * len(recording.inputs)
+        if len(given) != len(recording.inputs):
+            raise ValueError(f"{self.name} needs {len(recording.inputs)} numbers, found {len(given)}")
+        nodes: list[Any] = []
+        for i, (row, parents) in enumerate(zip(recording.rows, recording.parents)):
+            if i < len(given):
+                node: Any = Value(given[i], recording.labels[i])
+            elif i in recording.parameters:
+                node = recording.parameters[i]
+            elif i in recording.constants:
+                node = recording.constants[i]
+            else:
+                node = row(*[nodes[parent] for parent in parents]) if row.name in ops.OPS else 0.0
+                if isinstance(node, Value) and recording.labels[i] and not node.label and node.parents:
+                    node.label = recording.labels[i]
+            nodes.append(node)
+        return [node if isinstance(node, Value) else Value(node) for node in (nodes[y] for y in recording.outputs)]
+
+    def __repr__(self) -> str:
+        names = ", ".join(argument.name for argument in self.arguments)
+        return f"<compiled {self.name}({names}): {len(self.params)} parameters, {self.backend}>"
+
+    def __str__(self) -> str:
+        stats = self.stats
+        names = ", ".join(a.name if a.width is None else f"{a.name}[{a.width}]" for a in self.arguments)
+        where = f"native code ({stats['instruction set']})" if self.backend == "native" else "generated Python"
+        return (f"{self.name}({names}), {'sum' if self._summed else 'mean'} over the rows, in {where}\n"
+                f"  {stats['recorded nodes']:,} nodes recorded, {stats['program nodes']:,} with the gradient of "
+                f"{stats['parameters']:,} parameters\n"
+                f"  once before      {stats['instructions before']:6,} instructions\n"
+                f"  for each sample  {stats['instructions for each sample']:6,} instructions, with {stats['sums']:,} sums of "
+                f"{stats['terms in sums']:,} products\n"
+                f"  once after       {stats['instructions after']:6,} instructions, from {stats['means']:,} means\n"
+                f"  compiled in {1e3 * stats['seconds']:.1f} ms\n\n{shortened(self.source)}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: the recording and its parameters, which are compiled again. The function itself stays behind."""
+        reduce, backend, _, threads = self._options
+        return restored, (self._recording, self.params, reduce, backend, threads)
+
+
+def restored(recording: Recording, params: list[Value], reduce: str, backend: str, threads: int | None) -> Compiled:
+    """Unpickle. A backend that is not there is replaced."""
+    return Compiled(recording, params, None, reduce, "auto" if native is None else backend, 0, threads)
+
+
+def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, step: int) -> str:
+    """Why a gradient step was not taken."""
+    if not math.isfinite(loss):
+        return f"the loss of step {step} is {loss}; try a smaller learning rate"
+    for p, slope in slopes:
+        if not math.isfinite(slope):
+            return (f"the gradient of {p.label or 'a parameter'} is {slope} in step {step}: no parameter was changed; try a "
+                    "smaller learning rate")
+    return f"the learning rate of step {step} is {rate}: no parameter was changed"
+
+
+def shortened(text: str, most: int = 60) -> str:
+    lines = text.splitlines()
+    if len(lines) <= most:
+        return text
+    left = len(lines) - most
+    return "\n".join([*lines[:most // 2], f"    ...  ({left:,} more lines; see .source)", *lines[-(most // 2):]])
+
+
+def available_processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,211 @@
+"""Encoding: a scheduled program as the numbers that the kernel runs (machine.h says what they mean).
+
+Uniform numbers get slots: parameters, means, and the others in the order in which they are met. Varying ones get
+registers, each free again after its last use. Sums of one shape over neighbouring slots become one instruction.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from .schedule import NONE, Apply, Gather, Program, Sum
+from .tape import MEAN, VARYING
+from .trace import INPUT
+
+CACHE = 24 * 1024  # bytes that the registers should fit into: most of a processor's first cache
+MOST_VECTORS = 32  # in a block
+TILE = 8           # vectors that the kernel works on at a time
+
+
+@dataclass(slots=True)
+class Code:
+    """A program for the kernel."""
+
+    before: array[int]
+    body: array[int]
+    after: array[int]
+    slots: array[float]      # what is in them at the start: the constants
+    registers: int
+    block: int               # vectors
+    first_mean: int
+    means: int
+    uniform: array[int]      # the slot of each output
+    columns: int
+    outs: int
+
+
+def missing(program: Program, codes: Mapping[str, int]) -> list[str]:
+    """The names of the ops that the kernel has not got."""
+    return list(dict.fromkeys(instruction.op.name for instruction in
+                              chain(program.before, program.body, program.after) if isinstance(instruction, Apply)
+                              and not (instruction.op.builtin and instruction.op.name in codes)))
+
+
+class Slots(dict[int, int]):
+    """Where uniform nodes are: a slot each, from the first time that it is asked for."""
+
+    def __init__(self, numbers: Mapping[int, float]) -> None:
+        self.numbers = numbers
+        self.contents = array("d")
+
+    def __missing__(self, node: int) -> int:
+        self[node] = slot = len(self.contents)
+        self.contents.append(self.numbers.get(node, 0.0))
+        return slot
+
+
+def encode(program: Program, codes: Mapping[str, int], lanes: int, parameters: Sequence[int]) -> Code:
+    """The program for a kernel with these opcodes and vectors of so many numbers.
+
+    parameters: nodes, which get the first slots in this order.
+    """
+    tape = program.tape
+    slots = Slots(tape.numbers)
+    for node in parameters:
+        slots[node]  # noqa: B018
+    wanted = [term.a for sum_ in program.after if isinstance(sum_, Sum) for term in sum_.terms if tape.ops[term.a] is MEAN]
+    means = list(dict.fromkeys([*wanted, *program.means]))
+    first_mean = len(slots)
+    place_of_mean = {node: slots[node] - first_mean for node in means}
+    one = tape.constant(1.0)
+    before, after = (encode_once(part, codes, slots, one) for part in (program.before, program.after))
+    uniform = array("i", [slots[node] for node in program.uniform])
+    body, registers = encode_body(program, codes, slots, place_of_mean)
+    vectors = CACHE // (8 * lanes * max(registers, 1)) // TILE * TILE
+    block = min(max(vectors, TILE), MOST_VECTORS)
+    return Code(before, body, after, slots.contents, registers, block, first_mean, len(means), uniform,
+                len(tape.inputs), len(program.varying))
+
+
+def encode_once(part: Sequence[Sum | Apply], codes: Mapping[str, int], slots: Slots, one: int) -> array[int]:
+    """The instructions that are run once."""
+    code = array("i")
+    flats: list[list[int]] = []  # the sums that are waiting: sign, a, b, sign, a, b, ..., out
+    steps: list[int] = []        # from each of them to the next
+
+    def close() -> None:
+        if flats:
+            *terms, out = flats[0]
+            strides = steps or [0] * len(terms)
+            code.extend((codes["sum"], out, len(flats), len(terms) // 3))
+            for i in range(0, len(terms), 3):
+                code.extend((terms[i], terms[i + 1], strides[i + 1], terms[i + 2], strides[i + 2]))
+            flats.clear()
+            steps.clear()
+
+    for instruction in part:
+        if isinstance(instruction, Sum):
+            flat: list[int] = []
+            for sign, a, b in instruction.terms:
+                flat += (sign, slots[a], slots[one if b == NONE else b])
+            flat.append(slots[instruction.out])
+            if flats and len(flat) == len(flats[-1]):
+                found = [y - x for x, y in zip(flats[-1], flat)]
+                goes_on = found == steps or (
+                    not steps and found[-1] == 1 and not any(found[::3][:-1]) and all(-1 <= step <= 1 for step in found))
+                if goes_on and max(flat[:-1]) < flats[0][-1]:
+                    steps[:] = found
+                    flats.append(flat)
+                    continue
+            close()
+            flats.append(flat)
+        else:
+            close()
+            assert isinstance(instruction, Apply)
+            arguments = [slots[arg] for arg in instruction.args]
+            code.extend((codes[instruction.op.name], slots[instruction.out], *arguments))
+    close()
+    return code
+
+
+def encode_body(program: Program, codes: Mapping[str, int], slots: Slots,
+                place_of_mean: Mapping[int, int]) -> tuple[array[int], int]:
+    """The instructions for each sample, and how many registers they need."""
+    rank, ops = program.tape.rank, program.tape.ops
+    column = {node: i for i, node in enumerate(program.tape.inputs)}
+    needs: list[list[int]] = []  # which nodes must be in registers
+    for instruction in program.body:
+        if isinstance(instruction, Sum):
+            needs.append([x for _, a, b in instruction.terms for x in (a, b) if x != NONE and rank[x] == VARYING])
+        elif isinstance(instruction, Gather):
+            needs.append([instruction.a, *[b for b, _ in instruction.pairs if b != NONE]])
+        else:
+            needs.append(list(instruction.args))
+    needs += [[node] for node in program.varying]
+    last = {node: i for i, nodes in enumerate(needs) for node in nodes}
+
+    code = array("i")
+    register: dict[int, int] = {}
+    free: list[int] = []
+    count = 0
+
+    def place(node: int) -> int:
+        nonlocal count
+        if free:
+            register[node] = free.pop()
+        else:
+            register[node] = count
+            count += 1
+        return register[node]
+
+    def release(i: int) -> None:
+        for node in dict.fromkeys(needs[i]):
+            if last[node] == i:
+                free.append(register[node])
+
+    for i, nodes in enumerate(needs):
+        for node in nodes:
+            if node not in register:
+                if ops[node] is INPUT:
+                    code.extend((codes["load"], place(node), column[node]))
+                else:
+                    code.extend((codes["spread"], place(node), slots[node]))
+        if i >= len(program.body):
+            code.extend((codes["store"], register[nodes[0]], i - len(program.body)))
+            continue
+        instruction = program.body[i]
+        if isinstance(instruction, Sum):
+            out = place(instruction.out)
+            code.extend((codes["sum"], out))
+            encode_terms(instruction, rank, slots, register, code)
+            release(i)
+        elif isinstance(instruction, Gather):
+            code.extend((codes["gather"], register[instruction.a], len(instruction.pairs)))
+            for b, mean in instruction.pairs:
+                code.extend((NONE if b == NONE else register[b], place_of_mean[mean]))
+            release(i)
+        else:
+            arguments = [register[arg] for arg in instruction.args]
+            release(i)
+            code.extend((codes[instruction.op.name], place(instruction.out), *arguments))
+        if not isinstance(instruction, Gather) and instruction.out not in last:
+            free.append(register[instruction.out])
+    return code, count
+
+
+def encode_terms(instruction: Sum, rank: Sequence[int], slots: Slots, register: Mapping[int, int],
+                 code: array[int]) -> None:
+    """Runs of terms of a kind: uniform, varying, uniform * varying, varying * varying; each added, then subtracted."""
+    runs: list[list[int]] = [[] for _ in range(8)]
+    for sign, a, b in instruction.terms:
+        kind = 0 if sign > 0 else 1
+        if b == NONE:
+            if rank[a] == VARYING:
+                runs[2 + kind].append(register[a])
+            else:
+                runs[kind].append(slots[a])
+        elif rank[a] != VARYING:
+            runs[4 + kind] += (slots[a], register[b])
+        elif rank[b] != VARYING:
+            runs[4 + kind] += (slots[b], register[a])
+        else:
+            runs[6 + kind] += (register[a], register[b])
+    code.append(sum([1 for run in runs if run]))
+    for kind, run in enumerate(runs):
+        if run:
+            code.append(kind)
+            code.append(len(run) if kind < 4 else len(run) // 2)
+            code.extend(run)

@@ -1,0 +1,57 @@
+/* Programs over tables of samples: what native.pyx sees of kernel.c. */
+#ifndef MICROGRAD_KERNEL_H
+#define MICROGRAD_KERNEL_H
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BEFORE, BODY, AFTER };      /* the parts of a program: once, for each sample, once */
+
+typedef struct {                   /* one number of every sample */
+    const void *data;              /* doubles */
+    ptrdiff_t stride;              /* in bytes; 0 for a number that all samples share */
+} Column;
+
+typedef struct {
+    const int32_t *code[3];
+    ptrdiff_t size[3];
+    int slots;                     /* uniform numbers: constants, parameters, means, and what is computed of them */
+    int registers;                 /* blocks of samples */
+    int block;                     /* vectors in a block */
+    int means, first_mean;         /* how many, and the slot of the first; the others follow */
+    int columns, outs;
+} Program;
+
+typedef struct {                   /* see optim.py for what they mean */
+    int adam;                      /* or else SGD */
+    int nesterov, decoupled;
+    double momentum, decay, beta1, beta2, eps;
+    long steps;                    /* taken so far */
+    double *average, *square;      /* of the gradients and of their squares (SGD: the velocity); one for each parameter */
+} Optimizer;
+
+typedef int (*Poll)(void);         /* called a few times a second: not 0 to stop */
+
+/* How a run ended. */
+enum { DONE, STOPPED, NOT_FINITE, BAD_RATE, NO_MEMORY };
+
+extern const char *const row_names[];            /* of the rows that have an opcode, by opcode; NULL at the end */
+extern const char *const instruction_sets[];     /* best first; NULL at the end */
+int supported(int set);
+int lanes_of(int set);
+const char *fault(const Program *p);             /* what is wrong with a program, or NULL; nothing else may run one */
+
+/* Memory for runs of a program, to be freed with free(); NULL if there is not enough. */
+void *workspace(const Program *p, int set);
+
+/* All three parts over the rows from `from` to `to`, the means times `scale`. slots: in and out. */
+int run(const Program *p, int set, double *slots, const Column *columns, double *const *outs, ptrdiff_t from,
+        ptrdiff_t to, double scale, void *memory, int threads, Poll poll);
+
+/* Gradient steps over batches of `size` rows, the last of them shorter, `epochs` times. parameters: the slot of the first
+   of n; gradients: the slots of theirs. summed: the loss is the sum over a batch, and not the mean. Each step writes its uniform outputs to `history`. A step that would not be finite
+   is not taken; *done counts those taken. */
+int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff_t rows, ptrdiff_t size, long epochs,
+        int summed, int parameters, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer,
+        const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll,
+        long *done);
+#endif

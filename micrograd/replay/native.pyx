@@ -1,0 +1,369 @@
+"""The kernel in Python: programs in native code, on the Values of the compiled engine. See kernel.h and encode.py."""
+
+from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_STRIDED_RO, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer,
+                             PyObject_GetBuffer)
+from cpython.float cimport PyFloat_AsDouble
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.pythread cimport (PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
+                               PyThread_type_lock)
+from libc.stdint cimport int32_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy
+
+from micrograd.engine cimport Value
+
+from array import array
+
+
+cdef extern from "kernel.h":
+    enum: BEFORE, BODY, AFTER
+    enum: DONE, STOPPED, NOT_FINITE, BAD_RATE, NO_MEMORY
+    ctypedef struct Column:
+        const void *data
+        Py_ssize_t stride
+    ctypedef struct Program:
+        const int32_t *code[3]
+        Py_ssize_t size[3]
+        int slots, registers, block, means, first_mean, columns, outs
+    ctypedef struct Optimizer:
+        int adam, nesterov, decoupled
+        double momentum, decay, beta1, beta2, eps
+        long steps
+        double *average
+        double *square
+    ctypedef int (*Poll)() noexcept
+    const char *const row_names[]
+    const char *const instruction_sets[]
+    int supported(int set)
+    int lanes_of(int set)
+    const char *fault(const Program *p)
+    void *workspace(const Program *p, int set)
+    int run(const Program *p, int set, double *slots, const Column *columns, double *const *outs, Py_ssize_t start,
+            Py_ssize_t stop, double scale, void *memory, int threads, Poll poll) nogil
+    int fit(const Program *p, int set, double *slots, const Column *columns, Py_ssize_t rows, Py_ssize_t size,
+            long epochs, int summed, int parameters, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer,
+            const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll,
+            long *done) nogil
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals()
+
+
+codes = {}                # the opcode of each row, and of the kernel's own instructions
+while row_names[len(codes)] != NULL:
+    codes[row_names[len(codes)].decode()] = len(codes)
+sets = []                 # the instruction sets that the kernel was built for, by what this processor has
+while instruction_sets[len(sets)] != NULL:
+    sets.append(instruction_sets[len(sets)].decode())
+available = [name for number, name in enumerate(sets) if supported(number)]
+
+
+def lanes(str name):
+    """How many numbers are in a vector of that instruction set."""
+    return lanes_of(sets.index(name))
+
+
+cdef int poll() noexcept with gil:
+    return PyErr_CheckSignals()  # the error stays set, for `ended` to find
+
+
+cdef int ended(int how) except -1:
+    """Raise what a run has come to, if it has not come to its end: KeyboardInterrupt, say."""
+    if how == STOPPED:
+        return -1
+    if how == NO_MEMORY:
+        raise MemoryError("there is not enough memory for the registers of this program")
+    return 0
+
+
+cdef void shuffle(Column *columns, int n, const long long *places, Py_ssize_t rows, double *to) noexcept nogil:
+    """Copy the columns to another place, with their rows in that order, and point to them there."""
+    cdef Py_ssize_t i
+    cdef int j
+    for j in range(n):
+        if columns[j].stride:
+            for i in range(rows):
+                memcpy(&to[j * rows + i], <const char *>columns[j].data + places[i] * columns[j].stride, sizeof(double))
+            columns[j].data = &to[j * rows]
+            columns[j].stride = sizeof(double)
+
+
+cdef bint is_double(const char *format):
+    if format[0] in (b"<", b"=", b"@") and format[0] != b"\0":
+        format += 1
+    return format[0] == b"d" and format[1] == b"\0"
+
+
+cdef class Machine:
+    """A program that runs in native code.
+
+    code: what encode.py makes. values: the Values in the first slots; of the `trained` first ones, program.uniform ends
+    with the gradients, in the same order. widths: for each argument how many columns it has as a table, 0 for one column.
+    Data come as buffers of doubles, a number for all rows, or, for an argument with a width, a buffer of two dimensions.
+    """
+
+    cdef Program p
+    cdef readonly int set, outputs, trained
+    cdef public int threads
+    cdef object code
+    cdef list values
+    cdef list widths
+    cdef double *slots
+    cdef double *numbers          # those that stand for a column; then the results of `one`
+    cdef Column *columns
+    cdef double **outs
+    cdef Py_buffer *views
+    cdef int held                 # how many views there are
+    cdef void *memory
+    cdef PyThread_type_lock lock
+    cdef const int32_t *uniform
+
+    def __cinit__(self, code, list values, int trained, list widths, str instruction_set, int threads):
+        cdef const int32_t[::1] part
+        cdef double[::1] contents = code.slots
+        cdef const int32_t[::1] uniform = code.uniform
+        cdef int i
+        self.code = code
+        self.values = values
+        self.widths = widths
+        self.trained = trained
+        self.threads = threads
+        self.set = sets.index(instruction_set)
+        if instruction_set not in available:
+            raise ValueError(f"this processor has not got {instruction_set}")
+        for i, words in enumerate((code.before, code.body, code.after)):
+            self.p.size[i] = len(words)
+            if self.p.size[i]:
+                part = words
+                self.p.code[i] = &part[0]
+        self.p.slots, self.p.registers, self.p.block = contents.shape[0], code.registers, code.block
+        self.p.means, self.p.first_mean = code.means, code.first_mean
+        self.p.columns, self.p.outs = code.columns, code.outs
+        self.outputs = uniform.shape[0] - trained
+        if self.p.slots:
+            wrong = fault(&self.p)
+            if wrong != NULL:
+                raise ValueError(f"not a program: {wrong.decode()} does not hold")
+        if not 0 <= trained <= len(values) <= self.p.slots or self.outputs < 0:
+            raise ValueError("not a program: more parameters than slots")
+        if sum([width or 1 for width in widths]) != self.p.columns:
+            raise ValueError("not a program: its columns are not those of its arguments")
+        for i in range(uniform.shape[0]):
+            if not 0 <= uniform[i] < self.p.slots:
+                raise ValueError("not a program: an output without a slot")
+        for value in values:
+            if not isinstance(value, Value):
+                raise TypeError(f"a parameter is a Value, found {value!r}")
+        self.uniform = &uniform[0] if uniform.shape[0] else NULL
+        self.slots = <double *>PyMem_Malloc(sizeof(double) * (self.p.slots + 1))
+        self.numbers = <double *>PyMem_Malloc(sizeof(double) * (self.p.columns + self.p.outs + 1))
+        self.columns = <Column *>PyMem_Malloc(sizeof(Column) * (self.p.columns + 1))
+        self.outs = <double **>PyMem_Malloc(sizeof(double *) * (self.p.outs + 1))
+        self.views = <Py_buffer *>PyMem_Malloc(sizeof(Py_buffer) * (len(widths) + self.p.outs + 1))
+        self.memory = workspace(&self.p, self.set)
+        self.lock = PyThread_allocate_lock()
+        if not (self.slots and self.numbers and self.columns and self.outs and self.views and self.memory and self.lock):
+            raise MemoryError("there is not enough memory for the registers of this program")
+        if self.p.slots:
+            memcpy(self.slots, &contents[0], sizeof(double) * self.p.slots)
+
+    def __dealloc__(self):
+        PyMem_Free(self.slots)
+        PyMem_Free(self.numbers)
+        PyMem_Free(self.columns)
+        PyMem_Free(self.outs)
+        PyMem_Free(self.views)
+        free(self.memory)
+        if self.lock != NULL:
+            PyThread_free_lock(self.lock)
+
+    cdef void acquire(self):
+        if not PyThread_acquire_lock(self.lock, 0):
+            with nogil:
+                PyThread_acquire_lock(self.lock, 1)
+
+    cdef void release(self):
+        while self.held:
+            self.held -= 1
+            PyBuffer_Release(&self.views[self.held])
+        PyThread_release_lock(self.lock)
+
+    cdef void read_parameters(self):
+        cdef Py_ssize_t i
+        cdef list values = self.values
+        for i in range(len(values)):
+            self.slots[i] = (<Value>values[i])._data
+
+    cdef Py_ssize_t bind(self, tuple data, bint table) except -2:
+        """Point the columns at the data. How many rows there are, or -1 where something else was found."""
+        cdef Py_ssize_t rows = -1, length
+        cdef int place = 0, width, i, j
+        cdef Py_buffer *view
+        cdef list widths = [self.p.columns] if table else self.widths
+        if len(data) != len(widths):
+            return -1
+        for i in range(len(widths)):
+            given, width = data[i], widths[i]
+            if isinstance(given, (float, int)):
+                if width:
+                    return -1
+                self.numbers[place] = given
+                self.columns[place].data = &self.numbers[place]
+                self.columns[place].stride = 0
+                place += 1
+                continue
+            if not PyObject_CheckBuffer(given):
+                return -1
+            view = &self.views[self.held]
+            try:
+                PyObject_GetBuffer(given, view, PyBUF_STRIDED_RO | PyBUF_FORMAT)
+            except (BufferError, ValueError):
+                return -1
+            self.held += 1
+            if view.ndim != (2 if width else 1) or view.format == NULL or not is_double(view.format):
+                return -1
+            length = view.shape[0]
+            if (rows >= 0 and length != rows) or (width and view.shape[1] != width):
+                return -1
+            rows = length
+            for j in range(width or 1):
+                self.columns[place].data = <char *>view.buf + (j * view.strides[1] if width else 0)
+                self.columns[place].stride = view.strides[0]
+                place += 1
+        return rows
+
+    def total(self, tuple data, bint table, bint summed, bint backward):
+        """The uniform outputs over all rows, and the gradient if backward is false; else it is added to the parameters'
+        .grad, as `backward` does. None where the data are not buffers of doubles that fit."""
+        cdef Py_ssize_t rows, i
+        cdef double factor
+        cdef int how
+        cdef list values = self.values
+        self.acquire()
+        try:
+            rows = self.bind(data, table)
+            if rows <= 0:
+                return None
+            self.read_parameters()
+            with nogil:
+                how = run(&self.p, self.set, self.slots, self.columns, NULL, 0, rows, 1.0 / rows, self.memory, self.threads,
+                          poll)
+            ended(how)
+            factor = rows if summed else 1.0
+            if backward:
+                for i in range(self.trained):
+                    (<Value>values[i])._grad += factor * self.slots[self.uniform[self.outputs + i]]
+                if self.outputs == 1:
+                    return factor * self.slots[self.uniform[0]]
+                return [factor * self.slots[self.uniform[i]] for i in range(self.outputs)]
+            return [factor * self.slots[self.uniform[i]] for i in range(self.outputs + self.trained)]
+        finally:
+            self.release()
+
+    def one(self, tuple numbers):
+        """The varying outputs for one sample, given as a number for each column."""
+        cdef int i, how
+        if len(numbers) != self.p.columns:
+            raise ValueError(f"{self.p.columns} numbers are needed, found {len(numbers)}")
+        self.acquire()
+        try:
+            self.read_parameters()
+            for i in range(self.p.columns):
+                self.numbers[i] = PyFloat_AsDouble(numbers[i])
+                self.columns[i].data = &self.numbers[i]
+                self.columns[i].stride = 0
+            for i in range(self.p.outs):
+                self.outs[i] = &self.numbers[self.p.columns + i]
+            how = run(&self.p, self.set, self.slots, self.columns, self.outs, 0, 1, 1.0, self.memory, 1, NULL)
+            ended(how)
+            return [self.numbers[self.p.columns + i] for i in range(self.p.outs)]
+        finally:
+            self.release()
+
+    def map(self, tuple data, bint table, list outs):
+        """Write the varying outputs of each row to these buffers. False where the data are not buffers that fit."""
+        cdef Py_ssize_t rows
+        cdef int i, how
+        cdef Py_buffer *view
+        self.acquire()
+        try:
+            rows = self.bind(data, table)
+            if rows < 0:
+                return False
+            for i in range(self.p.outs):
+                view = &self.views[self.held]
+                PyObject_GetBuffer(outs[i], view, PyBUF_STRIDED_RO | PyBUF_FORMAT | PyBUF_WRITABLE)
+                self.held += 1
+                if view.ndim != 1 or view.shape[0] != rows or not is_double(view.format) or (
+                        rows > 1 and view.strides[0] != sizeof(double)):
+                    raise ValueError(f"an output is written to {rows} doubles in a row, found another buffer")
+                self.outs[i] = <double *>view.buf
+            self.read_parameters()
+            if rows:
+                with nogil:
+                    how = run(&self.p, self.set, self.slots, self.columns, self.outs, 0, rows, 1.0, self.memory,
+                              self.threads, poll)
+                ended(how)
+            return True
+        finally:
+            self.release()
+
+    def fit(self, tuple data, bint table, order, Py_ssize_t size, long epochs, bint summed, rates, settings, average, square):
+        """Gradient steps on the trained parameters, whose numbers are set at the end, whatever happens.
+
+        order: None, or the rows in the order in which they are seen, as a buffer of "q". settings: (adam, nesterov,
+        decoupled, momentum, decay, beta1, beta2, eps, steps). average, square: of the optimizer, in the order of values.
+        Returns None where the data are not buffers that fit; or: an error that ended it, a word ("" for a whole run, "not
+        finite", "rate"), or the error itself; how many steps were taken; the uniform outputs at each of them and at the
+        one that was not; the gradient at the last.
+        """
+        cdef Py_ssize_t rows, i, steps
+        cdef long done = 0
+        cdef int how = DONE
+        cdef Optimizer o
+        cdef const long long[::1] places
+        cdef double *shuffled = NULL
+        cdef const double[::1] rate = rates
+        cdef double[::1] first = average, second = square, history
+        cdef list values = self.values
+        self.acquire()
+        try:
+            rows = self.bind(data, table)
+            if rows <= 0:
+                return None
+            steps = epochs * ((rows + size - 1) // size)
+            if size < 1 or rate.shape[0] < steps or first.shape[0] < self.trained or second.shape[0] < self.trained:
+                raise ValueError("fit needs a rate for each step, and a number for each parameter in the optimizer")
+            record = array("d", bytes(8 * (steps + 1) * self.outputs))
+            history = record
+            if order is not None:
+                places = order
+                if places.shape[0] != rows:
+                    raise ValueError("fit needs a place for each row in the order")
+                for i in range(rows):
+                    if not 0 <= places[i] < rows:
+                        raise ValueError("fit found a row in the order that is not there")
+                shuffled = <double *>PyMem_Malloc(sizeof(double) * rows * (self.p.columns + 1))
+                if shuffled == NULL:
+                    raise MemoryError("there is not enough memory to shuffle the rows")
+                shuffle(self.columns, self.p.columns, &places[0], rows, shuffled)
+            self.read_parameters()
+            o.adam, o.nesterov, o.decoupled, o.momentum, o.decay, o.beta1, o.beta2, o.eps, o.steps = settings
+            o.average = &first[0] if self.trained else NULL
+            o.square = &second[0] if self.trained else NULL
+            if steps and self.outputs:
+                with nogil:
+                    how = fit(&self.p, self.set, self.slots, self.columns, rows, size, epochs, summed, 0, self.trained,
+                              self.uniform + self.outputs, &rate[0], &o, self.uniform, self.outputs, &history[0],
+                              self.memory, self.threads, poll, &done)
+            for i in range(self.trained):
+                (<Value>values[i])._data = self.slots[i]
+            end = "not finite" if how == NOT_FINITE else "rate" if how == BAD_RATE else ""
+            try:
+                ended(how)
+            except BaseException as error:
+                end = error
+            return end, done, record, [self.slots[self.uniform[self.outputs + i]] for i in range(self.trained)]
+        finally:
+            PyMem_Free(shuffled)
+            self.release()

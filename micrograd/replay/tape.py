@@ -1,0 +1,327 @@
+"""A tape: the recorded program as lists, and its derivative as more of the same.
+
+A node is a number, its place on the tape: an op of the table, and the places of its arguments, which come before it. The
+derivatives are those of the rows, called on nodes of the tape, so that the gradient of a program is a program, too.
+
+Each node has a rank. A constant is a number; a uniform node depends on parameters only, and is the same for all samples;
+a varying node depends on the sample. The mean over the samples makes a varying node uniform.
+This module knows nothing of samples' numbers, nor of how a tape is run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import ops
+from ..ops import Op
+from .trace import BRANCHES, INPUT, NUMBER, Recording, TraceError, inner_row
+
+FIXED, UNIFORM, VARYING = 0, 1, 2  # the ranks
+
+MEAN = inner_row("mean", "mean", lambda *xs: math.fsum(xs), 1, "over the samples, of the sum of the arguments")
+TOTAL = inner_row("total", "+", lambda *xs: math.fsum(xs), 1, "the sum of any number of arguments")
+LEAVES = (ops.CONSTANT, ops.LEAF, INPUT)
+
+
+class Tape:
+    """Program nodes as parallel lists: op, arguments, rank."""
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.args: list[tuple[int, ...]] = []
+        self.rank: list[int] = []
+        self.numbers: dict[int, float] = {}         # of the constants
+        self.labels: dict[int, str] = {}
+        self.inputs: list[int] = []                 # a node for each column
+        self.parameters: list[int] = []             # a node for each parameter
+        self.written_out: dict[int, int] = {}       # a node of a user's op -> the same made of rows of the table
+        self._constants: dict[str, int] = {}
+        self._known: dict[Any, int] = {}
+
+    def leaf(self, op: Op, rank: int, label: str = "") -> int:
+        self.ops.append(op)
+        self.args.append(())
+        self.rank.append(rank)
+        node = len(self.ops) - 1
+        if label:
+            self.labels[node] = label
+        return node
+
+    def constant(self, x: float) -> int:
+        key = repr(x)
+        node = self._constants.get(key)
+        if node is None:
+            node = self._constants[key] = self.leaf(ops.CONSTANT, FIXED)
+            self.numbers[node] = x
+        return node
+
+    def place(self, x: Any) -> int:
+        """The place of a node, or of a number as a constant."""
+        return x.place if isinstance(x, Node) else self.constant(ops.number(x, "a recorded formula"))
+
+    def emit(self, op: Op, args: tuple[int, ...]) -> int:
+        """The node op(args): a new one, or the one that computes the same already."""
+        simpler = SIMPLER.get(op)
+        if simpler is not None:
+            found: int | None = simpler(self, *args)
+            if found is not None:
+                return found
+        key = (op, args if op not in SYMMETRIC or args[0] <= args[1] else args[::-1])
+        node = self._known.get(key)
+        if node is None:
+            ranks = self.rank
+            rank = UNIFORM if op is MEAN else max([ranks[arg] for arg in args])
+            if rank == FIXED:
+                return self.constant(op.value(*[self.numbers[arg] for arg in args]))
+            made = None if op.builtin else self.write_out(op, args)
+            self.ops.append(op)
+            self.args.append(args)
+            ranks.append(rank)
+            node = self._known[key] = len(ranks) - 1
+            if made is not None:
+                self.written_out[node] = made
+        return node
+
+    def write_out(self, op: Op, args: tuple[int, ...]) -> int | None:
+        """A user's op made of rows of the table, where its function is written with operators and rows; else None."""
+        try:
+            return self.place(op.forward(*[Node(self, arg) for arg in args]))
+        except Exception:  # math.exp(x), a branch, a loop over digits, ...: it takes a float
+            return None
+
+    def times(self, upstream: int, slope: Any) -> int | None:
+        """upstream * slope, a Node or a number, without factors of 1; None for a slope of 0."""
+        if not isinstance(slope, Node) and slope == 0.0:
+            return None
+        factor = self.place(slope)
+        return upstream if factor == self.constant(1.0) else self.emit(ops.mul, (upstream, factor))
+
+    def total(self, terms: Sequence[int]) -> int:
+        """The sum of any number of nodes."""
+        if len(terms) <= 2:
+            return self.emit(ops.add, tuple(terms)) if len(terms) == 2 else terms[0] if terms else self.constant(0.0)
+        return self.emit(TOTAL, tuple(terms))
+
+    def mean(self, node: int) -> int:
+        """The mean of a node over the samples."""
+        return self.emit(MEAN, (node,)) if self.rank[node] == VARYING else node
+
+
+class Node(ops.Operators):
+    """A node of a tape that is being written: what the rules of the rows are called on."""
+
+    __slots__ = ("tape", "place")
+
+    def __init__(self, tape: Tape, place: int) -> None:
+        self.tape = tape
+        self.place = place
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Node:
+        return Node(self.tape, self.tape.emit(op, tuple([self.tape.place(arg) for arg in args])))
+
+    def refuse(self, *args: Any) -> Any:
+        raise TraceError(f"the formula of an op takes a bare number out of a node: {NUMBER}")
+
+    __bool__ = __float__ = __int__ = __index__ = __lt__ = __le__ = __gt__ = __ge__ = __round__ = refuse
+
+
+# What is written more simply, with the very same result for any number
+
+def product(tape: Tape, a: int, b: int) -> int | None:
+    for factor, other in ((a, b), (b, a)):
+        if tape.rank[factor] == FIXED:
+            if tape.numbers[factor] == 1.0:
+                return other
+            if tape.numbers[factor] == -1.0:
+                return tape.emit(ops.neg, (other,))
+    return None
+
+
+def negative(tape: Tape, x: int) -> int | None:
+    return tape.args[x][0] if tape.ops[x] is ops.neg else None
+
+
+def power(tape: Tape, x: int, n: int) -> int | None:
+    """Small whole powers as products (which round more often than pow does, and each time by half a digit)."""
+    exponent = tape.numbers.get(n, math.nan)
+    if exponent == -1.0:
+        return tape.emit(ops.div, (tape.constant(1.0), x))
+    if exponent not in WHOLE:
+        return None
+    y, k = x, WHOLE[exponent]
+    for digit in k:
+        y = tape.emit(ops.mul, (y, y))
+        if digit == "1":
+            y = tape.emit(ops.mul, (y, x))
+    return y
+
+
+def choice(tape: Tape, condition: int, a: int, b: int) -> int | None:
+    if a == b:
+        return a
+    if tape.rank[condition] == FIXED:
+        return a if tape.numbers[condition] else b
+    never_zero = tape.ops[condition] is ops.hypot and any(tape.numbers.get(arg) for arg in tape.args[condition])
+    return a if never_zero else None  # the slope of pow asks whether both its arguments are 0
+
+
+WHOLE = {float(n): format(n, "b")[1:] for n in range(1, 9)}  # exponents, and their binary digits after the first
+SYMMETRIC = {ops.add, ops.mul}
+SIMPLER: dict[Op, Callable[..., int | None]] = {
+    ops.mul: product, ops.neg: negative, ops.pow: power, ops.where: choice, ops.identity: lambda tape, x: x}
+
+
+def tape_of(recording: Recording) -> tuple[Tape, list[int]]:
+    """The recorded program, and the places of its outputs."""
+    tape = Tape()
+    spot: list[int] = []
+    for i, row in enumerate(recording.rows):
+        if row is INPUT:
+            spot.append(tape.leaf(INPUT, VARYING, recording.labels[i]))
+            tape.inputs.append(spot[i])
+        elif row is ops.LEAF:
+            spot.append(tape.leaf(ops.LEAF, UNIFORM, recording.labels[i]))
+            tape.parameters.append(spot[i])
+        elif row is ops.CONSTANT:
+            spot.append(tape.constant(recording.constants[i]))
+        elif row is BRANCHES:
+            spot.append(-1)
+        else:
+            node = tape.emit(row, tuple([spot[parent] for parent in recording.parents[i]]))
+            if recording.labels[i] and tape.args[node]:
+                tape.labels.setdefault(node, recording.labels[i])
+            spot.append(node)
+    return tape, [spot[y] for y in recording.outputs]
+
+
+# The gradient
+
+def slope(tape: Tape, node: int, i: int) -> Any:
+    """The i-th local derivative of a node, as a Node or a number. The row sees constants as the numbers they are."""
+    op, args = tape.ops[node], tape.args[node]
+    if (op, i) not in PLAIN:
+        PLAIN[op, i] = plain_slope(op, i)
+    plain = PLAIN[op, i]
+    if plain is not None:
+        return plain if isinstance(plain, float) else Node(tape, (node, *args)[plain])
+    given = [tape.numbers[arg] if arg in tape.numbers else Node(tape, arg) for arg in args]
+    try:
+        return op.derivatives[i](Node(tape, node), *given)
+    except (ValueError, ArithmeticError):  # arithmetic on constants alone, such as 1 / 0.0
+        return op.derivatives[i](Node(tape, node), *[Node(tape, arg) for arg in args])
+
+
+def plain_slope(op: Op, i: int) -> float | int | None:
+    """A derivative that is always the same number, as a float; one that is the result or an argument itself, by its
+    place among (y, *arguments), as an int; None for all others."""
+    if op is TOTAL:
+        return 1.0
+    scratch = Tape()
+    nodes = [Node(scratch, scratch.leaf(INPUT, VARYING)) for _ in range(op.arity + 1)]
+    try:
+        found = op.derivatives[i](*nodes)
+    except Exception:
+        return None
+    if isinstance(found, Node):
+        return found.place if found.place <= op.arity else None
+    return float(found)
+
+
+PLAIN: dict[tuple[Op, int], float | int | None] = {}
+
+
+def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
+    """dy/dx for each leaf x of xs, written onto the tape. y is a number of each sample, or of all of them; where x is
+    uniform and y varies, dy/dx is that of the mean of y over the samples. The constant 0 where y does not depend on x."""
+    args, rank = tape.args, tape.rank
+    depends = bytearray(y + 1)
+    for x in xs:
+        if x <= y:
+            depends[x] = 1
+    for node in range(y + 1):
+        if not depends[node]:
+            for arg in args[node]:
+                if depends[arg]:
+                    depends[node] = 1
+                    break
+    regions = Regions(tape, y) if ops.where in tape.ops[:y + 1] else None
+    terms: dict[int, list[int]] = {y: [tape.constant(1.0)]} if depends[y] else {}
+    leaves = dict.fromkeys(xs)
+    found: dict[int, int] = {}
+    for node in range(y, -1, -1):
+        contributions = terms.pop(node, None)
+        if contributions is None:
+            continue
+        if rank[node] != VARYING:
+            varying = [term for term in contributions if rank[term] == VARYING]
+            if varying:
+                contributions = [term for term in contributions if rank[term] != VARYING]
+                contributions.append(tape.emit(MEAN, tuple(varying)))
+        upstream = tape.total(contributions)
+        if node in leaves:
+            found[node] = upstream
+            continue
+        op = tape.ops[node]
+        for i, arg in enumerate(args[node]):
+            if depends[arg]:
+                if op is ops.where:
+                    term = upstream if i else None
+                else:
+                    term = tape.times(upstream, slope(tape, node, i))
+                if term is not None:
+                    if regions is not None:
+                        term = regions.leave(node, i, arg, term)
+                    terms.setdefault(arg, []).append(term)
+    zero = tape.constant(0.0)
+    return [found.get(x, zero) for x in xs]
+
+
+class Regions:
+    """Which nodes serve only one branch of a `where`, so that nothing of them may be felt where the other is taken.
+
+    There, a slope may be inf or nan, and 0 * inf is nan. So the contributions of such nodes are not made zero on the
+    way in, but thrown away where they leave the region. A region is a chain: (the one around it, the condition, which
+    side of it); None is the outside, where leaves are.
+    """
+
+    def __init__(self, tape: Tape, y: int) -> None:
+        self.tape = tape
+        self.region: dict[int, Any] = {y: None}
+        self.branch: dict[tuple[int, int], Any] = {}
+        for node in range(y, -1, -1):
+            if node in self.region:
+                for i, arg in enumerate(tape.args[node]):
+                    around = self.of_use(node, i)
+                    if not tape.args[arg]:
+                        around = None
+                    self.region[arg] = common(self.region[arg], around) if arg in self.region else around
+
+    def of_use(self, node: int, i: int) -> Any:
+        """The region in which a node needs its i-th argument."""
+        if self.tape.ops[node] is not ops.where or i == 0:
+            return self.region[node]
+        if (node, i) not in self.branch:
+            around = self.region[node]
+            self.branch[node, i] = (around, self.tape.args[node][0], i, 1 + (around[3] if around else 0))
+        return self.branch[node, i]
+
+    def leave(self, node: int, i: int, arg: int, term: int) -> int:
+        """A contribution from a node to its i-th argument, without what does not count there."""
+        region, zero = self.of_use(node, i), self.tape.constant(0.0)
+        outside = self.region[arg]
+        while region is not outside:
+            region, condition, side, _ = region
+            term = self.tape.emit(ops.where, (condition, term, zero) if side == 1 else (condition, zero, term))
+        return term
+
+
+def common(p: Any, q: Any) -> Any:
+    """The innermost region around two."""
+    while p is not q:
+        if q is None or (p is not None and p[3] >= q[3]):
+            p = p[0]
+        else:
+            q = q[0]
+    return p

@@ -1,0 +1,339 @@
+"""Tracing: run a function once on Values that have no number yet, and read the graph that it leaves behind.
+
+The engine records as it always does; only the inputs are of a kind of their own, `Traced`, and so is all that is computed
+from them. A Traced refuses whatever would take a number out of it, since that number would be frozen into the recording
+for all samples. Parameters are the ordinary leaf Values that the graph ends in.
+This module knows nothing of how a recording is run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import path
+from types import FunctionType, ModuleType
+from typing import Any, NoReturn
+
+from .. import ops
+from ..engine import Value, as_value, skeleton
+from ..ops import ROWS, Op, is_number
+
+PACKAGE = path.dirname(path.dirname(__file__)) + path.sep
+
+
+class TraceError(TypeError):
+    """A function cannot be recorded, or its recording would not hold for every sample."""
+
+
+def inner_row(name: str, symbol: str, forward: Callable[..., float], arity: int, note: str) -> Op:
+    """A row that only recordings know."""
+    written = f" {symbol} ".join(f"{{{i}:sum}}" for i in range(arity))
+    return Op(name=name, forward=forward, derivatives=(lambda y, *args: 0.0,) * arity, otherwise=forward, symbol=symbol,
+              latex=written, text=written, binds="", domain=((-2.0, 2.0),) * arity, kink=None, defaults=(), note=note,
+              builtin=True)
+
+
+INPUT = inner_row("input", "", lambda: math.nan, 0, "a number of a sample")
+GREATER = inner_row("greater", ">", lambda a, b: float(a > b), 2, "1 where it holds, else 0; slope 0")
+AT_LEAST = inner_row("at_least", ">=", lambda a, b: float(a >= b), 2, "1 where it holds, else 0; slope 0")
+# A `where` has three parents, and a node has two: the second stands for both branches.
+CHOICE = inner_row("choice", "?", lambda condition, branches: math.nan, 2, "where(condition, *branches)")
+BRANCHES = inner_row("branches", ":", lambda a, b: 0.0, 2, "the two branches of a choice")
+
+MOST_THINGS = 100_000  # that are looked at in search of parameters
+
+BRANCH = ("write micrograd.where(x > 0, a, b), x.relu(), abs(x), micrograd.maximum(x, y), ..., which record both sides; or "
+          "call the function as it is, without compile")
+NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not depend "
+          "on a sample may stay a number")
+
+
+def refuse(what: str, instead: str) -> NoReturn:
+    raise TraceError(f"{place()}{what}. Nothing is known of a sample while a function is recorded, so the recording would "
+                     f"hold for one sample only: {instead}")
+
+
+def place() -> str:
+    """The line of the user's code that is being run, for the head of a message; "" where there is none."""
+    frame: Any = sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    code = linecache.getline(file, line, frame.f_globals).strip()
+    return f"{path.basename(file)}, line {line}, in {frame.f_code.co_name}:\n    {code}\n" if code else ""
+
+
+class Traced(Value):
+    """A Value that stands for a number of every sample. It computes like any other, and refuses to be looked into."""
+
+    __slots__ = ()
+    _heritable = True
+
+    def __init__(self, label: str) -> None:
+        super().__init__(math.nan, label)
+
+    @property
+    def data(self) -> Any:
+        refuse("reads .data of a Value that differs from sample to sample", NUMBER)
+
+    @property
+    def grad(self) -> Any:
+        refuse("reads .grad of a Value that differs from sample to sample",
+               "use micrograd.gradient(y, x), which is recorded as well")
+
+    @property
+    def op(self) -> Op:
+        return ops.where if super().op is CHOICE else super().op
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        found: Any = super().parents
+        return (found[0], *found[1].parents) if super().op is CHOICE else found
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Value:
+        if op is not ops.where:
+            return super().__op__(op, args)
+        condition, a, b = args
+        return super().__op__(CHOICE, (condition, super().__op__(BRANCHES, (a, b))))
+
+    def __gt__(self, other: Any) -> Any: return compared(GREATER, self, other)
+    def __ge__(self, other: Any) -> Any: return compared(AT_LEAST, self, other)
+    def __lt__(self, other: Any) -> Any: return compared(GREATER, other, self)
+    def __le__(self, other: Any) -> Any: return compared(AT_LEAST, other, self)
+    def __bool__(self) -> bool: refuse("branches on a number that differs from sample to sample", BRANCH)
+    def __eq__(self, other: object) -> bool: refuse("compares Values by ==, which asks whether they are one object",
+                                                    "write micrograd.where(a - b, if_different, if_equal)")
+    __hash__ = Value.__hash__
+    def __float__(self) -> float: refuse("takes the bare number out of a Value (as float() and math.exp() do)", NUMBER)
+    def __int__(self) -> int: refuse("takes a whole number out of a Value", NUMBER)
+    def __index__(self) -> int: refuse("uses a Value as an index or a count", NUMBER)
+    def __round__(self, digits: int | None = None) -> float: refuse("rounds a Value", NUMBER)
+    def __trunc__(self) -> int: refuse("rounds a Value", NUMBER)
+    def __floor__(self) -> int: refuse("rounds a Value", NUMBER)
+    def __ceil__(self) -> int: refuse("rounds a Value", NUMBER)
+    def __format__(self, spec: str) -> str: return repr(self) if not spec else refuse("prints a number", NUMBER)
+    def __repr__(self) -> str: return f"Traced({self.label or self.op.name})"
+    def __copy__(self) -> Value: return self
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value: return self
+    def __reduce__(self) -> Any: refuse("pickles a Value", NUMBER)
+
+    def backward(self, seed: float = 1.0) -> None:
+        refuse("calls .backward()", "the function returns the loss of one sample, and compile takes the gradient; for a "
+               "derivative inside of a loss use micrograd.gradient(y, x)")
+
+
+def compared(row: Op, a: Any, b: Any) -> Any:
+    if all(isinstance(x, Value) or is_number(x) for x in (a, b)):
+        node: Value = a if isinstance(a, Traced) else b
+        return Value.__op__(node, row, (a, b))
+    return NotImplemented
+
+
+def known(node: Value) -> bool:
+    """Whether the number of a Value can be looked at: not so for one that stands for every sample."""
+    return not isinstance(node, Traced)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of the function: its name, and of how many numbers it is a list; None for a single number."""
+
+    name: str
+    width: int | None
+
+    @property
+    def columns(self) -> list[str]:
+        """The name of each column of data that it takes."""
+        return [self.name] if self.width is None else [f"{self.name}[{j}]" for j in range(self.width)]
+
+
+def arguments(function: Callable[..., Any], inputs: Any) -> list[Argument]:
+    """What the function is called with. inputs: None to ask its signature; how many numbers it takes; or for each argument
+    the length of the list that it is, None for a single number."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if inputs is None and isinstance(getattr(function, "nin", None), int):  # a network
+        return [Argument("x", function.nin)]  # type: ignore[attr-defined]
+    try:
+        found = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        found = []
+    kinds = inspect.Parameter
+    names = [p.name for p in found if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    needed = [p.name for p in found if p.name in names and p.default is kinds.empty]
+    if inputs is None:
+        if not found or any(p.kind is kinds.VAR_POSITIONAL for p in found):
+            raise TypeError(f"compile cannot see how many numbers {name} takes: say inputs=3 for three of them, or "
+                            "inputs=(2, None) for a list of two and a number")
+        return [Argument(n, None) for n in needed]
+    if isinstance(inputs, int) and not isinstance(inputs, bool):
+        inputs = [None] * inputs
+    if not isinstance(inputs, (list, tuple)) or not all(
+            w is None or (isinstance(w, int) and not isinstance(w, bool) and w > 0) for w in inputs):
+        raise TypeError("inputs is how many numbers the function takes, or for each argument the length of its list (None "
+                        f"for a single number); found {inputs!r}")
+    names = names if len(names) >= len(inputs) else [f"x{i}" for i in range(len(inputs))]
+    return [Argument(n, w) for n, w in zip(names, inputs)]
+
+
+@dataclass(slots=True)
+class Recording:
+    """What running a function once has left: its graph, in which a node is a place in lists, each after its parents."""
+
+    name: str                             # of the function
+    arguments: list[Argument]
+    rows: list[Op]                        # ops.LEAF for a parameter, ops.CONSTANT for a number, INPUT for an input
+    parents: list[tuple[int, ...]]
+    labels: list[str]
+    inputs: list[int]                     # for each column of the data
+    parameters: dict[int, Value]
+    constants: dict[int, float]
+    outputs: list[int]
+    several: bool                         # whether the function returns a list, and not one Value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = [row.name for row in self.rows]
+        return restored, (self.name, self.arguments, names, self.parents, self.labels, self.inputs, self.parameters,
+                          self.constants, self.outputs, self.several)
+
+
+def restored(name: str, arguments: list[Argument], rows: list[str], *fields: Any) -> Recording:
+    """Unpickle a recording."""
+    inner = {row.name: row for row in (INPUT, GREATER, AT_LEAST, BRANCHES)}
+    return Recording(name, arguments, [inner.get(row) or ops.named(row) for row in rows], *fields)
+
+
+@dataclass(slots=True)
+class Run:
+    """The graph of one run of a function, as `skeleton` has it."""
+
+    inputs: list[Traced]
+    several: bool
+    nodes: list[Value]
+    shape: list[int]
+    outputs: list[int]
+
+    def leaves(self, kind: Op) -> dict[int, Value]:
+        """The leaves of that kind, by their places; inputs are not among them."""
+        row, shape = kind.index, self.shape
+        return {i: node for i, node in enumerate(self.nodes) if shape[3 * i] == row and not isinstance(node, Traced)}
+
+    def constants(self) -> dict[int, float]:
+        return {i: node.data for i, node in self.leaves(ops.CONSTANT).items()}
+
+
+def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
+    """Record a function of the numbers of one sample.
+
+    It is run four times, the last three with other numbers in the parameters that it can reach; a TraceError says so if
+    that makes a difference, as it does where the function is random, counts, or looks into a parameter.
+    """
+    wanted = arguments(function, inputs)
+    name = getattr(function, "__name__", type(function).__name__)
+    first = run(function, name, wanted)
+    parameters, constants = first.leaves(ops.LEAF), first.constants()
+    reached = list(dict.fromkeys([*parameters.values(), *within_reach(function)]))
+    for change in (lambda x: math.nan, lambda x: -x, lambda x: 0.0):
+        with changed(reached, change):
+            try:
+                again = run(function, name, wanted)
+            except Exception as error:
+                raise TraceError(f"{name} fails with other numbers in the parameters ({type(error).__name__}: {error}), so it "
+                                 "looks into one, and its recording would not hold after a gradient step; "
+                                 f"{NUMBER}") from error
+            numbers = again.constants()
+        if (first.shape, first.outputs) != (again.shape, again.outputs) or repr(constants) != repr(numbers) or any(  # repr: nan is nan, -0.0 is not 0.0
+                p is not q for p, q in zip(parameters.values(), again.leaves(ops.LEAF).values())):
+            changes = [(x, numbers[i]) for i, x in constants.items() if repr(x) != repr(numbers.get(i, x))]
+            found = f": a number is {changes[0][0]:.6g}, then {changes[0][1]:.6g}" if changes else ""
+            raise TraceError(f"{name} does not do the same each time{found}. Random numbers, counters, and what is seen in a "
+                             "parameter (p.data, float(p), p > 0) would be frozen as they are now. Pass what changes as an "
+                             "argument, or compute with the parameter itself, as in micrograd.maximum(p, 0)")
+    return read(name, wanted, first)
+
+
+def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
+    """Run the function on inputs of its own."""
+    inputs: list[Traced] = []
+    given: list[Any] = []
+    for argument in wanted:
+        columns = [Traced(column) for column in argument.columns]
+        given.append(columns[0] if argument.width is None else columns)
+        inputs += columns
+    result = function(*given)
+    several = isinstance(result, (list, tuple))
+    outputs = list(result) if several else [result]
+    if not outputs or not all(isinstance(y, Value) or is_number(y) for y in outputs):
+        raise TraceError(f"{name} returns {result!r:.60}: a Value is needed, or several of them in a list or tuple")
+    outputs = [as_value(y) for y in outputs]
+    nodes, shape = skeleton([*inputs, *outputs])
+    place = {node: i for i, node in enumerate(nodes)}
+    return Run(inputs, several, nodes, shape, [place[y] for y in outputs])
+
+
+def read(name: str, wanted: list[Argument], found: Run) -> Recording:
+    nodes, shape = found.nodes, found.shape
+    rows = [ROWS[row] for row in shape[::3]]
+    parents = [() if a < 0 else (a,) if b < 0 else (a, b) for a, b in zip(shape[1::3], shape[2::3])]
+    parameters: dict[int, Value] = {}
+    for i, node in found.leaves(ops.LEAF).items():
+        parameters[i] = node
+    for i in range(len(found.inputs)):
+        rows[i] = INPUT
+    for i, row in enumerate(rows):
+        if row is CHOICE:
+            rows[i] = ops.where
+            parents[i] = (parents[i][0], *parents[parents[i][1]])
+        elif row is ops.LEAF and i not in parameters:
+            raise TraceError(f"{name} uses {nodes[i]!r} of another function that is being recorded: they cannot share nodes")
+    return Recording(name, wanted, rows, parents, [node.label for node in nodes], list(range(len(found.inputs))),
+                     parameters, found.constants(), found.outputs, found.several)
+
+
+def within_reach(function: Any) -> list[Value]:
+    """The leaf Values that a function can look into: in its closure, its globals, its defaults, and in the objects there."""
+    found: dict[Value, None] = {}
+    seen: set[int] = set()
+    waiting: list[Any] = [function]
+    while waiting and len(seen) < MOST_THINGS:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, (type, ModuleType, str, float, int)):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, Value):
+            if thing.op is ops.LEAF and known(thing):
+                found[thing] = None
+        elif isinstance(thing, FunctionType):
+            near = inspect.getclosurevars(thing)
+            waiting += [*near.nonlocals.values(), *near.globals.values(), *(thing.__defaults__ or ())]
+        elif isinstance(thing, (list, tuple)):
+            waiting += thing
+        elif isinstance(thing, dict):
+            waiting += thing.values()
+        elif hasattr(thing, "__self__"):  # a bound method
+            waiting += [thing.__self__, thing.__func__] if hasattr(thing, "__func__") else [thing.__self__]
+        elif hasattr(thing, "__dict__"):
+            waiting += vars(thing).values()
+    return list(found)
+
+
+@contextmanager
+def changed(parameters: list[Value], change: Callable[[float], float]) -> Iterator[None]:
+    """Other numbers in the parameters for a while, without warnings of what they lead to."""
+    before = [p.data for p in parameters]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            for p, x in zip(parameters, before):
+                p.data = change(x)
+            yield
+        finally:
+            for p, x in zip(parameters, before):
+                p.data = x
