@@ -150,7 +150,7 @@ class Compiled:
     def __init__(self, **options):
         import micrograd
         self.micrograd, self.options = micrograd, options
-        self.version, self.threads = micrograd.__version__, options.get("threads", "default")
+        self.version, self.threads = micrograd.__version__, options.get("threads", POOL)
 
     def compile(self, function):
         return self.micrograd.compile(function, **self.options)
@@ -186,30 +186,31 @@ class Compiled:
         a, b = self.micrograd.Value(A), self.micrograd.Value(B)
         f, (x, y) = self.compile(lambda x, y: potential(x, y, a, b)), plane(points)
         value, dx, dy = (array("d", bytes(8 * points)) for _ in range(3))
-        return Task(lambda: f.map(x, y, grad=True, out=(value, (dx, dy))), lambda: every((value, dx, dy)))
+        return Task(lambda: f.map(x, y, grad=True, out=(value, dx, dy)), lambda: every((value, dx, dy)))
 
     def scalar(self, grad=False):
         f = self.compile(curve)
         return scalar_task(f.grad if grad else f, list)
 
     def compiling(self, width):
-        self.compiled = None
-        net = self.net(width, "relu")
+        """All until the first answer is there: some of the work is put off until something is asked."""
+        self.compiled, net, data = None, self.net(width, "relu"), columns(100)
 
         def run():
             self.compiled = self.compile(self.loss(net))
+            self.compiled(*data)
 
         return Task(run, list)
 
     def about(self):
-        """How many nodes the formula has, as written: every constant of the text is one."""
+        """How many nodes the formula has; the constants of its text are none."""
         micrograd = self.micrograd
-        x, y, a, b = map(micrograd.Value, (0.5, 0.5, A, B))
-        return {"nodes of the formula": len(micrograd.topological_order(potential(x, y, a, b)))}
+        nodes = micrograd.topological_order(potential(*map(micrograd.Value, (0.5, 0.5, A, B))))
+        return {"nodes of the formula": sum(node.op.name != "constant" for node in nodes)}
 
     def stats(self):
         """What the last compilation says of itself."""
-        return self.compiled.stats
+        return {key: self.compiled.stats[key] for key in ("program nodes", "seconds")}
 
 
 def reset(net, numbers):

@@ -574,12 +574,14 @@ def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, ste
     return f"the learning rate of step {step} is {rate}: no parameter was changed"
 
 
-def shortened(text: str, most: int = 60) -> str:
-    lines = text.splitlines()
+def shortened(source: str, most: int = 40) -> str:
+    """A program to look at: the whole of a short one, the beginning of what is done for each sample of a long one."""
+    lines = source.splitlines()
     if len(lines) <= most:
-        return text
-    left = len(lines) - most
-    return "\n".join([*lines[:most // 2], f"    ...  ({left:,} more lines; see .source)", *lines[-(most // 2):]])
+        return source
+    start = next((i for i, line in enumerate(lines) if line.strip().lower().startswith("# for each sample")), 0)
+    shown = [line if len(line) <= 110 else line[:107] + "..." for line in lines[start:start + most // 2]]
+    return "\n".join([*shown, f"    ...  ({len(lines):,} lines in all: .source)"])
 
 
 def available_processors() -> int:
