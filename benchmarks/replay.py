@@ -165,7 +165,7 @@ def work(quick):
     jobs[FORMULA] = {"work": "formula", "points": 10**5 if quick else 10**6}
     jobs[SCALAR] = {"work": "scalar", "grad": False}
     jobs[SLOPES] = {"work": "scalar", "grad": True}
-    for width in (16, 64) if quick else (16, 64, 207):
+    for width in (19, 64) if quick else (19, 64, 233):
         jobs[f"{COMPILE}, width {width}"] = {"work": "compiling", "width": width}
     return jobs
 
@@ -293,7 +293,7 @@ def judged(microseconds, stats):
     at_most(1 / 10, FORMULA, ONE, NUMPY)
     at_most(0.5, SCALAR, OURS)
     at_most(0.7, SLOPES, OURS)
-    at_most(10_000, f"{COMPILE}, width 16", OURS)
+    at_most(10_000, f"{COMPILE}, width 19", OURS)
     spread("compile, a program node: largest to smallest",
            [{which: taken / stats[label]["program nodes"] for which, taken in microseconds[label][OURS].items()}
             for label in stats])
