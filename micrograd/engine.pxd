@@ -12,7 +12,7 @@ cdef unsigned int LEAF, CONSTANT, ADD, SUB, MUL, DIV, NEG, POW, RELU
 
 @cython.locals(node=Value)
 cdef Value record(unsigned int row, double y, Value a, double da, Value b, double db)
-cdef bint is_heritable(object x)
+cpdef bint is_heritable(object x)
 cdef kind_of_child(Value a, Value b)
 cdef Value plus(Value a, Value b)
 cdef Value minus(Value a, Value b)

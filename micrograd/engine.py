@@ -255,6 +255,10 @@ class Value:
 
     # Derivatives
 
+    def detach(self, label: str = "") -> Value:
+        """Its number as a constant: a node through which no derivative passes."""
+        return constant(self._data, label)
+
     def backward(self, seed: float = 1.0) -> None:
         """Fill in .grad of every Value that this one depends on: seed * d(self)/d(node).
 
@@ -362,7 +366,8 @@ def record(row: int, y: float, a: Value, da: float, b: Any, db: float) -> Value:
 
 
 def is_heritable(x: Any) -> bool:
-    """Whether what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`."""
+    """Whether what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`. It stands
+    for many numbers, and has none that can be looked at."""
     return type(x) is not Value and getattr(type(x), "_heritable", False)
 
 

@@ -1,16 +1,19 @@
 """What a network's outputs cost: loss(outputs, targets) is a Value, for one sample.
 
 outputs: a list of Values, or one bare Value; targets: as many numbers, or one bare number (for `cross_entropy`, the
-index of the right class). This module knows nothing of networks.
+index of the right class). They can be compiled: then numbers are not known while the function is recorded, so that a
+target which a loss refuses gives nan. This module knows nothing of networks.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any, Union
 
-from .engine import Number, Value, as_value, constant
-from .ops import is_number, number
+from .engine import Number, Value, as_value, constant, is_heritable
+from .ops import is_number, maximum, number, relu, where
 
 Outputs = Union[Value, Sequence[Value]]
 Targets = Union[Number, Sequence[Number]]
@@ -34,6 +37,10 @@ def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
     """
     terms = []
     for p, y in _pairs(outputs, targets):
+        if is_heritable(p) or is_heritable(y):  # the same without a branch
+            right, wrong = y * where(y, p, 1.0).log(), (1 - y) * (-where(1 - y, p, 0.0)).log1p()
+            terms.append(_between_0_and_1(y, -(right + wrong)))
+            continue
         _check_between_0_and_1(y)
         if not 0.0 <= p.data <= 1.0:
             raise ValueError(f"binary_cross_entropy needs probabilities in [0, 1], found {p.data}: end the network in "
@@ -49,8 +56,12 @@ def binary_cross_entropy_from_logits(outputs: Outputs, targets: Targets) -> Valu
     """The same for p = sigmoid(z), from the logits z: log(1 + e^z) − y z, which no z overflows."""
     terms = []
     for z, y in _pairs(outputs, targets):
-        _check_between_0_and_1(y)
-        terms.append(z.softplus() - y * z)
+        term = z.softplus() - y * z
+        if is_heritable(y):
+            term = _between_0_and_1(y, term)
+        else:
+            _check_between_0_and_1(y)
+        terms.append(term)
     return Value.sum(terms) / len(terms)
 
 
@@ -59,14 +70,16 @@ def logsumexp(values: Iterable[Number]) -> Value:
     nodes = [as_value(v) for v in values]
     if not nodes:
         raise ValueError("logsumexp needs one value at least, found none")
-    largest = constant(max(node.data for node in nodes), "max")
+    largest = _largest(nodes)
     return Value.sum([(node - largest).exp() for node in nodes]).log() + largest
 
 
 def softmax(logits: Sequence[Number]) -> list[Value]:
     """Probabilities proportional to e^z, without overflow."""
     nodes = [as_value(z) for z in logits]
-    largest = constant(max((node.data for node in nodes), default=0.0), "max")
+    if not nodes:
+        return []
+    largest = _largest(nodes)
     powers = [(node - largest).exp() for node in nodes]
     total = Value.sum(powers)
     return [power / total for power in powers]
@@ -81,6 +94,13 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
     if len(logits) < 2:
         raise ValueError("cross_entropy needs an output for each of two classes or more, found 1; for one output use "
                          "binary_cross_entropy_from_logits")
+    if is_heritable(target):
+        chosen: Any = math.nan
+        for i, z in reversed([*enumerate(logits)]):
+            chosen = where(target - i, chosen, z)
+        return logsumexp(logits) - chosen
+    if isinstance(target, Value):
+        target = target.data
     if is_number(target):
         index = int(target)
         if index != target or not 0 <= index < len(logits):
@@ -94,6 +114,9 @@ def max_margin(outputs: Outputs, targets: Targets) -> Value:
     """relu(1 − y a), the hinge loss of a support vector machine, averaged over the outputs; targets −1 or 1."""
     terms = []
     for a, y in _pairs(outputs, targets):
+        if is_heritable(y):
+            terms.append(where(y * y - 1, math.nan, relu(1 - y * a)))
+            continue
         if y.data not in (-1.0, 1.0):
             raise ValueError(f"max_margin needs targets -1 and 1, found {y.data}")
         terms.append((1 - y * a).relu())
@@ -108,6 +131,19 @@ def l1_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
 def l2_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
     """strength · Σp²."""
     return strength * Value.sum([p * p for p in parameters])
+
+
+def _largest(nodes: list[Value]) -> Value:
+    """The largest of the numbers, by which others are shifted: no derivative passes through it."""
+    if any(map(is_heritable, nodes)):
+        largest: Value = reduce(maximum, nodes)
+        return largest.detach("max")
+    return constant(max(node.data for node in nodes), "max")
+
+
+def _between_0_and_1(y: Value, term: Value) -> Any:
+    """The term, or nan for a target that is not between 0 and 1."""
+    return where(y >= 0, where(1 >= y, term, math.nan), math.nan)
 
 
 def _listed(x: Any) -> list[Any]:

@@ -76,7 +76,7 @@ class Program:
 def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) -> Program:
     """The program that computes these nodes of the tape."""
     ops_, args, rank = tape.ops, [*tape.args], tape.rank
-    for node, made in tape.written_out.items():  # a user's op, by rows of the table
+    for node, made in tape.written_out.items():  # in other words
         args[node] = (made,)
     outputs = [*uniform, *varying]
     uses = [0] * len(ops_)

@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import ops
 from ..ops import Op
-from .trace import BRANCHES, INPUT, NUMBER, Recording, TraceError, inner_row
+from .trace import BRANCHES, DETACHED, INPUT, NUMBER, Recording, TraceError, inner_row
 
 FIXED, UNIFORM, VARYING = 0, 1, 2  # the ranks
 
@@ -36,7 +36,7 @@ class Tape:
         self.labels: dict[int, str] = {}
         self.inputs: list[int] = []                 # a node for each column
         self.parameters: list[int] = []             # a node for each parameter
-        self.written_out: dict[int, int] = {}       # a node of a user's op -> the same made of rows of the table
+        self.written_out: dict[int, int] = {}       # a node of a user's op, or a detached one -> what computes the same
         self._constants: dict[str, int] = {}
         self._known: dict[Any, int] = {}
 
@@ -75,7 +75,7 @@ class Tape:
             rank = UNIFORM if op is MEAN else max([ranks[arg] for arg in args])
             if rank == FIXED:
                 return self.constant(op.value(*[self.numbers[arg] for arg in args]))
-            made = None if op.builtin else self.write_out(op, args)
+            made = args[0] if op is DETACHED else None if op.builtin else self.write_out(op, args)
             self.ops.append(op)
             self.args.append(args)
             ranks.append(rank)

@@ -42,6 +42,7 @@ def inner_row(name: str, symbol: str, forward: Callable[..., float], arity: int,
 INPUT = inner_row("input", "", lambda: math.nan, 0, "a number of a sample")
 GREATER = inner_row("greater", ">", lambda a, b: float(a > b), 2, "1 where it holds, else 0; slope 0")
 AT_LEAST = inner_row("at_least", ">=", lambda a, b: float(a >= b), 2, "1 where it holds, else 0; slope 0")
+DETACHED = inner_row("detached", "", lambda x: x, 1, "the same number, through which no derivative passes")
 # A `where` has three parents, and a node has two: the second stands for both branches.
 CHOICE = inner_row("choice", "?", lambda condition, branches: math.nan, 2, "where(condition, *branches)")
 BRANCHES = inner_row("branches", ":", lambda a, b: 0.0, 2, "the two branches of a choice")
@@ -125,6 +126,11 @@ class Traced(Value):
     def __deepcopy__(self, memo: dict[int, Any]) -> Value: return self
     def __reduce__(self) -> Any: refuse("pickles a Value", NUMBER)
 
+    def detach(self, label: str = "") -> Value:
+        node: Value = Value.__op__(self, DETACHED, (self,))
+        node.label = label
+        return node
+
     def backward(self, seed: float = 1.0) -> None:
         refuse("calls .backward()", "the function returns the loss of one sample, and compile takes the gradient; for a "
                "derivative inside of a loss use micrograd.gradient(y, x)")
@@ -135,11 +141,6 @@ def compared(row: Op, a: Any, b: Any) -> Any:
         node: Value = a if isinstance(a, Traced) else b
         return Value.__op__(node, row, (a, b))
     return NotImplemented
-
-
-def known(node: Value) -> bool:
-    """Whether the number of a Value can be looked at: not so for one that stands for every sample."""
-    return not isinstance(node, Traced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +207,7 @@ class Recording:
 
 def restored(name: str, arguments: list[Argument], rows: list[str], *fields: Any) -> Recording:
     """Unpickle a recording."""
-    inner = {row.name: row for row in (INPUT, GREATER, AT_LEAST, BRANCHES)}
+    inner = {row.name: row for row in (INPUT, GREATER, AT_LEAST, DETACHED, BRANCHES)}
     return Recording(name, arguments, [inner.get(row) or ops.named(row) for row in rows], *fields)
 
 
@@ -308,7 +309,7 @@ def within_reach(function: Any) -> list[Value]:
             continue
         seen.add(id(thing))
         if isinstance(thing, Value):
-            if thing.op is ops.LEAF and known(thing):
+            if thing.op is ops.LEAF and not isinstance(thing, Traced):
                 found[thing] = None
         elif isinstance(thing, FunctionType):
             near = inspect.getclosurevars(thing)
