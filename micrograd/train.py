@@ -3,7 +3,8 @@
     initialise the weights; repeat for each (x, y): forward, error terms backward, update; until converged
 
 One sample at a time (batch_size=1), minibatches, or the whole set at once: the gradient of a batch is the mean of the
-gradients of its samples. This module knows nothing of files or plots.
+gradients of its samples. Where the loss of a sample can be compiled, the same steps are taken by the compiled loss.
+This module knows nothing of files or plots.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from . import losses
+from . import losses, ops
 from .engine import Value
 from .nn import MLP, Module, Standardizer
 from .ops import is_number
 from .optim import SGD, Optimizer
 from .progress import progress_bar
+from .replay.compiled import Compiled, compile
+from .replay.trace import TraceError
 
 Loss = Callable[[Any, Any], Value]
 Until = Union[float, Callable[["History"], bool], None]
@@ -34,6 +37,7 @@ class History:
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
     stopped: str = ""  # why the run ended
+    ran: str = ""      # how: "native" or "python", by the compiled loss; or "eager", sample by sample, and why
 
     @property
     def epochs(self) -> int:
@@ -69,7 +73,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         optimizer: Optimizer | None = None, epochs: int = 100, batch_size: int | None = None, until: Until = None,
         validation: tuple[Sequence[Any], Sequence[Any]] | float | None = None, standardize: bool = False,
         penalty: Callable[[list[Value]], Value] | None = None, shuffle: bool = True, seed: int | None = None,
-        progress: bool | None = None, callback: Callable[[History], None] | None = None) -> History:
+        progress: bool | None = None, callback: Callable[[History], None] | None = None,
+        backend: str = "auto") -> History:
     """Train a network on rows X and targets y. Returns the `History`; the network is changed in place.
 
     net: called on a row of X, it returns an output or a list of outputs. loss: of one sample, loss(outputs, target), a
@@ -82,6 +87,10 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     seed: the order of the samples in each epoch; the same seed gives the same run. progress: a tqdm bar; by default if
     tqdm is installed. callback: called with the history after each epoch.
 
+    backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the same
+    steps faster, equal but for rounding; "native" or "python" insist on it, and "eager" trains sample by sample.
+    History.ran says which it was.
+
     Ctrl-C ends the run after the last whole step and keeps what was learnt. A loss or gradient that is inf or nan ends
     it before the step. History.stopped says why a run ended. Raises ValueError for data that do not fit together.
     """
@@ -93,6 +102,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         raise TypeError("until=converged() with parentheses: converged makes the function that fit asks")
     if validation is not None and not isinstance(validation, (float, tuple, list)):
         raise TypeError(f"validation is a share in (0, 1), or a pair (rows, targets), found {validation!r}")
+    if backend not in ("auto", "eager", "native", "python"):
+        raise ValueError(f"backend is auto, eager, native or python; found {backend!r}")
     X, y = _checked(X, y, "fit")
     rng = random.Random(seed)
     if isinstance(validation, float):
@@ -116,40 +127,32 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     if standardize and isinstance(net, MLP):
         net.scaler = Standardizer.of(X)
     history = History()
-    order = list(range(len(X)))
+    sums, why = None, "not asked for"
+    if backend != "eager":
+        few = "so few samples are faster so" if backend == "auto" and epochs * len(X) < WORTHWHILE else ""
+        sums, why = (None, few) if few else _compiled(net, loss, penalty, judge, X, y, parameters, backend)
+    if sums is None:
+        history.ran = f"eager: {why}" if why else "eager"
+        run = _eager_epochs(net, X, y, loss, optimizer, epochs, size, penalty, judge, rng if shuffle else None, parameters)
+    else:
+        history.ran = sums.backend
+        run = sums.epochs(X, y, optimizer=optimizer, epochs=epochs, batch_size=size, order=rng if shuffle else None,
+                          stretch=not held_X and until is None and callback is None)
+    held: Callable[..., list[float]] = _eager_means(net, loss, judge)
+    held_data: Sequence[Any] = (held_X, held_y)
+    if sums is not None and held_X:
+        means, _ = _compiled(net, loss, None, judge, held_X, held_y, parameters, backend)
+        if means is not None:
+            held, held_data = means.value, means.columns(held_X, held_y)
     bar = progress_bar(epochs, progress)
     try:
-        for _ in range(epochs):
-            if shuffle:
-                rng.shuffle(order)
-            total, right = 0.0, 0
-            for start in range(0, len(order), size):
-                batch = order[start:start + size]
-                for p in parameters:
-                    p.grad = 0.0
-                for i in batch:
-                    outputs = net(X[i])
-                    cost = loss(outputs, y[i])
-                    cost.backward(1.0 / len(batch))
-                    total += cost.data
-                    right += judge is not None and judge(outputs, y[i])
-                if penalty is not None:
-                    extra = penalty(parameters)
-                    extra.backward()
-                    total += extra.data * len(batch)
-                if not math.isfinite(total):
-                    raise FloatingPointError(f"the loss is {total}; try a smaller learning rate")
-                optimizer.step()
-            history.loss.append(total / len(order))
-            if judge is not None:
-                history.accuracy.append(right / len(order))
+        for numbers in run:
+            history.loss.append(numbers[0])
+            history.accuracy += numbers[1:]
             if held_X:
-                outputs_held = [net(x) for x in held_X]
-                history.validation_loss.append(
-                    math.fsum(loss(out, t).data for out, t in zip(outputs_held, held_y)) / len(held_X))
-                if judge is not None:
-                    history.validation_accuracy.append(
-                        sum(judge(out, t) for out, t in zip(outputs_held, held_y)) / len(held_X))
+                cost, *right = held(*held_data)
+                history.validation_loss.append(cost)
+                history.validation_accuracy += right
             bar.set_postfix_str(history.brief(), refresh=False)
             bar.update()
             if callback is not None:
@@ -166,6 +169,87 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     finally:
         bar.close()
     return history
+
+
+WORTHWHILE = 1000  # samples to be seen in a run, from where on it is worth to compile the loss
+Judge = Callable[[Any, Any], Any]
+
+
+def _eager_epochs(net: Module, X: Sequence[Any], y: Sequence[Any], loss: Loss, optimizer: Optimizer, epochs: int,
+                  size: int, penalty: Callable[[list[Value]], Value] | None, judge: Judge | None,
+                  rng: random.Random | None, parameters: list[Value]) -> Iterator[list[float]]:
+    """Train for so many epochs, sample by sample; yield the mean loss, and the share of right answers if there is a
+    judge, after each."""
+    order = list(range(len(X)))
+    for _ in range(epochs):
+        if rng is not None:
+            rng.shuffle(order)
+        total, right = 0.0, 0.0
+        for start in range(0, len(order), size):
+            batch = order[start:start + size]
+            for p in parameters:
+                p.grad = 0.0
+            for i in batch:
+                outputs = net(X[i])
+                cost = loss(outputs, y[i])
+                cost.backward(1.0 / len(batch))
+                total += cost.data
+                right += judge(_numbers(outputs), y[i]) if judge is not None else 0.0
+            if penalty is not None:
+                extra = penalty(parameters)
+                extra.backward()
+                total += extra.data * len(batch)
+            if not math.isfinite(total):
+                raise FloatingPointError(f"the loss is {total}; try a smaller learning rate")
+            optimizer.step()
+        yield [total / len(order)] if judge is None else [total / len(order), right / len(order)]
+
+
+def _eager_means(net: Module, loss: Loss, judge: Judge | None) -> Callable[..., list[float]]:
+    """The function of rows and targets that gives the mean loss, and the share of right answers if there is a judge."""
+    def means(X: Sequence[Any], y: Sequence[Any]) -> list[float]:
+        outputs = [net(x) for x in X]
+        costs = math.fsum(float(loss(out, t)) for out, t in zip(outputs, y)) / len(X)
+        if judge is None:
+            return [costs]
+        return [costs, sum(judge(_numbers(out), t) for out, t in zip(outputs, y)) / len(X)]
+    return means
+
+
+def _compiled(net: Module, loss: Loss, penalty: Callable[[list[Value]], Value] | None, judge: Judge | None,
+              X: Sequence[Any], y: Sequence[Any], parameters: list[Value], backend: str) -> tuple[Compiled | None, str]:
+    """The loss of a sample, and whether the answer is right if there is a judge, compiled; or None, and why not."""
+    def sample(x: Any, t: Any) -> list[Any]:
+        outputs = net(x)
+        cost = loss(outputs, t)
+        if penalty is not None:
+            cost = cost + penalty(parameters)
+        return [cost] if judge is None else [cost, judge(outputs if isinstance(outputs, list) else [outputs], t)]
+
+    targets = {repr(t): i for i, t in enumerate(y)}
+    for i in list(targets.values())[:MOST_TARGETS]:
+        loss(net(X[i]), y[i])  # it refuses a target that is none
+    try:
+        return compile(sample, inputs=[_width(X), _width(y)], params=parameters, backend=backend), ""
+    except Exception as error:  # from the network or the loss, on Values that it cannot look into
+        if backend != "auto":
+            raise
+        return None, " ".join(f"{type(error).__name__}: {error}".split())
+
+
+MOST_TARGETS = 50  # that a loss is tried on, before it is compiled
+
+
+def _width(rows: Sequence[Any]) -> int | None:
+    """How many numbers are in each row; None if it is a bare number. A TraceError if rows differ, or are not numbers."""
+    if all(is_number(row) for row in rows):
+        return None
+    if any(isinstance(row, (Value, str, dict)) or not hasattr(row, "__len__") for row in rows):
+        raise TraceError("the rows are not lists of numbers")
+    widths = {len(row) for row in rows}
+    if len(widths) > 1 or not all(is_number(x) for row in rows for x in row):
+        raise TraceError("the rows are not lists of as many numbers each")
+    return widths.pop()
 
 
 def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History], bool]:
@@ -214,19 +298,21 @@ def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float |
     if judge is None:
         raise ValueError(f"accuracy needs classes as targets (indices for several outputs, 0/1 or -1/1 for one), found "
                          f"such as {y[0]!r}")
-    return sum(judge(net(x), t) for x, t in zip(X, y)) / len(X)
+    share: float = sum(judge(_numbers(net(x)), t) for x, t in zip(X, y)) / len(X)
+    return share
 
 
 def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,
-           threshold: float | None = None) -> Callable[[Any, Any], bool] | None:
-    """A function that says whether outputs name the class of a target; None where the targets are no classes."""
+           threshold: float | None = None) -> Judge | None:
+    """A function of a list of outputs and a target that is 1 where they name its class, and 0 elsewhere; None where the
+    targets are no classes. It is written with rows, for numbers and for Values that are being compiled."""
     outputs = net(X[0])
     if not isinstance(outputs, Value) and len(outputs) > 1:
         if all(is_number(t) for t in y):
             indices = all(t == int(t) and 0 <= t < len(outputs) for t in y)
-            return (lambda out, t: _largest(out) == t) if indices else None
+            return (lambda out, t: _same(_largest(out), t)) if indices else None
         chosen = all(not is_number(t) and sorted(map(float, t))[-2:] == [0.0, 1.0] for t in y)
-        return (lambda out, t: _largest(out) == _largest(t)) if chosen else None
+        return (lambda out, t: _same(_largest(out), _largest(t))) if chosen else None
     targets = {float(t if is_number(t) else t[0]) for t in y}
     if targets <= {-1.0, 1.0}:
         low, middle = -1.0, 0.0
@@ -234,9 +320,8 @@ def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,
         low, middle = 0.0, threshold if threshold is not None else _middle(net, loss)
     else:
         return None
-    def side(out: Any, t: Any) -> bool:
-        return (_first(out) > middle) == (_first(t) > low)
-    return side
+    return lambda out, t: _same(ops.step(out[0] - middle),
+                                ops.step((t if isinstance(t, Value) or is_number(t) else t[0]) - low))
 
 
 def _middle(net: Any, loss: Loss | None) -> float:
@@ -246,12 +331,24 @@ def _middle(net: Any, loss: Loss | None) -> float:
     return 0.5 if isinstance(net, MLP) and net.layers[-1].neurons[0].activation == "sigmoid" else 0.0
 
 
-def _first(x: Any) -> float:
-    return float(x if isinstance(x, Value) or is_number(x) else x[0])
+def _same(a: Any, b: Any) -> Any:
+    """1 where two numbers are equal, else 0."""
+    return ops.where(a - b, 0.0, 1.0)
 
 
-def _largest(xs: Any) -> int:
-    return max(range(len(xs)), key=lambda i: float(xs[i]))
+def _largest(xs: Any) -> Any:
+    """The index of the first of the largest numbers."""
+    best, index = xs[0], 0.0
+    for i, x in enumerate(xs):
+        if i:
+            more = ops.step(x - best)
+            best, index = ops.where(more, x, best), ops.where(more, float(i), index)
+    return index
+
+
+def _numbers(outputs: Any) -> list[float]:
+    """What a network returned, as a list of numbers."""
+    return [float(out) for out in ([outputs] if isinstance(outputs, Value) else outputs)]
 
 
 def _checked(X: Any, y: Any, where: str) -> tuple[list[Any], list[Any]]:

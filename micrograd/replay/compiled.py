@@ -38,7 +38,8 @@ else:
 
 BACKENDS = ("auto", "native", "python")
 CLOSE = 1e-9  # by how much a replay may differ from the engine, relatively: sums are added in another order
-STRETCH = 0.05  # seconds of training between two reports
+STRETCH = 0.05  # seconds of training between two reports, by a guess:
+SLOW = 1e-10    # seconds that a word of native code takes for a sample, at the most
 
 
 def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] | None = None,
@@ -217,6 +218,10 @@ class Compiled:
         outputs = len(self._outputs)
         return found[:outputs], found[outputs:][::-1]
 
+    def columns(self, *data: Any) -> tuple[Any, ...]:
+        """The data of a call as buffers of doubles, for those who call with the same data again and again."""
+        return self._prepared(data).given
+
     def value(self, *data: Any) -> Any:
         """The mean over the rows of columns, without touching any gradient."""
         return self._shaped(self._totals("value", self._prepared(data))[0])
@@ -353,33 +358,34 @@ class Compiled:
         adam = isinstance(optimizer, Adam)
         trained = self.params[::-1]
         place = {p: i for i, p in enumerate(optimizer.params)}
+        back = {p: i for i, p in enumerate(trained)}
         seen = list(range(rows))
         done, chunk = 0, 1
+        if stretch and order is None:  # by a guess, which is on the safe side
+            chunk = max(1, int(STRETCH / (SLOW * rows * len(executor.code.body))))
         while done < epochs:
             n = min(chunk, epochs - done)
             if order is not None:
                 order.shuffle(seen)
             steps = optimizer.steps
-            rates = array("d", [optimizer.lr(steps + i) if callable(optimizer.lr) else optimizer.lr
-                                for i in range(n * batches)])
-            # a sum over the batch has a gradient as many times as large as the mean
+            lr, several = optimizer.lr, range(steps, steps + n * batches)
+            rates = array("d", map(lr, several) if callable(lr) else [lr]) * (1 if callable(lr) else len(several))
             settings = (adam, not adam and optimizer.nesterov, isinstance(optimizer, AdamW),
                         0.0 if adam else optimizer.momentum, optimizer.weight_decay, *(optimizer.betas if adam else (0, 0)),
                         optimizer.eps if adam else 0.0, steps)
             averages = ([optimizer.mean, optimizer.square] if adam else [optimizer.velocity] * 2)
             average, square = (array("d", [xs[place[p]] for p in trained]) for xs in averages)
-            start = perf_counter()
             end, taken, history, slopes = executor.fit(
                 columns.given, columns.table, array("q", seen) if order is not None else None, size, n, self._summed, rates,
                 settings, average, square)
-            seconds = perf_counter() - start
-            back = {p: i for i, p in enumerate(trained)}
             first, second = ([xs[back[p]] for p in optimizer.params] for xs in (average, square))
             if adam:
                 optimizer.mean, optimizer.square = first, second
             else:
                 optimizer.velocity = first
             optimizer.steps += taken
+            for p, slope in zip(trained, slopes):
+                p.grad = slope
             for epoch in range(taken // batches):
                 yield [math.fsum(history[(epoch * batches + i) * outputs + k] * (1 if self._summed else lengths[i])
                                  for i in range(batches)) / (1 if self._summed else rows) for k in range(outputs)]
@@ -389,8 +395,6 @@ class Compiled:
             if end:
                 loss = history[taken * outputs]
                 raise FloatingPointError(trouble(loss, zip(trained, slopes), rates[taken], steps + taken))
-            if stretch and order is None and seconds < STRETCH / 2:
-                chunk = max(chunk, min(2 * chunk, epochs)) if seconds <= 0 else max(1, int(n * STRETCH / seconds))
 
     def _steps(self, columns: Data, optimizer: Optimizer, epochs: int, size: int,
                order: random.Random | None) -> Iterator[list[float]]:

@@ -105,7 +105,7 @@ cdef class Machine:
     cdef Program p
     cdef readonly int set, outputs, trained
     cdef public int threads
-    cdef object code
+    cdef readonly object code
     cdef list values
     cdef list widths
     cdef double *slots
