@@ -544,9 +544,9 @@ def topological_order(*roots: Value) -> list[Value]:
     return list(order | dict.fromkeys(roots))
 
 
-def skeleton(roots: Sequence[Value]) -> tuple[list[Value], list[int]]:
-    """The bare shape of a graph: its nodes, each after its parents, and for each of them three numbers in a row: that
-    of its op, and the places of its parents among the nodes, -1 for none."""
+def skeleton(roots: Sequence[Value]) -> tuple[list[Value], list[int], list[int]]:
+    """The bare shape of a graph: its nodes, each after its parents; for each of them three numbers in a row, that of its
+    op and the places of its parents among the nodes, -1 for none; and the places of the roots."""
     place: dict[Value, int] = {}
     shape: list[int] = []
     for root in roots:
@@ -565,7 +565,7 @@ def skeleton(roots: Sequence[Value]) -> tuple[list[Value], list[int]]:
         if root not in place:
             place[root] = len(place)
             shape += (root._row, -1, -1)
-    return list(place), shape
+    return list(place), shape, [place[root] for root in roots]
 
 
 def gradient(y: Value, xs: Any) -> Any:

@@ -91,12 +91,19 @@ class Tape:
         except Exception:  # math.exp(x), a branch, a loop over digits, ...: it takes a float
             return None
 
-    def times(self, upstream: int, slope: Any) -> int | None:
-        """upstream * slope, a Node or a number, without factors of 1; None for a slope of 0."""
-        if not isinstance(slope, Node) and slope == 0.0:
-            return None
-        factor = self.place(slope)
-        return upstream if factor == self.constant(1.0) else self.emit(ops.mul, (upstream, factor))
+    def times(self, a: int, b: int) -> int:
+        """a * b, without factors of 1."""
+        ranks = self.rank
+        if ranks[a] == FIXED or ranks[b] == FIXED:
+            return self.emit(ops.mul, (a, b))
+        key = (ops.mul, (a, b) if a <= b else (b, a))
+        node = self._known.get(key)
+        if node is None:
+            node = self._known[key] = len(ranks)
+            self.ops.append(ops.mul)
+            self.args.append((a, b))
+            ranks.append(ranks[a] if ranks[a] > ranks[b] else ranks[b])
+        return node
 
     def total(self, terms: Sequence[int]) -> int:
         """The sum of any number of nodes."""
@@ -198,19 +205,23 @@ def tape_of(recording: Recording) -> tuple[Tape, list[int]]:
 
 # The gradient
 
-def slope(tape: Tape, node: int, i: int) -> Any:
-    """The i-th local derivative of a node, as a Node or a number. The row sees constants as the numbers they are."""
+def slope(tape: Tape, node: int, i: int) -> int | None:
+    """The place of the i-th local derivative of a node; None where it is 0. The row sees constants as the numbers they
+    are."""
     op, args = tape.ops[node], tape.args[node]
     if (op, i) not in PLAIN:
         PLAIN[op, i] = plain_slope(op, i)
     plain = PLAIN[op, i]
-    if plain is not None:
-        return plain if isinstance(plain, float) else Node(tape, (node, *args)[plain])
-    given = [tape.numbers[arg] if arg in tape.numbers else Node(tape, arg) for arg in args]
-    try:
-        return op.derivatives[i](Node(tape, node), *given)
-    except (ValueError, ArithmeticError):  # arithmetic on constants alone, such as 1 / 0.0
-        return op.derivatives[i](Node(tape, node), *[Node(tape, arg) for arg in args])
+    if type(plain) is int:
+        return args[plain - 1] if plain else node
+    found: Any = plain
+    if plain is None:
+        given = [tape.numbers[arg] if arg in tape.numbers else Node(tape, arg) for arg in args]
+        try:
+            found = op.derivatives[i](Node(tape, node), *given)
+        except (ValueError, ArithmeticError):  # arithmetic on constants alone, such as 1 / 0.0
+            found = op.derivatives[i](Node(tape, node), *[Node(tape, arg) for arg in args])
+    return None if not isinstance(found, Node) and found == 0.0 else tape.place(found)
 
 
 def plain_slope(op: Op, i: int) -> float | int | None:
@@ -247,7 +258,8 @@ def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
                     depends[node] = 1
                     break
     regions = Regions(tape, y) if ops.where in tape.ops[:y + 1] else None
-    terms: dict[int, list[int]] = {y: [tape.constant(1.0)]} if depends[y] else {}
+    one, zero = tape.constant(1.0), tape.constant(0.0)
+    terms: dict[int, list[int]] = {y: [one]} if depends[y] else {}
     leaves = dict.fromkeys(xs)
     found: dict[int, int] = {}
     for node in range(y, -1, -1):
@@ -266,15 +278,13 @@ def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
         op = tape.ops[node]
         for i, arg in enumerate(args[node]):
             if depends[arg]:
-                if op is ops.where:
-                    term = upstream if i else None
-                else:
-                    term = tape.times(upstream, slope(tape, node, i))
-                if term is not None:
-                    if regions is not None:
-                        term = regions.leave(node, i, arg, term)
-                    terms.setdefault(arg, []).append(term)
-    zero = tape.constant(0.0)
+                local = (one if i else None) if op is ops.where else slope(tape, node, i)
+                if local is None:
+                    continue
+                term = upstream if local == one else tape.times(upstream, local)
+                if regions is not None:
+                    term = regions.leave(node, i, arg, term)
+                terms.setdefault(arg, []).append(term)
     return [found.get(x, zero) for x in xs]
 
 

@@ -215,19 +215,17 @@ def restored(name: str, arguments: list[Argument], rows: list[str], *fields: Any
 class Run:
     """The graph of one run of a function, as `skeleton` has it."""
 
-    inputs: list[Traced]
+    inputs: list[Traced]     # the first nodes
     several: bool
     nodes: list[Value]
     shape: list[int]
     outputs: list[int]
 
-    def leaves(self, kind: Op) -> dict[int, Value]:
-        """The leaves of that kind, by their places; inputs are not among them."""
-        row, shape = kind.index, self.shape
-        return {i: node for i, node in enumerate(self.nodes) if shape[3 * i] == row and not isinstance(node, Traced)}
-
-    def constants(self) -> dict[int, float]:
-        return {i: node.data for i, node in self.leaves(ops.CONSTANT).items()}
+    def leaves(self) -> list[int]:
+        """The places of parameters and constants."""
+        kinds = (ops.LEAF.index, ops.CONSTANT.index)
+        rows = self.shape[3 * len(self.inputs)::3]
+        return [i for i, row in enumerate(rows, len(self.inputs)) if row in kinds]
 
 
 def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
@@ -239,7 +237,12 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
     wanted = arguments(function, inputs)
     name = getattr(function, "__name__", type(function).__name__)
     first = run(function, name, wanted)
-    parameters, constants = first.leaves(ops.LEAF), first.constants()
+    leaves = [(first.nodes[i], i) for i in first.leaves()]
+    constants = {i: node.data for node, i in leaves if node.op is ops.CONSTANT}
+    parameters = {i: node for node, i in leaves if node.op is ops.LEAF}
+    for node in parameters.values():
+        if isinstance(node, Traced):
+            raise TraceError(f"{name} uses {node!r} of another function that is being recorded: they cannot share nodes")
     reached = list(dict.fromkeys([*parameters.values(), *within_reach(function)]))
     for change in (lambda x: math.nan, lambda x: -x, lambda x: 0.0):
         with changed(reached, change):
@@ -249,15 +252,20 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
                 raise TraceError(f"{name} fails with other numbers in the parameters ({type(error).__name__}: {error}), so it "
                                  "looks into one, and its recording would not hold after a gradient step; "
                                  f"{NUMBER}") from error
-            numbers = again.constants()
-        if (first.shape, first.outputs) != (again.shape, again.outputs) or repr(constants) != repr(numbers) or any(  # repr: nan is nan, -0.0 is not 0.0
-                p is not q for p, q in zip(parameters.values(), again.leaves(ops.LEAF).values())):
-            changes = [(x, numbers[i]) for i, x in constants.items() if repr(x) != repr(numbers.get(i, x))]
-            found = f": a number is {changes[0][0]:.6g}, then {changes[0][1]:.6g}" if changes else ""
+            same = first.shape == again.shape and first.outputs == again.outputs
+            found = ""
+            if same:
+                same = all(again.nodes[i] is node for i, node in parameters.items())
+                for i, x in constants.items():
+                    y = again.nodes[i].data
+                    if x != y or math.copysign(1.0, x) != math.copysign(1.0, y):
+                        if x == x or y == y:
+                            same, found = False, found or f": a number is {x:.6g}, then {y:.6g}"
+        if not same:
             raise TraceError(f"{name} does not do the same each time{found}. Random numbers, counters, and what is seen in a "
                              "parameter (p.data, float(p), p > 0) would be frozen as they are now. Pass what changes as an "
                              "argument, or compute with the parameter itself, as in micrograd.maximum(p, 0)")
-    return read(name, wanted, first)
+    return read(name, wanted, first, parameters, constants)
 
 
 def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
@@ -273,29 +281,23 @@ def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
     outputs = list(result) if several else [result]
     if not outputs or not all(isinstance(y, Value) or is_number(y) for y in outputs):
         raise TraceError(f"{name} returns {result!r:.60}: a Value is needed, or several of them in a list or tuple")
-    outputs = [as_value(y) for y in outputs]
-    nodes, shape = skeleton([*inputs, *outputs])
-    place = {node: i for i, node in enumerate(nodes)}
-    return Run(inputs, several, nodes, shape, [place[y] for y in outputs])
+    nodes, shape, places = skeleton([*inputs, *map(as_value, outputs)])
+    return Run(inputs, several, nodes, shape, places[len(inputs):])
 
 
-def read(name: str, wanted: list[Argument], found: Run) -> Recording:
-    nodes, shape = found.nodes, found.shape
+def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Value],
+         constants: dict[int, float]) -> Recording:
+    shape = found.shape
     rows = [ROWS[row] for row in shape[::3]]
     parents = [() if a < 0 else (a,) if b < 0 else (a, b) for a, b in zip(shape[1::3], shape[2::3])]
-    parameters: dict[int, Value] = {}
-    for i, node in found.leaves(ops.LEAF).items():
-        parameters[i] = node
-    for i in range(len(found.inputs)):
-        rows[i] = INPUT
-    for i, row in enumerate(rows):
-        if row is CHOICE:
-            rows[i] = ops.where
-            parents[i] = (parents[i][0], *parents[parents[i][1]])
-        elif row is ops.LEAF and i not in parameters:
-            raise TraceError(f"{name} uses {nodes[i]!r} of another function that is being recorded: they cannot share nodes")
-    return Recording(name, wanted, rows, parents, [node.label for node in nodes], list(range(len(found.inputs))),
-                     parameters, found.constants(), found.outputs, found.several)
+    rows[:len(found.inputs)] = [INPUT] * len(found.inputs)
+    if CHOICE in rows:
+        for i, row in enumerate(rows):
+            if row is CHOICE:
+                rows[i] = ops.where
+                parents[i] = (parents[i][0], *parents[parents[i][1]])
+    return Recording(name, wanted, rows, parents, [node.label for node in found.nodes], list(range(len(found.inputs))),
+                     parameters, constants, found.outputs, found.several)
 
 
 def within_reach(function: Any) -> list[Value]:
