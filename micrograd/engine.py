@@ -229,7 +229,8 @@ class Value:
             return binary(op, as_value(args[0]), as_value(args[1]))
         for arg in args:
             if type(arg) is not type(self) and is_heritable(arg):
-                return arg.__op__(op, args)
+                other: Value = arg.__op__(op, args)
+                return other
         return as_value(op.forward(*args))  # `where`: the branch itself, no node
 
     # Many at a time

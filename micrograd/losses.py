@@ -98,7 +98,8 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
         chosen: Any = math.nan
         for i, z in reversed([*enumerate(logits)]):
             chosen = where(target - i, chosen, z)
-        return logsumexp(logits) - chosen
+        picked: Value = logsumexp(logits) - chosen
+        return picked
     if isinstance(target, Value):
         target = target.data
     if is_number(target):

@@ -6,14 +6,19 @@ from pathlib import Path
 import pytest
 
 import micrograd
+from micrograd.replay.compiled import native
 
 
 def pytest_configure() -> None:
+    if micrograd.engine_kind() == "pure":
+        return
     engine = Path(micrograd.engine.__file__)
-    sources = [engine.with_name(name) for name in ("engine.py", "engine.pxd")]
-    newest = max(source.stat().st_mtime for source in sources if source.exists())
-    if engine.suffix != ".py" and newest > engine.stat().st_mtime + 1:
-        pytest.exit(f"{engine.name} is older than engine.py: compile again (pip install -e .) or set MICROGRAD_PURE=1", 2)
+    assert native is not None, "the engine is compiled and the kernel is not: compile again (pip install -e .)"
+    for built, folder, patterns in ((engine, engine.parent, ["engine.py", "engine.pxd"]),
+                                    (Path(native.__file__), engine.parent / "replay", ["*.pyx", "*.c", "*.h"])):
+        newest = max((source.stat().st_mtime for pattern in patterns for source in folder.glob(pattern)), default=0.0)
+        if newest > built.stat().st_mtime + 1:
+            pytest.exit(f"{built.name} is older than its source: compile again (pip install -e .) or set MICROGRAD_PURE=1", 2)
 
 
 def pytest_report_header() -> str:

@@ -76,7 +76,7 @@ SYMBOLS = {"*": "×", "-": "−", "/": "÷", "**": "^"}  # where a typewriter's 
 def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool = True, gradients: bool = True,
          slopes: bool | str = False, by_gradient: bool = False, clusters: bool = False,
          collapse: str | bool | None = None, names: bool = False) -> Drawing:
-    """Draw the graph of a Value, or of several, or a network (a Neuron, a Layer, an MLP).
+    """Draw the graph of a Value, or of several, or a network (a Neuron, a Layer, an MLP), or a compiled function.
 
     A graphviz.Digraph comes back: a notebook shows it, `.render("name", format="png")` writes a file, `.source` is its
     DOT text, the same for the same graph. What a box stands for is told by its fill and by its outline:
@@ -110,6 +110,8 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
     if not (collapse is None or collapse is False or collapse in ("neuron", "layer")):
         raise ValueError(f'draw(collapse=...) is "neuron", "layer" or False; found {collapse!r}')
     names = names or slopes == "formulas"
+    if hasattr(root, "graph"):  # a compiled function, which has been recorded without numbers
+        root, values, gradients = root.graph(), False, False
     network = is_network(root)
     roots = fired(root) if network else values_of(root)
     order = topological_order(*roots)

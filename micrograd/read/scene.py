@@ -208,7 +208,7 @@ class Scene:
         for arrow in arrows:
             if not arrow.tail.parents:  # a leaf stands just left of where it is used first
                 column[arrow.tail] = min(column.get(arrow.tail, column[arrow.head]), column[arrow.head] - 1)
-        return sum(column[arrow.head] - column[arrow.tail] for arrow in arrows)
+        return sum(column[arrow.head] - column.get(arrow.tail, 0) for arrow in arrows)
 
     def weight(self, arrow: Arrow) -> Value | None:
         """The parameter that the arrow into a neuron is multiplied by; None if it is not one."""

@@ -13,6 +13,8 @@ import random
 import warnings
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from importlib import import_module
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -24,17 +26,15 @@ from ..optim import SGD, Adam, AdamW, Optimizer
 from ..progress import progress_bar
 from .columns import Data, flat_columns, one_sample, prepared
 from .encode import encode, missing
-from .schedule import Program, schedule
+from .schedule import Program, Sum, schedule
 from .source import Script
 from .tape import Tape, gradient, tape_of
 from .trace import Recording, TraceError, record
 
-try:
-    from . import native as kernel
-except (ImportError, TypeError, ValueError):  # it was not built, or the engine runs as plain Python
-    native: Any = None
-else:
-    native = kernel if engine_kind() == "compiled" else None
+native: Any = None  # the kernel, where it was built; it works on the Values of the compiled engine
+if engine_kind() == "compiled":
+    with suppress(ImportError):
+        native = import_module(f"{__package__}.native")
 
 BACKENDS = ("auto", "native", "python")
 CLOSE = 1e-9  # by how much a replay may differ from the engine, relatively: sums are added in another order
@@ -116,7 +116,7 @@ class Compiled:
         if native is None:
             raise RuntimeError("backend='native' needs the compiled kernel: install micrograd where a C compiler is at hand, "
                                "without MICROGRAD_PURE; or choose backend='auto'")
-        lacking = missing(self._program("step"), native.codes)
+        lacking = missing(self._program("train"), native.codes)
         if lacking and backend == "native":
             raise RuntimeError(f"backend='native' cannot run {', '.join(lacking)}: an op of your own runs natively if its "
                                "function is written with operators and rows, such as micrograd.exp(x), not math.exp(x)")
@@ -125,14 +125,14 @@ class Compiled:
     # Programs and their executors, each when it is first asked for
 
     def _program(self, kind: str) -> Program:
-        """step: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its Hessian."""
+        """train: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its Hessian."""
         if kind not in self._programs:
             tape, outputs = self._tape, self._outputs
             trained = [self._places[p] for p in self.params]
-            if kind in ("step", "value"):
+            if kind in ("train", "value"):
                 means = [tape.mean(y) for y in outputs]
                 # in the order in which the gradient comes out, so that neighbours are neighbours
-                slopes = gradient(tape, outputs[0], trained[::-1]) if kind == "step" else []
+                slopes = gradient(tape, outputs[0], trained[::-1]) if kind == "train" else []
                 self._programs[kind] = schedule(tape, means + slopes)
             else:
                 slopes = [] if kind == "map" else gradient(tape, outputs[0], tape.inputs)
@@ -151,7 +151,7 @@ class Compiled:
                 trained = self.params[::-1]
                 first = list(dict.fromkeys([*trained, *self._places]))
                 code = encode(program, native.codes, native.lanes(native.available[0]), [self._places[p] for p in first])
-                self._executors[kind] = native.Machine(code, first, len(trained) if kind == "step" else 0, self._widths,
+                self._executors[kind] = native.Machine(code, first, len(trained) if kind == "train" else 0, self._widths,
                                                        native.available[0], self._threads)
             self.seconds += perf_counter() - start
         return self._executors[kind]
@@ -167,7 +167,7 @@ class Compiled:
         else:
             return self._one(data)
         if not self._unverified:
-            executor = self._executors.get("step")
+            executor = self._executors.get("train")
             if executor is not None and self.backend == "native":
                 found = executor.total(data, len(data) == 1 < len(self._widths), self._summed, True)
                 if found is not None:
@@ -189,7 +189,7 @@ class Compiled:
             return self._one(sample)
         columns = self._prepared(data)
         self._verify(columns)
-        means, slopes = self._totals("step", columns)
+        means, slopes = self._totals("train", columns)
         for p, slope in zip(self.params, slopes):
             p.grad += slope
         return self._shaped(means)
@@ -230,7 +230,7 @@ class Compiled:
         """The mean over the rows of columns, and its gradient in the order of `params`, without touching theirs."""
         columns = self._prepared(data)
         self._verify(columns)
-        means, slopes = self._totals("step", columns)
+        means, slopes = self._totals("train", columns)
         return self._shaped(means), slopes
 
     def grad(self, *data: Any) -> Any:
@@ -342,7 +342,7 @@ class Compiled:
             raise ValueError(f"the optimizer has parameters that {self.name} does not use ({strangers[0]!r}): make a new one, "
                              "or call optimizer.attach(step.params)")
         self._verify(columns)
-        executor = self._executor("step")
+        executor = self._executor("train")
         if size >= columns.rows:
             order = None  # of a whole batch the order does not matter
         known = type(optimizer) in (SGD, Adam, AdamW) and set(optimizer.params) == mine
@@ -399,9 +399,9 @@ class Compiled:
     def _steps(self, columns: Data, optimizer: Optimizer, epochs: int, size: int,
                order: random.Random | None) -> Iterator[list[float]]:
         """The same, a step at a time, with the executor in Python or an optimizer of the user's own."""
-        script = self._executor("step")
+        script = self._executor("train")
         if not isinstance(script, Script):
-            script = Script(self._program("step"), list(self._places))
+            script = Script(self._program("train"), list(self._places))
         flat = flat_columns(columns, self.arguments)
         seen = list(range(columns.rows))
         for _ in range(epochs):
@@ -436,7 +436,7 @@ class Compiled:
         self._unverified = 0
         try:
             data = [[sample[k] for sample in samples] for k in range(len(self.arguments))]
-            means, slopes = self._totals("step", prepared(self.name, self.arguments, data))
+            means, slopes = self._totals("train", prepared(self.name, self.arguments, data))
             expected, expected_slopes = self._eagerly(samples)
             scale = max([abs(x) for x in (*expected, *expected_slopes) if math.isfinite(x)], default=0.0)
             labels = [f"output {i}" if self.several else "the value" for i in range(len(means))]
@@ -493,7 +493,7 @@ class Compiled:
     @property
     def source(self) -> str:
         """The program of a step, or of a sample where there are no parameters, as Python."""
-        kind = "step" if self.params else "map"
+        kind = "train" if self.params else "map"
         executor = self._executors.get(kind)
         return executor.source if isinstance(executor, Script) else Script(self._program(kind), list(self._places)).source
 
@@ -506,9 +506,9 @@ class Compiled:
     def stats(self) -> dict[str, Any]:
         """How large it is: nodes that were recorded, nodes of the program with its gradient, what is run once and what for
         each sample; and how long it took to compile, in seconds."""
-        program = self._program("step")
-        self._executor("step")
-        sums = [len(i.terms) for i in program.body if hasattr(i, "terms")]
+        program = self._program("train")
+        self._executor("train")
+        sums = [len(instruction.terms) for instruction in program.body if isinstance(instruction, Sum)]
         return {
             "backend": self.backend, "instruction set": native.available[0] if self.backend == "native" else "",
             "columns": len(self._tape.inputs), "parameters": len(self.params),

@@ -81,12 +81,12 @@ class Traced(Value):
     def __init__(self, label: str) -> None:
         super().__init__(math.nan, label)
 
-    @property
-    def data(self) -> Any:
+    @property  # type: ignore[misc]
+    def data(self) -> Any:  # type: ignore[override]
         refuse("reads .data of a Value that differs from sample to sample", NUMBER)
 
-    @property
-    def grad(self) -> Any:
+    @property  # type: ignore[misc]
+    def grad(self) -> Any:  # type: ignore[override]
         refuse("reads .grad of a Value that differs from sample to sample",
                "use micrograd.gradient(y, x), which is recorded as well")
 
@@ -289,7 +289,7 @@ def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Va
          constants: dict[int, float]) -> Recording:
     shape = found.shape
     rows = [ROWS[row] for row in shape[::3]]
-    parents = [() if a < 0 else (a,) if b < 0 else (a, b) for a, b in zip(shape[1::3], shape[2::3])]
+    parents: list[tuple[int, ...]] = [() if a < 0 else (a,) if b < 0 else (a, b) for a, b in zip(shape[1::3], shape[2::3])]
     rows[:len(found.inputs)] = [INPUT] * len(found.inputs)
     if CHOICE in rows:
         for i, row in enumerate(rows):
