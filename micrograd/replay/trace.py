@@ -81,11 +81,11 @@ class Traced(Value):
     def __init__(self, label: str) -> None:
         super().__init__(math.nan, label)
 
-    @property  # type: ignore[misc]
+    @property
     def data(self) -> Any:  # type: ignore[override]
         refuse("reads .data of a Value that differs from sample to sample", NUMBER)
 
-    @property  # type: ignore[misc]
+    @property
     def grad(self) -> Any:  # type: ignore[override]
         refuse("reads .grad of a Value that differs from sample to sample",
                "use micrograd.gradient(y, x), which is recorded as well")
