@@ -184,6 +184,8 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
         raise Problem(f"after {history.epochs} of {epochs} epochs, {history.stopped.removeprefix('diverged: ')}")
     if history.stopped == "interrupted":
         say(f"\nInterrupted after {history.epochs} of {epochs} epochs: what was learnt is kept.")
+    way = {"native": "in native code", "python": "in generated Python"}.get(history.ran, "sample by sample")
+    say(f"{history.epochs} epochs were run {way}.")
     net.meta["table"] = asdict(plan)
     return Trained(net, plan, history, X, y, held_X, held_y)
 

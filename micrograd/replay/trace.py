@@ -81,12 +81,12 @@ class Traced(Value):
     def __init__(self, label: str) -> None:
         super().__init__(math.nan, label)
 
-    @property
-    def data(self) -> Any:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def data(self) -> Any:
         refuse("reads .data of a Value that differs from sample to sample", NUMBER)
 
-    @property
-    def grad(self) -> Any:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def grad(self) -> Any:
         refuse("reads .grad of a Value that differs from sample to sample",
                "use micrograd.gradient(y, x), which is recorded as well")
 
