@@ -209,13 +209,11 @@ def slope(tape: Tape, node: int, i: int) -> int | None:
     """The place of the i-th local derivative of a node; None where it is 0. The row sees constants as the numbers they
     are."""
     op, args = tape.ops[node], tape.args[node]
-    if (op, i) not in PLAIN:
-        PLAIN[op, i] = plain_slope(op, i)
-    plain = PLAIN[op, i]
-    if type(plain) is int:
-        return args[plain - 1] if plain else node
-    found: Any = plain
-    if plain is None:
+    known = plain(op, i)
+    if type(known) is int:
+        return args[known - 1] if known else node
+    found: Any = known
+    if known is None:
         given = [tape.numbers[arg] if arg in tape.numbers else Node(tape, arg) for arg in args]
         try:
             found = op.derivatives[i](Node(tape, node), *given)
@@ -224,20 +222,23 @@ def slope(tape: Tape, node: int, i: int) -> int | None:
     return None if not isinstance(found, Node) and found == 0.0 else tape.place(found)
 
 
-def plain_slope(op: Op, i: int) -> float | int | None:
+def plain(op: Op, i: int) -> float | int | None:
     """A derivative that is always the same number, as a float; one that is the result or an argument itself, by its
     place among (y, *arguments), as an int; None for all others."""
     if op is TOTAL:
         return 1.0
-    scratch = Tape()
-    nodes = [Node(scratch, scratch.leaf(INPUT, VARYING)) for _ in range(op.arity + 1)]
-    try:
-        found = op.derivatives[i](*nodes)
-    except Exception:
-        return None
-    if isinstance(found, Node):
-        return found.place if found.place <= op.arity else None
-    return float(found)
+    if (op, i) not in PLAIN:
+        scratch = Tape()
+        nodes = [Node(scratch, scratch.leaf(INPUT, VARYING)) for _ in range(op.arity + 1)]
+        try:
+            found = op.derivatives[i](*nodes)
+        except Exception:
+            found = scratch
+        if isinstance(found, Node):
+            PLAIN[op, i] = found.place if found.place <= op.arity else None
+        else:
+            PLAIN[op, i] = None if found is scratch else float(found)
+    return PLAIN[op, i]
 
 
 PLAIN: dict[tuple[Op, int], float | int | None] = {}
@@ -283,6 +284,8 @@ def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
                     continue
                 term = upstream if local == one else tape.times(upstream, local)
                 if regions is not None:
+                    if regions.rare[node] and local != one:
+                        term = tape.emit(ops.where, (upstream, term, zero))
                     term = regions.leave(node, i, arg, term)
                 terms.setdefault(arg, []).append(term)
     return [found.get(x, zero) for x in xs]
@@ -293,20 +296,30 @@ class Regions:
 
     There, a slope may be inf or nan, and 0 * inf is nan. So the contributions of such nodes are not made zero on the
     way in, but thrown away where they leave the region. A region is a chain: (the one around it, the condition, which
-    side of it); None is the outside, where leaves are.
+    side of it, how deep it lies); None is the outside, where leaves are.
+
+    A uniform node has no sample: it lies outside of branches that only some samples take (and is `rare`). What comes to
+    it from them is gathered before it goes on; it may be 0, from no sample at all.
     """
 
     def __init__(self, tape: Tape, y: int) -> None:
         self.tape = tape
         self.region: dict[int, Any] = {y: None}
         self.branch: dict[tuple[int, int], Any] = {}
+        self.rare: dict[int, bool] = {y: False}
         for node in range(y, -1, -1):
-            if node in self.region:
-                for i, arg in enumerate(tape.args[node]):
-                    around = self.of_use(node, i)
-                    if not tape.args[arg]:
-                        around = None
-                    self.region[arg] = common(self.region[arg], around) if arg in self.region else around
+            if node not in self.region:
+                continue
+            for i, arg in enumerate(tape.args[node]):
+                if not carries(tape, node, i):
+                    continue
+                use = around = self.of_use(node, i)
+                if not tape.args[arg]:
+                    around = None
+                elif tape.rank[arg] != VARYING:
+                    around = all_samples(tape, around)
+                self.rare[arg] = self.rare.get(arg, True) and (use is not around or self.rare[node])
+                self.region[arg] = common(self.region[arg], around) if arg in self.region else around
 
     def of_use(self, node: int, i: int) -> Any:
         """The region in which a node needs its i-th argument."""
@@ -325,6 +338,24 @@ class Regions:
             region, condition, side, _ = region
             term = self.tape.emit(ops.where, (condition, term, zero) if side == 1 else (condition, zero, term))
         return term
+
+
+def carries(tape: Tape, node: int, i: int) -> bool:
+    """Whether a derivative passes from a node to its i-th argument."""
+    if tape.ops[node] is ops.where:
+        return i > 0
+    known = plain(tape.ops[node], i)
+    return not (isinstance(known, float) and known == 0.0)
+
+
+def all_samples(tape: Tape, region: Any) -> Any:
+    """The innermost region around one that depends on no condition of a sample."""
+    found, chain = region, region
+    while chain is not None:
+        if tape.rank[chain[1]] == VARYING:
+            found = chain[0]
+        chain = chain[0]
+    return found
 
 
 def common(p: Any, q: Any) -> Any:
