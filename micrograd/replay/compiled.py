@@ -107,6 +107,7 @@ class Compiled:
         self._programs: dict[str, Program] = {}
         self._executors: dict[str, Any] = {}
         self._widths = [argument.width or 0 for argument in self.arguments]
+        self._lists = any(self._widths)
         self.backend = self._choose(backend)
         self.seconds = seconds + perf_counter() - start
 
@@ -175,12 +176,20 @@ class Compiled:
         return self._on_columns(data)
 
     def _one(self, numbers: tuple[float, ...]) -> Any:
-        executor = self._executors.get("map") or self._executor("map")
+        executor = self._executors.get("map") or self._checked_on("map", numbers)
         try:
             found = executor.one(numbers)
         except (TypeError, ValueError):
             found = executor.one(self._sample(numbers))  # says what is wrong
         return found if self.several else found[0]
+
+    def _checked_on(self, kind: str, sample: Sequence[Any]) -> Any:
+        """An executor that is asked for one sample, which is then the first to be verified."""
+        numbers = self._sample(sample)
+        rest = iter(numbers)
+        self._verify(prepared(self.name, self.arguments,
+                              [[list(islice(rest, width)) if width else next(rest)] for width in self._widths]))
+        return self._executor(kind)
 
     def _on_columns(self, data: tuple[Any, ...]) -> Any:
         """The slow path of a call: other data than buffers, the first data, generated Python."""
@@ -236,12 +245,13 @@ class Compiled:
     def grad(self, *data: Any) -> Any:
         """The derivatives of one sample's (first) output by the inputs: a number for each argument in a tuple, a list for
         one that is a list; bare for a function of one argument."""
-        executor = self._executors.get("slopes") or self._executor("slopes")
+        executor = self._executors.get("slopes") or self._checked_on("slopes", data)
         try:
             found = executor.one(data)
         except (TypeError, ValueError):
             found = executor.one(self._sample(data))
-        return self._by_argument(found[len(self._outputs):])
+        del found[:len(self._outputs)]
+        return self._by_argument(found)
 
     def hessian(self, *data: Any) -> list[list[float]]:
         """The second derivatives of one sample's (first) output, a row and a column for each number that goes in."""
@@ -258,6 +268,8 @@ class Compiled:
         return sample
 
     def _by_argument(self, found: list[Any]) -> Any:
+        if not self._lists:
+            return tuple(found) if len(found) != 1 else found[0]
         parts: list[Any] = []
         rest = iter(found)
         for width in self._widths:
@@ -273,8 +285,7 @@ class Compiled:
         executor = self._executor("slopes" if grad else "map")
         program = self._program("slopes" if grad else "map")
         columns = prepared(self.name, self.arguments, data)
-        if not isinstance(executor, Script) and self._unverified and columns.rows:
-            self._verify(columns)
+        self._verify(columns)
         if out is None:
             outs = [array("d", bytes(8 * columns.rows)) for _ in program.varying]
         else:
@@ -433,7 +444,7 @@ class Compiled:
             return
         assert self._function is not None
         samples = [self._row(columns, (2 * i + 1) * columns.rows // (2 * count)) for i in range(count)]
-        self._unverified = 0
+        waiting, self._unverified = self._unverified, 0
         try:
             data = [[sample[k] for sample in samples] for k in range(len(self.arguments))]
             means, slopes = self._totals("train", prepared(self.name, self.arguments, data))
@@ -448,8 +459,9 @@ class Compiled:
                                      "on something that has changed since it was compiled? Compile it again; verify=0 leaves "
                                      "this comparison out")
         except BaseException:
-            self._unverified = count
+            self._unverified = waiting
             raise
+        self._unverified = waiting - count
 
     def _row(self, columns: Data, i: int) -> list[Any]:
         """One row: for each argument a number, or a list of numbers."""
