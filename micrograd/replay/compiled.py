@@ -261,6 +261,8 @@ class Compiled:
 
     def _sample(self, data: Sequence[Any]) -> tuple[float, ...]:
         sample = one_sample(self.arguments, data)
+        if sample is None and len(data) == len(self._tape.inputs) and all(map(is_number, data)):
+            return tuple(map(float, data))  # flat already
         if sample is None:
             wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers)" for a in self.arguments)
             raise TypeError(f"{self.name} takes {wanted} here: the numbers of one sample; found {data!r:.60}. For columns of "
