@@ -16,8 +16,9 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from os import path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from .. import ops
@@ -307,24 +308,45 @@ def within_reach(function: Any) -> list[Value]:
     waiting: list[Any] = [function]
     while waiting and len(seen) < MOST_THINGS:
         thing = waiting.pop()
-        if id(thing) in seen or isinstance(thing, (type, ModuleType, str, float, int)):
+        if id(thing) in seen or isinstance(thing, (ModuleType, str, float, int)):
             continue
         seen.add(id(thing))
         if isinstance(thing, Value):
             if thing.op is ops.LEAF and not isinstance(thing, Traced):
                 found[thing] = None
         elif isinstance(thing, FunctionType):
-            near = inspect.getclosurevars(thing)
-            waiting += [*near.nonlocals.values(), *near.globals.values(), *(thing.__defaults__ or ())]
-        elif isinstance(thing, (list, tuple)):
+            waiting += named_in(thing)
+        elif isinstance(thing, (list, tuple, set, frozenset)):
             waiting += thing
         elif isinstance(thing, dict):
             waiting += thing.values()
+        elif isinstance(thing, partial):
+            waiting += [thing.func, thing.args, thing.keywords]
+        elif isinstance(thing, type):
+            waiting += [x for x in vars(thing).values() if not callable(x)]
         elif hasattr(thing, "__self__"):  # a bound method
             waiting += [thing.__self__, thing.__func__] if hasattr(thing, "__func__") else [thing.__self__]
-        elif hasattr(thing, "__dict__"):
-            waiting += vars(thing).values()
+        else:
+            waiting += [type(thing), getattr(type(thing), "__call__", None), getattr(thing, "__dict__", None)]
+            for kind in type(thing).__mro__:
+                names = vars(kind).get("__slots__", ())
+                waiting += [getattr(thing, name, None) for name in ([names] if isinstance(names, str) else names)]
     return list(found)
+
+
+def named_in(function: FunctionType) -> list[Any]:
+    """What the code of a function can name: its defaults, its closure and its globals, also those of functions inside."""
+    near: list[Any] = [function.__defaults__, function.__kwdefaults__]
+    for cell in function.__closure__ or ():
+        try:
+            near.append(cell.cell_contents)
+        except ValueError:  # empty: nothing has been given that name yet
+            pass
+    codes = [function.__code__]
+    for code in codes:
+        near += [function.__globals__[name] for name in code.co_names if name in function.__globals__]
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    return near
 
 
 @contextmanager
