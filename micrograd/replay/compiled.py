@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 from itertools import islice
+from threading import RLock
 from time import perf_counter
 from typing import Any
 
@@ -29,7 +30,7 @@ from .encode import encode, missing
 from .schedule import Program, Sum, schedule
 from .source import Script
 from .tape import Tape, gradient, tape_of
-from .trace import Recording, TraceError, record
+from .trace import Recording, Traced, TraceError, record, refuse
 
 native: Any = None  # the kernel, where it was built; it works on the Values of the compiled engine
 if engine_kind() == "compiled":
@@ -97,13 +98,15 @@ class Compiled:
         self._unverified = verify if function is not None else 0
         self._threads = threads or available_processors()
         self._tape, self._outputs = tape_of(recording)
-        used = list(recording.parameters.values())
-        for p in params or ():
-            if p not in recording.parameters.values():
+        recorded = dict.fromkeys(recording.parameters.values())
+        used = list(recorded)
+        for p in dict.fromkeys(params or ()):
+            if p not in recorded:
                 self._tape.parameters.append(self._tape.leaf(ops.LEAF, 1, p.label))
                 used.append(p)
         self._places = dict(zip(used, self._tape.parameters))
         self.params: list[Value] = used if params is None else list(dict.fromkeys(params))
+        self._lock = RLock()  # on the tape, which grows with each program
         self._programs: dict[str, Program] = {}
         self._executors: dict[str, Any] = {}
         self._widths = [argument.width or 0 for argument in self.arguments]
@@ -127,35 +130,38 @@ class Compiled:
 
     def _program(self, kind: str) -> Program:
         """train: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its Hessian."""
-        if kind not in self._programs:
-            tape, outputs = self._tape, self._outputs
-            trained = [self._places[p] for p in self.params]
-            if kind in ("train", "value"):
-                means = [tape.mean(y) for y in outputs]
-                # in the order in which the gradient comes out, so that neighbours are neighbours
-                slopes = gradient(tape, outputs[0], trained[::-1]) if kind == "train" else []
-                self._programs[kind] = schedule(tape, means + slopes)
-            else:
-                slopes = [] if kind == "map" else gradient(tape, outputs[0], tape.inputs)
-                if kind == "curves":
-                    slopes = [d for slope in slopes for d in gradient(tape, slope, tape.inputs)]
-                self._programs[kind] = schedule(tape, [], slopes if kind == "curves" else [*outputs, *slopes])
-        return self._programs[kind]
+        with self._lock:
+            if kind not in self._programs:
+                tape, outputs = self._tape, self._outputs
+                trained = [self._places[p] for p in self.params]
+                if kind in ("train", "value"):
+                    means = [tape.mean(y) for y in outputs]
+                    # in the order in which the gradient comes out, so that neighbours are neighbours
+                    slopes = gradient(tape, outputs[0], trained[::-1]) if kind == "train" else []
+                    self._programs[kind] = schedule(tape, means + slopes)
+                else:
+                    slopes = [] if kind == "map" else gradient(tape, outputs[0], tape.inputs)
+                    if kind == "curves":
+                        slopes = [d for slope in slopes for d in gradient(tape, slope, tape.inputs)]
+                    self._programs[kind] = schedule(tape, [], slopes if kind == "curves" else [*outputs, *slopes])
+            return self._programs[kind]
 
     def _executor(self, kind: str) -> Any:
-        if kind not in self._executors:
-            start = perf_counter()
-            program = self._program(kind)
-            if self.backend == "python" or missing(program, native.codes):
-                self._executors[kind] = Script(program, list(self._places))
-            else:
-                trained = self.params[::-1]
-                first = list(dict.fromkeys([*trained, *self._places]))
-                code = encode(program, native.codes, native.lanes(native.available[0]), [self._places[p] for p in first])
-                self._executors[kind] = native.Machine(code, first, len(trained) if kind == "train" else 0, self._widths,
-                                                       native.available[0], self._threads)
-            self.seconds += perf_counter() - start
-        return self._executors[kind]
+        with self._lock:
+            if kind not in self._executors:
+                start = perf_counter()
+                program = self._program(kind)
+                if self.backend == "python" or missing(program, native.codes):
+                    self._executors[kind] = Script(program, list(self._places))
+                else:
+                    trained = self.params[::-1]
+                    first = list(dict.fromkeys([*trained, *self._places]))
+                    places = [self._places[p] for p in first]
+                    code = encode(program, native.codes, native.lanes(native.available[0]), places)
+                    self._executors[kind] = native.Machine(code, first, len(trained) if kind == "train" else 0, self._widths,
+                                                           native.available[0], self._threads)
+                self.seconds += perf_counter() - start
+            return self._executors[kind]
 
     # Asking
 
@@ -179,7 +185,7 @@ class Compiled:
         executor = self._executors.get("map") or self._checked_on("map", numbers)
         try:
             found = executor.one(numbers)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found = executor.one(self._sample(numbers))  # says what is wrong
         return found if self.several else found[0]
 
@@ -196,6 +202,9 @@ class Compiled:
         sample = one_sample(self.arguments, data)
         if sample is not None:
             return self._one(sample)
+        for x in data:
+            if isinstance(x[0] if isinstance(x, (list, tuple)) and x else x, Traced):
+                refuse(f"calls {self.name}, which is compiled", "call the function that it was made of")
         columns = self._prepared(data)
         self._verify(columns)
         means, slopes = self._totals("train", columns)
@@ -248,7 +257,7 @@ class Compiled:
         executor = self._executors.get("slopes") or self._checked_on("slopes", data)
         try:
             found = executor.one(data)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found = executor.one(self._sample(data))
         del found[:len(self._outputs)]
         return self._by_argument(found)

@@ -58,7 +58,8 @@ class Script:
         return "\n\n".join(Writer(self.program, careful=False).functions())
 
     def one(self, numbers: Sequence[float]) -> list[float]:
-        """The varying outputs for one sample. numbers: a float for each column."""
+        """The varying outputs for one sample. numbers: one for each column."""
+        numbers = floats(numbers)
         parameters = [p.data for p in self.parameters]
         try:
             return self._fast["one"](numbers, parameters)  # type: ignore[no-any-return]
