@@ -113,6 +113,7 @@ class Traced(Value):
     def __bool__(self) -> bool: refuse("branches on a number that differs from sample to sample", BRANCH)
     def __eq__(self, other: object) -> bool: refuse("compares Values by ==, which asks whether they are one object",
                                                     "write micrograd.where(a - b, if_different, if_equal)")
+    def __ne__(self, other: object) -> bool: return self == other  # the compiled Value has a __ne__ of its own
     __hash__ = Value.__hash__
     def __float__(self) -> float: refuse("takes the bare number out of a Value (as float() and math.exp() do)", NUMBER)
     def __int__(self) -> int: refuse("takes a whole number out of a Value", NUMBER)
