@@ -14,7 +14,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from os import path
@@ -328,8 +328,9 @@ def within_reach(function: Any) -> list[Value]:
         elif hasattr(thing, "__self__"):  # a bound method
             waiting += [thing.__self__, thing.__func__] if hasattr(thing, "__func__") else [thing.__self__]
         else:
-            waiting += [type(thing), getattr(type(thing), "__call__", None), getattr(thing, "__dict__", None)]
+            waiting += [type(thing), getattr(thing, "__dict__", None)]
             for kind in type(thing).__mro__:
+                waiting.append(vars(kind).get("__call__"))
                 names = vars(kind).get("__slots__", ())
                 waiting += [getattr(thing, name, None) for name in ([names] if isinstance(names, str) else names)]
     return list(found)
@@ -339,10 +340,8 @@ def named_in(function: FunctionType) -> list[Any]:
     """What the code of a function can name: its defaults, its closure and its globals, also those of functions inside."""
     near: list[Any] = [function.__defaults__, function.__kwdefaults__]
     for cell in function.__closure__ or ():
-        try:
+        with suppress(ValueError):  # an empty one: nothing has been given that name yet
             near.append(cell.cell_contents)
-        except ValueError:  # empty: nothing has been given that name yet
-            pass
     codes = [function.__code__]
     for code in codes:
         near += [function.__globals__[name] for name in code.co_names if name in function.__globals__]
