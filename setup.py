@@ -1,7 +1,8 @@
 """What setup.cfg cannot say: two modules are compiled, where Cython and a C compiler are at hand.
 
-micrograd/engine.py is the engine, which is otherwise installed as plain Python. micrograd/replay/native.pyx is the kernel
-that runs compiled functions, which otherwise run as generated Python. With MICROGRAD_PURE set, neither is compiled.
+micrograd/engine.py is the engine, which is otherwise installed as plain Python. micrograd/replay/native.pyx is the
+kernel that runs compiled functions, which otherwise run as generated Python. With MICROGRAD_PURE set, neither is
+compiled.
 """
 
 import os

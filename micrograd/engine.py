@@ -367,8 +367,8 @@ def record(row: int, y: float, a: Value, da: float, b: Any, db: float) -> Value:
 
 
 def is_heritable(x: Any) -> bool:
-    """Whether what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`. It stands
-    for many numbers, and has none that can be looked at."""
+    """Whether what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`. It
+    stands for many numbers, and has none that can be looked at."""
     return type(x) is not Value and getattr(type(x), "_heritable", False)
 
 
@@ -546,8 +546,8 @@ def topological_order(*roots: Value) -> list[Value]:
 
 
 def skeleton(roots: Sequence[Value]) -> tuple[list[Value], list[int], list[int]]:
-    """The bare shape of a graph: its nodes, each after its parents; for each of them three numbers in a row, that of its
-    op and the places of its parents among the nodes, -1 for none; and the places of the roots."""
+    """The bare shape of a graph: its nodes, each after its parents; for each of them three numbers in a row, that of
+    its op and the places of its parents among the nodes, -1 for none; and the places of the roots."""
     place: dict[Value, int] = {}
     shape: list[int] = []
     for root in roots:

@@ -133,7 +133,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         sums, why = (None, few) if few else _compiled(net, loss, penalty, judge, X, y, parameters, backend)
     if sums is None:
         history.ran = f"eager: {why}" if why else "eager"
-        run = _eager_epochs(net, X, y, loss, optimizer, epochs, size, penalty, judge, rng if shuffle else None, parameters)
+        run = _eager_epochs(net, X, y, loss, optimizer, epochs, size, penalty, judge, rng if shuffle else None,
+                            parameters)
     else:
         history.ran = sums.backend
         run = sums.epochs(X, y, optimizer=optimizer, epochs=epochs, batch_size=size, order=rng if shuffle else None,
@@ -241,7 +242,8 @@ MOST_TARGETS = 50  # that a loss is tried on, before it is compiled
 
 
 def _width(rows: Sequence[Any]) -> int | None:
-    """How many numbers are in each row; None if it is a bare number. A TraceError if rows differ, or are not numbers."""
+    """How many numbers are in each row; None if it is a bare number. A TraceError if rows differ, or are not
+    numbers."""
     if all(is_number(row) for row in rows):
         return None
     if any(isinstance(row, (Value, str, dict)) or not hasattr(row, "__len__") for row in rows):

@@ -1,4 +1,5 @@
-"""Data as columns: what users have, lists, tables, arrays of NumPy, as buffers of doubles; and errors that say what is odd.
+"""Data as columns: what users have, lists, tables, arrays of NumPy, as buffers of doubles; and errors that say what is
+odd.
 
 A column is given as anything that holds as many numbers as there are rows, an argument that is a list of k numbers as a
 table with k numbers in each row, and all arguments at once as one table.
@@ -26,7 +27,8 @@ class Data(NamedTuple):
 
 
 def one_sample(arguments: Sequence[Argument], data: Sequence[Any]) -> tuple[float, ...] | None:
-    """The numbers of a single sample, if that is what was given: a number, or a flat list of numbers, for each argument."""
+    """The numbers of a single sample, if that is what was given: a number, or a flat list of numbers, for each
+    argument."""
     numbers: list[float] = []
     if len(data) != len(arguments):
         return None
@@ -50,8 +52,8 @@ def prepared(name: str, arguments: Sequence[Argument], data: Sequence[Any]) -> D
         whole = table(name, "the table", data[0], columns, wanted)
         return Data((whole,), True, len(whole))
     if len(data) != len(arguments):
-        raise TypeError(f"{name} takes {wanted}: one column for each, or one table of {columns} columns; found {len(data)} "
-                        f"argument{'s' * (len(data) != 1)}")
+        raise TypeError(f"{name} takes {wanted}: one column for each, or one table of {columns} columns; found "
+                        f"{len(data)} argument{'s' * (len(data) != 1)}")
     given: list[Any] = []
     rows: dict[str, int] = {}
     for argument, x in zip(arguments, data):
@@ -103,8 +105,8 @@ def table(name: str, which: str, x: Any, width: int, wanted: str) -> Any:
         rows = [listed(name, f"{which}, row {i},", row) for i, row in enumerate(listed(name, which, x))]
         for i, row in enumerate(rows):
             if len(row) != width:
-                raise ValueError(f"{name} takes {wanted}; {which} must have {width} numbers a row, found {len(row)} in row "
-                                 f"{i}")
+                raise ValueError(f"{name} takes {wanted}; {which} must have {width} numbers a row, found {len(row)} in "
+                                 f"row {i}")
     flat = array("d", bytes(8 * len(rows) * width))
     for i, row in enumerate(rows):
         try:

@@ -1,8 +1,9 @@
 """`compile`: a function of one sample, recorded once, and run over whole columns of data in native code.
 
-What is recorded is a tape, its gradient is more tape; a `Program` is scheduled from it for each kind of question (the mean
-over the rows with its gradient, the value of each row, ...) when it is first asked, and run by one of two executors: the
-native kernel, or generated Python where there is none or where an op of the user's own takes bare floats.
+What is recorded is a tape, its gradient is more tape; a `Program` is scheduled from it for each kind of question (the
+mean over the rows with its gradient, the value of each row, ...) when it is first asked, and run by one of two
+executors: the native kernel, or generated Python where there is none or where an op of the user's own takes bare
+floats.
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         loss = step(X, Y)                       # the mean over the rows; adds to p.grad of every parameter
         step.fit(X, Y, optimizer=micrograd.SGD(lr=0.1), epochs=100)
 
-    function: ordinary scalar Python that returns a Value, or several (the first is what is differentiated); or a network.
-    Parameters are the leaf Values that it computes with; their numbers are read at each call. inputs: only needed where
-    the signature does not tell: how many numbers the function takes, or for each argument the length of the list that it
-    is (None for a single number). params: the parameters to take the gradient of, in this order; by default all that are
-    used. reduce: "mean" or "sum" over the rows. backend: "native", "python" (generated Python), or "auto": native where it
-    can be. verify: how many rows of the first data are compared with the engine. threads: at most so many share the rows
-    of a large table; by default one for each processor. The result does not depend on it.
+    function: ordinary scalar Python that returns a Value, or several (the first is what is differentiated); or a
+    network. Parameters are the leaf Values that it computes with; their numbers are read at each call. inputs: only
+    needed where the signature does not tell: how many numbers the function takes, or for each argument the length of
+    the list that it is (None for a single number). params: the parameters to take the gradient of, in this order; by
+    default all that are used. reduce: "mean" or "sum" over the rows. backend: "native", "python" (generated Python), or
+    "auto": native where it can be. verify: how many rows of the first data are compared with the engine. threads: at
+    most so many share the rows of a large table; by default one for each processor. The result does not depend on it.
 
     Raises TraceError, with your line, where the recording would not hold for every sample: a branch on a Value, .data,
     float(x), random numbers, ...; also where a verified row differs.
@@ -72,7 +73,8 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     if isinstance(verify, bool) or not isinstance(verify, int) or verify < 0:
         raise ValueError(f"verify is how many rows to compare, 0 or more; found {verify!r}")
     if not callable(function):
-        raise TypeError(f"compile needs a function of the numbers of one sample, found {type(function).__name__} {function!r}")
+        raise TypeError("compile needs a function of the numbers of one sample, found "
+                        f"{type(function).__name__} {function!r}")
     start = perf_counter()
     wanted = None if params is None else list(params)
     for p in wanted or ():
@@ -85,8 +87,8 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
 class Compiled:
     """A compiled function. Call it on columns for the mean over the rows, on numbers for the value of one sample."""
 
-    def __init__(self, recording: Recording, params: list[Value] | None, function: Callable[..., Any] | None, reduce: str,
-                 backend: str, verify: int, threads: int | None, seconds: float = 0.0) -> None:
+    def __init__(self, recording: Recording, params: list[Value] | None, function: Callable[..., Any] | None,
+                 reduce: str, backend: str, verify: int, threads: int | None, seconds: float = 0.0) -> None:
         start = perf_counter()
         self.name = recording.name
         self.arguments = recording.arguments
@@ -118,18 +120,20 @@ class Compiled:
         if backend == "python" or (native is None and backend == "auto"):
             return "python"
         if native is None:
-            raise RuntimeError("backend='native' needs the compiled kernel: install micrograd where a C compiler is at hand, "
-                               "without MICROGRAD_PURE; or choose backend='auto'")
+            raise RuntimeError("backend='native' needs the compiled kernel: install micrograd where a C compiler is at "
+                               "hand, without MICROGRAD_PURE; or choose backend='auto'")
         lacking = missing(self._program("train"), native.codes)
         if lacking and backend == "native":
-            raise RuntimeError(f"backend='native' cannot run {', '.join(lacking)}: an op of your own runs natively if its "
-                               "function is written with operators and rows, such as micrograd.exp(x), not math.exp(x)")
+            raise RuntimeError(f"backend='native' cannot run {', '.join(lacking)}: an op of your own runs natively if "
+                               "its function is written with operators and rows, such as micrograd.exp(x), not "
+                               "math.exp(x)")
         return "python" if lacking else "native"
 
     # Programs and their executors, each when it is first asked for
 
     def _program(self, kind: str) -> Program:
-        """train: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its Hessian."""
+        """train: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its
+        Hessian."""
         with self._lock:
             if kind not in self._programs:
                 tape, outputs = self._tape, self._outputs
@@ -158,7 +162,8 @@ class Compiled:
                     first = list(dict.fromkeys([*trained, *self._places]))
                     places = [self._places[p] for p in first]
                     code = encode(program, native.codes, native.lanes(native.available[0]), places)
-                    self._executors[kind] = native.Machine(code, first, len(trained) if kind == "train" else 0, self._widths,
+                    count = len(trained) if kind == "train" else 0
+                    self._executors[kind] = native.Machine(code, first, count, self._widths,
                                                            native.available[0], self._threads)
                 self.seconds += perf_counter() - start
             return self._executors[kind]
@@ -220,8 +225,8 @@ class Compiled:
     def _prepared(self, data: Sequence[Any]) -> Data:
         columns = prepared(self.name, self.arguments, data)
         if not columns.rows:
-            raise ValueError(f"{self.name}: the {'sum' if self._summed else 'mean'} over no rows is asked for; one row at least "
-                             "is needed")
+            raise ValueError(f"{self.name}: the {'sum' if self._summed else 'mean'} over no rows is asked for; one row "
+                             "at least is needed")
         return columns
 
     def _totals(self, kind: str, columns: Data) -> tuple[list[float], list[float]]:
@@ -252,8 +257,8 @@ class Compiled:
         return self._shaped(means), slopes
 
     def grad(self, *data: Any) -> Any:
-        """The derivatives of one sample's (first) output by the inputs: a number for each argument in a tuple, a list for
-        one that is a list; bare for a function of one argument."""
+        """The derivatives of one sample's (first) output by the inputs: a number for each argument in a tuple, a list
+        for one that is a list; bare for a function of one argument."""
         executor = self._executors.get("slopes") or self._checked_on("slopes", data)
         try:
             found = executor.one(data)
@@ -274,8 +279,8 @@ class Compiled:
             return tuple(map(float, data))  # flat already
         if sample is None:
             wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers)" for a in self.arguments)
-            raise TypeError(f"{self.name} takes {wanted} here: the numbers of one sample; found {data!r:.60}. For columns of "
-                            "them: .map(..., grad=True)")
+            raise TypeError(f"{self.name} takes {wanted} here: the numbers of one sample; found {data!r:.60}. For "
+                            "columns of them: .map(..., grad=True)")
         return sample
 
     def _by_argument(self, found: list[Any]) -> Any:
@@ -319,9 +324,10 @@ class Compiled:
         """Gradient steps on the parameters. Returns the mean loss of each epoch; with the native backend the whole loop
         runs in native code.
 
-        data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`. epochs, batch_size,
-        shuffle, seed: as in `micrograd.fit`; the same seed visits the rows in the same order. until: stop after the first
-        epoch whose mean loss is at most this. progress: True for a tqdm bar, None for one if tqdm is installed.
+        data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`. epochs,
+        batch_size, shuffle, seed: as in `micrograd.fit`; the same seed visits the rows in the same order. until: stop
+        after the first epoch whose mean loss is at most this. progress: True for a tqdm bar, None for one if tqdm is
+        installed.
 
         Ctrl-C stops it within a tenth of a second, and raises KeyboardInterrupt after the last whole step. A step whose
         loss or gradient is inf or nan is not taken, and raises FloatingPointError.
@@ -361,8 +367,8 @@ class Compiled:
         mine = set(self.params)
         strangers = [p for p in optimizer.params if p not in mine]
         if strangers:
-            raise ValueError(f"the optimizer has parameters that {self.name} does not use ({strangers[0]!r}): make a new one, "
-                             "or call optimizer.attach(step.params)")
+            raise ValueError(f"the optimizer has parameters that {self.name} does not use ({strangers[0]!r}): make a "
+                             "new one, or call optimizer.attach(step.params)")
         self._verify(columns)
         executor = self._executor("train")
         if size >= columns.rows:
@@ -393,13 +399,13 @@ class Compiled:
             lr, several = optimizer.lr, range(steps, steps + n * batches)
             rates = array("d", map(lr, several) if callable(lr) else [lr]) * (1 if callable(lr) else len(several))
             settings = (adam, not adam and optimizer.nesterov, isinstance(optimizer, AdamW),
-                        0.0 if adam else optimizer.momentum, optimizer.weight_decay, *(optimizer.betas if adam else (0, 0)),
-                        optimizer.eps if adam else 0.0, steps)
+                        0.0 if adam else optimizer.momentum, optimizer.weight_decay,
+                        *((*optimizer.betas, optimizer.eps) if adam else (0.0, 0.0, 0.0)), steps)
             averages = ([optimizer.mean, optimizer.square] if adam else [optimizer.velocity] * 2)
             average, square = (array("d", [xs[place[p]] for p in trained]) for xs in averages)
             end, taken, history, slopes = executor.fit(
-                columns.given, columns.table, array("q", seen) if order is not None else None, size, n, self._summed, rates,
-                settings, average, square)
+                columns.given, columns.table, None if order is None else array("q", seen), size, n, self._summed,
+                rates, settings, average, square)
             first, second = ([xs[back[p]] for p in optimizer.params] for xs in (average, square))
             if adam:
                 optimizer.mean, optimizer.square = first, second
@@ -466,9 +472,9 @@ class Compiled:
             for label, x, y in zip(labels, [*means, *slopes], [*expected, *expected_slopes]):
                 if not (x == y or abs(x - y) <= CLOSE * max(abs(x), abs(y), 1e-3 * scale) or (x != x and y != y)):
                     raise TraceError(f"{self.name} does not replay as it runs: for {count} rows, of which the first is "
-                                     f"{samples[0]!r:.200}, {label} is {x!r}, and {y!r} by the engine. Does the function depend "
-                                     "on something that has changed since it was compiled? Compile it again; verify=0 leaves "
-                                     "this comparison out")
+                                     f"{samples[0]!r:.200}, {label} is {x!r}, and {y!r} by the engine. Does the "
+                                     "function depend on something that has changed since it was compiled? Compile it "
+                                     "again; verify=0 leaves this comparison out")
         except BaseException:
             self._unverified = waiting
             raise
@@ -501,7 +507,8 @@ class Compiled:
                 for p in everyone:
                     p.grad = 0.0
                 for sample in samples:
-                    result = self._function(*[[Value(y) for y in x] if isinstance(x, list) else Value(x) for x in sample])
+                    given = [[Value(y) for y in x] if isinstance(x, list) else Value(x) for x in sample]
+                    result = self._function(*given)
                     outputs = list(result) if self.several else [result]
                     if isinstance(outputs[0], Value):
                         outputs[0].backward(share)
@@ -518,7 +525,9 @@ class Compiled:
         """The program of a step, or of a sample where there are no parameters, as Python."""
         kind = "train" if self.params else "map"
         executor = self._executors.get(kind)
-        return executor.source if isinstance(executor, Script) else Script(self._program(kind), list(self._places)).source
+        if not isinstance(executor, Script):
+            executor = Script(self._program(kind), list(self._places))
+        return executor.source
 
     @property
     def tape(self) -> Tape:
@@ -527,8 +536,8 @@ class Compiled:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """How large it is: nodes that were recorded, nodes of the program with its gradient, what is run once and what for
-        each sample; and how long it took to compile, in seconds."""
+        """How large it is: nodes that were recorded, nodes of the program with its gradient, what is run once and what
+        for each sample; and how long it took to compile, in seconds."""
         program = self._program("train")
         self._executor("train")
         sums = [len(instruction.terms) for instruction in program.body if isinstance(instruction, Sum)]
@@ -542,7 +551,8 @@ class Compiled:
         }
 
     def graph(self, *numbers: float) -> list[Value]:
-        """The graph of one sample, as ordinary Values, for `draw`: its outputs. numbers: one for each column; 0 by default."""
+        """The graph of one sample, as ordinary Values, for `draw`: its outputs. numbers: one for each column; 0 by
+        default."""
         recording = self._recording
         given = numbers or [0.0] * len(recording.inputs)
         if len(given) != len(recording.inputs):
@@ -574,8 +584,8 @@ class Compiled:
                 f"  {stats['recorded nodes']:,} nodes recorded, {stats['program nodes']:,} with the gradient of "
                 f"{stats['parameters']:,} parameters\n"
                 f"  once before      {stats['instructions before']:6,} instructions\n"
-                f"  for each sample  {stats['instructions for each sample']:6,} instructions, with {stats['sums']:,} sums of "
-                f"{stats['terms in sums']:,} products\n"
+                f"  for each sample  {stats['instructions for each sample']:6,} instructions, with {stats['sums']:,} "
+                f"sums of {stats['terms in sums']:,} products\n"
                 f"  once after       {stats['instructions after']:6,} instructions, from {stats['means']:,} means\n"
                 f"  compiled in {1e3 * stats['seconds']:.1f} ms\n\n{shortened(self.source)}")
 
@@ -596,8 +606,8 @@ def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, ste
         return f"the loss of step {step} is {loss}; try a smaller learning rate"
     for p, slope in slopes:
         if not math.isfinite(slope):
-            return (f"the gradient of {p.label or 'a parameter'} is {slope} in step {step}: no parameter was changed; try a "
-                    "smaller learning rate")
+            return (f"the gradient of {p.label or 'a parameter'} is {slope} in step {step}: no parameter was changed; "
+                    "try a smaller learning rate")
     return f"the learning rate of step {step} is {rate}: no parameter was changed"
 
 

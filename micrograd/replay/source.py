@@ -2,8 +2,8 @@
 
 The text is optimistic: it divides by `/` and calls the forward functions of the rows as they are, which raise where
 IEEE arithmetic has inf or nan. When one does, the whole call is done again with a second, careful text, in which the
-ops are those of `row.value`. Nothing is lost or counted twice, because a call keeps its sums to itself until it is done.
-This module knows nothing of where samples come from, nor of what the numbers are for.
+ops are those of `row.value`. Nothing is lost or counted twice, because a call keeps its sums to itself until it is
+done. This module knows nothing of where samples come from, nor of what the numbers are for.
 """
 
 from __future__ import annotations

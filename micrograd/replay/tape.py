@@ -1,11 +1,11 @@
 """A tape: the recorded program as lists, and its derivative as more of the same.
 
-A node is a number, its place on the tape: an op of the table, and the places of its arguments, which come before it. The
-derivatives are those of the rows, called on nodes of the tape, so that the gradient of a program is a program, too.
+A node is a number, its place on the tape: an op of the table, and the places of its arguments, which come before it.
+The derivatives are those of the rows, called on nodes of the tape, so that the gradient of a program is a program, too.
 
-Each node has a rank. A constant is a number; a uniform node depends on parameters only, and is the same for all samples;
-a varying node depends on the sample. The mean over the samples makes a varying node uniform.
-This module knows nothing of samples' numbers, nor of how a tape is run.
+Each node has a rank. A constant is a number; a uniform node depends on parameters only, and is the same for all
+samples; a varying node depends on the sample. The mean over the samples makes a varying node uniform. This module knows
+nothing of samples' numbers, nor of how a tape is run.
 """
 
 from __future__ import annotations
@@ -246,7 +246,8 @@ PLAIN: dict[tuple[Op, int], float | int | None] = {}
 
 def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
     """dy/dx for each leaf x of xs, written onto the tape. y is a number of each sample, or of all of them; where x is
-    uniform and y varies, dy/dx is that of the mean of y over the samples. The constant 0 where y does not depend on x."""
+    uniform and y varies, dy/dx is that of the mean of y over the samples. The constant 0 where y does not depend on
+    x."""
     args, rank = tape.args, tape.rank
     depends = bytearray(y + 1)
     for x in xs:

@@ -1,9 +1,9 @@
 """Tracing: run a function once on Values that have no number yet, and read the graph that it leaves behind.
 
-The engine records as it always does; only the inputs are of a kind of their own, `Traced`, and so is all that is computed
-from them. A Traced refuses whatever would take a number out of it, since that number would be frozen into the recording
-for all samples. Parameters are the ordinary leaf Values that the graph ends in.
-This module knows nothing of how a recording is run.
+The engine records as it always does; only the inputs are of a kind of their own, `Traced`, and so is all that is
+computed from them. A Traced refuses whatever would take a number out of it, since that number would be frozen into the
+recording for all samples. Parameters are the ordinary leaf Values that the graph ends in. This module knows nothing of
+how a recording is run.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ BRANCHES = inner_row("branches", ":", lambda a, b: 0.0, 2, "the two branches of 
 
 MOST_THINGS = 100_000  # that are looked at in search of parameters
 
-BRANCH = ("write micrograd.where(x > 0, a, b), x.relu(), abs(x), micrograd.maximum(x, y), ..., which record both sides; or "
-          "call the function as it is, without compile")
-NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not depend "
-          "on a sample may stay a number")
+BRANCH = ("write micrograd.where(x > 0, a, b), x.relu(), abs(x), micrograd.maximum(x, y), ..., which record both "
+          "sides; or call the function as it is, without compile")
+NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not "
+          "depend on a sample may stay a number")
 
 
 def refuse(what: str, instead: str) -> NoReturn:
-    raise TraceError(f"{place()}{what}. Nothing is known of a sample while a function is recorded, so the recording would "
-                     f"hold for one sample only: {instead}")
+    raise TraceError(f"{place()}{what}. Nothing is known of a sample while a function is recorded, so the recording "
+                     f"would hold for one sample only: {instead}")
 
 
 def place() -> str:
@@ -134,8 +134,8 @@ class Traced(Value):
         return node
 
     def backward(self, seed: float = 1.0) -> None:
-        refuse("calls .backward()", "the function returns the loss of one sample, and compile takes the gradient; for a "
-               "derivative inside of a loss use micrograd.gradient(y, x)")
+        refuse("calls .backward()", "the function returns the loss of one sample, and compile takes the gradient; for "
+               "a derivative inside of a loss use micrograd.gradient(y, x)")
 
 
 def compared(row: Op, a: Any, b: Any) -> Any:
@@ -159,8 +159,8 @@ class Argument:
 
 
 def arguments(function: Callable[..., Any], inputs: Any) -> list[Argument]:
-    """What the function is called with. inputs: None to ask its signature; how many numbers it takes; or for each argument
-    the length of the list that it is, None for a single number."""
+    """What the function is called with. inputs: None to ask its signature; how many numbers it takes; or for each
+    argument the length of the list that it is, None for a single number."""
     name = getattr(function, "__name__", type(function).__name__)
     if inputs is None and isinstance(getattr(function, "nin", None), int):  # a network
         return [Argument("x", function.nin)]  # type: ignore[attr-defined]
@@ -180,8 +180,8 @@ def arguments(function: Callable[..., Any], inputs: Any) -> list[Argument]:
         inputs = [None] * inputs
     if not isinstance(inputs, (list, tuple)) or not all(
             w is None or (isinstance(w, int) and not isinstance(w, bool) and w > 0) for w in inputs):
-        raise TypeError("inputs is how many numbers the function takes, or for each argument the length of its list (None "
-                        f"for a single number); found {inputs!r}")
+        raise TypeError("inputs is how many numbers the function takes, or for each argument the length of its list "
+                        f"(None for a single number); found {inputs!r}")
     names = names if len(names) >= len(inputs) else [f"x{i}" for i in range(len(inputs))]
     return [Argument(n, w) for n, w in zip(names, inputs)]
 
@@ -244,16 +244,17 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
     parameters = {i: node for node, i in leaves if node.op is ops.LEAF}
     for node in parameters.values():
         if isinstance(node, Traced):
-            raise TraceError(f"{name} uses {node!r} of another function that is being recorded: they cannot share nodes")
+            raise TraceError(f"{name} uses {node!r} of another function that is being recorded: they cannot share "
+                             "nodes")
     reached = list(dict.fromkeys([*parameters.values(), *within_reach(function)]))
     for change in (lambda x: math.nan, lambda x: -x, lambda x: 0.0):
         with changed(reached, change):
             try:
                 again = run(function, name, wanted)
             except Exception as error:
-                raise TraceError(f"{name} fails with other numbers in the parameters ({type(error).__name__}: {error}), so it "
-                                 "looks into one, and its recording would not hold after a gradient step; "
-                                 f"{NUMBER}") from error
+                raise TraceError(f"{name} fails with other numbers in the parameters ({type(error).__name__}: "
+                                 f"{error}), so it looks into one, and its recording would not hold after a gradient "
+                                 f"step; {NUMBER}") from error
             same = first.shape == again.shape and first.outputs == again.outputs
             found = ""
             if same:
@@ -264,9 +265,10 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
                         if x == x or y == y:
                             same, found = False, found or f": a number is {x:.6g}, then {y:.6g}"
         if not same:
-            raise TraceError(f"{name} does not do the same each time{found}. Random numbers, counters, and what is seen in a "
-                             "parameter (p.data, float(p), p > 0) would be frozen as they are now. Pass what changes as an "
-                             "argument, or compute with the parameter itself, as in micrograd.maximum(p, 0)")
+            raise TraceError(f"{name} does not do the same each time{found}. Random numbers, counters, and what is "
+                             "seen in a parameter (p.data, float(p), p > 0) would be frozen as they are now. Pass what "
+                             "changes as an argument, or compute with the parameter itself, as in "
+                             "micrograd.maximum(p, 0)")
     return read(name, wanted, first, parameters, constants)
 
 
@@ -291,7 +293,8 @@ def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Va
          constants: dict[int, float]) -> Recording:
     shape = found.shape
     rows = [ROWS[row] for row in shape[::3]]
-    parents: list[tuple[int, ...]] = [() if a < 0 else (a,) if b < 0 else (a, b) for a, b in zip(shape[1::3], shape[2::3])]
+    parents: list[tuple[int, ...]] = [() if a < 0 else (a,) if b < 0 else (a, b)
+                                      for a, b in zip(shape[1::3], shape[2::3])]
     rows[:len(found.inputs)] = [INPUT] * len(found.inputs)
     if CHOICE in rows:
         for i, row in enumerate(rows):
@@ -303,7 +306,8 @@ def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Va
 
 
 def within_reach(function: Any) -> list[Value]:
-    """The leaf Values that a function can look into: in its closure, its globals, its defaults, and in the objects there."""
+    """The leaf Values that a function can look into: in its closure, its globals, its defaults, and in the objects
+    there."""
     found: dict[Value, None] = {}
     seen: set[int] = set()
     waiting: list[Any] = [function]
@@ -337,7 +341,8 @@ def within_reach(function: Any) -> list[Value]:
 
 
 def named_in(function: FunctionType) -> list[Any]:
-    """What the code of a function can name: its defaults, its closure and its globals, also those of functions inside."""
+    """What the code of a function can name: its defaults, its closure and its globals, also those of functions
+    inside."""
     near: list[Any] = [function.__defaults__, function.__kwdefaults__]
     for cell in function.__closure__ or ():
         with suppress(ValueError):  # an empty one: nothing has been given that name yet
