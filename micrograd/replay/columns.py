@@ -8,13 +8,15 @@ table with k numbers in each row, and all arguments at once as one table.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from numbers import Complex, Real
 from typing import Any, NamedTuple
 
 from ..ops import as_float, is_number
 from .trace import Argument
 
-REAL = set("?bBhHiIlLqQnNefd")  # the formats of buffers of real numbers; see the struct module
+FORMATS = set("?bBhHiIlLqQnNefd")  # the formats of buffers of real numbers; see the struct module
 
 
 class Data(NamedTuple):
@@ -84,6 +86,8 @@ def column(name: str, which: str, x: Any) -> Any:
             raise ValueError(f"{name}: {which} is one column of numbers, found an array of {view.ndim} dimensions")
         return view if view.format == "d" else array("d", items(view, x))
     numbers = listed(name, which, x)
+    if has_complex(numbers):
+        numbers = [real(name, f"{which}, row {i}", y) for i, y in enumerate(numbers)]
     try:
         return array("d", numbers)
     except (TypeError, ValueError, OverflowError):
@@ -107,6 +111,9 @@ def table(name: str, which: str, x: Any, width: int, wanted: str) -> Any:
             if len(row) != width:
                 raise ValueError(f"{name} takes {wanted}; {which} must have {width} numbers a row, found {len(row)} in "
                                  f"row {i}")
+        if has_complex(chain.from_iterable(rows)):
+            rows = [[real(name, f"{which}, row {i}, column {j}", y) for j, y in enumerate(row)]
+                    for i, row in enumerate(rows)]
     flat = array("d", bytes(8 * len(rows) * width))
     for i, row in enumerate(rows):
         try:
@@ -137,7 +144,7 @@ def items(view: memoryview, x: Any) -> list[Any]:
 
 
 def check_format(name: str, which: str, view: memoryview) -> None:
-    if view.format.lstrip("@=<>!") not in REAL or view.format[0] in ">!":
+    if view.format.lstrip("@=<>!") not in FORMATS or view.format[0] in ">!":
         raise TypeError(f"{name}: {which} needs real numbers, found an array with items of format {view.format!r}")
 
 
@@ -150,9 +157,18 @@ def listed(name: str, which: str, x: Any) -> list[Any]:
         raise TypeError(f"{name}: {which} needs numbers, one for each row, found {type(x).__name__}") from None
 
 
+def has_complex(numbers: Iterable[Any]) -> bool:
+    """Whether a complex number is among these. A float made of NumPy's is a part of it, with a warning."""
+    return any(map(is_complex, dict.fromkeys(map(type, numbers))))
+
+
+def is_complex(kind: type) -> bool:
+    return issubclass(kind, Complex) and not issubclass(kind, Real)
+
+
 def real(name: str, where: str, x: Any) -> float:
     try:
-        if not isinstance(x, (str, bytes)):
+        if not isinstance(x, (str, bytes)) and not is_complex(type(x)):
             return as_float(x)
     except (TypeError, ValueError):
         pass
