@@ -144,7 +144,7 @@ def _largest(nodes: list[Value]) -> Value:
 
 def _between_0_and_1(y: Value, term: Value) -> Any:
     """The term, or nan for a target that is not between 0 and 1."""
-    return where(y >= 0, where(1 >= y, term, math.nan), math.nan)
+    return where(y >= 0, where(y <= 1, term, math.nan), math.nan)
 
 
 def _listed(x: Any) -> list[Any]:

@@ -261,9 +261,8 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
                 same = all(again.nodes[i] is node for i, node in parameters.items())
                 for i, x in constants.items():
                     y = again.nodes[i].data
-                    if x != y or math.copysign(1.0, x) != math.copysign(1.0, y):
-                        if x == x or y == y:
-                            same, found = False, found or f": a number is {x:.6g}, then {y:.6g}"
+                    if repr(x) != repr(y):  # nan is nan there, and -0.0 is not 0.0
+                        same, found = False, found or f": a number is {x:.6g}, then {y:.6g}"
         if not same:
             raise TraceError(f"{name} does not do the same each time{found}. Random numbers, counters, and what is "
                              "seen in a parameter (p.data, float(p), p > 0) would be frozen as they are now. Pass what "
