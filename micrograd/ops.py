@@ -234,7 +234,7 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
                         "Write a function of more arguments as an ordinary Python function of smaller ops.")
     before = OPS.get(name)
     new = row(name, forward, *derivatives, symbol=symbol, latex=latex, text=text, binds=binds, domain=domain,
-              kink=kink, note=note, builtin=False)
+              otherwise=_by_rows(forward), kink=kink, note=note, builtin=False)
     try:
         _check_templates(new)
         _compare_with_differences(new)
@@ -245,6 +245,16 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
             OPS[name] = before
         raise
     return new
+
+
+def _by_rows(forward: Callable[..., float]) -> Callable[..., float]:
+    """The function with the arithmetic of the rows, where Python's own raises: 1 / 0.0 is inf. nan where that fails."""
+    def otherwise(*args: float) -> float:
+        try:
+            return float(forward(*map(Ieee, args)))
+        except (TypeError, ValueError, ArithmeticError):
+            return nan
+    return otherwise
 
 
 def _check_templates(new: Op) -> None:

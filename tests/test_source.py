@@ -168,6 +168,7 @@ def test_a_part_of_the_rows_and_their_scale():
     lambda x: where(x > 0, x / m.exp(w), w),
     lambda x: where(x > 0.75, x, (w - 1.5).sqrt()),
     lambda x: where(m.sqrt(x) < 2, m.sqrt(x), x) * w,
+    lambda x: where(x > 0, m.log(x), w) + where(x > 0, 2 * m.log(x), x),
     lambda x: 2 * where(x >= 0, (x + 1) ** 0.5, (1 - x) ** 0.5) * where(x <= 0, w, m.log(x)),
 ])
 def test_the_branch_not_taken_is_not_felt(function):

@@ -314,12 +314,11 @@ class Regions:
             for i, arg in enumerate(tape.args[node]):
                 if not carries(tape, node, i):
                     continue
-                use = around = self.of_use(node, i)
+                around = self.of_use(node, i)
                 if not tape.args[arg]:
                     around = None
                 elif tape.rank[arg] != VARYING:
                     around = all_samples(tape, around)
-                self.rare[arg] = self.rare.get(arg, True) and (use is not around or self.rare[node])
                 self.region[arg] = common(self.region[arg], around) if arg in self.region else around
 
     def of_use(self, node: int, i: int) -> Any:
@@ -335,6 +334,7 @@ class Regions:
         """A contribution from a node to its i-th argument, without what does not count there."""
         region, zero = self.of_use(node, i), self.tape.constant(0.0)
         outside = self.region[arg]
+        self.rare[arg] = self.rare.get(arg, True) and (region is not outside or self.rare[node])
         while region is not outside:
             region, condition, side, _ = region
             term = self.tape.emit(ops.where, (condition, term, zero) if side == 1 else (condition, zero, term))
