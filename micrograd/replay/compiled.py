@@ -141,14 +141,23 @@ class Compiled:
                 if kind in ("train", "value"):
                     means = [tape.mean(y) for y in outputs]
                     # in the order in which the gradient comes out, so that neighbours are neighbours
-                    slopes = gradient(tape, outputs[0], trained[::-1]) if kind == "train" else []
+                    slopes = self._gradient(trained[::-1]) if kind == "train" else []
                     self._programs[kind] = schedule(tape, means + slopes)
                 else:
-                    slopes = [] if kind == "map" else gradient(tape, outputs[0], tape.inputs)
+                    slopes = [] if kind == "map" else self._gradient(tape.inputs)
                     if kind == "curves":
                         slopes = [d for slope in slopes for d in gradient(tape, slope, tape.inputs)]
                     self._programs[kind] = schedule(tape, [], slopes if kind == "curves" else [*outputs, *slopes])
             return self._programs[kind]
+
+    def _gradient(self, leaves: list[int]) -> list[int]:
+        """The gradient of the first output, under names such as d_w."""
+        labels = self._tape.labels
+        slopes = gradient(self._tape, self._outputs[0], leaves)
+        for leaf, slope in zip(leaves, slopes):
+            if leaf in labels and self._tape.args[slope]:
+                labels.setdefault(slope, f"d_{labels[leaf]}")
+        return slopes
 
     def _executor(self, kind: str) -> Any:
         with self._lock:

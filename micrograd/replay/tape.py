@@ -111,6 +111,23 @@ class Tape:
             return self.emit(ops.add, tuple(terms)) if len(terms) == 2 else terms[0] if terms else self.constant(0.0)
         return self.emit(TOTAL, tuple(terms))
 
+    def name(self, node: int) -> str:
+        """How a node is called in a listing: its label, its number if it is a constant, or else its place."""
+        if node in self.numbers:
+            return f"{self.numbers[node]:g}"
+        return self.labels.get(node) or f"v{node}"
+
+    def __str__(self) -> str:
+        """A line for each computed node."""
+        lines = []
+        for node, (op, args) in enumerate(zip(self.ops, self.args)):
+            if args:
+                names = [self.name(arg) for arg in args]
+                infix = op is TOTAL or (len(args) == 2 and not op.symbol.isalnum())
+                formula = f" {op.symbol} ".join(names) if infix else f"{op.name}({', '.join(names)})"
+                lines.append(f"{self.name(node)} = {formula}")
+        return "\n".join(lines)
+
     def mean(self, node: int) -> int:
         """The mean of a node over the samples."""
         return self.emit(MEAN, (node,)) if self.rank[node] == VARYING else node
