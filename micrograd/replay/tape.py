@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 from .. import ops
@@ -278,18 +279,17 @@ def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
                     break
     regions = Regions(tape, y) if ops.where in tape.ops[:y + 1] else None
     one, zero = tape.constant(1.0), tape.constant(0.0)
-    terms: dict[int, list[int]] = {y: [one]} if depends[y] else {}
+    terms: dict[int, list[Any]] = {y: [one if regions is None else (None, one, None)]} if depends[y] else {}
     leaves = dict.fromkeys(xs)
     found: dict[int, int] = {}
     for node in range(y, -1, -1):
         contributions = terms.pop(node, None)
         if contributions is None:
             continue
-        if rank[node] != VARYING:
-            varying = [term for term in contributions if rank[term] == VARYING]
-            if varying:
-                contributions = [term for term in contributions if rank[term] != VARYING]
-                contributions.append(tape.emit(MEAN, tuple(varying)))
+        if regions is not None:
+            contributions = regions.enter(node, contributions)
+        elif rank[node] != VARYING:
+            contributions = gathered(tape, contributions)
         upstream = tape.total(contributions)
         if node in leaves:
             found[node] = upstream
@@ -301,12 +301,19 @@ def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
                 if local is None:
                     continue
                 term = upstream if local == one else tape.times(upstream, local)
+                contribution: Any = term
                 if regions is not None:
-                    if regions.rare[node] and local != one:
-                        term = tape.emit(ops.where, (upstream, term, zero))
-                    term = regions.leave(node, i, arg, term)
-                terms.setdefault(arg, []).append(term)
+                    contribution = regions.leave(node, i, term if local == one else regions.cut(node, term))
+                terms.setdefault(arg, []).append(contribution)
     return [found.get(x, zero) for x in xs]
+
+
+def gathered(tape: Tape, terms: list[int]) -> list[int]:
+    """Terms of something uniform: one mean takes the place of all the varying ones."""
+    varying = [term for term in terms if tape.rank[term] == VARYING]
+    if not varying:
+        return terms
+    return [*[term for term in terms if tape.rank[term] != VARYING], tape.emit(MEAN, tuple(varying))]
 
 
 class Regions:
@@ -316,15 +323,16 @@ class Regions:
     way in, but thrown away where they leave the region. A region is a chain: (the one around it, the condition, which
     side of it, how deep it lies); None is the outside, where leaves are.
 
-    A uniform node has no sample: it lies outside of branches that only some samples take (and is `rare`). What comes to
-    it from them is gathered before it goes on; it may be 0, from no sample at all.
+    A uniform node has no sample: it lies outside of branches that only some samples take. What comes to it from them is
+    gathered before it goes on. Such a node, and one that serves several branches, may be of no use to a sample, or to
+    all of them. Another node, its `use`, is 1 where it is of use, and 0 where it is not; None says that it always is.
     """
 
     def __init__(self, tape: Tape, y: int) -> None:
         self.tape = tape
         self.region: dict[int, Any] = {y: None}
-        self.branch: dict[tuple[int, int], Any] = {}
-        self.rare: dict[int, bool] = {y: False}
+        self.branch: dict[tuple[int, int, int], Any] = {}
+        self.use: dict[int, int | None] = {}
         for node in range(y, -1, -1):
             if node not in self.region:
                 continue
@@ -342,20 +350,66 @@ class Regions:
         """The region in which a node needs its i-th argument."""
         if self.tape.ops[node] is not ops.where or i == 0:
             return self.region[node]
-        if (node, i) not in self.branch:
-            around = self.region[node]
-            self.branch[node, i] = (around, self.tape.args[node][0], i, 1 + (around[3] if around else 0))
-        return self.branch[node, i]
+        around, condition = self.region[node], self.tape.args[node][0]
+        key = id(around), condition, i  # the same for every `where` there with this condition
+        if key not in self.branch:
+            self.branch[key] = (around, condition, i, 1 + (around[3] if around else 0))
+        return self.branch[key]
 
-    def leave(self, node: int, i: int, arg: int, term: int) -> int:
-        """A contribution from a node to its i-th argument, without what does not count there."""
-        region, zero = self.of_use(node, i), self.tape.constant(0.0)
-        outside = self.region[arg]
-        self.rare[arg] = self.rare.get(arg, True) and (region is not outside or self.rare[node])
-        while region is not outside:
-            region, condition, side, _ = region
-            term = self.tape.emit(ops.where, (condition, term, zero) if side == 1 else (condition, zero, term))
-        return term
+    def leave(self, node: int, i: int, term: int) -> tuple[Any, int, int | None]:
+        """What a node contributes to its i-th argument: from which region, the term, where the node is of use."""
+        return self.of_use(node, i), term, self.use[node]
+
+    def cut(self, node: int, term: int) -> int:
+        """A term with a slope of a node, which may be 0 * inf where the node is of no use."""
+        use = self.use[node]
+        return term if use is None else self.tape.emit(ops.where, (use, term, self.tape.constant(0.0)))
+
+    def enter(self, node: int, contributions: list[tuple[Any, int, int | None]]) -> list[int]:
+        """Contributions to a node, without what does not count there; and where it is of use. From the innermost region
+        outwards, what comes from the same one is added up before it is cut."""
+        tape, outside, zero = self.tape, self.region[node], self.tape.constant(0.0)
+        terms: dict[int, list[int]] = {}
+        uses: dict[int, list[int | None]] = {}
+        sides: dict[tuple[int, int], int] = {}  # the sides of a condition on which it always is
+        waiting: list[tuple[int, int, Any]] = []
+
+        def add(region: Any, term: int, use: int | None) -> None:
+            key = id(region)
+            if key not in terms:
+                terms[key], uses[key] = [], []
+                heappush(waiting, (-region[3] if region else 0, len(terms), region))
+            terms[key].append(term)
+            uses[key].append(use)
+
+        for contribution in contributions:
+            add(*contribution)
+        while True:
+            region = heappop(waiting)[2]
+            found, used = terms[id(region)], uses[id(region)]
+            if tape.rank[node] != VARYING and all_samples(tape, region) is region:
+                found, used = gathered(tape, found), [use if use is None else tape.mean(use) for use in used]
+            use = self.either(used)
+            if region is outside:
+                self.use[node] = use
+                return found
+            around, condition, side, _ = region
+            term = tape.total(found)
+            if use is None:
+                use = tape.constant(1.0)
+                sides[id(around), condition] = sides.get((id(around), condition), 0) | side
+            term, use = [tape.emit(ops.where, (condition, x, zero) if side == 1 else (condition, zero, x))
+                         for x in (term, use)]
+            add(around, term, None if sides.get((id(around), condition)) == 3 else use)
+
+    def either(self, uses: list[int | None]) -> int | None:
+        """Where one of them is of use."""
+        found, *others = dict.fromkeys(uses)
+        for use in others:
+            if found is None or use is None:
+                return None
+            found = self.tape.emit(ops.where, (found, self.tape.constant(1.0), use))
+        return found
 
 
 def carries(tape: Tape, node: int, i: int) -> bool:
