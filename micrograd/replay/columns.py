@@ -188,3 +188,10 @@ def flat_columns(data: Data, arguments: Sequence[Argument]) -> list[Sequence[flo
             else:
                 found += [array("d", column) for column in zip(*view.tolist())]
     return found
+
+
+def check_output(out: Any, rows: int) -> None:
+    """Raise ValueError if so many doubles cannot be written to a buffer."""
+    view = as_view(out)
+    if view is None or view.format != "d" or view.shape != (rows,) or not view.c_contiguous or view.readonly:
+        raise ValueError(f"an output is written to {rows} doubles in a row, found another buffer")

@@ -26,7 +26,7 @@ from ..engine import Value, engine_kind
 from ..ops import is_number
 from ..optim import SGD, Adam, AdamW, Optimizer
 from ..progress import progress_bar
-from .columns import Data, flat_columns, one_sample, prepared
+from .columns import Data, check_output, flat_columns, one_sample, prepared
 from .encode import encode, missing
 from .schedule import Program, Sum, schedule
 from .source import Script
@@ -207,8 +207,9 @@ class Compiled:
         """An executor that is asked for one sample, which is then the first to be verified."""
         numbers = self._sample(sample)
         rest = iter(numbers)
-        self._verify(prepared(self.name, self.arguments,
-                              [[list(islice(rest, width)) if width else next(rest)] for width in self._widths]))
+        if numbers:
+            self._verify(prepared(self.name, self.arguments,
+                                  [[list(islice(rest, width)) if width else next(rest)] for width in self._widths]))
         return self._executor(kind)
 
     def _on_columns(self, data: tuple[Any, ...]) -> Any:
@@ -318,6 +319,8 @@ class Compiled:
             if len(outs) != len(program.varying):
                 raise ValueError(f"{self.name}: out needs {len(program.varying)} buffers of doubles, found {len(outs)}")
         if isinstance(executor, Script):
+            for x in outs:
+                check_output(x, columns.rows)
             executor.map(flat_columns(columns, self.arguments), columns.rows, outs)
         else:
             executor.map(columns.given, columns.table, outs)
@@ -412,17 +415,22 @@ class Compiled:
                         *((*optimizer.betas, optimizer.eps) if adam else (0.0, 0.0, 0.0)), steps)
             averages = ([optimizer.mean, optimizer.square] if adam else [optimizer.velocity] * 2)
             average, square = (array("d", [xs[place[p]] for p in trained]) for xs in averages)
-            end, taken, history, slopes = executor.fit(
-                columns.given, columns.table, None if order is None else array("q", seen), size, n, self._summed,
-                rates, settings, average, square)
-            first, second = ([xs[back[p]] for p in optimizer.params] for xs in (average, square))
-            if adam:
-                optimizer.mean, optimizer.square = first, second
-            else:
-                optimizer.velocity = first
-            optimizer.steps += taken
-            for p, slope in zip(trained, slopes):
-                p.grad = slope
+            asked = (columns.given, columns.table, None if order is None else array("q", seen), size, n, self._summed,
+                     rates, settings, average, square)
+            results: list[Any] = []
+            try:  # Ctrl-C may wait until the steps are taken; `extend` and `map` keep the result all the same
+                results.extend(map(executor.fit, *[[x] for x in asked]))
+            finally:
+                for _, taken, _, slopes in results:
+                    first, second = ([xs[back[p]] for p in optimizer.params] for xs in (average, square))
+                    if adam:
+                        optimizer.mean, optimizer.square = first, second
+                    else:
+                        optimizer.velocity = first
+                    optimizer.steps += taken
+                    for p, slope in zip(trained, slopes):
+                        p.grad = slope
+            end, taken, history, slopes = results[0]
             for epoch in range(taken // batches):
                 yield [math.fsum(history[(epoch * batches + i) * outputs + k] * (1 if self._summed else lengths[i])
                                  for i in range(batches)) / (1 if self._summed else rows) for k in range(outputs)]
