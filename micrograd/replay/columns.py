@@ -51,6 +51,9 @@ def prepared(name: str, arguments: Sequence[Argument], data: Sequence[Any]) -> D
     wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers a row)" for a in arguments)
     columns = sum(a.width or 1 for a in arguments)
     if len(data) == 1 < columns and (len(arguments) > 1 or arguments[0].width is None):
+        if isinstance(data[0], (list, tuple)) and data[0] and all(map(is_number, data[0])):
+            raise TypeError(f"{name} takes {wanted}: one column for each, or one table of {columns} columns; found one "
+                            "flat list of numbers")
         whole = table(name, "the table", data[0], columns, wanted)
         return Data((whole,), True, len(whole))
     if len(data) != len(arguments):
@@ -145,7 +148,8 @@ def items(view: memoryview, x: Any) -> list[Any]:
 
 def check_format(name: str, which: str, view: memoryview) -> None:
     if view.format.lstrip("@=<>!") not in FORMATS or view.format[0] in ">!":
-        raise TypeError(f"{name}: {which} needs real numbers, found an array with items of format {view.format!r}")
+        found = "text" if view.format[-1] in "ws" else f"items of format {view.format!r}"
+        raise TypeError(f"{name}: {which} needs real numbers, found an array of {found}")
 
 
 def listed(name: str, which: str, x: Any) -> list[Any]:

@@ -107,7 +107,9 @@ class Compiled:
                 self._tape.parameters.append(self._tape.leaf(ops.LEAF, 1, p.label))
                 used.append(p)
         self._places = dict(zip(used, self._tape.parameters))
-        self.params: list[Value] = used if params is None else list(dict.fromkeys(params))
+        self.params: list[Value] = recording.order if params is None else list(dict.fromkeys(params))
+        # The gradient comes out from the last place to the first; in this order neighbours are neighbours.
+        self._trained = sorted(self.params, key=self._places.__getitem__, reverse=True)
         self._lock = RLock()  # on the tape, which grows with each program
         self._programs: dict[str, Program] = {}
         self._executors: dict[str, Any] = {}
@@ -140,8 +142,7 @@ class Compiled:
                 trained = [self._places[p] for p in self.params]
                 if kind in ("train", "value"):
                     means = [tape.mean(y) for y in outputs]
-                    # in the order in which the gradient comes out, so that neighbours are neighbours
-                    slopes = self._gradient(trained[::-1]) if kind == "train" else []
+                    slopes = self._gradient([self._places[p] for p in self._trained]) if kind == "train" else []
                     self._programs[kind] = schedule(tape, means + slopes)
                 else:
                     slopes = [] if kind == "map" else self._gradient(tape.inputs)
@@ -167,7 +168,7 @@ class Compiled:
                 if self.backend == "python" or missing(program, native.codes):
                     self._executors[kind] = Script(program, list(self._places))
                 else:
-                    trained = self.params[::-1]
+                    trained = self._trained
                     first = list(dict.fromkeys([*trained, *self._places]))
                     places = [self._places[p] for p in first]
                     code = encode(program, native.codes, native.lanes(native.available[0]), places)
@@ -249,7 +250,8 @@ class Compiled:
         else:
             found = executor.total(columns.given, columns.table, self._summed, False)
         outputs = len(self._outputs)
-        return found[:outputs], found[outputs:][::-1]
+        slopes = dict(zip(self._trained, found[outputs:]))
+        return found[:outputs], [slopes[p] for p in self.params] if slopes else []
 
     def columns(self, *data: Any) -> tuple[Any, ...]:
         """The data of a call as buffers of doubles, for those who call with the same data again and again."""
@@ -289,7 +291,8 @@ class Compiled:
             return tuple(map(float, data))  # flat already
         if sample is None:
             wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers)" for a in self.arguments)
-            raise TypeError(f"{self.name} takes {wanted} here: the numbers of one sample; found {data!r:.60}. For "
+            shown = ", ".join(f"{x!r:.30}" for x in data)
+            raise TypeError(f"{self.name} takes {wanted} here: the numbers of one sample; found {shown:.60}. For "
                             "columns of them: .map(..., grad=True)")
         return sample
 
@@ -396,7 +399,7 @@ class Compiled:
         batches = -(-rows // size)
         lengths = [min(size, rows - i * size) for i in range(batches)]
         adam = isinstance(optimizer, Adam)
-        trained = self.params[::-1]
+        trained = self._trained
         place = {p: i for i, p in enumerate(optimizer.params)}
         back = {p: i for i, p in enumerate(trained)}
         seen = list(range(rows))
@@ -464,7 +467,7 @@ class Compiled:
                 totals = [total + mean * (stop - start) for total, mean in zip(totals, means)]
                 if not math.isfinite(means[0]):
                     raise FloatingPointError(trouble(means[0], (), 0.0, optimizer.steps))
-                for p, slope in zip(self.params[::-1], slopes):
+                for p, slope in zip(self._trained, slopes):
                     p.grad = slope
                 optimizer.step()
             yield [total / (1 if self._summed else columns.rows) for total in totals]
@@ -484,14 +487,14 @@ class Compiled:
             means, slopes = self._totals("train", prepared(self.name, self.arguments, data))
             expected, expected_slopes = self._eagerly(samples)
             scale = max([abs(x) for x in (*expected, *expected_slopes) if math.isfinite(x)], default=0.0)
-            labels = [f"output {i}" if self.several else "the value" for i in range(len(means))]
+            labels = [f"output {i}" if self.several else "its value" for i in range(len(means))]
             labels += [f"the gradient of {p.label or repr(p)}" for p in self.params]
             for label, x, y in zip(labels, [*means, *slopes], [*expected, *expected_slopes]):
                 if not (x == y or abs(x - y) <= CLOSE * max(abs(x), abs(y), 1e-3 * scale) or (x != x and y != y)):
-                    raise TraceError(f"{self.name} does not replay as it runs: for {count} rows, of which the first is "
-                                     f"{samples[0]!r:.200}, {label} is {x!r}, and {y!r} by the engine. Does the "
-                                     "function depend on something that has changed since it was compiled? Compile it "
-                                     "again; verify=0 leaves this comparison out")
+                    over = f"over the rows {samples!r:.200}" if count > 1 else f"for the row {samples[0]!r:.200}"
+                    raise TraceError(f"{self.name} does not replay as it runs: {over}, {label} is {x!r} compiled, and "
+                                     f"{y!r} when it is run. If it depends on something that has changed since it was "
+                                     "compiled, compile it again, or pass what changes as an argument")
         except BaseException:
             self._unverified = waiting
             raise
@@ -553,18 +556,19 @@ class Compiled:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """How large it is: nodes that were recorded, nodes of the program with its gradient, what is run once and what
-        for each sample; and how long it took to compile, in seconds."""
-        program = self._program("train")
-        self._executor("train")
+        """How large it is: the ops that were recorded; those of the program, with its gradient if there are parameters;
+        the instructions that are run once and for each sample; and how long it took to compile, in seconds."""
+        kind = "train" if self.params else "map"
+        program = self._program(kind)
+        self._executor(kind)
         sums = [len(instruction.terms) for instruction in program.body if isinstance(instruction, Sum)]
         return {
             "backend": self.backend, "instruction set": native.available[0] if self.backend == "native" else "",
             "columns": len(self._tape.inputs), "parameters": len(self.params),
-            "recorded nodes": len(self._recording.rows), "program nodes": program.nodes,
+            "recorded nodes": sum(1 for parents in self._recording.parents if parents), "program nodes": program.nodes,
             "instructions before": len(program.before), "instructions for each sample": len(program.body),
             "instructions after": len(program.after), "sums": len(sums), "terms in sums": sum(sums),
-            "means": len(program.means), "seconds": self.seconds,
+            "means": len(program.means), "seconds": round(self.seconds, 6),
         }
 
     def graph(self, *numbers: float) -> list[Value]:
@@ -583,7 +587,8 @@ class Compiled:
             elif i in recording.constants:
                 node = recording.constants[i]
             else:
-                node = row(*[nodes[parent] for parent in parents]) if row.name in ops.OPS else 0.0
+                given_to = [nodes[parent] for parent in parents]
+                node = row(*given_to) if row.name in ops.OPS else row.value(*map(float, given_to))
                 if isinstance(node, Value) and recording.labels[i] and not node.label and node.parents:
                     node.label = recording.labels[i]
             nodes.append(node)
@@ -597,13 +602,15 @@ class Compiled:
         stats = self.stats
         names = ", ".join(a.name if a.width is None else f"{a.name}[{a.width}]" for a in self.arguments)
         where = f"native code ({stats['instruction set']})" if self.backend == "native" else "generated Python"
-        return (f"{self.name}({names}), {'sum' if self._summed else 'mean'} over the rows, in {where}\n"
-                f"  {stats['recorded nodes']:,} nodes recorded, {stats['program nodes']:,} with the gradient of "
-                f"{stats['parameters']:,} parameters\n"
-                f"  once before      {stats['instructions before']:6,} instructions\n"
-                f"  for each sample  {stats['instructions for each sample']:6,} instructions, with {stats['sums']:,} "
-                f"sums of {stats['terms in sums']:,} products\n"
-                f"  once after       {stats['instructions after']:6,} instructions, from {stats['means']:,} means\n"
+        over = f", {'sum' if self._summed else 'mean'} over the rows" if self.params else ""
+        with_gradient = f" with the gradient by {counted(len(self.params), 'parameter')}" if self.params else ""
+        return (f"{self.name}({names}){over}, in {where}\n"
+                f"  {counted(stats['recorded nodes'], 'op')} recorded, {stats['program nodes']:,}{with_gradient}; as "
+                f"instructions:\n"
+                f"  {stats['instructions before']:6,} once before\n"
+                f"  {stats['instructions for each sample']:6,} for each sample, {stats['sums']:,} of them sums of "
+                f"{counted(stats['terms in sums'], 'product')}\n"
+                f"  {stats['instructions after']:6,} once after, from {counted(stats['means'], 'mean')}\n"
                 f"  compiled in {1e3 * stats['seconds']:.1f} ms\n\n{shortened(self.source)}")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -615,6 +622,10 @@ class Compiled:
 def restored(recording: Recording, params: list[Value], reduce: str, backend: str, threads: int | None) -> Compiled:
     """Unpickle. A backend that is not there is replaced."""
     return Compiled(recording, params, None, reduce, "auto" if native is None else backend, 0, threads)
+
+
+def counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, step: int) -> str:
@@ -630,9 +641,9 @@ def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, ste
 
 def shortened(source: str, most: int = 40) -> str:
     """A program to look at: the whole of a short one, the beginning of what is done for each sample of a long one."""
-    lines = source.splitlines()
+    lines = source.rstrip().splitlines()
     if len(lines) <= most:
-        return source
+        return "\n".join(lines)
     start = next((i for i, line in enumerate(lines) if line.strip().lower().startswith("# for each sample")), 0)
     shown = [line if len(line) <= 110 else line[:107] + "..." for line in lines[start:start + most // 2]]
     return "\n".join([*shown, f"    ...  ({len(lines):,} lines in all: .source)"])

@@ -51,7 +51,7 @@ BRANCHES = inner_row("branches", ":", lambda a, b: 0.0, 2, "the two branches of 
 MOST_THINGS = 100_000  # that are looked at in search of parameters
 
 BRANCH = ("write micrograd.where(x > 0, a, b), x.relu(), abs(x), micrograd.maximum(x, y), ..., which record both "
-          "sides; or call the function as it is, without compile")
+          "sides, and (x > 0) * (x < 1) where both must hold; or call the function as it is, without compile")
 NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not "
           "depend on a sample may stay a number")
 
@@ -69,8 +69,9 @@ def place() -> str:
     if frame is None:
         return ""
     file, line = frame.f_code.co_filename, frame.f_lineno
+    where = "the cell" if "ipykernel_" in file else path.basename(file)
     code = linecache.getline(file, line, frame.f_globals).strip()
-    return f"{path.basename(file)}, line {line}, in {frame.f_code.co_name}:\n    {code}\n" if code else ""
+    return f"{where}, line {line}, in {frame.f_code.co_name}:\n    {code}\n" if code else ""
 
 
 class Traced(Value):
@@ -200,11 +201,12 @@ class Recording:
     constants: dict[int, float]
     outputs: list[int]
     several: bool                         # whether the function returns a list, and not one Value
+    order: list[Value]                    # of the parameters, as they are found in the function's objects
 
     def __reduce__(self) -> tuple[Any, ...]:
         names = [row.name for row in self.rows]
         return restored, (self.name, self.arguments, names, self.parents, self.labels, self.inputs, self.parameters,
-                          self.constants, self.outputs, self.several)
+                          self.constants, self.outputs, self.several, self.order)
 
 
 def restored(name: str, arguments: list[Argument], rows: list[str], *fields: Any) -> Recording:
@@ -237,7 +239,7 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
     that makes a difference, as it does where the function is random, counts, or looks into a parameter.
     """
     wanted = arguments(function, inputs)
-    name = getattr(function, "__name__", type(function).__name__)
+    name = getattr(function, "__name__", type(function).__name__).strip("<>")
     first = run(function, name, wanted)
     leaves = [(first.nodes[i], i) for i in first.leaves()]
     constants = {i: node.data for node, i in leaves if node.op is ops.CONSTANT}
@@ -246,7 +248,7 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
         if isinstance(node, Traced):
             raise TraceError(f"{name} uses {node!r} of another function that is being recorded: they cannot share "
                              "nodes")
-    reached = list(dict.fromkeys([*parameters.values(), *within_reach(function)]))
+    reached = list(dict.fromkeys([*within_reach(function), *parameters.values()]))
     for change in (lambda x: math.nan, lambda x: -x, lambda x: 0.0):
         with changed(reached, change):
             try:
@@ -264,11 +266,15 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
                     if repr(x) != repr(y):  # nan is nan there, and -0.0 is not 0.0
                         same, found = False, found or f": a number is {x:.6g}, then {y:.6g}"
         if not same:
-            raise TraceError(f"{name} does not do the same each time{found}. Random numbers, counters, and what is "
-                             "seen in a parameter (p.data, float(p), p > 0) would be frozen as they are now. Pass what "
-                             "changes as an argument, or compute with the parameter itself, as in "
-                             "micrograd.maximum(p, 0)")
-    return read(name, wanted, first, parameters, constants)
+            again = run(function, name, wanted)
+            if again.shape == first.shape and all(repr(again.nodes[i].data) == repr(x) for i, x in constants.items()):
+                raise TraceError(f"{name} looks into a parameter: with other numbers in the parameters it is another "
+                                 "function, and its recording would not hold after a gradient step. Compute with the "
+                                 "parameter itself: not p.data, float(p) or p > 0, but such as micrograd.maximum(p, 0)")
+            raise TraceError(f"{name} does not do the same each time{found}: random numbers and counters would be "
+                             "frozen as they are now. Pass what changes as an argument, a column of data")
+    used = dict.fromkeys(parameters.values())
+    return read(name, wanted, first, parameters, constants, [p for p in reached if p in used])
 
 
 def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
@@ -284,12 +290,15 @@ def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
     outputs = list(result) if several else [result]
     if not outputs or not all(isinstance(y, Value) or is_number(y) for y in outputs):
         raise TraceError(f"{name} returns {result!r:.60}: a Value is needed, or several of them in a list or tuple")
+    if not any(isinstance(y, Value) for y in outputs):
+        raise TraceError(f"{name} returns {result!r:.60}, a number that depends on none of its arguments, nor on a "
+                         "parameter")
     nodes, shape, places = skeleton([*inputs, *map(as_value, outputs)])
     return Run(inputs, several, nodes, shape, places[len(inputs):])
 
 
-def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Value],
-         constants: dict[int, float]) -> Recording:
+def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Value], constants: dict[int, float],
+         order: list[Value]) -> Recording:
     shape = found.shape
     rows = [ROWS[row] for row in shape[::3]]
     parents: list[tuple[int, ...]] = [() if a < 0 else (a,) if b < 0 else (a, b)
@@ -301,12 +310,12 @@ def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Va
                 rows[i] = ops.where
                 parents[i] = (parents[i][0], *parents[parents[i][1]])
     return Recording(name, wanted, rows, parents, [node.label for node in found.nodes], list(range(len(found.inputs))),
-                     parameters, constants, found.outputs, found.several)
+                     parameters, constants, found.outputs, found.several, order)
 
 
 def within_reach(function: Any) -> list[Value]:
     """The leaf Values that a function can look into: in its closure, its globals, its defaults, and in the objects
-    there."""
+    there; in the order in which these hold them, which for a network is that of its parameters."""
     found: dict[Value, None] = {}
     seen: set[int] = set()
     waiting: list[Any] = [function]
@@ -315,27 +324,29 @@ def within_reach(function: Any) -> list[Value]:
         if id(thing) in seen or isinstance(thing, (ModuleType, str, float, int)):
             continue
         seen.add(id(thing))
+        near: list[Any] = []
         if isinstance(thing, Value):
             if thing.op is ops.LEAF and not isinstance(thing, Traced):
                 found[thing] = None
         elif isinstance(thing, FunctionType):
-            waiting += named_in(thing)
+            near = named_in(thing)
         elif isinstance(thing, (list, tuple, set, frozenset)):
-            waiting += thing
+            near = list(thing)
         elif isinstance(thing, dict):
-            waiting += thing.values()
+            near = list(thing.values())
         elif isinstance(thing, partial):
-            waiting += [thing.func, thing.args, thing.keywords]
+            near = [thing.func, thing.args, thing.keywords]
         elif isinstance(thing, type):
-            waiting += [x for x in vars(thing).values() if not callable(x)]
+            near = [x for x in vars(thing).values() if not callable(x)]
         elif hasattr(thing, "__self__"):  # a bound method
-            waiting += [thing.__self__, thing.__func__] if hasattr(thing, "__func__") else [thing.__self__]
+            near = [thing.__self__, getattr(thing, "__func__", None)]
         else:
-            waiting += [type(thing), getattr(thing, "__dict__", None)]
+            near = [getattr(thing, "__dict__", None), type(thing)]
             for kind in type(thing).__mro__:
-                waiting.append(vars(kind).get("__call__"))
+                near.append(vars(kind).get("__call__"))
                 names = vars(kind).get("__slots__", ())
-                waiting += [getattr(thing, name, None) for name in ([names] if isinstance(names, str) else names)]
+                near += [getattr(thing, name, None) for name in ([names] if isinstance(names, str) else names)]
+        waiting += reversed(near)  # the first comes up first
     return list(found)
 
 
