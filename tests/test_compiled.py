@@ -746,7 +746,7 @@ def test_an_interrupted_call_changes_no_gradient():
 
 ROWS = [row for row in ops.OPS.values() if row.builtin and row.arity <= 2]
 NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 1e300, -1e300, math.inf, -math.inf, math.nan]
-careful = settings(deadline=None, derandomize=True, database=None, max_examples=150,
+careful = settings(deadline=None, derandomize=True, database=None, max_examples=350,
                    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large])
 moderate = st.floats(-3, 3).map(lambda x: round(x, 3))
 
@@ -762,7 +762,7 @@ def programs(draw):
     constants = draw(st.lists(moderate, max_size=2))
     varying = [True] * inputs + [False] * (len(parameters) + len(constants))
     steps = []
-    for _ in range(draw(st.integers(1, 14))):
+    for _ in range(draw(st.integers(4, 20))):
         # most arguments are recent
         place = st.integers(0, len(varying) - 1) | st.integers(max(0, len(varying) - 4), len(varying) - 1)
         if draw(st.integers(0, 4)) == 0:

@@ -544,22 +544,22 @@ def test_several_outputs_and_numbers_as_outputs():
 
 def test_deep_graphs_are_recorded_without_recursion():
     def long(x):
-        for _ in range(75_000):
+        for _ in range(100_000):
             x = x * w + 1.0
         return x
 
     def choices(x):
         y = x
-        for i in range(25_000):
+        for i in range(50_000):
             y = where(x > i, y, x)
         return y
 
     before = sys.getrecursionlimit()
     recording = record(long)
-    assert len(recording.rows) > 150_000 and list(recording.parameters.values()) == [w]
+    assert len(recording.rows) > 300_000 and list(recording.parameters.values()) == [w]
     assert all(parent < i for i, parents in enumerate(recording.parents) for parent in parents)
     rows = record(choices).rows
-    assert rows.count(ops.where) == 25_000
+    assert rows.count(ops.where) == 50_000
     assert sys.getrecursionlimit() == before
 
 
