@@ -195,7 +195,6 @@ ALLOWED = {
     "identity": lambda x, y: (x if x is not y else y) * y,
     "deepcopy": lambda x, y: copy.deepcopy(x) * copy.copy(y),
     "zip, reduce": lambda x, y: functools.reduce(m.maximum, [x, y, x + y]),
-    "constant": lambda x, y: 3.0,
     "constant Value": lambda x, y: 2 * w - w,
     "parents": lambda x, y: (x * y).parents[0] + len((x + y).parents) * y,
     "detach": lambda x, y: x.detach() * y + y * (x * y).detach("xy"),
@@ -271,14 +270,14 @@ def test_random_numbers_and_counters_are_found():
     for function in cases:
         with pytest.raises(TraceError, match="does not do the same each time"):
             record(function)
-    with pytest.raises(TraceError, match=r"a number is 0\.\d+, then 0\.\d+\. Random numbers, counters"):
+    with pytest.raises(TraceError, match=r"\(a number is 0\.\d+, then 0\.\d+\): random numbers and counters"):
         record(cases[0])
     seeded = record(lambda x: x * random.Random(1).random())
     assert list(seeded.constants.values()) == [random.Random(1).random()]
 
 
 def test_fresh_values_in_each_run_are_found():
-    with pytest.raises(TraceError, match="does not do the same each time"):
+    with pytest.raises(TraceError, match="looks into a parameter"):
         record(lambda x: x * Value(2.0))
     assert not record(lambda x: x * Value(2.0).detach()).parameters
 
@@ -337,7 +336,7 @@ def looking(p):
 
 @pytest.mark.parametrize("i", range(len(looking(w))))
 def test_a_look_into_a_parameter_is_found(i):
-    with pytest.raises(TraceError, match=r"does not do the same each time|fails with other numbers in the parameters"):
+    with pytest.raises(TraceError, match=r"looks into a parameter|fails with other numbers in the parameters"):
         record(looking(w)[i])
 
 
@@ -359,7 +358,7 @@ def held_in_default(thing, function):
     held_in_default(MLP(1, [1], rng=0), lambda x, net: x * net.parameters()[0].data),
 ])
 def test_parameters_are_found_wherever_the_function_can_see_them(function):
-    with pytest.raises(TraceError, match="does not do the same each time"):
+    with pytest.raises(TraceError, match="looks into a parameter"):
         record(function, inputs=1)
     assert local.data == 1.25 and Settings.weight.data == 2.0
 
@@ -452,7 +451,7 @@ def test_constants_and_detached_values_are_no_parameters():
     p = Value(2.0)
     recording = record(lambda x: x * 3.0 + Value.sum([]))
     assert not recording.parameters and 3.0 in recording.constants.values()
-    with pytest.raises(TraceError, match="a number is 2, then nan"):
+    with pytest.raises(TraceError, match="looks into a parameter"):
         record(lambda x: x * p.detach())
 
 
@@ -478,10 +477,10 @@ def test_a_recording_within_another():
 
     assert record(loss).constants[1] == 3.0
     inner = compile(lambda x: x * w)
-    with pytest.raises(TraceError, match=r"(?s)line \d+.*inner\(x\).*calls <lambda>, which is compiled.*that it was made of"):
+    with pytest.raises(TraceError, match=r"(?s)line \d+.*inner\(x\).*calls lambda, which is compiled.*that it was made of"):
         record(lambda x: inner(x) * 2)
     pair = compile(lambda xs: xs[0] * xs[1], inputs=[2])
-    with pytest.raises(TraceError, match="calls <lambda>, which is compiled"):
+    with pytest.raises(TraceError, match="calls lambda, which is compiled"):
         record(lambda x: pair([x, x]))
 
 
@@ -532,6 +531,11 @@ def test_results_that_are_no_values(result):
         def loss(x):
             return result
         record(loss)
+
+
+def test_a_function_of_nothing_is_not_compiled():
+    with pytest.raises(TraceError, match="lambda returns 0.0, which depends on none of its arguments, nor on a parameter"):
+        compile(lambda x: x is None)
 
 
 def test_several_outputs_and_numbers_as_outputs():

@@ -149,7 +149,7 @@ def items(view: memoryview, x: Any) -> list[Any]:
 def check_format(name: str, which: str, view: memoryview) -> None:
     if view.format.lstrip("@=<>!") not in FORMATS or view.format[0] in ">!":
         found = "text" if view.format[-1] in "ws" else f"items of format {view.format!r}"
-        raise TypeError(f"{name}: {which} needs real numbers, found an array of {found}")
+        raise TypeError(f"{name}: {which} needs real numbers, found an array with {found}")
 
 
 def listed(name: str, which: str, x: Any) -> list[Any]:

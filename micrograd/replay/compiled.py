@@ -81,6 +81,10 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         if not isinstance(p, Value) or p.op is not ops.LEAF:
             raise TypeError(f"params are Values that you made, found {p!r}")
     recording = record(function, inputs)
+    if all(recording.rows[y] is ops.CONSTANT for y in recording.outputs):
+        found = [recording.constants[y] for y in recording.outputs]
+        raise TraceError(f"{recording.name} returns {found if recording.several else found[0]!r}, which depends on none of "
+                         "its arguments, nor on a parameter")
     return Compiled(recording, wanted, function, reduce, backend, verify, threads, perf_counter() - start)
 
 
