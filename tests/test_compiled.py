@@ -205,7 +205,7 @@ def test_changed_parameters_are_seen_at_each_call(backend):
 @every_backend
 def test_programs_with_nothing_in_them(backend):
     w = Value(2.0)
-    for function, value, slope in [(lambda x: x, 2.0, 1.0), (lambda x: w, 2.0, 0.0), (lambda x: 5.0, 5.0, 0.0), (lambda x: w * 3, 6.0, 0.0),
+    for function, value, slope in [(lambda x: x, 2.0, 1.0), (lambda x: w, 2.0, 0.0), (lambda x: w * 3, 6.0, 0.0),
                                    (lambda x: -x, -2.0, -1.0), (lambda x: x - x, 0.0, 0.0)]:
         step = compile(function, backend=backend)
         assert (step([1.0, 2.0, 3.0]), step(2.0), step.grad(2.0)) == (value, value, slope)
@@ -308,7 +308,7 @@ def test_a_function_that_changes_after_compile_is_caught_on_the_first_data(backe
         factor[0] = 1.5
         w.grad, w.data = 0.25, 2.0
         for _ in range(2):  # and again
-            with pytest.raises(TraceError, match=r"(?s)loss does not replay as it runs: for 2 rows.*the value is 3.0, and 4.5 by the engine"):
+            with pytest.raises(TraceError, match=r"(?s)loss does not replay as it runs: over the rows .*its value is 3.0 compiled, and 4.5 when it is run"):
                 ask(step)
             assert (w.grad, w.data) == (0.25, 2.0)
         factor[0] = 1.0
@@ -412,13 +412,13 @@ def test_what_a_compiled_function_says_of_itself(backend):
     loss, _, _, xs, ys = line()
     step = compile(loss, backend=backend)
     step(xs, ys)
-    assert repr(step) == f"<compiled <lambda>(x, y): 2 parameters, {backend}>"
+    assert repr(step) == f"<compiled lambda(x, y): 2 parameters, {backend}>"
     stats = step.stats
     assert (stats["backend"], stats["columns"], stats["parameters"]) == (backend, 2, 2)
-    assert stats["recorded nodes"] == 9 and stats["program nodes"] > 4 and stats["seconds"] > 0
+    assert stats["recorded nodes"] == 4 and stats["program nodes"] > 4 and stats["seconds"] > 0
     assert "(native" not in repr(step) and "def total(samples, scale, parameters)" in step.source
     text = str(step)
-    assert "<lambda>(x, y), mean over the rows, in " in text and "2 parameters" in text and "compiled in" in text
+    assert "lambda(x, y), mean over the rows, in " in text and "2 parameters" in text and "compiled in" in text
     assert ("native code" in text) == (backend == "native")
     assert step.tape is step._tape and str(step.tape)
     (root,) = step.graph(1.0, 2.0)
@@ -658,7 +658,7 @@ def test_fit_refuses_what_makes_no_sense(backend):
     for options, kind, words in [
             ({"batch_size": 0}, ValueError, "fit needs batch_size >= 1 and epochs >= 0, found 0 and 100"), ({"epochs": -1}, ValueError, "found None and -1"),
             ({"optimizer": "adam"}, TypeError, "optimizer is an object such as micrograd.Adam"), ({"optimizer": SGD}, TypeError, "optimizer is an object"),
-            ({"optimizer": SGD([Value(1.0, "stranger")])}, ValueError, r"(?s)has parameters that <lambda> does not use .*stranger")]:
+            ({"optimizer": SGD([Value(1.0, "stranger")])}, ValueError, r"(?s)has parameters that lambda does not use .*stranger")]:
         with pytest.raises(kind, match=words):
             step.fit(xs, ys, **options)
     assert (w.data, b.data) == (0.5, -0.25)
