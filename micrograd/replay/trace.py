@@ -267,6 +267,9 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
                         same, found = False, found or f" (a number is {x:.6g}, then {y:.6g})"
         if not same:
             again = run(function, name, wanted)
+            if again.shape == first.shape and any(again.nodes[i] is not node for i, node in parameters.items()):
+                raise TraceError(f"{name} makes a Value of its own, a new one in each run: a parameter is made "
+                                 "outside, once; a number that stays the same is written as a number")
             if again.shape == first.shape and all(repr(again.nodes[i].data) == repr(x) for i, x in constants.items()):
                 raise TraceError(f"{name} looks into a parameter: with other numbers in the parameters it is another "
                                  "function, and its recording would not hold after a gradient step. Compute with the "
