@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from .schedule import NONE, Apply, Gather, Program, Sum
+from .fuse import Ended, Fused, Layer, Outer, fused
+from .schedule import NONE, Apply, Program, Sum
 from .tape import MEAN, VARYING
 from .trace import INPUT
 
-CACHE = 24 * 1024  # bytes that the registers should fit into: most of a processor's first cache
-MOST_VECTORS = 32  # in a block
-TILE = 8           # vectors that the kernel works on at a time
+CACHE = 24 * 1024       # bytes that the registers should fit into: most of a processor's first cache
+MANY = 16               # terms of a sum that is looked at term by term, in search of neighbours
+LEAST, MOST = 128, 512  # samples in a block; fewer would cost more than a slower cache does
 
 
 @dataclass(slots=True)
@@ -74,9 +75,8 @@ def encode(program: Program, codes: Mapping[str, int], lanes: int, parameters: S
     before, after = (encode_once(part, codes, slots, one) for part in (program.before, program.after))
     uniform = array("i", [slots[node] for node in program.uniform])
     body, registers = encode_body(program, codes, slots, place_of_mean)
-    vectors = CACHE // (8 * lanes * max(registers, 1)) // TILE * TILE
-    block = min(max(vectors, TILE), MOST_VECTORS)
-    return Code(before, body, after, slots.contents, registers, block, first_mean, len(means), uniform,
+    samples = min(max(CACHE // (8 * max(registers, 1)) // LEAST * LEAST, LEAST), MOST)
+    return Code(before, body, after, slots.contents, registers, samples // lanes, first_mean, len(means), uniform,
                 len(tape.inputs), len(program.varying))
 
 
@@ -89,6 +89,10 @@ def encode_once(part: Sequence[Sum | Apply], codes: Mapping[str, int], slots: Sl
     def close() -> None:
         if flats:
             *terms, out = flats[0]
+            if len(flats) == 1 and len(terms) >= 3 * MANY:
+                encode_dot(out, terms, codes, code)
+                flats.clear()
+                return
             strides = steps or [0] * len(terms)
             code.extend((codes["sum"], out, len(flats), len(terms) // 3))
             for i in range(0, len(terms), 3):
@@ -121,20 +125,26 @@ def encode_once(part: Sequence[Sum | Apply], codes: Mapping[str, int], slots: Sl
     return code
 
 
+def encode_dot(out: int, flat: Sequence[int], codes: Mapping[str, int], code: array[int]) -> None:
+    """A sum of many terms, of which neighbours make runs: [sign, a, b, count]."""
+    runs: list[list[int]] = []
+    for sign, a, b in sorted(zip(flat[::3], flat[1::3], flat[2::3])):
+        if runs and [sign, a - runs[-1][3], b - runs[-1][3]] == runs[-1][:3]:
+            runs[-1][3] += 1
+        else:
+            runs.append([sign, a, b, 1])
+    code.extend((codes["dot"], out, len(runs), *chain.from_iterable(runs)))
+
+
 def encode_body(program: Program, codes: Mapping[str, int], slots: Slots,
                 place_of_mean: Mapping[int, int]) -> tuple[array[int], int]:
     """The instructions for each sample, and how many registers they need."""
-    rank, ops = program.tape.rank, program.tape.ops
-    column = {node: i for i, node in enumerate(program.tape.inputs)}
-    needs: list[list[int]] = []  # which nodes must be in registers
-    for instruction in program.body:
-        if isinstance(instruction, Sum):
-            needs.append([x for _, a, b in instruction.terms for x in (a, b) if x != NONE and rank[x] == VARYING])
-        elif isinstance(instruction, Gather):
-            needs.append([instruction.a, *[b for b, _ in instruction.pairs if b != NONE]])
-        else:
-            needs.append(list(instruction.args))
-    needs += [[node] for node in program.varying]
+    tape = program.tape
+    rank = tape.rank
+    column = {node: i for i, node in enumerate(tape.inputs)}
+    one, nothing = tape.constant(1.0), tape.constant(-0.0)
+    body = fused(program)
+    needs = [needed(instruction, rank, one) for instruction in body] + [[node] for node in program.varying]
     last = {node: i for i, nodes in enumerate(needs) for node in nodes}
 
     code = array("i")
@@ -159,34 +169,64 @@ def encode_body(program: Program, codes: Mapping[str, int], slots: Slots,
     for i, nodes in enumerate(needs):
         for node in nodes:
             if node not in register:
-                if ops[node] is INPUT:
+                if tape.ops[node] is INPUT:
                     code.extend((codes["load"], place(node), column[node]))
                 else:
                     code.extend((codes["spread"], place(node), slots[node]))
-        if i >= len(program.body):
-            code.extend((codes["store"], register[nodes[0]], i - len(program.body)))
+        if i >= len(body):
+            code.extend((codes["store"], register[nodes[0]], i - len(body)))
             continue
-        instruction = program.body[i]
-        if isinstance(instruction, Sum):
+        instruction = body[i]
+        made: Sequence[int] = ()
+        if isinstance(instruction, Ended):
+            made = [instruction.out]
             out = place(instruction.out)
-            code.extend((codes["sum"], out))
+            code.extend((codes["sum"], out, instruction.end, register.get(instruction.other, out)))
             encode_terms(instruction, rank, slots, register, code)
             release(i)
-        elif isinstance(instruction, Gather):
-            code.extend((codes["gather"], register[instruction.a], len(instruction.pairs)))
-            for b, mean in instruction.pairs:
-                code.extend((NONE if b == NONE else register[b], place_of_mean[mean]))
+        elif isinstance(instruction, Layer):
+            made = instruction.outs
+            code.extend((codes["layer"], instruction.end, len(made), len(instruction.inputs)))
+            for out, other, start in zip(made, instruction.others, instruction.starts):
+                out = place(out)
+                code.extend((out, slots[nothing if start == NONE else start], register.get(other, out)))
+            code.extend([register[x] for x in instruction.inputs])
+            weights = [[slots[u] for u in row] for row in instruction.weights]
+            fours = len(weights) // 4 * 4
+            for j in range(0, fours, 4):
+                code.extend(chain.from_iterable(zip(*weights[j:j + 4])))
+            code.extend(chain.from_iterable(weights[fours:]))
+            release(i)
+        elif isinstance(instruction, Outer):
+            code.extend((codes["gather"], len(instruction.a), len(instruction.b)))
+            code.extend([register[a] for a in instruction.a])
+            code.extend([register[one if b == NONE else b] for b in instruction.b])
+            code.extend([place_of_mean[mean] for row in instruction.means for mean in row])
             release(i)
         else:
+            made = [instruction.out]
             arguments = [register[arg] for arg in instruction.args]
             release(i)
             code.extend((codes[instruction.op.name], place(instruction.out), *arguments))
-        if not isinstance(instruction, Gather) and instruction.out not in last:
-            free.append(register[instruction.out])
+        for node in made:
+            if node not in last:
+                free.append(register[node])
     return code, count
 
 
-def encode_terms(instruction: Sum, rank: Sequence[int], slots: Slots, register: Mapping[int, int],
+def needed(instruction: Fused, rank: Sequence[int], one: int) -> list[int]:
+    """Which nodes an instruction must find in registers."""
+    if isinstance(instruction, Ended):
+        nodes = [x for _, a, b in instruction.terms for x in (a, b) if x != NONE and rank[x] == VARYING]
+        return nodes if instruction.other == NONE else [*nodes, instruction.other]
+    if isinstance(instruction, Layer):
+        return [*instruction.inputs, *[x for x in instruction.others if x != NONE]]
+    if isinstance(instruction, Outer):
+        return [*instruction.a, *[one if b == NONE else b for b in instruction.b]]
+    return list(instruction.args)
+
+
+def encode_terms(instruction: Ended, rank: Sequence[int], slots: Slots, register: Mapping[int, int],
                  code: array[int]) -> None:
     """Runs of terms of a kind: uniform, varying, uniform * varying, varying * varying; each added, then subtracted."""
     runs: list[list[int]] = [[] for _ in range(8)]

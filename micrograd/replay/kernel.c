@@ -21,9 +21,12 @@
 
 #define NAME(row) #row,
 #define OPCODE(row) OP_##row,
-enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, LOAD, STORE, SPREAD, SUM, GATHER, OPCODES };
+enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DOT, OPCODES };
 enum { U_PLUS, U_MINUS, V_PLUS, V_MINUS, UV_PLUS, UV_MINUS, VV_PLUS, VV_MINUS, KINDS };
-const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load", "store", "spread", "sum", "gather", NULL};
+enum { AS_IS, RELU, TIMES, TIMES_STEP, ENDS }; /* what is done with a sum before it goes to its register */
+enum { PAD = 4 };
+const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load", "store", "spread",
+                                 "sum", "layer", "gather", "dot", NULL};
 
 /* One machine for each instruction set */
 
@@ -78,19 +81,21 @@ const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load"
 
 typedef void (*Body)(const Program *, const double *, double *, double *, const Column *, double *const *, long, long);
 typedef void (*Once)(const int32_t *, long, double *);
+typedef void (*Totals)(const double *, int, double *);
 static const struct {
     Body body;
     Once once;
+    Totals totals;
     int lanes;
 } machines[] = {
 #ifdef X86
-    {body_avx512, once_avx512, 8},
-    {body_avx2, once_avx2, 4},
+    {body_avx512, once_avx512, totals_avx512, 8},
+    {body_avx2, once_avx2, totals_avx2, 4},
 #endif
 #if defined(__GNUC__) && !defined(PORTABLE)
-    {body_base, once_base, 2},
+    {body_base, once_base, totals_base, 2},
 #else
-    {body_base, once_base, 1},
+    {body_base, once_base, totals_base, 1},
 #endif
 };
 const char *const instruction_sets[] = {
@@ -123,7 +128,7 @@ static int arguments_of(int opcode) {
 static const char *fault_in_body(const Program *p) {
     const int32_t *c = p->code[BODY], *end = c + p->size[BODY];
     while (c < end) {
-        CHECK(WITHIN(c[0], OPCODES));
+        CHECK(WITHIN(c[0], OPCODES) && c[0] != DOT);
         if (c[0] <= OP_where) {
             int n = arguments_of(c[0]);
             CHECK(end - c >= 2 + n);
@@ -132,15 +137,16 @@ static const char *fault_in_body(const Program *p) {
             continue;
         }
         CHECK(end - c >= 3);
-        CHECK(WITHIN(c[1], p->registers));
         switch (c[0]) {
-        case LOAD: CHECK(WITHIN(c[2], p->columns)); c += 3; break;
-        case STORE: CHECK(WITHIN(c[2], p->outs)); c += 3; break;
-        case SPREAD: CHECK(WITHIN(c[2], p->slots)); c += 3; break;
+        case LOAD: CHECK(WITHIN(c[1], p->registers) && WITHIN(c[2], p->columns)); c += 3; break;
+        case STORE: CHECK(WITHIN(c[1], p->registers) && WITHIN(c[2], p->outs)); c += 3; break;
+        case SPREAD: CHECK(WITHIN(c[1], p->registers) && WITHIN(c[2], p->slots)); c += 3; break;
         case SUM: {
-            int runs = c[2];
+            CHECK(end - c >= 5);
+            CHECK(WITHIN(c[1], p->registers) && WITHIN(c[2], ENDS) && WITHIN(c[3], p->registers));
+            int runs = c[4];
             CHECK(runs >= 0);
-            for (c += 3; runs--;) {
+            for (c += 5; runs--;) {
                 CHECK(end - c >= 2 && WITHIN(c[0], KINDS));
                 int kind = c[0], n = c[1], size = kind < UV_PLUS ? 1 : 2;
                 CHECK(n >= 0 && (end - c - 2) / size >= n);
@@ -152,10 +158,23 @@ static const char *fault_in_body(const Program *p) {
             }
             break;
         }
+        case LAYER: {
+            CHECK(end - c >= 4);
+            const int32_t m = c[2], n = c[3];
+            CHECK(WITHIN(c[1], ENDS) && m >= 0 && n >= 0 && end - c - 4 >= 3 * (int64_t)m + n + (int64_t)m * n);
+            c += 4;
+            for (int i = 0; i < m; i++, c += 3)
+                CHECK(WITHIN(c[0], p->registers) && WITHIN(c[1], p->slots) && WITHIN(c[2], p->registers));
+            for (int i = 0; i < n; i++, c++) CHECK(WITHIN(*c, p->registers));
+            for (int64_t i = 0; i < (int64_t)m * n; i++, c++) CHECK(WITHIN(*c, p->slots));
+            break;
+        }
         case GATHER: {
-            int n = c[2];
-            CHECK(n >= 0 && (end - c - 3) / 2 >= n);
-            for (c += 3; n--; c += 2) CHECK(c[0] >= -1 && c[0] < p->registers && WITHIN(c[1], p->means));
+            const int32_t m = c[1], n = c[2];
+            CHECK(m >= 0 && n >= 0 && end - c - 3 >= (int64_t)m + n + (int64_t)m * n);
+            c += 3;
+            for (int64_t i = 0; i < (int64_t)m + n; i++, c++) CHECK(WITHIN(*c, p->registers));
+            for (int64_t i = 0; i < (int64_t)m * n; i++, c++) CHECK(WITHIN(*c, p->means));
             break;
         }
         }
@@ -166,12 +185,21 @@ static const char *fault_in_body(const Program *p) {
 static const char *fault_once(const Program *p, int part) {
     const int32_t *c = p->code[part], *end = c + p->size[part];
     while (c < end) {
-        CHECK(WITHIN(c[0], OPCODES) && (c[0] <= OP_where || c[0] == SUM));
-        if (c[0] != SUM) {
+        CHECK(WITHIN(c[0], OPCODES) && (c[0] <= OP_where || c[0] == SUM || c[0] == DOT));
+        if (c[0] <= OP_where) {
             int n = arguments_of(c[0]);
             CHECK(end - c >= 2 + n);
             for (int i = 0; i <= n; i++) CHECK(WITHIN(c[1 + i], p->slots));
             c += 2 + n;
+            continue;
+        }
+        if (c[0] == DOT) {
+            CHECK(end - c >= 3 && WITHIN(c[1], p->slots));
+            int runs = c[2];
+            CHECK(runs >= 0 && (end - c - 3) / 4 >= runs);
+            for (c += 3; runs--; c += 4)
+                CHECK((c[0] == 1 || c[0] == -1) && c[1] >= 0 && c[2] >= 0 && c[3] >= 0 &&
+                      (int64_t)c[1] + c[3] <= p->slots && (int64_t)c[2] + c[3] <= p->slots);
             continue;
         }
         CHECK(end - c >= 4);
@@ -193,7 +221,7 @@ static const char *fault_once(const Program *p, int part) {
 }
 
 const char *fault(const Program *p) {
-    CHECK(p->slots > 0 && p->registers >= 0 && p->block > 0 && p->means >= 0 && p->columns >= 0 && p->outs >= 0);
+    CHECK(p->slots > 0 && p->registers >= 0 && p->block > 0 && p->block % PAD == 0 && p->means >= 0 && p->columns >= 0 && p->outs >= 0);
     CHECK(p->first_mean >= 0 && p->first_mean + (int64_t)p->means <= p->slots);
     const char *found = fault_once(p, BEFORE);
     if (!found) found = fault_in_body(p);
@@ -256,11 +284,7 @@ static void take(Work *w, void *memory, Poll poll) {
                 last = now();
             }
         }
-        for (int i = 0; i < p->means; i++) {
-            double total = 0;
-            for (int l = 0; l < lanes; l++) total += partial[(size_t)i * lanes + l];
-            w->sums[(size_t)piece * p->means + i] = total;
-        }
+        machines[w->set].totals(partial, p->means, w->sums + (size_t)piece * p->means);
     }
 }
 

@@ -1,31 +1,47 @@
 /* The machine that runs a program over a table of samples, for one instruction set. See kernel.c, which includes this
    once for each, after vector.h.
 
-   A register is a block of samples: `p->block` vectors. An instruction works through a whole block, so that what it
-   costs to find out what it is does not count. The last block of a table may be short; its last vector is padded with
-   a real sample, which then is not gathered. */
+   A register is a block of samples: `p->block` vectors, a multiple of PAD. An instruction works through a whole block, so
+   that what it costs to find out what it is does not count. The last block of a table may be short: it is padded with its
+   last sample up to a multiple of PAD vectors, and what is padding is computed, too, but neither gathered nor stored. */
 
-#define TILE 8 /* vectors that are worked on at a time, in the processor's registers */
+#undef TILE
+#undef WIDE
+#if LANES == 8 /* 32 registers in the processor; else 16 */
+#define TILE 16 /* vectors of one sum that are worked on at a time */
+#define WIDE 4  /* vectors of four sums */
+#else
+#define TILE 8
+#define WIDE 2
+#endif
 
 /* The rows of trace.py */
 INLINE vd ISA(v_greater)(vd a, vd b) { return select(TEST(a > b), splat(1), splat(0)); }
 INLINE vd ISA(v_at_least)(vd a, vd b) { return select(TEST(a >= b), splat(1), splat(0)); }
 
-/* A sum of products over `tile` vectors from `at` on. The terms come in runs of a kind: [kind, count, operands ...]. */
-INLINE const int32_t *ISA(sum_tile)(const int32_t *q, int runs, double *restrict out, const double *restrict U,
-                                    const double *restrict R, long stride, long at, const int tile) {
+#define X(j) load_aligned(x##j + k * LANES)
+
+/* The end of a sum over `tile` vectors: what else is done with it while it is at hand. */
+INLINE void ISA(finish)(vd *t, int how, const double *x0, double *out, const int tile) {
+    if (how == RELU) for (int k = 0; k < tile; k++) t[k] = ISA(v_relu)(t[k]);
+    if (how == TIMES) for (int k = 0; k < tile; k++) t[k] *= X(0);
+    if (how == TIMES_STEP) for (int k = 0; k < tile; k++) t[k] *= ISA(v_step)(X(0));
+    for (int k = 0; k < tile; k++) store_aligned(out + k * LANES, t[k]);
+}
+
+/* A sum of products over `tile` vectors from R on. The terms come in runs of a kind: [kind, count, operands ...]. */
+INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R, long stride, const int tile) {
     vd t[TILE];
+    const int32_t *q = c + 5;
     for (int k = 0; k < tile; k++) t[k] = splat(-0.0); /* which leaves the sign of a zero alone */
-    R += at, out += at;
 #define TERMS(KIND, SIZE, LOAD_ONCE, TERM) case KIND: \
         for (int i = 0; i < n; i++, q += SIZE) { \
             LOAD_ONCE; \
             for (int k = 0; k < tile; k++) t[k] = TERM; \
         } \
         break;
-#define X(j) load_aligned(x##j + k * LANES)
-    while (runs--) {
-        int kind = q[0], n = q[1];
+    for (int runs = c[4]; runs--;) {
+        const int kind = q[0], n = q[1];
         q += 2;
         switch (kind) {
         TERMS(U_PLUS, 1, const vd u = splat(U[q[0]]), t[k] + u)
@@ -40,50 +56,68 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *q, int runs, double *restrict
               t[k] - X(0) * X(1))
         }
     }
-    for (int k = 0; k < tile; k++) store_aligned(out + k * LANES, t[k]);
+    ISA(finish)(t, c[2], R + c[3] * stride, R + c[1] * stride, tile);
     return q;
 }
 
-/* Add the products of one register with others to the means that they belong to: [other, mean] pairs. Of the last vector
-   only the lanes of `mask` count. */
-INLINE void ISA(gather_tile)(const int32_t *q, int n, const double *restrict a, const double *restrict R, long stride,
-                             double *restrict means, long at, const int tile, int masked, vi mask) {
-    vd x[TILE];
-    for (int k = 0; k < tile; k++) x[k] = load_aligned(a + at + k * LANES);
-    R += at;
-    for (int i = 0; i < n; i++, q += 2) {
-        const double *b = q[0] < 0 ? R : R + q[0] * stride;
-        double *mean = means + (long)q[1] * LANES;
-        vd even = load_aligned(mean), odd = splat(0);
-        if (masked) {
-            vd last = q[0] < 0 ? x[tile - 1] : x[tile - 1] * load_aligned(b + (tile - 1) * LANES);
-            odd = select(mask, last, odd);
+/* `m` of the sums of a layer, over WIDE vectors from R on: head has [out, start, other] for each, and w, for each input, m
+   weights. Every input is loaded once for all of them. */
+INLINE void ISA(layer_tile)(const int32_t *head, const int32_t *inputs, int n, const int32_t *w, int how, const double *U,
+                            double *R, long stride, const int m) {
+    vd t[4][WIDE];
+    for (int j = 0; j < m; j++)
+        for (int k = 0; k < WIDE; k++) t[j][k] = splat(U[head[3 * j + 1]]);
+    for (int i = 0; i < n; i++, w += m) {
+        const double *x0 = R + inputs[i] * stride;
+        vd x[WIDE];
+        for (int k = 0; k < WIDE; k++) x[k] = X(0);
+        for (int j = 0; j < m; j++) {
+            const vd u = splat(U[w[j]]);
+            for (int k = 0; k < WIDE; k++) t[j][k] += u * x[k];
         }
-        int whole = tile - masked;
-        if (q[0] < 0)
-            for (int k = 0; k < whole; k++) even += x[k];
-        else {
-            for (int k = 0; k < whole; k += 2) even += x[k] * load_aligned(b + k * LANES);
-            for (int k = 1; k < whole; k += 2) odd += x[k] * load_aligned(b + k * LANES);
-        }
-        store_aligned(mean, even + odd);
     }
+    for (int j = 0; j < m; j++, head += 3) ISA(finish)(t[j], how, R + head[2] * stride, R + head[0] * stride, WIDE);
+}
+
+/* Add the products of m registers with n others to the means that they belong to, `mean` with a row for each of the
+   m. Of the vector after the `whole` ones only the lanes of `mask` count. */
+INLINE void ISA(gather_tile)(const int32_t *a, const int32_t *b, const int32_t *mean, int row, const double *R, long stride,
+                             double *means, int whole, int partial, vi mask, const int m, const int n) {
+    const double *x[4], *y[4];
+    vd t[4][4];
+    for (int i = 0; i < m; i++) x[i] = R + a[i] * stride;
+    for (int j = 0; j < n; j++) y[j] = R + b[j] * stride;
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) t[i][j] = splat(0);
+    for (long k = 0; k < whole; k++)
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < n; j++) t[i][j] += load_aligned(x[i] + k * LANES) * load_aligned(y[j] + k * LANES);
+    for (int i = 0; i < m; i++, mean += row)
+        for (int j = 0; j < n; j++) {
+            double *to = means + (long)mean[j] * LANES;
+            if (partial) {
+                vd last = load_aligned(x[i] + (long)whole * LANES) * load_aligned(y[j] + (long)whole * LANES);
+                t[i][j] += select(mask, last, splat(0));
+            }
+            store_aligned(to, load_aligned(to) + t[i][j]);
+        }
 }
 
 /* The samples from `from` to `to` of a table, gathered into `means`: LANES partial sums for each. */
-static void ISA(body)(const Program *p, const double *restrict U, double *restrict R, double *restrict means,
-                      const Column *columns, double *const *outs, long from, long to) {
+static void ISA(body)(const Program *p, const double *U, double *R, double *means, const Column *columns,
+                      double *const *outs, long from, long to) {
     const long stride = (long)p->block * LANES;
     for (long at = from; at < to; at += stride) {
         const int samples = to - at < stride ? (int)(to - at) : (int)stride;
-        const int vectors = (samples + LANES - 1) / LANES, partial = samples % LANES;
+        const int whole = samples / LANES, partial = samples % LANES;
+        const long vectors = (whole + (partial > 0) + PAD - 1) / PAD * PAD;
         const vi mask = first(partial);
         for (const int32_t *c = p->code[BODY], *end = c + p->size[BODY]; c < end;) {
-            double *out = R + c[1] * stride; /* may be an argument, too */
             switch (c[0]) {
             case LOAD: {
                 const Column *column = columns + c[2];
                 const char *x = (const char *)column->data + at * column->stride;
+                double *out = R + c[1] * stride;
                 int i = 0;
                 if (column->stride == sizeof(double)) memcpy(out, x, samples * sizeof(double)), i = samples;
                 for (; i < samples; i++) memcpy(out + i, x + i * column->stride, sizeof(double));
@@ -92,37 +126,52 @@ static void ISA(body)(const Program *p, const double *restrict U, double *restri
                 break;
             }
             case STORE:
-                memcpy(outs[c[2]] + at, out, samples * sizeof(double));
+                memcpy(outs[c[2]] + at, R + c[1] * stride, samples * sizeof(double));
                 c += 3;
                 break;
             case SPREAD: {
+                double *out = R + c[1] * stride;
                 const vd u = splat(U[c[2]]);
                 for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, u);
                 c += 3;
                 break;
             }
-            case SUM: {
-                const int32_t *q = c + 3;
+            case SUM: { /* [SUM, out, how, other, runs, terms ...] */
+                const int32_t *q = c;
                 int k = 0;
-                for (; k + TILE <= vectors; k += TILE) q = ISA(sum_tile)(c + 3, c[2], out, U, R, stride, k * LANES, TILE);
-                if (vectors - k >= 4) q = ISA(sum_tile)(c + 3, c[2], out, U, R, stride, k * LANES, 4), k += 4;
-                for (; k < vectors; k++) q = ISA(sum_tile)(c + 3, c[2], out, U, R, stride, k * LANES, 1);
+                for (; k + TILE / 2 < vectors; k += TILE) q = ISA(sum_tile)(c, U, R + k * LANES, stride, TILE);
+                for (; k < vectors; k += PAD) q = ISA(sum_tile)(c, U, R + k * LANES, stride, PAD);
                 c = q;
                 break;
             }
-            case GATHER: {
-                const double *a = out;
-                const int whole = vectors - (partial > 0), n = c[2];
-                int k = 0;
-                for (; k + TILE <= whole; k += TILE)
-                    ISA(gather_tile)(c + 3, n, a, R, stride, means, k * LANES, TILE, 0, mask);
-                if (whole - k >= 4) ISA(gather_tile)(c + 3, n, a, R, stride, means, k * LANES, 4, 0, mask), k += 4;
-                for (; k < whole; k++) ISA(gather_tile)(c + 3, n, a, R, stride, means, k * LANES, 1, 0, mask);
-                if (partial) ISA(gather_tile)(c + 3, n, a, R, stride, means, k * LANES, 1, 1, mask);
-                c += 3 + 2 * n;
+            case LAYER: { /* [LAYER, how, sums, inputs, (out, start, other) ..., inputs ..., weights ...] */
+                const int m = c[2], n = c[3];
+                const int32_t *inputs = c + 4 + 3 * (long)m, *weights = inputs + n;
+                for (int k = 0; k < vectors; k += WIDE) {
+                    const int32_t *head = c + 4, *w = weights;
+                    double *from_k = R + k * LANES;
+                    int j = m;
+                    for (; j >= 4; j -= 4, head += 12, w += 4 * n)
+                        ISA(layer_tile)(head, inputs, n, w, c[1], U, from_k, stride, 4);
+                    for (; j; j--, head += 3, w += n) ISA(layer_tile)(head, inputs, n, w, c[1], U, from_k, stride, 1);
+                }
+                c = weights + (long)m * n;
+                break;
+            }
+            case GATHER: { /* [GATHER, m, n, m registers, n others, m * n means] */
+                const int m = c[1], n = c[2];
+                const int32_t *a = c + 3, *b = a + m, *mean = b + n;
+#define TILES(M, N) for (; j + N <= n; j += N) \
+                    ISA(gather_tile)(a + i, b + j, mean + (long)i * n + j, n, R, stride, means, whole, partial, mask, M, N);
+                int i = 0, j;
+                for (; i + 4 <= m; i += 4) { j = 0; TILES(4, 2) TILES(4, 1) }
+                for (; i < m; i++) { j = 0; TILES(1, 4) TILES(1, 1) }
+#undef TILES
+                c = mean + (long)m * n;
                 break;
             }
 #define ROW1(row) case OP_##row: { \
+                double *out = R + c[1] * stride; \
                 const double *x0 = R + c[2] * stride; \
                 for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, ISA(v_##row)(X(0))); \
                 c += 3; \
@@ -131,6 +180,7 @@ static void ISA(body)(const Program *p, const double *restrict U, double *restri
             ROWS_OF_1(ROW1)
 #undef ROW1
 #define ROW2(row) case OP_##row: { \
+                double *out = R + c[1] * stride; \
                 const double *x0 = R + c[2] * stride, *x1 = R + c[3] * stride; \
                 for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, ISA(v_##row)(X(0), X(1))); \
                 c += 4; \
@@ -139,6 +189,7 @@ static void ISA(body)(const Program *p, const double *restrict U, double *restri
             ROWS_OF_2(ROW2)
 #undef ROW2
             case OP_where: {
+                double *out = R + c[1] * stride;
                 const double *x0 = R + c[2] * stride, *x1 = R + c[3] * stride, *x2 = R + c[4] * stride;
                 for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, ISA(v_where)(X(0), X(1), X(2)));
                 c += 5;
@@ -147,6 +198,11 @@ static void ISA(body)(const Program *p, const double *restrict U, double *restri
             }
         }
     }
+}
+
+/* The total of each mean, of its LANES partial sums. */
+static void ISA(totals)(const double *means, int n, double *to) {
+    for (long i = 0; i < n; i++) to[i] = sum(load_aligned(means + i * LANES));
 }
 
 /* One of the two parts that are run once, on the uniform numbers U. */
@@ -164,6 +220,23 @@ static void ISA(once)(const int32_t *c, long size, double *restrict U) {
                 else if (q[2] == 1 && q[4] == 1) for (int i = 0; i < n; i++) out[i] += sign * a[i] * b[i];
                 else for (int i = 0; i < n; i++) out[i] += sign * a[i * q[2]] * b[i * q[4]];
             }
+            c = q;
+            break;
+        }
+        case DOT: { /* [DOT, out, runs, (sign, a, b, count) ...]: a sum of products of neighbours */
+            const int32_t *q = c + 3;
+            double total = -0.0;
+            for (int runs = c[2]; runs--; q += 4) {
+                const double *a = U + q[1], *b = U + q[2], sign = q[0];
+                const int n = q[3];
+                vd t = splat(-0.0);
+                int i = 0;
+                for (; i + LANES <= n; i += LANES) t += load(a + i) * load(b + i);
+                double run = sum(t);
+                for (; i < n; i++) run += a[i] * b[i];
+                total += sign * run;
+            }
+            U[c[1]] = total;
             c = q;
             break;
         }
@@ -193,6 +266,5 @@ static void ISA(once)(const int32_t *c, long size, double *restrict U) {
     }
 }
 
-#undef TILE
 #undef TERMS
 #undef X

@@ -82,6 +82,10 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
     uses = [0] * len(ops_)
     for node in outputs:
         uses[node] += 1
+    positive = {args[node]: node for node, op in enumerate(ops_) if op is ops.relu}
+    for node, op in enumerate(ops_):
+        if op is ops.step and positive.get(args[node], node) < node:
+            args[node] = (positive[args[node]],)  # step(relu(z)) is step(z), and z itself is seldom needed any more
     late = bytearray(len(ops_))  # whether a uniform node depends on a mean
     for node in range(len(ops_) - 1, -1, -1):
         if uses[node]:
@@ -103,7 +107,7 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
     # taken into every sum and mean that uses it, and is left out if no one else does.
     kept = set(outputs)
     sums: dict[int, list[Term]] = {}
-    gathered: dict[int, list[tuple[int, int]]] = {}
+    means: list[int] = []
     taken = [0] * len(ops_)  # how many of its uses do without it
 
     def terms_of(node: int) -> list[Term]:
@@ -124,32 +128,34 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
                 terms.append(Term(sign, n, NONE))
         return terms
 
+    def left_out(node: int) -> bool:
+        return not uses[node] or (taken[node] == uses[node] and node not in kept)
+
     for node in range(len(ops_) - 1, -1, -1):
-        if not uses[node] or (taken[node] == uses[node] and node not in kept):
+        if left_out(node):
             continue
         if ops_[node] in ADDITIVE:
             sums[node] = terms_of(node)
         elif ops_[node] is MEAN:
-            pairs = gathered[node] = []
+            means.append(node)
             for arg in args[node]:
-                if ops_[arg] is ops.mul and rank[arg] == VARYING:
+                if ops_[arg] is ops.mul:
                     taken[arg] += 1
-                    pairs.append((args[arg][0], args[arg][1]))
-                else:
-                    pairs.append((arg, NONE))
+    means.reverse()
 
     # From the first to the last: the instructions, each mean right after the last number that it needs.
     before: list[Sum | Apply] = []
     body: list[Instruction] = []
     after: list[Sum | Apply] = []
     gathers: dict[int, list[tuple[int, int]]] = {}
-    for mean, pairs in sorted(gathered.items()):
-        for a, b in pairs:
+    for mean in means:
+        for arg in args[mean]:
+            a, b = args[arg] if ops_[arg] is ops.mul and left_out(arg) else (arg, NONE)
             if b != NONE and (rank[a] != VARYING or (rank[b] == VARYING and b > a)):
                 a, b = b, a
             gathers.setdefault(a, []).append((b, mean))
     for node, op in enumerate(ops_):
-        if not uses[node] or (taken[node] == uses[node] and node not in kept):
+        if left_out(node):
             continue
         if op not in LEAVES and op is not MEAN:
             if node in sums:
@@ -163,7 +169,7 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
             (body if rank[node] == VARYING else after if late[node] else before).append(instruction)
         if node in gathers:
             body.append(Gather(node, gathers[node]))
-    return Program(tape, before, body, after, sorted(gathered), list(uniform), list(varying), nodes)
+    return Program(tape, before, body, after, means, list(uniform), list(varying), nodes)
 
 
 ADDITIVE = {ops.add: (1, 1), ops.sub: (1, -1), ops.neg: (-1,), TOTAL: (1, 1)}
