@@ -7,16 +7,18 @@ registers, each free again after its last use. Sums of one shape over neighbouri
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from .fuse import Ended, Fused, Layer, Outer, fused
 from .schedule import NONE, Apply, Program, Sum
-from .tape import MEAN, VARYING
+from .tape import MEAN, VARYING, Tape
 from .trace import INPUT
 
 CACHE = 24 * 1024       # bytes that the registers should fit into: most of a processor's first cache
+KINDS = ((1, 0), (0, 1), (1, 1), (0, 2), (1, 2))  # how many uniform and varying factors a term has
 MANY = 16               # terms of a sum that is looked at term by term, in search of neighbours
 LEAST, MOST = 128, 512  # samples in a block; fewer would cost more than a slower cache does
 
@@ -182,7 +184,7 @@ def encode_body(program: Program, codes: Mapping[str, int], slots: Slots,
             made = [instruction.out]
             out = place(instruction.out)
             code.extend((codes["sum"], out, instruction.end, register.get(instruction.other, out)))
-            encode_terms(instruction, rank, slots, register, code)
+            encode_terms(instruction, tape, slots, register, code)
             release(i)
         elif isinstance(instruction, Layer):
             made = instruction.outs
@@ -226,26 +228,17 @@ def needed(instruction: Fused, rank: Sequence[int], one: int) -> list[int]:
     return list(instruction.args)
 
 
-def encode_terms(instruction: Ended, rank: Sequence[int], slots: Slots, register: Mapping[int, int],
-                 code: array[int]) -> None:
-    """Runs of terms of a kind: uniform, varying, uniform * varying, varying * varying; each added, then subtracted."""
-    runs: list[list[int]] = [[] for _ in range(8)]
-    for sign, a, b in instruction.terms:
-        kind = 0 if sign > 0 else 1
-        if b == NONE:
-            if rank[a] == VARYING:
-                runs[2 + kind].append(register[a])
-            else:
-                runs[kind].append(slots[a])
-        elif rank[a] != VARYING:
-            runs[4 + kind] += (slots[a], register[b])
-        elif rank[b] != VARYING:
-            runs[4 + kind] += (slots[b], register[a])
-        else:
-            runs[6 + kind] += (register[a], register[b])
-    code.append(sum([1 for run in runs if run]))
-    for kind, run in enumerate(runs):
+def encode_terms(instruction: Ended, tape: Tape, slots: Slots, register: Mapping[int, int], code: array[int]) -> None:
+    """Runs of terms of a kind, in the order of KINDS, each added, then subtracted."""
+    runs: dict[tuple[int, int, int], list[int]] = {(u, v, sign): [] for u, v in KINDS for sign in (1, -1)}
+    for (sign, a, b), times in Counter(instruction.terms).items():
+        factors = (a,) if b == NONE else (a, b)
+        varying = [register[x] for x in factors if tape.rank[x] == VARYING]
+        uniform = [slots[x] for x in factors if tape.rank[x] != VARYING]
+        if times > 1 and not uniform:
+            uniform, times = [slots[tape.constant(float(times))]], 1
+        runs[len(uniform), len(varying), sign] += [*uniform, *varying] * times
+    code.append(sum([1 for run in runs.values() if run]))
+    for kind, ((u, v, _), run) in enumerate(runs.items()):
         if run:
-            code.append(kind)
-            code.append(len(run) if kind < 4 else len(run) // 2)
-            code.extend(run)
+            code.extend((kind, len(run) // (u + v), *run))

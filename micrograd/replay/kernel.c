@@ -22,7 +22,7 @@
 #define NAME(row) #row,
 #define OPCODE(row) OP_##row,
 enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DOT, OPCODES };
-enum { U_PLUS, U_MINUS, V_PLUS, V_MINUS, UV_PLUS, UV_MINUS, VV_PLUS, VV_MINUS, KINDS };
+enum { U_PLUS, U_MINUS, V_PLUS, V_MINUS, UV_PLUS, UV_MINUS, VV_PLUS, VV_MINUS, UVV_PLUS, UVV_MINUS, KINDS };
 enum { AS_IS, RELU, TIMES, TIMES_STEP, ENDS }; /* what is done with a sum before it goes to its register */
 enum { PAD = 4 };
 const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load", "store", "spread",
@@ -125,6 +125,8 @@ static int arguments_of(int opcode) {
     return opcode < OP_div ? 1 : opcode < OP_where ? 2 : 3;
 }
 
+static const int sizes[KINDS] = {1, 1, 1, 1, 2, 2, 2, 2, 3, 3}; /* how many operands a term has */
+
 static const char *fault_in_body(const Program *p) {
     const int32_t *c = p->code[BODY], *end = c + p->size[BODY];
     while (c < end) {
@@ -148,12 +150,12 @@ static const char *fault_in_body(const Program *p) {
             CHECK(runs >= 0);
             for (c += 5; runs--;) {
                 CHECK(end - c >= 2 && WITHIN(c[0], KINDS));
-                int kind = c[0], n = c[1], size = kind < UV_PLUS ? 1 : 2;
+                int kind = c[0], n = c[1], size = sizes[kind];
                 CHECK(n >= 0 && (end - c - 2) / size >= n);
                 for (c += 2; n--; c += size) {
-                    int uniform = kind == U_PLUS || kind == U_MINUS || kind == UV_PLUS || kind == UV_MINUS;
+                    int uniform = kind < V_PLUS || (kind >= UV_PLUS && kind < VV_PLUS) || kind >= UVV_PLUS;
                     CHECK(WITHIN(c[0], uniform ? p->slots : p->registers));
-                    CHECK(size == 1 || WITHIN(c[1], p->registers));
+                    for (int i = 1; i < size; i++) CHECK(WITHIN(c[i], p->registers));
                 }
             }
             break;

@@ -54,6 +54,10 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R
               t[k] + X(0) * X(1))
         TERMS(VV_MINUS, 2, const double *x0 = R + q[0] * stride; const double *x1 = R + q[1] * stride,
               t[k] - X(0) * X(1))
+        TERMS(UVV_PLUS, 3, const vd u = splat(U[q[0]]); const double *x0 = R + q[1] * stride; const double *x1 = R + q[2] * stride,
+              t[k] + u * X(0) * X(1))
+        TERMS(UVV_MINUS, 3, const vd u = splat(U[q[0]]); const double *x0 = R + q[1] * stride; const double *x1 = R + q[2] * stride,
+              t[k] - u * X(0) * X(1))
         }
     }
     ISA(finish)(t, c[2], R + c[3] * stride, R + c[1] * stride, tile);

@@ -168,6 +168,10 @@ def negative(tape: Tape, x: int) -> int | None:
     return tape.args[x][0] if tape.ops[x] is ops.neg else None
 
 
+def quotient(tape: Tape, a: int, b: int) -> int | None:
+    return tape.emit(ops.neg, (tape.emit(ops.div, (tape.args[a][0], b)),)) if tape.ops[a] is ops.neg else None
+
+
 def power(tape: Tape, x: int, n: int) -> int | None:
     """Small whole powers as products (which round more often than pow does, and each time by half a digit)."""
     exponent = tape.numbers.get(n, math.nan)
@@ -195,7 +199,7 @@ def choice(tape: Tape, condition: int, a: int, b: int) -> int | None:
 WHOLE = {float(n): format(n, "b")[1:] for n in range(1, 9)}  # exponents, and their binary digits after the first
 SYMMETRIC = {ops.add, ops.mul}
 SIMPLER: dict[Op, Callable[..., int | None]] = {
-    ops.mul: product, ops.neg: negative, ops.pow: power, ops.where: choice, ops.identity: lambda tape, x: x}
+    ops.mul: product, ops.div: quotient, ops.neg: negative, ops.pow: power, ops.where: choice, ops.identity: lambda tape, x: x}
 
 
 def tape_of(recording: Recording) -> tuple[Tape, list[int]]:
