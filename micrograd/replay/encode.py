@@ -7,14 +7,13 @@ registers, each free again after its last use. Sums of one shape over neighbouri
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from .fuse import Ended, Fused, Layer, Outer, fused
+from .fuse import Ended, Fused, Layer, Outer, Product, Quotients, fused, made_by
 from .schedule import NONE, Apply, Program, Sum
-from .tape import MEAN, VARYING, Tape
+from .tape import MEAN
 from .trace import INPUT
 
 CACHE = 24 * 1024       # bytes that the registers should fit into: most of a processor's first cache
@@ -142,11 +141,10 @@ def encode_body(program: Program, codes: Mapping[str, int], slots: Slots,
                 place_of_mean: Mapping[int, int]) -> tuple[array[int], int]:
     """The instructions for each sample, and how many registers they need."""
     tape = program.tape
-    rank = tape.rank
     column = {node: i for i, node in enumerate(tape.inputs)}
     one, nothing = tape.constant(1.0), tape.constant(-0.0)
     body = fused(program)
-    needs = [needed(instruction, rank, one) for instruction in body] + [[node] for node in program.varying]
+    needs = [needed(instruction, one) for instruction in body] + [[node] for node in program.varying]
     last = {node: i for i, nodes in enumerate(needs) for node in nodes}
 
     code = array("i")
@@ -179,17 +177,14 @@ def encode_body(program: Program, codes: Mapping[str, int], slots: Slots,
             code.extend((codes["store"], register[nodes[0]], i - len(body)))
             continue
         instruction = body[i]
-        made: Sequence[int] = ()
         if isinstance(instruction, Ended):
-            made = [instruction.out]
             out = place(instruction.out)
             code.extend((codes["sum"], out, instruction.end, register.get(instruction.other, out)))
-            encode_terms(instruction, tape, slots, register, code)
+            encode_terms(instruction.terms, slots, register, code)
             release(i)
         elif isinstance(instruction, Layer):
-            made = instruction.outs
-            code.extend((codes["layer"], instruction.end, len(made), len(instruction.inputs)))
-            for out, other, start in zip(made, instruction.others, instruction.starts):
+            code.extend((codes["layer"], instruction.end, len(instruction.outs), len(instruction.inputs)))
+            for out, other, start in zip(instruction.outs, instruction.others, instruction.starts):
                 out = place(out)
                 code.extend((out, slots[nothing if start == NONE else start], register.get(other, out)))
             code.extend([register[x] for x in instruction.inputs])
@@ -205,39 +200,42 @@ def encode_body(program: Program, codes: Mapping[str, int], slots: Slots,
             code.extend([register[one if b == NONE else b] for b in instruction.b])
             code.extend([place_of_mean[mean] for row in instruction.means for mean in row])
             release(i)
+        elif isinstance(instruction, Quotients):
+            code.extend((codes["divide"], register[instruction.divisor], len(instruction.outs)))
+            for out, a in zip(instruction.outs, instruction.a):
+                code.extend((place(out), register[a]))
+            release(i)
         else:
-            made = [instruction.out]
             arguments = [register[arg] for arg in instruction.args]
             release(i)
             code.extend((codes[instruction.op.name], place(instruction.out), *arguments))
-        for node in made:
+        for node in made_by(instruction):
             if node not in last:
                 free.append(register[node])
     return code, count
 
 
-def needed(instruction: Fused, rank: Sequence[int], one: int) -> list[int]:
+def needed(instruction: Fused, one: int) -> list[int]:
     """Which nodes an instruction must find in registers."""
     if isinstance(instruction, Ended):
-        nodes = [x for _, a, b in instruction.terms for x in (a, b) if x != NONE and rank[x] == VARYING]
-        return nodes if instruction.other == NONE else [*nodes, instruction.other]
+        nodes = [x for _, _, a, b in instruction.terms for x in (a, b)] + [instruction.other]
+        return [x for x in nodes if x != NONE]
     if isinstance(instruction, Layer):
         return [*instruction.inputs, *[x for x in instruction.others if x != NONE]]
     if isinstance(instruction, Outer):
         return [*instruction.a, *[one if b == NONE else b for b in instruction.b]]
+    if isinstance(instruction, Quotients):
+        return [instruction.divisor, *[a for a in instruction.a if a not in instruction.outs]]
     return list(instruction.args)
 
 
-def encode_terms(instruction: Ended, tape: Tape, slots: Slots, register: Mapping[int, int], code: array[int]) -> None:
+def encode_terms(terms: Sequence[Product], slots: Slots, register: Mapping[int, int], code: array[int]) -> None:
     """Runs of terms of a kind, in the order of KINDS, each added, then subtracted."""
     runs: dict[tuple[int, int, int], list[int]] = {(u, v, sign): [] for u, v in KINDS for sign in (1, -1)}
-    for (sign, a, b), times in Counter(instruction.terms).items():
-        factors = (a,) if b == NONE else (a, b)
-        varying = [register[x] for x in factors if tape.rank[x] == VARYING]
-        uniform = [slots[x] for x in factors if tape.rank[x] != VARYING]
-        if times > 1 and not uniform:
-            uniform, times = [slots[tape.constant(float(times))]], 1
-        runs[len(uniform), len(varying), sign] += [*uniform, *varying] * times
+    for sign, uniform, *factors in terms:
+        varying = [register[x] for x in factors if x != NONE]
+        operands = varying if uniform == NONE else [slots[uniform], *varying]
+        runs[len(operands) - len(varying), len(varying), sign] += operands
     code.append(sum([1 for run in runs.values() if run]))
     for kind, ((u, v, _), run) in enumerate(runs.items()):
         if run:

@@ -1,28 +1,38 @@
 """Fusion for the kernel: the instructions for each sample as fewer, larger ones.
 
-A relu, or a product, that nothing but a sum goes into is done at the end of that sum. Sums of the same numbers become one
-Layer, and products of the same numbers on their way to means one Outer, each number being fetched once for several of
-them. Knows nothing of registers, slots and opcodes.
+A relu, or a product, that nothing but a sum goes into is done at the end of that sum; a product that only sums need is
+worked out in them. Sums of the same numbers become one Layer, and products of the same numbers on their way to means one
+Outer, each number being fetched once for several of them. Knows nothing of registers, slots and opcodes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Union
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Union
 
 from .. import ops
-from .schedule import NONE, Apply, Gather, Instruction, Program, Sum, Term
-from .tape import VARYING
+from .schedule import NONE, Apply, Gather, Program, Sum, Term
+from .tape import FIXED, VARYING, Tape
 
 AS_IS, RELU, TIMES, TIMES_STEP = range(4)  # the ends of a sum, as kernel.c has them
+MOST_USES = 2  # of a product that is worked out in each of the sums that use it
+
+
+class Product(NamedTuple):
+    """sign * uniform * a * b, where NONE stands for 1. sign is 1 or -1; a and b vary, and a is there if b is."""
+
+    sign: int
+    uniform: int
+    a: int
+    b: int
 
 
 class Ended(NamedTuple):
     """out = the sum of the terms; its relu; or it times `other`, or times step(other)."""
 
     out: int
-    terms: list[Term]
+    terms: list[Product]
     end: int
     other: int
 
@@ -46,67 +56,160 @@ class Outer(NamedTuple):
     means: list[list[int]]
 
 
-Fused = Union[Ended, Layer, Outer, Apply]
+class Quotients(NamedTuple):
+    """Each out = a / divisor, in order; an a may be an out before it."""
+
+    divisor: int
+    outs: list[int]
+    a: list[int]
+
+
+Fused = Union[Ended, Layer, Outer, Quotients, Apply]
 
 
 def fused(program: Program) -> list[Fused]:
     """The body of the program."""
-    return list(outers(layers(ended(program), program.tape.rank)))
+    body = ended(program)
+    fold(body, program)
+    return list(outers(layers(quotients([instruction for instruction in body if instruction is not None]))))
 
 
-def ended(program: Program) -> list[Ended | Apply | Gather]:
-    """What is left when the ends of sums are taken into them."""
+def products(tape: Tape, terms: Sequence[Term]) -> list[Product]:
+    """The terms of a sum, equal ones together."""
+    found = []
+    for (sign, a, b), times in Counter(terms).items():
+        factors = (a,) if b == NONE else (a, b)
+        varying = [x for x in factors if tape.rank[x] == VARYING] + [NONE, NONE]
+        uniform = [x for x in factors if tape.rank[x] != VARYING] + [NONE]
+        if times > 1:
+            u = multiplied(tape, tape.constant(float(times)), uniform[0])
+            if u is not None:
+                uniform, times = [u], 1
+        found += [Product(sign, uniform[0], varying[0], varying[1])] * times
+    return found
+
+
+def multiplied(tape: Tape, u: int, v: int) -> int | None:
+    """The product of two uniform factors, if it is known by now."""
+    if u == NONE or v == NONE:
+        return v if u == NONE else u
+    if tape.rank[u] == tape.rank[v] == FIXED:
+        return tape.constant(tape.numbers[u] * tape.numbers[v])
+    return None
+
+
+def ended(program: Program) -> list[Ended | Apply | Gather | None]:
+    """What is left when the ends of sums are taken into them; None for what was taken."""
     body, rank = program.body, program.tape.rank
-    uses = Counter(x for instruction in body for x in read(instruction))
-    uses.update(program.varying)
-    place = {i.out: at for at, i in enumerate(body) if not isinstance(i, Gather)}
+    uses = uses_of(body, program)
+    place = places(body)
     found: list[Ended | Apply | Gather | None] = []
 
-    def take(node: int, row: ops.Op | None) -> Sum | Apply | None:
-        """The instruction for a node that is used only once: a sum, or that row. It is left out where it was."""
-        if node not in place or uses[node] != 1:
-            return None
-        instruction = found[place[node]]
-        if isinstance(instruction, Apply) and instruction.op is row:
+    def take(node: int) -> Ended | None:
+        """The sum that a node is, if that is all it is used for."""
+        instruction = found[place[node]] if node in place and uses[node] == 1 else None
+        if isinstance(instruction, Ended) and instruction.end == AS_IS:
             found[place[node]] = None
             return instruction
-        if isinstance(instruction, Ended) and row is None and instruction.end == AS_IS:
-            found[place[node]] = None
-            return Sum(node, instruction.terms)
         return None
 
+    def times(out: int, a: int, b: int) -> Ended | None:
+        """a * b as the end of the sum a."""
+        sum_ = take(a)
+        if sum_ is None:
+            return None
+        step = found[place[b]] if b in place and uses[b] == 1 else None
+        if isinstance(step, Apply) and step.op is ops.step:
+            found[place[b]] = None
+            return Ended(out, sum_.terms, TIMES_STEP, step.args[0])
+        return Ended(out, sum_.terms, TIMES, b)
+
     for instruction in body:
+        more: Ended | None = None
         if isinstance(instruction, Apply) and instruction.op is ops.relu:
-            inner = take(instruction.args[0], None)
-            found.append(Ended(instruction.out, inner.terms, RELU, NONE) if isinstance(inner, Sum) else instruction)
+            sum_ = take(instruction.args[0])
+            more = sum_ and Ended(instruction.out, sum_.terms, RELU, NONE)
         elif isinstance(instruction, Sum):
-            found.append(Ended(instruction.out, instruction.terms, AS_IS, NONE))
             sign, a, b = instruction.terms[0]
             if len(instruction.terms) == 1 and sign > 0 and b != NONE and a != b and rank[a] == rank[b] == VARYING:
-                for a, b in ((a, b), (b, a)):  # noqa: B020
-                    inner = take(a, None)
-                    if isinstance(inner, Sum):
-                        step = take(b, ops.step)
-                        found[-1] = (Ended(instruction.out, inner.terms, TIMES_STEP, step.args[0])
-                                     if isinstance(step, Apply) else Ended(instruction.out, inner.terms, TIMES, b))
-                        break
+                more = times(instruction.out, a, b) or times(instruction.out, b, a)
+            more = more or Ended(instruction.out, products(program.tape, instruction.terms), AS_IS, NONE)
+        found.append(more or instruction)  # type: ignore[arg-type]
+    return found
+
+
+def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
+    """Work out products of few factors in the sums that use them, if nothing else does."""
+    tape = program.tape
+    uses = uses_of(body, program)
+    users: dict[int, list[int]] = {}  # the sums with terms of which a node is a factor, as often as it is one
+    for at, instruction in enumerate(body):
+        if isinstance(instruction, Ended):
+            for _, _, a, b in instruction.terms:
+                for x in (a, b):
+                    users.setdefault(x, []).append(at)
+
+    def folded(term: Product, node: int, inner: Product) -> Product | None:
+        uniform = multiplied(tape, term.uniform, inner.uniform)
+        varying = [x for x in (term.a, term.b) if x not in (node, NONE)] + [x for x in (inner.a, inner.b) if x != NONE]
+        if uniform is None or len(varying) > 2 or term.a == term.b:
+            return None
+        return Product(term.sign * inner.sign, uniform, *[*varying, NONE, NONE][:2])
+
+    for at, instruction in enumerate(body):
+        if not isinstance(instruction, Ended) or len(instruction.terms) != 1 or instruction.end != AS_IS:
+            continue
+        node, inner = instruction.out, instruction.terms[0]
+        if uses[node] > MOST_USES or uses[node] != len(users.get(node, ())):
+            continue
+        changed: dict[int, Ended] = {}
+        for user in dict.fromkeys(users[node]):
+            sum_ = body[user]
+            assert isinstance(sum_, Ended)
+            terms = [folded(term, node, inner) if node in (term.a, term.b) else term for term in sum_.terms]
+            known = [term for term in terms if term is not None]
+            if len(known) < len(terms):
+                break
+            changed[user] = sum_._replace(terms=known)
         else:
-            found.append(instruction)
-    return [instruction for instruction in found if instruction is not None]
+            body[at] = None
+            for user, sum_ in changed.items():
+                body[user] = sum_
+                for x in (inner.a, inner.b):
+                    users[x].append(user)
 
 
-def layers(body: list[Ended | Apply | Gather], rank: list[int]) -> Iterator[Ended | Layer | Apply | Gather]:
+def quotients(body: list[Ended | Apply | Gather]) -> list[Ended | Quotients | Apply | Gather]:
+    """Divisions by the same number together, where the first of them was: of a quotient and its slopes, mostly."""
+    place = places(body)
+    first: dict[int, int] = {}
+    groups: dict[int, Quotients] = {}
+    moved = bytearray(len(body))
+    for at, instruction in enumerate(body):
+        if isinstance(instruction, Apply) and instruction.op is ops.div:
+            a, divisor = instruction.args
+            start = first.setdefault(divisor, at)
+            group = groups.setdefault(start, Quotients(divisor, [], []))
+            if start == at or place.get(a, -1) < start or a in group.outs:
+                group.outs.append(instruction.out)
+                group.a.append(a)
+                moved[at] = start < at
+    return [groups[at] if at in groups and len(groups[at].outs) > 1 else instruction
+            for at, instruction in enumerate(body) if not moved[at]]
+
+
+def layers(body: list[Ended | Quotients | Apply | Gather]) -> Iterator[Ended | Layer | Quotients | Apply | Gather]:
     """Sums of the same inputs together, where the first of them was."""
-    made = {i.out: at for at, i in enumerate(body) if not isinstance(i, Gather)}
+    place = places(body)
     first: dict[tuple[int, ...], int] = {}
     groups: dict[int, list[tuple[Ended, int, list[tuple[int, int]]]]] = {}
     moved = bytearray(len(body))
     for at, instruction in enumerate(body):
-        found = linear(instruction, rank) if isinstance(instruction, Ended) else None
+        found = linear(instruction) if isinstance(instruction, Ended) else None
         if found is not None:
             assert isinstance(instruction, Ended)
             key = (instruction.end, *[x for x, _ in found[1]])
-            if key in first and made.get(instruction.other, -1) < first[key]:
+            if key in first and place.get(instruction.other, -1) < first[key]:
                 moved[at] = 1
             else:
                 first[key] = at
@@ -122,22 +225,20 @@ def layers(body: list[Ended | Apply | Gather], rank: list[int]) -> Iterator[Ende
             yield instruction
 
 
-def linear(sum_: Ended, rank: list[int]) -> tuple[int, list[tuple[int, int]]] | None:
+def linear(sum_: Ended) -> tuple[int, list[tuple[int, int]]] | None:
     """The start of a sum that may be one of a layer, and its inputs, in order, with their weights."""
-    start, products = NONE, []
-    for sign, a, b in sum_.terms:
-        if sign < 0:
+    start, weighted = NONE, []
+    for sign, uniform, a, b in sum_.terms:
+        if sign < 0 or uniform == NONE or b != NONE or (a == NONE and start != NONE):
             return None
-        if b == NONE and rank[a] != VARYING and start == NONE:
-            start = a
-        elif b != NONE and (rank[a] == VARYING) != (rank[b] == VARYING):
-            products.append((a, b) if rank[a] == VARYING else (b, a))
+        if a == NONE:
+            start = uniform
         else:
-            return None
-    return start, sorted(products)
+            weighted.append((a, uniform))
+    return start, sorted(weighted)
 
 
-def outers(body: Iterable[Ended | Layer | Apply | Gather]) -> Iterator[Fused]:
+def outers(body: Iterable[Ended | Layer | Quotients | Apply | Gather]) -> Iterator[Fused]:
     """Gathers one after the other, of products with the same numbers, as one."""
     last: Outer | None = None
     for instruction in body:
@@ -160,10 +261,28 @@ def outers(body: Iterable[Ended | Layer | Apply | Gather]) -> Iterator[Fused]:
         yield last
 
 
-def read(instruction: Instruction) -> list[int]:
-    """What an instruction reads, as often as it does."""
-    if isinstance(instruction, Sum):
-        return [x for _, a, b in instruction.terms for x in (a, b) if x != NONE]
-    if isinstance(instruction, Gather):
-        return [instruction.a, *[b for b, _ in instruction.pairs if b != NONE]]
-    return list(instruction.args)
+def made_by(instruction: Fused | Sum | Gather) -> Sequence[int]:
+    """The nodes that an instruction computes."""
+    if isinstance(instruction, (Gather, Outer)):
+        return ()
+    return instruction.outs if isinstance(instruction, (Layer, Quotients)) else (instruction.out,)
+
+
+def places(body: Sequence[Any]) -> dict[int, int]:
+    """Where each node is computed."""
+    return {node: at for at, instruction in enumerate(body) for node in made_by(instruction)}
+
+
+def uses_of(body: Iterable[Any], program: Program) -> Counter[int]:
+    """How often each node that varies is read."""
+    uses = Counter(program.varying)
+    for instruction in body:
+        if isinstance(instruction, (Sum, Ended)):
+            uses.update([x for term in instruction.terms for x in term[1:]])
+            if isinstance(instruction, Ended):
+                uses[instruction.other] += 1
+        elif isinstance(instruction, Gather):
+            uses.update([instruction.a, *[b for b, _ in instruction.pairs]])
+        elif instruction is not None:
+            uses.update(instruction.args)
+    return uses

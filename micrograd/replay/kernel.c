@@ -21,12 +21,12 @@
 
 #define NAME(row) #row,
 #define OPCODE(row) OP_##row,
-enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DOT, OPCODES };
+enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DIVIDE, DOT, OPCODES };
 enum { U_PLUS, U_MINUS, V_PLUS, V_MINUS, UV_PLUS, UV_MINUS, VV_PLUS, VV_MINUS, UVV_PLUS, UVV_MINUS, KINDS };
 enum { AS_IS, RELU, TIMES, TIMES_STEP, ENDS }; /* what is done with a sum before it goes to its register */
 enum { PAD = 4 };
 const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load", "store", "spread",
-                                 "sum", "layer", "gather", "dot", NULL};
+                                 "sum", "layer", "gather", "divide", "dot", NULL};
 
 /* One machine for each instruction set */
 
@@ -169,6 +169,12 @@ static const char *fault_in_body(const Program *p) {
                 CHECK(WITHIN(c[0], p->registers) && WITHIN(c[1], p->slots) && WITHIN(c[2], p->registers));
             for (int i = 0; i < n; i++, c++) CHECK(WITHIN(*c, p->registers));
             for (int64_t i = 0; i < (int64_t)m * n; i++, c++) CHECK(WITHIN(*c, p->slots));
+            break;
+        }
+        case DIVIDE: {
+            int n = c[2];
+            CHECK(WITHIN(c[1], p->registers) && n >= 0 && (end - c - 3) / 2 >= n);
+            for (c += 3; n--; c += 2) CHECK(WITHIN(c[0], p->registers) && WITHIN(c[1], p->registers));
             break;
         }
         case GATHER: {

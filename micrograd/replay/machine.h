@@ -64,6 +64,23 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R
     return q;
 }
 
+/* Quotients by the same divisor, over PAD vectors: products with its inverse, where that has all its digits. */
+INLINE void ISA(divide)(const int32_t *q, int n, const double *x0, double *R, long stride) {
+    vd inverse[PAD];
+    vi odd = first(0);
+    for (int k = 0; k < PAD; k++) {
+        inverse[k] = 1.0 / X(0);
+        const vd size = ISA(v_abs)(inverse[k]);
+        odd |= ~(TEST(size > 0x1p-1000) & TEST(size < 0x1p1000));
+    }
+    const int careful = any(odd);
+    for (int i = 0; i < n; i++, q += 2) {
+        double *out = R + q[0] * stride;
+        const double *x1 = R + q[1] * stride;
+        for (int k = 0; k < PAD; k++) store_aligned(out + k * LANES, careful ? X(1) / X(0) : X(1) * inverse[k]);
+    }
+}
+
 /* `m` of the sums of a layer, over WIDE vectors from R on: head has [out, start, other] for each, and w, for each input, m
    weights. Every input is loaded once for all of them. */
 INLINE void ISA(layer_tile)(const int32_t *head, const int32_t *inputs, int n, const int32_t *w, int how, const double *U,
@@ -123,6 +140,7 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                 const char *x = (const char *)column->data + at * column->stride;
                 double *out = R + c[1] * stride;
                 int i = 0;
+                if (column->stride == sizeof(double)) for (long k = 0; k < samples; k += 8) __builtin_prefetch(x + (stride + k) * 8);
                 if (column->stride == sizeof(double)) memcpy(out, x, samples * sizeof(double)), i = samples;
                 for (; i < samples; i++) memcpy(out + i, x + i * column->stride, sizeof(double));
                 for (; i < vectors * LANES; i++) out[i] = out[samples - 1];
@@ -131,6 +149,7 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
             }
             case STORE:
                 memcpy(outs[c[2]] + at, R + c[1] * stride, samples * sizeof(double));
+                for (long k = 0; k < samples; k += 8) __builtin_prefetch(outs[c[2]] + at + stride + k, 1);
                 c += 3;
                 break;
             case SPREAD: {
@@ -172,6 +191,14 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                 for (; i < m; i++) { j = 0; TILES(1, 4) TILES(1, 1) }
 #undef TILES
                 c = mean + (long)m * n;
+                break;
+            }
+            case DIVIDE: { /* [DIVIDE, divisor, count, (out, a) ...] */
+                const double *x0 = R + c[1] * stride;
+                const int n = c[2];
+                c += 3;
+                for (int k = 0; k < vectors; k += PAD) ISA(divide)(c, n, x0 + k * LANES, R + k * LANES, stride);
+                c += 2 * n;
                 break;
             }
 #define ROW1(row) case OP_##row: { \
