@@ -28,6 +28,12 @@ enum { PAD = 4 };
 const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load", "store", "spread",
                                  "sum", "layer", "gather", "divide", "dot", NULL};
 
+#if defined(__GNUC__)
+#define PREFETCH(address, written) __builtin_prefetch(address, written)
+#else
+#define PREFETCH(address, written) ((void)0)
+#endif
+
 /* One machine for each instruction set */
 
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__)) && !defined(PORTABLE)

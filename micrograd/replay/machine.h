@@ -64,21 +64,21 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R
     return q;
 }
 
-/* Quotients by the same divisor, over PAD vectors: products with its inverse, where that has all its digits. */
-INLINE void ISA(divide)(const int32_t *q, int n, const double *x0, double *R, long stride) {
-    vd inverse[PAD];
-    vi odd = first(0);
+/* Quotients by the same divisor, over PAD vectors from R on, as products with its inverse. The squared error of the
+   inverses: it is not small where one has lost digits, or is not finite, and quotients are to be worked out one by one. */
+INLINE vd ISA(divide)(const int32_t *q, int n, const double *x0, double *R, long stride) {
+    vd inverse[PAD], error = splat(0);
     for (int k = 0; k < PAD; k++) {
         inverse[k] = 1.0 / X(0);
-        const vd size = ISA(v_abs)(inverse[k]);
-        odd |= ~(TEST(size > 0x1p-1000) & TEST(size < 0x1p1000));
+        const vd rest = X(0) * inverse[k] - 1.0;
+        error += rest * rest;
     }
-    const int careful = any(odd);
-    for (int i = 0; i < n; i++, q += 2) {
+    for (; n--; q += 2) {
         double *out = R + q[0] * stride;
         const double *x1 = R + q[1] * stride;
-        for (int k = 0; k < PAD; k++) store_aligned(out + k * LANES, careful ? X(1) / X(0) : X(1) * inverse[k]);
+        for (int k = 0; k < PAD; k++) store_aligned(out + k * LANES, X(1) * inverse[k]);
     }
+    return error;
 }
 
 /* `m` of the sums of a layer, over WIDE vectors from R on: head has [out, start, other] for each, and w, for each input, m
@@ -124,6 +124,14 @@ INLINE void ISA(gather_tile)(const int32_t *a, const int32_t *b, const int32_t *
         }
 }
 
+/* Copy vectors from or to a column, and fetch what the next block will need of it: `ahead` doubles further on. */
+INLINE void ISA(copy)(double *to, const double *from, int vectors, long ahead, const int written) {
+    for (int k = 0; k < vectors; k++) {
+        if (k * LANES % 8 == 0) PREFETCH((written ? to : from) + ahead + k * LANES, written);
+        store(to + k * LANES, load(from + k * LANES));
+    }
+}
+
 /* The samples from `from` to `to` of a table, gathered into `means`: LANES partial sums for each. */
 static void ISA(body)(const Program *p, const double *U, double *R, double *means, const Column *columns,
                       double *const *outs, long from, long to) {
@@ -140,18 +148,20 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                 const char *x = (const char *)column->data + at * column->stride;
                 double *out = R + c[1] * stride;
                 int i = 0;
-                if (column->stride == sizeof(double)) for (long k = 0; k < samples; k += 8) __builtin_prefetch(x + (stride + k) * 8);
-                if (column->stride == sizeof(double)) memcpy(out, x, samples * sizeof(double)), i = samples;
+                if (column->stride == sizeof(double)) i = whole * LANES, ISA(copy)(out, (const double *)x, whole, stride, 0);
                 for (; i < samples; i++) memcpy(out + i, x + i * column->stride, sizeof(double));
                 for (; i < vectors * LANES; i++) out[i] = out[samples - 1];
                 c += 3;
                 break;
             }
-            case STORE:
-                memcpy(outs[c[2]] + at, R + c[1] * stride, samples * sizeof(double));
-                for (long k = 0; k < samples; k += 8) __builtin_prefetch(outs[c[2]] + at + stride + k, 1);
+            case STORE: {
+                const double *x = R + c[1] * stride;
+                double *out = outs[c[2]] + at;
+                ISA(copy)(out, x, whole, stride, 1);
+                for (int i = whole * LANES; i < samples; i++) out[i] = x[i];
                 c += 3;
                 break;
+            }
             case SPREAD: {
                 double *out = R + c[1] * stride;
                 const vd u = splat(U[c[2]]);
@@ -195,10 +205,16 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
             }
             case DIVIDE: { /* [DIVIDE, divisor, count, (out, a) ...] */
                 const double *x0 = R + c[1] * stride;
-                const int n = c[2];
-                c += 3;
-                for (int k = 0; k < vectors; k += PAD) ISA(divide)(c, n, x0 + k * LANES, R + k * LANES, stride);
-                c += 2 * n;
+                vd error = splat(0);
+                for (int k = 0; k < vectors; k += PAD)
+                    error += ISA(divide)(c + 3, c[2], x0 + k * LANES, R + k * LANES, stride);
+                const int careful = any(~TEST(error < 0x1p-90));
+                int n = c[2];
+                for (c += 3; n--; c += 2) {
+                    double *out = R + c[0] * stride;
+                    const double *x1 = R + c[1] * stride;
+                    if (careful) for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, X(1) / X(0));
+                }
                 break;
             }
 #define ROW1(row) case OP_##row: { \
