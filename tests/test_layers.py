@@ -18,7 +18,8 @@ LAYERS = [
     {"read/graph", "read/mathml", "replay/trace"},
     {"read/terms", "read/scene", "replay/tape", "replay/columns"},
     {"read/chain", "read/matrices", "replay/schedule"},
-    {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge", "replay/source", "replay/encode"},
+    {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge", "replay/source", "replay/fuse",
+     "replay/encode"},
     {"read/mistakes", "replay/compiled"},
     {"read/sheets"},
     {"read/report"},
@@ -26,7 +27,8 @@ LAYERS = [
     {"read/stepper", "train", "table", "plots"},
     {"cli", "__main__", "__init__"},
 ]
-SIDEWAYS = {("check", "calculus"), ("read/expression", "read/formula"), ("__main__", "cli")}  # as ARCHITECTURE.md has it
+SIDEWAYS = {("check", "calculus"), ("read/expression", "read/formula"), ("replay/encode", "replay/fuse"),
+            ("__main__", "cli")}  # as ARCHITECTURE.md has it
 # Names of activations as data (the default that a user may type, and which initialisation fits which activation), and
 # the heading of a column, a step of the pass
 ALLOWED = {"nn": {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"},

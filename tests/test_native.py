@@ -1,0 +1,223 @@
+"""The kernel: random programs as the engine runs them, on every instruction set that this processor has; numbers at the
+edges; programs that are none."""
+
+import math
+import random
+from array import array
+
+import pytest
+
+import micrograd
+from micrograd import MLP, Value, maximum, sigmoid, tanh, where
+from micrograd.replay import compiled
+from micrograd.replay.encode import encode
+from micrograd.replay.schedule import schedule
+from micrograd.replay.tape import gradient, tape_of
+from micrograd.replay.trace import record
+
+native = compiled.native
+if native is None:
+    pytest.skip("the kernel was not built", allow_module_level=True)
+
+SIZES = (1, 7, 8, 9, 63, 64, 65, 1000)
+CLOSE = 1e-12  # sums are added in another order, and a product may be rounded once with its sum
+LARGEST = 2**31 - 1
+
+
+@pytest.fixture(params=native.available)
+def instruction_set(request, monkeypatch):
+    monkeypatch.setattr(native, "available", [request.param])
+    return request.param
+
+
+def close(found, expected, scale=1.0):
+    """Whether two numbers agree, in a computation with numbers of that size. nan is nan, inf is inf."""
+    return found == expected or (found != found and expected != expected) or (
+        abs(found - expected) <= CLOSE * max(abs(expected), scale))
+
+
+def columns(rng, count, rows):
+    return [array("d", [rng.uniform(-2, 2) for _ in range(rows)]) for _ in range(count)]
+
+
+def by_the_engine(function, params, table):
+    """The mean over the rows, its gradient; the values of the rows, their slopes by the inputs, a column for each."""
+    for p in params:
+        p.grad = 0.0
+    values, slopes = [], []
+    for row in zip(*table):
+        inputs = [Value(x) for x in row]
+        y = function(*inputs)
+        y.backward(1 / len(table[0]))
+        values.append(y.data)
+        slopes.append([x.grad * len(table[0]) for x in inputs])
+    return math.fsum(values) / len(values), [p.grad for p in params], values, list(zip(*slopes))
+
+
+def agree(function, inputs, table):
+    """Compare all that a compiled function tells of a table with the engine."""
+    step = micrograd.compile(function, inputs=inputs, verify=0)
+    assert step.backend == "native"
+    mean, gradients, values, slopes = by_the_engine(function, step.params, table)
+    found, found_gradients = step.value_and_grad(*table)
+    found_values, found_slopes = step.map(*table, grad=True)
+    assert close(found, mean)
+    largest = max(map(abs, gradients), default=0.0)
+    assert all(close(x, y, largest) for x, y in zip(found_gradients, gradients, strict=True))
+    assert all(map(close, found_values, values))
+    largest = max(abs(x) for column in slopes for x in column)
+    for found_column, column in zip([found_slopes] if inputs == 1 else found_slopes, slopes, strict=True):
+        assert all(close(x, y, largest) for x, y in zip(found_column, column, strict=True))
+
+
+# What a random formula is made of: chains that fuse (sums of products, repeated terms, relu at the end of a sum, steps,
+# quotients by one divisor), and rows that do not. Kinks are put where no sample is.
+PARTS = [
+    lambda a, b, c, d, k: a + b - c,
+    lambda a, b, c, d, k: k + 0.5 * a - b * 0.3 + 0.25 * c * d,
+    lambda a, b, c, d, k: 0.5 * a * b,
+    lambda a, b, c, d, k: k * a,
+    lambda a, b, c, d, k: -a,
+    lambda a, b, c, d, k: (0.5 * a + 0.1 * k) ** 2,
+    lambda a, b, c, d, k: (tanh(a) + k) ** 3,
+    lambda a, b, c, d, k: (a + 0.3 * b - 0.123).relu(),
+    lambda a, b, c, d, k: a / (b * b + 1) - c / (b * b + 1) + k,
+    lambda a, b, c, d, k: tanh(a) * sigmoid(b),
+    lambda a, b, c, d, k: maximum(a, b - 0.0123),
+    lambda a, b, c, d, k: where((a - 0.0321).relu(), b, c),
+]
+
+
+def random_formula(seed):
+    """A function, and how many inputs it has."""
+    rng = random.Random(seed)
+    inputs = rng.randint(1, 3)
+    params = [Value(rng.uniform(-1.5, 1.5), f"p{i}") for i in range(rng.randint(0, 4))]
+    count = inputs + len(params)
+    plan = [(rng.choice(PARTS), [rng.randrange(count + i) for _ in range(4)], rng.uniform(-2, 2))
+            for i in range(rng.randint(3, 40))]
+
+    def formula(*xs):
+        nodes = [*xs, *params]
+        for part, places, k in plan:
+            a, b, c, d = [nodes[place] for place in places]
+            y = part(a + 0.01 * xs[0], b, c, d, k)
+            nodes.append(tanh(y) if len(nodes) % 4 == 0 else y)
+        return tanh(sum(nodes[-3:])) + 0.01 * nodes[-1]
+
+    return formula, inputs
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_random_formula_is_what_the_engine_computes(instruction_set, seed):
+    formula, inputs = random_formula(seed)
+    for rows in SIZES if seed < 3 else (1, 33, 130):
+        agree(formula, inputs, columns(random.Random(rows), inputs, rows))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("width", [1, 3, 4, 9])  # layers of sums are worked out four at a time, and the rest one by one
+def test_a_network(instruction_set, width, activation):
+    net = MLP(2, [width, width, 1], activation=activation, rng=width)
+
+    def loss(x0, x1, y):
+        return (1 - y * net([x0, x1])).relu() + 1e-4 * sum(p * p for p in net.parameters())
+
+    for rows in SIZES[:-1]:
+        agree(loss, 3, columns(random.Random(rows), 3, rows))
+
+
+def test_a_parameter_in_many_places(instruction_set):
+    """Several products on their way to one mean, in one instruction."""
+    w, b = Value(0.7), Value(-0.2)
+
+    def shared(x, y):
+        h = [(w * z + b).relu() for z in (x, y, x * y, x - y)]
+        return sum((w * z + b).relu() for z in h)
+
+    for rows in (1, 9, 130):
+        agree(shared, 2, columns(random.Random(rows), 2, rows))
+
+
+EDGES = [0.0, -0.0, 1.0, -3.0, math.inf, -math.inf, math.nan, 5e-324, -5e-324, 1e-310, 2.3e-308, 1e308, -1.7e308, 1e-160]
+
+
+def test_quotients_by_one_divisor_at_the_edges(instruction_set):
+    """They are products with its inverse, which is no double for the smallest divisors."""
+    f = micrograd.compile(lambda a, b, c: [a / c, b / c], verify=0)
+    rows = [(a, b, c) for a in EDGES for b in (1.0, 3e-320) for c in EDGES]
+    for some in (rows, *[[row] * 9 for row in rows[::7]]):  # among others, and by themselves
+        a, b, c = (array("d", column) for column in zip(*some))
+        for x, y in zip(f.map(a, b, c), (a, b)):
+            for found, numerator, divisor in zip(x, y, c):
+                expected = micrograd.ops.div.value(numerator, divisor)
+                assert found == expected or (found != found and expected != expected) or (
+                    abs(found - expected) <= max(1e-15 * abs(expected), 5e-324)), (numerator, divisor)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 9, 64, 65, 129])
+def test_what_is_computed_beyond_the_last_row_is_not_felt(instruction_set, rows):
+    """An infinite slope there must not meet a zero."""
+    p = Value(2.0)
+    step = micrograd.compile(lambda x: p * x, verify=0)
+    assert step.value_and_grad(array("d", [1.0] * (rows - 1) + [math.inf])) == (math.inf, [math.inf])
+
+
+def test_threads_change_no_digit(instruction_set):
+    formula, inputs = random_formula(1)
+    table = columns(random.Random(1), inputs, 10_000)
+    found = [micrograd.compile(formula, inputs=inputs, verify=0, threads=n).value_and_grad(*table) for n in (1, 2, 5)]
+    assert found[0] == found[1] == found[2]
+
+
+# Programs that are none
+
+def programs(instruction_set):
+    """Programs with every instruction of the kernel: the program, its code, the Values, and how many are trained."""
+    net = MLP(2, [5, 1], rng=1)
+
+    def loss(x, y):
+        z = net([x, y])
+        return (x / (y * y + 1) + z / (y * y + 1) - x * y * z * 0.5 + sum(p * p for p in net.parameters())
+                + where(x > y, x, z) + where(net.parameters()[0], x, 1.0))
+
+    tape, [y] = tape_of(record(loss))
+    values = net.parameters()
+    for trained, outputs in ((len(values), ([tape.mean(y), *gradient(tape, y, tape.parameters)], [])),
+                             (0, ([], [y, *gradient(tape, y, tape.inputs)]))):
+        program = schedule(tape, *outputs)
+        yield encode(program, native.codes, native.lanes(instruction_set), tape.parameters), values, trained
+
+
+def test_no_operand_is_beyond_memory(instruction_set):
+    """Any word of any part made too large, or negative, is refused; and so is what ends too soon."""
+    opcodes = set()
+    for code, values, trained in programs(instruction_set):
+
+        def machine(code=code, values=values, trained=trained):
+            return native.Machine(code, values, trained, [0, 0], instruction_set, 1)
+
+        assert machine()
+        for part in ("before", "body", "after"):
+            words = getattr(code, part)
+            opcodes.update(words)
+            for i, word in enumerate(words):
+                for wrong in (LARGEST, -LARGEST, -2):
+                    words[i] = wrong
+                    with pytest.raises(ValueError, match="not a program"):
+                        machine()
+                words[i] = word
+            if words:
+                setattr(code, part, words[:-1])
+                with pytest.raises(ValueError, match="not a program"):
+                    machine()
+                setattr(code, part, words)
+    assert {native.codes[name] for name in ("load", "store", "sum", "layer", "gather", "divide", "dot", "spread")} <= opcodes
+
+
+def test_a_block_has_whole_vectors(instruction_set):
+    code, values, trained = next(programs(instruction_set))
+    for wrong in (0, -4, 1, 6):
+        code.block = wrong
+        with pytest.raises(ValueError, match="block"):
+            native.Machine(code, values, trained, [0, 0], instruction_set, 1)
