@@ -5,15 +5,13 @@
    that what it costs to find out what it is does not count. The last block of a table may be short: it is padded with its
    last sample up to a multiple of PAD vectors, and what is padding is computed, too, but neither gathered nor stored. */
 
+/* What is worked on at a time, in the 32 or 16 registers of a processor. */
 #undef TILE
+#undef SUMS
 #undef WIDE
-#if LANES == 8 /* 32 registers in the processor; else 16 */
-#define TILE 16 /* vectors of one sum that are worked on at a time */
-#define WIDE 4  /* vectors of four sums */
-#else
-#define TILE 8
-#define WIDE 2
-#endif
+#define TILE (LANES == 8 ? 16 : 8) /* vectors of a sum */
+#define SUMS (LANES >= 4 ? 4 : 2)  /* sums of a layer: 4, or a divisor */
+#define WIDE (LANES == 4 ? 2 : 4)  /* and vectors of each; a divisor of PAD */
 
 /* The rows of trace.py */
 INLINE vd ISA(v_greater)(vd a, vd b) { return select(TEST(a > b), splat(1), splat(0)); }
@@ -81,14 +79,14 @@ INLINE vd ISA(divide)(const int32_t *q, int n, const double *x0, double *R, long
     return error;
 }
 
-/* `m` of the sums of a layer, over WIDE vectors from R on: head has [out, start, other] for each, and w, for each input, m
-   weights. Every input is loaded once for all of them. */
-INLINE void ISA(layer_tile)(const int32_t *head, const int32_t *inputs, int n, const int32_t *w, int how, const double *U,
-                            double *R, long stride, const int m) {
+/* `m` of the sums of a layer, over WIDE vectors from R on: head has [out, start, other] for each, and w, for each input,
+   `row` weights, of which these are the first. Every input is loaded once for all of them. */
+INLINE void ISA(layer_tile)(const int32_t *head, const int32_t *inputs, int n, const int32_t *w, int row, int how,
+                            const double *U, double *R, long stride, const int m) {
     vd t[4][WIDE];
     for (int j = 0; j < m; j++)
         for (int k = 0; k < WIDE; k++) t[j][k] = splat(U[head[3 * j + 1]]);
-    for (int i = 0; i < n; i++, w += m) {
+    for (int i = 0; i < n; i++, w += row) {
         const double *x0 = R + inputs[i] * stride;
         vd x[WIDE];
         for (int k = 0; k < WIDE; k++) x[k] = X(0);
@@ -184,9 +182,10 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                     const int32_t *head = c + 4, *w = weights;
                     double *from_k = R + k * LANES;
                     int j = m;
-                    for (; j >= 4; j -= 4, head += 12, w += 4 * n)
-                        ISA(layer_tile)(head, inputs, n, w, c[1], U, from_k, stride, 4);
-                    for (; j; j--, head += 3, w += n) ISA(layer_tile)(head, inputs, n, w, c[1], U, from_k, stride, 1);
+                    for (; j >= 4; j -= 4, w += 4 * n)
+                        for (int i = 0; i < 4; i += SUMS, head += 3 * SUMS)
+                            ISA(layer_tile)(head, inputs, n, w + i, 4, c[1], U, from_k, stride, SUMS);
+                    for (; j; j--, head += 3, w += n) ISA(layer_tile)(head, inputs, n, w, 1, c[1], U, from_k, stride, 1);
                 }
                 c = weights + (long)m * n;
                 break;
