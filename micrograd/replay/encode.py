@@ -67,8 +67,9 @@ def encode(program: Program, codes: Mapping[str, int], lanes: int, parameters: S
     tape = program.tape
     slots = Slots(tape.numbers)
     for node in parameters:
-        slots[node]  # noqa: B018
-    wanted = [term.a for sum_ in program.after if isinstance(sum_, Sum) for term in sum_.terms if tape.ops[term.a] is MEAN]
+        slots[node]
+    wanted = [term.a for sum_ in program.after if isinstance(sum_, Sum)
+              for term in sum_.terms if tape.ops[term.a] is MEAN]
     means = list(dict.fromkeys([*wanted, *program.means]))
     first_mean = len(slots)
     place_of_mean = {node: slots[node] - first_mean for node in means}
@@ -109,8 +110,8 @@ def encode_once(part: Sequence[Sum | Apply], codes: Mapping[str, int], slots: Sl
             flat.append(slots[instruction.out])
             if flats and len(flat) == len(flats[-1]):
                 found = [y - x for x, y in zip(flats[-1], flat)]
-                goes_on = found == steps or (
-                    not steps and found[-1] == 1 and not any(found[::3][:-1]) and all(-1 <= step <= 1 for step in found))
+                begins = not steps and found[-1] == 1 and not any(found[::3][:-1])
+                goes_on = found == steps or (begins and all(-1 <= step <= 1 for step in found))
                 if goes_on and max(flat[:-1]) < flats[0][-1]:
                     steps[:] = found
                     flats.append(flat)

@@ -1,8 +1,8 @@
 """Fusion for the kernel: the instructions for each sample as fewer, larger ones.
 
 A relu, or a product, that nothing but a sum goes into is done at the end of that sum; a product that only sums need is
-worked out in them. Sums of the same numbers become one Layer, and products of the same numbers on their way to means one
-Outer, each number being fetched once for several of them. Knows nothing of registers, slots and opcodes.
+worked out in them. Sums of the same numbers become one Layer, products of the same numbers on their way to means one
+Outer, and divisions by the same number one Quotients. Knows nothing of registers, slots and opcodes.
 """
 
 from __future__ import annotations

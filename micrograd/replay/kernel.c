@@ -24,7 +24,7 @@
 enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DIVIDE, DOT, OPCODES };
 enum { U_PLUS, U_MINUS, V_PLUS, V_MINUS, UV_PLUS, UV_MINUS, VV_PLUS, VV_MINUS, UVV_PLUS, UVV_MINUS, KINDS };
 enum { AS_IS, RELU, TIMES, TIMES_STEP, ENDS }; /* what is done with a sum before it goes to its register */
-enum { PAD = 4 };
+enum { PAD = 4 }; /* vectors */
 const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load", "store", "spread",
                                  "sum", "layer", "gather", "divide", "dot", NULL};
 
@@ -235,7 +235,8 @@ static const char *fault_once(const Program *p, int part) {
 }
 
 const char *fault(const Program *p) {
-    CHECK(p->slots > 0 && p->registers >= 0 && p->block > 0 && p->block % PAD == 0 && p->means >= 0 && p->columns >= 0 && p->outs >= 0);
+    CHECK(p->slots > 0 && p->registers >= 0 && p->means >= 0 && p->columns >= 0 && p->outs >= 0);
+    CHECK(p->block > 0 && p->block % PAD == 0);
     CHECK(p->first_mean >= 0 && p->first_mean + (int64_t)p->means <= p->slots);
     const char *found = fault_once(p, BEFORE);
     if (!found) found = fault_in_body(p);

@@ -16,7 +16,7 @@ typedef struct {
     ptrdiff_t size[3];
     int slots;                     /* uniform numbers: constants, parameters, means, and what is computed of them */
     int registers;                 /* blocks of samples */
-    int block;                     /* vectors in a block */
+    int block;                     /* vectors in a block: a multiple of 4 */
     int means, first_mean;         /* how many, and the slot of the first; the others follow */
     int columns, outs;
 } Program;

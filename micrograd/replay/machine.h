@@ -1,9 +1,9 @@
 /* The machine that runs a program over a table of samples, for one instruction set. See kernel.c, which includes this
    once for each, after vector.h.
 
-   A register is a block of samples: `p->block` vectors, a multiple of PAD. An instruction works through a whole block, so
-   that what it costs to find out what it is does not count. The last block of a table may be short: it is padded with its
-   last sample up to a multiple of PAD vectors, and what is padding is computed, too, but neither gathered nor stored. */
+   A register is a block of samples: `p->block` vectors, a multiple of PAD. An instruction works through a whole block,
+   so that what it costs to find out what it is does not count. The last block of a table may be short: it is padded
+   with its last sample to a multiple of PAD vectors. Padding is computed, but neither gathered nor stored. */
 
 /* What is worked on at a time, in the 32 or 16 registers of a processor. */
 #undef TILE
@@ -32,6 +32,8 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R
     vd t[TILE];
     const int32_t *q = c + 5;
     for (int k = 0; k < tile; k++) t[k] = splat(-0.0); /* which leaves the sign of a zero alone */
+#define UNIFORM const vd u = splat(U[q[0]])
+#define VARYING(j, i) const double *x##j = R + q[i] * stride
 #define TERMS(KIND, SIZE, LOAD_ONCE, TERM) case KIND: \
         for (int i = 0; i < n; i++, q += SIZE) { \
             LOAD_ONCE; \
@@ -42,28 +44,24 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R
         const int kind = q[0], n = q[1];
         q += 2;
         switch (kind) {
-        TERMS(U_PLUS, 1, const vd u = splat(U[q[0]]), t[k] + u)
-        TERMS(U_MINUS, 1, const vd u = splat(U[q[0]]), t[k] - u)
-        TERMS(V_PLUS, 1, const double *x0 = R + q[0] * stride, t[k] + X(0))
-        TERMS(V_MINUS, 1, const double *x0 = R + q[0] * stride, t[k] - X(0))
-        TERMS(UV_PLUS, 2, const vd u = splat(U[q[0]]); const double *x0 = R + q[1] * stride, t[k] + u * X(0))
-        TERMS(UV_MINUS, 2, const vd u = splat(U[q[0]]); const double *x0 = R + q[1] * stride, t[k] - u * X(0))
-        TERMS(VV_PLUS, 2, const double *x0 = R + q[0] * stride; const double *x1 = R + q[1] * stride,
-              t[k] + X(0) * X(1))
-        TERMS(VV_MINUS, 2, const double *x0 = R + q[0] * stride; const double *x1 = R + q[1] * stride,
-              t[k] - X(0) * X(1))
-        TERMS(UVV_PLUS, 3, const vd u = splat(U[q[0]]); const double *x0 = R + q[1] * stride; const double *x1 = R + q[2] * stride,
-              t[k] + u * X(0) * X(1))
-        TERMS(UVV_MINUS, 3, const vd u = splat(U[q[0]]); const double *x0 = R + q[1] * stride; const double *x1 = R + q[2] * stride,
-              t[k] - u * X(0) * X(1))
+        TERMS(U_PLUS, 1, UNIFORM, t[k] + u)
+        TERMS(U_MINUS, 1, UNIFORM, t[k] - u)
+        TERMS(V_PLUS, 1, VARYING(0, 0), t[k] + X(0))
+        TERMS(V_MINUS, 1, VARYING(0, 0), t[k] - X(0))
+        TERMS(UV_PLUS, 2, UNIFORM; VARYING(0, 1), t[k] + u * X(0))
+        TERMS(UV_MINUS, 2, UNIFORM; VARYING(0, 1), t[k] - u * X(0))
+        TERMS(VV_PLUS, 2, VARYING(0, 0); VARYING(1, 1), t[k] + X(0) * X(1))
+        TERMS(VV_MINUS, 2, VARYING(0, 0); VARYING(1, 1), t[k] - X(0) * X(1))
+        TERMS(UVV_PLUS, 3, UNIFORM; VARYING(0, 1); VARYING(1, 2), t[k] + u * X(0) * X(1))
+        TERMS(UVV_MINUS, 3, UNIFORM; VARYING(0, 1); VARYING(1, 2), t[k] - u * X(0) * X(1))
         }
     }
     ISA(finish)(t, c[2], R + c[3] * stride, R + c[1] * stride, tile);
     return q;
 }
 
-/* Quotients by the same divisor, over PAD vectors from R on, as products with its inverse. The squared error of the
-   inverses: it is not small where one has lost digits, or is not finite, and quotients are to be worked out one by one. */
+/* Quotients by the same divisor, over PAD vectors from R on, as products with its inverse. Returns the squared error of
+   the inverses, which is not small, or nan, where one has lost digits or is not finite. */
 INLINE vd ISA(divide)(const int32_t *q, int n, const double *x0, double *R, long stride) {
     vd inverse[PAD], error = splat(0);
     for (int k = 0; k < PAD; k++) {
@@ -79,8 +77,8 @@ INLINE vd ISA(divide)(const int32_t *q, int n, const double *x0, double *R, long
     return error;
 }
 
-/* `m` of the sums of a layer, over WIDE vectors from R on: head has [out, start, other] for each, and w, for each input,
-   `row` weights, of which these are the first. Every input is loaded once for all of them. */
+/* `m` of the sums of a layer, over WIDE vectors from R on: head has [out, start, other] for each, and w, for each
+   input, `row` weights, of which the first are theirs. Every input is loaded once for all of them. */
 INLINE void ISA(layer_tile)(const int32_t *head, const int32_t *inputs, int n, const int32_t *w, int row, int how,
                             const double *U, double *R, long stride, const int m) {
     vd t[4][WIDE];
@@ -100,8 +98,8 @@ INLINE void ISA(layer_tile)(const int32_t *head, const int32_t *inputs, int n, c
 
 /* Add the products of m registers with n others to the means that they belong to, `mean` with a row for each of the
    m. Of the vector after the `whole` ones only the lanes of `mask` count. */
-INLINE void ISA(gather_tile)(const int32_t *a, const int32_t *b, const int32_t *mean, int row, const double *R, long stride,
-                             double *means, int whole, int partial, vi mask, const int m, const int n) {
+INLINE void ISA(gather_tile)(const int32_t *a, const int32_t *b, const int32_t *mean, int row, const double *R,
+                             long stride, double *means, int whole, int partial, vi mask, const int m, const int n) {
     const double *x[4], *y[4];
     vd t[4][4];
     for (int i = 0; i < m; i++) x[i] = R + a[i] * stride;
@@ -146,7 +144,10 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                 const char *x = (const char *)column->data + at * column->stride;
                 double *out = R + c[1] * stride;
                 int i = 0;
-                if (column->stride == sizeof(double)) i = whole * LANES, ISA(copy)(out, (const double *)x, whole, stride, 0);
+                if (column->stride == sizeof(double)) {
+                    i = whole * LANES;
+                    ISA(copy)(out, (const double *)x, whole, stride, 0);
+                }
                 for (; i < samples; i++) memcpy(out + i, x + i * column->stride, sizeof(double));
                 for (; i < vectors * LANES; i++) out[i] = out[samples - 1];
                 c += 3;
@@ -176,7 +177,7 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                 break;
             }
             case LAYER: { /* [LAYER, how, sums, inputs, (out, start, other) ..., inputs ..., weights ...] */
-                const int m = c[2], n = c[3];
+                const int how = c[1], m = c[2], n = c[3];
                 const int32_t *inputs = c + 4 + 3 * (long)m, *weights = inputs + n;
                 for (int k = 0; k < vectors; k += WIDE) {
                     const int32_t *head = c + 4, *w = weights;
@@ -184,8 +185,9 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                     int j = m;
                     for (; j >= 4; j -= 4, w += 4 * n)
                         for (int i = 0; i < 4; i += SUMS, head += 3 * SUMS)
-                            ISA(layer_tile)(head, inputs, n, w + i, 4, c[1], U, from_k, stride, SUMS);
-                    for (; j; j--, head += 3, w += n) ISA(layer_tile)(head, inputs, n, w, 1, c[1], U, from_k, stride, 1);
+                            ISA(layer_tile)(head, inputs, n, w + i, 4, how, U, from_k, stride, SUMS);
+                    for (; j; j--, head += 3, w += n)
+                        ISA(layer_tile)(head, inputs, n, w, 1, how, U, from_k, stride, 1);
                 }
                 c = weights + (long)m * n;
                 break;
@@ -194,7 +196,8 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                 const int m = c[1], n = c[2];
                 const int32_t *a = c + 3, *b = a + m, *mean = b + n;
 #define TILES(M, N) for (; j + N <= n; j += N) \
-                    ISA(gather_tile)(a + i, b + j, mean + (long)i * n + j, n, R, stride, means, whole, partial, mask, M, N);
+                    ISA(gather_tile)(a + i, b + j, mean + (long)i * n + j, n, R, stride, means, whole, partial, \
+                                     mask, M, N);
                 int i = 0, j;
                 for (; i + 4 <= m; i += 4) { j = 0; TILES(4, 2) TILES(4, 1) }
                 for (; i < m; i++) { j = 0; TILES(1, 4) TILES(1, 1) }
@@ -312,5 +315,7 @@ static void ISA(once)(const int32_t *c, long size, double *restrict U) {
     }
 }
 
+#undef UNIFORM
+#undef VARYING
 #undef TERMS
 #undef X

@@ -17,7 +17,7 @@ from typing import NamedTuple, Union
 
 from .. import ops
 from ..ops import Op
-from .tape import FIXED, LEAVES, MEAN, TOTAL, UNIFORM, VARYING, Tape
+from .tape import LEAVES, MEAN, TOTAL, UNIFORM, VARYING, Tape
 
 NONE = -1  # in the place of a second factor
 

@@ -199,7 +199,8 @@ def choice(tape: Tape, condition: int, a: int, b: int) -> int | None:
 WHOLE = {float(n): format(n, "b")[1:] for n in range(1, 9)}  # exponents, and their binary digits after the first
 SYMMETRIC = {ops.add, ops.mul}
 SIMPLER: dict[Op, Callable[..., int | None]] = {
-    ops.mul: product, ops.div: quotient, ops.neg: negative, ops.pow: power, ops.where: choice, ops.identity: lambda tape, x: x}
+    ops.mul: product, ops.div: quotient, ops.neg: negative, ops.pow: power, ops.where: choice,
+    ops.identity: lambda tape, x: x}
 
 
 def tape_of(recording: Recording) -> tuple[Tape, list[int]]:
