@@ -29,9 +29,9 @@ const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load"
                                  "sum", "layer", "gather", "divide", "dot", NULL};
 
 #if defined(__GNUC__)
-#define PREFETCH(address, written) __builtin_prefetch(address, written)
+#define PREFETCH(address) __builtin_prefetch(address)
 #else
-#define PREFETCH(address, written) ((void)0)
+#define PREFETCH(address) ((void)0)
 #endif
 
 /* One machine for each instruction set */

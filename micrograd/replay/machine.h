@@ -123,7 +123,7 @@ INLINE void ISA(gather_tile)(const int32_t *a, const int32_t *b, const int32_t *
 /* Copy vectors from or to a column, and fetch what the next block will need of it: `ahead` doubles further on. */
 INLINE void ISA(copy)(double *to, const double *from, int vectors, long ahead, const int written) {
     for (int k = 0; k < vectors; k++) {
-        if (k * LANES % 8 == 0) PREFETCH((written ? to : from) + ahead + k * LANES, written);
+        if (k * LANES % 8 == 0) PREFETCH((written ? to : from) + ahead + k * LANES);
         store(to + k * LANES, load(from + k * LANES));
     }
 }
