@@ -54,7 +54,7 @@ KINDS = {
     "every other": lambda xs: np.repeat(xs, 2)[::2], "object array as a list": lambda xs: list(np.array(xs, object)),
     "memoryview": lambda xs: memoryview(array("d", xs)), "memoryview, every other": lambda xs: memoryview(array("d", np.repeat(xs, 2)))[::2],
     "memoryview, reversed": lambda xs: memoryview(array("d", xs[::-1]))[::-1],
-    "ctypes floats": lambda xs: (ctypes.c_float * len(xs))(*xs),
+    "ctypes": lambda xs: (ctypes.c_double * len(xs))(*xs), "ctypes floats": lambda xs: (ctypes.c_float * len(xs))(*xs),
     "generator": lambda xs: (x for x in xs), "map": lambda xs: map(float, xs), "dict values": lambda xs: dict(enumerate(xs)).values(),
     "Values": lambda xs: [Value(x) for x in xs], "NumPy scalars": lambda xs: [np.float32(x) for x in xs],
     "fractions": lambda xs: [fractions.Fraction(x) for x in xs], "decimals": lambda xs: [decimal.Decimal(x) for x in xs],
@@ -72,10 +72,15 @@ TABLES = {
     "reversed": lambda rows: np.array(rows[::-1])[::-1], "columns reversed": lambda rows: np.array([row[::-1] for row in rows])[:, ::-1],
     "every other": lambda rows: np.repeat(rows, 2, axis=0)[::2], "read-only": read_only,
     "memoryview": lambda rows: memoryview(np.array(rows)), "rows as arrays": lambda rows: [np.array(row) for row in rows],
-    "rows as generators": lambda rows: ((x for x in row) for row in rows),
+    "rows as generators": lambda rows: ((x for x in row) for row in rows), "ctypes": lambda rows: ctypes_table(rows),
     "Values": lambda rows: [[Value(x) for x in row] for row in rows], "float16": lambda rows: np.array(rows, np.float16),
     "zip": lambda rows: zip(*zip(*rows)),
 }
+
+
+def ctypes_table(rows):
+    row = ctypes.c_double * len(rows[0])
+    return (row * len(rows))(*[row(*xs) for xs in rows])
 
 
 def product(x, y):

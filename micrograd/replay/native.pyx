@@ -94,6 +94,13 @@ cdef bint is_double(const char *format):
     return format[0] == b"d" and format[1] == b"\0"
 
 
+cdef Py_ssize_t stride(const Py_buffer *view, int axis) noexcept:
+    """The bytes from an item to the next along an axis. A buffer of ctypes has no strides: it lies in one piece."""
+    if view.strides != NULL:
+        return view.strides[axis]
+    return view.itemsize if axis == view.ndim - 1 else view.itemsize * view.shape[1]
+
+
 cdef class Machine:
     """A program that runs in native code.
 
@@ -227,8 +234,8 @@ cdef class Machine:
                 return -1
             rows = length
             for j in range(width or 1):
-                self.columns[place].data = <char *>view.buf + (j * view.strides[1] if width else 0)
-                self.columns[place].stride = view.strides[0]
+                self.columns[place].data = <char *>view.buf + (j * stride(view, 1) if width else 0)
+                self.columns[place].stride = stride(view, 0)
                 place += 1
         return rows
 
@@ -295,7 +302,7 @@ cdef class Machine:
                 PyObject_GetBuffer(outs[i], view, PyBUF_STRIDED_RO | PyBUF_FORMAT | PyBUF_WRITABLE)
                 self.held += 1
                 if view.ndim != 1 or view.shape[0] != rows or not is_double(view.format) or (
-                        rows > 1 and view.strides[0] != sizeof(double)):
+                        rows > 1 and stride(view, 0) != sizeof(double)):
                     raise ValueError(f"an output is written to {rows} doubles in a row, found another buffer")
                 self.outs[i] = <double *>view.buf
             self.read_parameters()
