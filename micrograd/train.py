@@ -142,7 +142,7 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     held: Callable[..., list[float]] = _eager_means(net, loss, judge)
     held_data: Sequence[Any] = (held_X, held_y)
     if sums is not None and held_X:
-        means, _ = _compiled(net, loss, None, judge, held_X, held_y, parameters, backend)
+        means, _ = _compiled(net, loss, None, judge, held_X, held_y, parameters, backend, verify=0)  # as above
         if means is not None:
             held, held_data = means.value, means.columns(held_X, held_y)
     bar = progress_bar(epochs, progress)
@@ -218,7 +218,8 @@ def _eager_means(net: Module, loss: Loss, judge: Judge | None) -> Callable[..., 
 
 
 def _compiled(net: Module, loss: Loss, penalty: Callable[[list[Value]], Value] | None, judge: Judge | None,
-              X: Sequence[Any], y: Sequence[Any], parameters: list[Value], backend: str) -> tuple[Compiled | None, str]:
+              X: Sequence[Any], y: Sequence[Any], parameters: list[Value], backend: str,
+              verify: int = 2) -> tuple[Compiled | None, str]:
     """The loss of a sample, and whether the answer is right if there is a judge, compiled; or None, and why not."""
     def sample(x: Any, t: Any) -> list[Any]:
         outputs = net(x)
@@ -231,7 +232,7 @@ def _compiled(net: Module, loss: Loss, penalty: Callable[[list[Value]], Value] |
     for i in list(targets.values())[:MOST_TARGETS]:
         loss(net(X[i]), y[i])  # it refuses a target that is none
     try:
-        return compile(sample, inputs=[_width(X), _width(y)], params=parameters, backend=backend), ""
+        return compile(sample, inputs=[_width(X), _width(y)], params=parameters, backend=backend, verify=verify), ""
     except Exception as error:  # from the network or the loss, on Values that it cannot look into
         if backend != "auto":
             raise

@@ -83,8 +83,8 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     recording = record(function, inputs)
     if all(recording.rows[y] is ops.CONSTANT for y in recording.outputs):
         found = [recording.constants[y] for y in recording.outputs]
-        raise TraceError(f"{recording.name} returns {found if recording.several else found[0]!r}, which depends on none of "
-                         "its arguments, nor on a parameter")
+        raise TraceError(f"{recording.name} returns {found if recording.several else found[0]!r}, which depends on "
+                         "none of its arguments, nor on a parameter")
     return Compiled(recording, wanted, function, reduce, backend, verify, threads, perf_counter() - start)
 
 
@@ -143,7 +143,6 @@ class Compiled:
         with self._lock:
             if kind not in self._programs:
                 tape, outputs = self._tape, self._outputs
-                trained = [self._places[p] for p in self.params]
                 if kind in ("train", "value"):
                     means = [tape.mean(y) for y in outputs]
                     slopes = self._gradient([self._places[p] for p in self._trained]) if kind == "train" else []
@@ -263,7 +262,9 @@ class Compiled:
 
     def value(self, *data: Any) -> Any:
         """The mean over the rows of columns, without touching any gradient."""
-        return self._shaped(self._totals("value", self._prepared(data))[0])
+        columns = self._prepared(data)
+        self._verify(columns)
+        return self._shaped(self._totals("value", columns)[0])
 
     def value_and_grad(self, *data: Any) -> tuple[Any, list[float]]:
         """The mean over the rows of columns, and its gradient in the order of `params`, without touching theirs."""
@@ -360,8 +361,9 @@ class Compiled:
             for means in self.epochs(*data, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
                                      order=random.Random(seed) if shuffle else None, stretch=until is None):
                 losses.append(means[0])
-                bar.set_postfix_str(f"loss {means[0]:.4g}", refresh=False)
-                bar.update()
+                if progress is not False:
+                    bar.set_postfix_str(f"loss {means[0]:.4g}", refresh=False)
+                    bar.update()
                 if until is not None and means[0] <= until:
                     break
         finally:
@@ -439,6 +441,9 @@ class Compiled:
                         p.grad = slope
             end, taken, history, slopes = results[0]
             for epoch in range(taken // batches):
+                if batches == 1:
+                    yield history[epoch * outputs:(epoch + 1) * outputs].tolist()
+                    continue
                 yield [math.fsum(history[(epoch * batches + i) * outputs + k] * (1 if self._summed else lengths[i])
                                  for i in range(batches)) / (1 if self._summed else rows) for k in range(outputs)]
             done += n
