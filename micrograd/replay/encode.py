@@ -68,8 +68,7 @@ def encode(program: Program, codes: Mapping[str, int], lanes: int, parameters: S
     slots = Slots(tape.numbers)
     for node in parameters:
         slots[node]
-    wanted = [term.a for sum_ in program.after if isinstance(sum_, Sum)
-              for term in sum_.terms if tape.ops[term.a] is MEAN]
+    wanted = [a for sum_ in program.after if isinstance(sum_, Sum) for _, a, _ in sum_.terms if tape.ops[a] is MEAN]
     means = list(dict.fromkeys([*wanted, *program.means]))
     first_mean = len(slots)
     place_of_mean = {node: slots[node] - first_mean for node in means}

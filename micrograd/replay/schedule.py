@@ -22,12 +22,7 @@ from .tape import LEAVES, MEAN, TOTAL, UNIFORM, VARYING, Tape
 NONE = -1  # in the place of a second factor
 
 
-class Term(NamedTuple):
-    """One term of a sum: sign * a * b, or sign * a where b is NONE. sign is 1 or -1."""
-
-    sign: int
-    a: int
-    b: int
+Term = tuple[int, int, int]  # of a sum: (sign, a, b) is sign * a * b, or sign * a where b is NONE; sign is 1 or -1
 
 
 class Sum(NamedTuple):
@@ -116,24 +111,26 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
         waiting = [(1, node)]
         while waiting:
             sign, n = waiting.pop()
-            if n == node or (ops_[n] in ADDITIVE and uses[n] == 1 and rank[n] == where):
+            op = ops_[n]
+            if op is ops.mul and rank[n] == where:
+                taken[n] += 1
+                a, b = args[n]
+                terms.append((sign, a, b))
+            elif n == node or (uses[n] == 1 and op in ADDITIVE and rank[n] == where):
                 if n != node:
                     taken[n] = 1
-                signs = ADDITIVE[ops_[n]]
-                waiting += [(sign * signs[min(i, 1)], arg) for i, arg in reversed([*enumerate(args[n])])]
-            elif ops_[n] is ops.mul and rank[n] == where:
-                taken[n] += 1
-                terms.append(Term(sign, *args[n]))
+                first, others = ADDITIVE[op]
+                waiting += [(sign * others, arg) for arg in args[n][:0:-1]]
+                waiting.append((sign * first, args[n][0]))
             else:
-                terms.append(Term(sign, n, NONE))
+                terms.append((sign, n, NONE))
         return terms
 
-    def left_out(node: int) -> bool:
-        return not uses[node] or (taken[node] == uses[node] and node not in kept)
-
+    stays = bytearray(len(ops_))
     for node in range(len(ops_) - 1, -1, -1):
-        if left_out(node):
+        if not uses[node] or (taken[node] == uses[node] and node not in kept):
             continue
+        stays[node] = 1
         if ops_[node] in ADDITIVE:
             sums[node] = terms_of(node)
         elif ops_[node] is MEAN:
@@ -150,20 +147,20 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
     gathers: dict[int, list[tuple[int, int]]] = {}
     for mean in means:
         for arg in args[mean]:
-            a, b = args[arg] if ops_[arg] is ops.mul and left_out(arg) else (arg, NONE)
+            a, b = args[arg] if ops_[arg] is ops.mul and not stays[arg] else (arg, NONE)
             if b != NONE and (rank[a] != VARYING or (rank[b] == VARYING and b > a)):
                 a, b = b, a
             gathers.setdefault(a, []).append((b, mean))
     for node, op in enumerate(ops_):
-        if left_out(node):
+        if not stays[node]:
             continue
         if op not in LEAVES and op is not MEAN:
             if node in sums:
                 instruction: Sum | Apply = Sum(node, sums[node])
             elif op is ops.mul:
-                instruction = Sum(node, [Term(1, *args[node])])
+                instruction = Sum(node, [(1, args[node][0], args[node][1])])
             elif node in tape.written_out:
-                instruction = Sum(node, [Term(1, args[node][0], NONE)])
+                instruction = Sum(node, [(1, args[node][0], NONE)])
             else:
                 instruction = Apply(node, op, args[node])
             (body if rank[node] == VARYING else after if late[node] else before).append(instruction)
@@ -172,4 +169,4 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
     return Program(tape, before, body, after, means, list(uniform), list(varying), nodes)
 
 
-ADDITIVE = {ops.add: (1, 1), ops.sub: (1, -1), ops.neg: (-1,), TOTAL: (1, 1)}
+ADDITIVE = {ops.add: (1, 1), ops.sub: (1, -1), ops.neg: (-1, 0), TOTAL: (1, 1)}  # the signs of the first, the others
