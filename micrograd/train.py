@@ -127,42 +127,50 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     if standardize and isinstance(net, MLP):
         net.scaler = Standardizer.of(X)
     history = History()
-    sums, why = None, "not asked for"
-    if backend != "eager":
-        few = "so few samples are faster so" if backend == "auto" and epochs * len(X) < WORTHWHILE else ""
-        sums, why = (None, few) if few else _compiled(net, loss, penalty, judge, X, y, parameters, backend)
-    if sums is None:
-        history.ran = f"eager: {why}" if why else "eager"
-        run = _eager_epochs(net, X, y, loss, optimizer, epochs, size, penalty, judge, rng if shuffle else None,
-                            parameters)
-    else:
-        history.ran = sums.backend
-        run = sums.epochs(X, y, optimizer=optimizer, epochs=epochs, batch_size=size, order=rng if shuffle else None,
-                          stretch=not held_X and until is None and callback is None)
+    order = list(range(len(X)))
+    shuffler = rng if shuffle else None
+    sums: Compiled | None = None
+    data: Sequence[Any] = (X, y)
+    why = "not asked for"
+    if backend == "auto" and epochs * len(X) < WORTHWHILE:
+        why = "compiling would not pay for so few samples"
+    elif backend != "eager":
+        sums, data, why = _compiled(net, loss, penalty, judge, X, y, optimizer.params, backend)
     held: Callable[..., list[float]] = _eager_means(net, loss, judge)
     held_data: Sequence[Any] = (held_X, held_y)
     if sums is not None and held_X:
-        means, _ = _compiled(net, loss, None, judge, held_X, held_y, parameters, backend, verify=0)  # as above
-        if means is not None:
-            held, held_data = means.value, means.columns(held_X, held_y)
+        means, found, _ = _compiled(net, loss, None, judge, held_X, held_y, optimizer.params, backend)
+        held, held_data = (held, held_data) if means is None else (means.value, found)
+    history.ran = f"eager: {why}" if sums is None else sums.backend
+    asked = callback is not None or callable(until)  # who is asked may change what the loss depends on
     bar = progress_bar(epochs, progress)
     try:
-        for numbers in run:
-            history.loss.append(numbers[0])
-            history.accuracy += numbers[1:]
-            if held_X:
-                cost, *right = held(*held_data)
-                history.validation_loss.append(cost)
-                history.validation_accuracy += right
-            bar.set_postfix_str(history.brief(), refresh=False)
-            bar.update()
-            if callback is not None:
-                callback(history)
-            if until is not None and (until(history) is True if callable(until) else history.loss[-1] <= until):
-                history.stopped = "converged"
-                break
-        else:
-            history.stopped = "all epochs done"
+        while history.epochs < epochs and not history.stopped:
+            left = epochs - history.epochs
+            if sums is None:
+                run = _eager_epochs(net, X, y, loss, optimizer, left, size, penalty, judge, shuffler, order)
+            else:
+                run = sums.epochs(*data, optimizer=optimizer, epochs=left, batch_size=size, order=shuffler, seen=order,
+                                  stretch=not held_X and until is None and callback is None)
+            for numbers in run:
+                history.loss.append(numbers[0])
+                history.accuracy += numbers[1:]
+                if held_X:
+                    cost, *right = held(*held_data)
+                    history.validation_loss.append(cost)
+                    history.validation_accuracy += right
+                bar.set_postfix_str(history.brief(), refresh=False)
+                bar.update()
+                if callback is not None:
+                    callback(history)
+                if until is not None and (until(history) is True if callable(until) else history.loss[-1] <= until):
+                    history.stopped = "converged"
+                    break
+                if asked and sums is not None and not sums.holds():
+                    history.ran = f"{sums.backend}, then eager: the loss has changed after epoch {history.epochs}"
+                    sums, held, held_data = None, _eager_means(net, loss, judge), (held_X, held_y)
+                    break
+        history.stopped = history.stopped or "all epochs done"
     except KeyboardInterrupt:
         history.stopped = "interrupted"
     except FloatingPointError as error:
@@ -178,10 +186,10 @@ Judge = Callable[[Any, Any], Any]
 
 def _eager_epochs(net: Module, X: Sequence[Any], y: Sequence[Any], loss: Loss, optimizer: Optimizer, epochs: int,
                   size: int, penalty: Callable[[list[Value]], Value] | None, judge: Judge | None,
-                  rng: random.Random | None, parameters: list[Value]) -> Iterator[list[float]]:
+                  rng: random.Random | None, order: list[int]) -> Iterator[list[float]]:
     """Train for so many epochs, sample by sample; yield the mean loss, and the share of right answers if there is a
-    judge, after each."""
-    order = list(range(len(X)))
+    judge, after each. order: the rows, which are shuffled."""
+    parameters = net.parameters()
     for _ in range(epochs):
         if rng is not None:
             rng.shuffle(order)
@@ -218,9 +226,12 @@ def _eager_means(net: Module, loss: Loss, judge: Judge | None) -> Callable[..., 
 
 
 def _compiled(net: Module, loss: Loss, penalty: Callable[[list[Value]], Value] | None, judge: Judge | None,
-              X: Sequence[Any], y: Sequence[Any], parameters: list[Value], backend: str,
-              verify: int = 2) -> tuple[Compiled | None, str]:
-    """The loss of a sample, and whether the answer is right if there is a judge, compiled; or None, and why not."""
+              X: Sequence[Any], y: Sequence[Any], trained: list[Value],
+              backend: str) -> tuple[Compiled | None, Sequence[Any], str]:
+    """The loss of a sample, and whether the answer is right if there is a judge, compiled and verified, and the data
+    for it; or None, the data, and why not."""
+    parameters = net.parameters()
+
     def sample(x: Any, t: Any) -> list[Any]:
         outputs = net(x)
         cost = loss(outputs, t)
@@ -232,11 +243,12 @@ def _compiled(net: Module, loss: Loss, penalty: Callable[[list[Value]], Value] |
     for i in list(targets.values())[:MOST_TARGETS]:
         loss(net(X[i]), y[i])  # it refuses a target that is none
     try:
-        return compile(sample, inputs=[_width(X), _width(y)], params=parameters, backend=backend, verify=verify), ""
+        step = compile(sample, inputs=[_width(X), _width(y)], params=trained, backend=backend)
+        return step, step.columns(X, y), ""
     except Exception as error:  # from the network or the loss, on Values that it cannot look into
         if backend != "auto":
             raise
-        return None, " ".join(f"{type(error).__name__}: {error}".split())
+        return None, (X, y), " ".join(f"{type(error).__name__}: {error}".split())
 
 
 MOST_TARGETS = 50  # that a loss is tried on, before it is compiled

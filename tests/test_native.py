@@ -4,16 +4,17 @@ edges; programs that are none."""
 import math
 import random
 from array import array
+from itertools import product
 
 import pytest
 
 import micrograd
-from micrograd import MLP, Value, maximum, sigmoid, tanh, where
+from micrograd import MLP, Value, maximum, ops, sigmoid, tanh, where
 from micrograd.replay import compiled
 from micrograd.replay.encode import encode
 from micrograd.replay.schedule import schedule
 from micrograd.replay.tape import gradient, tape_of
-from micrograd.replay.trace import record
+from micrograd.replay.trace import AT_LEAST, GREATER, record
 
 native = compiled.native
 if native is None:
@@ -150,7 +151,7 @@ def test_quotients_by_one_divisor_at_the_edges(instruction_set):
         a, b, c = (array("d", column) for column in zip(*some))
         for x, y in zip(f.map(a, b, c), (a, b)):
             for found, numerator, divisor in zip(x, y, c):
-                expected = micrograd.ops.div.value(numerator, divisor)
+                expected = ops.div.value(numerator, divisor)
                 assert found == expected or (found != found and expected != expected) or (
                     abs(found - expected) <= max(1e-15 * abs(expected), 5e-324)), (numerator, divisor)
 
@@ -170,10 +171,58 @@ def test_threads_change_no_digit(instruction_set):
     assert found[0] == found[1] == found[2]
 
 
+# The rows of the table
+
+SUMS = (ops.add, ops.sub, ops.mul, ops.neg, ops.identity)  # what sums of products are made of
+COMPARISONS = {GREATER: lambda a, b: a > b, AT_LEAST: lambda a, b: a >= b}
+ROWS = [*[row for row in ops.OPS.values() if row.builtin], *COMPARISONS]
+ENDS = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1.0, -1.0, 1e-310, 1e300)
+ULPS = 4  # vector.h is within 3.5 of the true result, and Python's own function within 1 of it, or nearly
+
+
+def arguments(row):
+    """Points to try a row at: all pairs of numbers at the edges, or of triples a part; and some of its domain."""
+    inside = [[low + fraction * (high - low) for low, high in row.domain] for fraction in (0.1, 0.37, 0.5, 0.93)]
+    return [*product(ENDS, repeat=row.arity), *inside, *zip(*inside[:row.arity])]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_row_has_an_opcode_or_is_a_sum(row):
+    assert (row.name in native.codes) == (row not in SUMS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_is_what_the_table_says_at_the_edges_and_inside(instruction_set, row):
+    function = micrograd.compile(COMPARISONS.get(row, row), inputs=row.arity, verify=0)
+    assert function.backend == "native"
+    points = arguments(row)
+    for args, found in zip(points, function.map(*[array("d", column) for column in zip(*points)]), strict=True):
+        expected = row.value(*args)
+        if expected != expected:
+            assert found != found, args
+        elif expected == 0 or math.isinf(expected):
+            assert (found, math.copysign(1, found)) == (expected, math.copysign(1, expected)), args
+        else:
+            assert abs(found - expected) <= ULPS * math.ulp(expected), args
+
+
 # Programs that are none
 
-def programs(instruction_set):
-    """Programs with every instruction of the kernel: the program, its code, the Values, and how many are trained."""
+class Noted(dict):
+    """Opcodes, and the names that the encoder has asked for: those of the instructions in its programs."""
+
+    def __init__(self, codes):
+        super().__init__(codes)
+        self.names = set()
+
+    def __getitem__(self, name):
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
+def programs(codes, instruction_set):
+    """Programs with every instruction of the kernel, and rows of one, two and three arguments: the code, the Values,
+    and how many of them are trained."""
     net = MLP(2, [5, 1], rng=1)
 
     def loss(x, y):
@@ -186,13 +235,13 @@ def programs(instruction_set):
     for trained, outputs in ((len(values), ([tape.mean(y), *gradient(tape, y, tape.parameters)], [])),
                              (0, ([], [y, *gradient(tape, y, tape.inputs)]))):
         program = schedule(tape, *outputs)
-        yield encode(program, native.codes, native.lanes(instruction_set), tape.parameters), values, trained
+        yield encode(program, codes, native.lanes(instruction_set), tape.parameters), values, trained
 
 
 def test_no_operand_is_beyond_memory(instruction_set):
     """Any word of any part made too large, or negative, is refused; and so is what ends too soon."""
-    opcodes = set()
-    for code, values, trained in programs(instruction_set):
+    codes = Noted(native.codes)
+    for code, values, trained in programs(codes, instruction_set):
 
         def machine(code=code, values=values, trained=trained):
             return native.Machine(code, values, trained, [0, 0], instruction_set, 1)
@@ -200,7 +249,6 @@ def test_no_operand_is_beyond_memory(instruction_set):
         assert machine()
         for part in ("before", "body", "after"):
             words = getattr(code, part)
-            opcodes.update(words)
             for i, word in enumerate(words):
                 for wrong in (LARGEST, -LARGEST, -2):
                     words[i] = wrong
@@ -212,11 +260,12 @@ def test_no_operand_is_beyond_memory(instruction_set):
                 with pytest.raises(ValueError, match="not a program"):
                     machine()
                 setattr(code, part, words)
-    assert {native.codes[name] for name in ("load", "store", "sum", "layer", "gather", "divide", "dot", "spread")} <= opcodes
+    assert codes.names >= {"load", "store", "spread", "sum", "layer", "gather", "divide", "dot", ops.step.name,
+                           GREATER.name, ops.where.name}
 
 
 def test_a_block_has_whole_vectors(instruction_set):
-    code, values, trained = next(programs(instruction_set))
+    code, values, trained = next(programs(native.codes, instruction_set))
     for wrong in (0, -4, 1, 6):
         code.block = wrong
         with pytest.raises(ValueError, match="block"):

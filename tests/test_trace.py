@@ -405,6 +405,8 @@ def test_the_numbers_of_parameters_are_restored_whatever_happens():
         record(failing(KeyboardInterrupt()))
     assert p.data == 2.0
     with pytest.raises(ValueError, match=r"^in the first run$"):
+        record(lambda x: (_ for _ in ()).throw(ValueError("in the first run")), 1)
+    with pytest.raises(TraceError, match=r"in the first run. If an argument is a list, say so: compile\(..., inputs="):
         record(lambda x: (_ for _ in ()).throw(ValueError("in the first run")))
 
 

@@ -217,3 +217,38 @@ def test_a_network_is_any_module() -> None:
     assert (net.a.data, net.b.data) == (pytest.approx(2.0, abs=1e-3), pytest.approx(1.0, abs=1e-3))
     with pytest.raises(TypeError, match="needs an MLP"):
         fit(net, [0.0], [1.0], standardize=True)
+
+
+@pytest.mark.parametrize("backend", ["auto", "eager"])
+def test_what_a_callback_changes_is_seen(backend: str) -> None:
+    """The factor of the loss is halved after each epoch: a recording of the first would not do."""
+    losses_of = {}
+    for way in (backend, "eager"):
+        factor = [1.0]
+        net = MLP(1, [4, 1], rng=1, activation="tanh")
+        history = fit(net, [[x / 50] for x in range(100)], [x / 100 for x in range(100)], epochs=15, seed=2, batch_size=10,
+                      loss=lambda out, t, factor=factor: factor[0] * (out - t) ** 2, progress=False, backend=way,
+                      callback=lambda _, factor=factor: factor.__setitem__(0, factor[0] / 2))
+        losses_of[way] = history.loss
+        assert history.ran.endswith("then eager: the loss has changed after epoch 1") or way == "eager"
+    # The same steps, but for the order in which sums are added.
+    assert losses_of[backend] == pytest.approx(losses_of["eager"], rel=1e-10)
+
+
+def test_a_loss_that_does_not_replay_is_trained_on_eagerly() -> None:
+    net = MLP(1, [1], rng=1)
+    history = fit(net, [[x / 50] for x in range(100)], [x / 100 for x in range(100)], epochs=15,
+                  loss=lambda out, t: ((out + 1e8) - 1e8 - t) ** 2, progress=False)
+    assert history.epochs == 15 and history.ran.startswith(("eager: TraceError: sample does not replay as it runs", "python"))
+
+
+def test_frozen_layers_are_trained_natively_too() -> None:
+    net, same = MLP(2, [3, 1], rng=1), MLP(2, [3, 1], rng=1)
+    rows = [[x / 50, 1 - x / 70] for x in range(100)]
+    frozen = [p.data for p in net.layers[0].parameters()]
+    for each, backend in ((net, "auto"), (same, "eager")):
+        history = fit(each, rows, [x / 100 for x in range(100)], epochs=12, batch_size=7, seed=1, progress=False,
+                      optimizer=SGD(each.layers[1].parameters(), lr=0.1), backend=backend)
+        assert history.ran in (("native", "python") if backend == "auto" else ("eager: not asked for",))
+    assert [p.data for p in net.layers[0].parameters()] == frozen
+    assert [p.data for p in net.parameters()] == pytest.approx([p.data for p in same.parameters()], rel=1e-9)

@@ -153,7 +153,7 @@ def check_format(name: str, which: str, view: memoryview) -> None:
 
 
 def listed(name: str, which: str, x: Any) -> list[Any]:
-    if isinstance(x, (str, bytes, bytearray, dict)) or is_number(x):
+    if isinstance(x, (str, bytes, bytearray, dict, set, frozenset)) or is_number(x):
         raise TypeError(f"{name}: {which} needs numbers, one for each row, found {type(x).__name__} {x!r:.40}")
     try:
         return list(x)
@@ -199,3 +199,9 @@ def check_output(out: Any, rows: int) -> None:
     view = as_view(out)
     if view is None or view.format != "d" or view.shape != (rows,) or not view.c_contiguous or view.readonly:
         raise ValueError(f"an output is written to {rows} doubles in a row, found another buffer")
+
+
+def as_table(columns: Sequence[Sequence[float]]) -> Any:
+    """Columns as one table, a buffer of doubles with two dimensions."""
+    flat = array("d", chain.from_iterable(zip(*columns)))
+    return memoryview(flat).cast("B").cast("d", (len(columns[0]), len(columns)))

@@ -26,12 +26,12 @@ from ..engine import Value, engine_kind
 from ..ops import is_number
 from ..optim import SGD, Adam, AdamW, Optimizer
 from ..progress import progress_bar
-from .columns import Data, check_output, flat_columns, one_sample, prepared
+from .columns import Data, as_table, check_output, flat_columns, one_sample, prepared
 from .encode import encode, missing
 from .schedule import Program, Sum, schedule
 from .source import Script
 from .tape import Tape, gradient, tape_of
-from .trace import Recording, Traced, TraceError, record, refuse
+from .trace import Recording, Traced, TraceError, holds, record, refuse
 
 native: Any = None  # the kernel, where it was built; it works on the Values of the compiled engine
 if engine_kind() == "compiled":
@@ -60,6 +60,10 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     default all that are used. reduce: "mean" or "sum" over the rows. backend: "native", "python" (generated Python), or
     "auto": native where it can be. verify: how many rows of the first data are compared with the engine. threads: at
     most so many share the rows of a large table; by default one for each processor. The result does not depend on it.
+
+    The function is run four times while it is recorded, three of them with other numbers in the parameters, to see that
+    it does not look into them; and once for each row that is verified. No other thread may use the parameters
+    meanwhile.
 
     Raises TraceError, with your line, where the recording would not hold for every sample: a branch on a Value, .data,
     float(x), random numbers, ...; also where a verified row differs.
@@ -159,8 +163,8 @@ class Compiled:
         labels = self._tape.labels
         slopes = gradient(self._tape, self._outputs[0], leaves)
         for leaf, slope in zip(leaves, slopes):
-            if leaf in labels and self._tape.args[slope]:
-                labels.setdefault(slope, f"d_{labels[leaf]}")
+            if self._tape.args[slope]:
+                labels.setdefault(slope, f"d_{self._tape.name(leaf)}")
         return slopes
 
     def _executor(self, kind: str) -> Any:
@@ -257,8 +261,16 @@ class Compiled:
         return found[:outputs], [slopes[p] for p in self.params] if slopes else []
 
     def columns(self, *data: Any) -> tuple[Any, ...]:
-        """The data of a call as buffers of doubles, for those who call with the same data again and again."""
-        return self._prepared(data).given
+        """The data of a call as buffers of doubles, for those who call with the same data again and again; the first
+        rows are verified."""
+        columns = self._prepared(data)
+        self._verify(columns)
+        return columns.given
+
+    def holds(self) -> bool:
+        """Whether the function would be recorded again as it was: not so where something that it depends on, other than
+        the numbers of its parameters, has changed."""
+        return self._function is None or holds(self._recording, self._function)
 
     def value(self, *data: Any) -> Any:
         """The mean over the rows of columns, without touching any gradient."""
@@ -286,7 +298,7 @@ class Compiled:
 
     def hessian(self, *data: Any) -> list[list[float]]:
         """The second derivatives of one sample's (first) output, a row and a column for each number that goes in."""
-        found = self._executor("curves").one(self._sample(data))
+        found = self._checked_on("curves", data).one(self._sample(data))
         n = len(self._tape.inputs)
         return [found[i * n:(i + 1) * n] for i in range(n)]
 
@@ -344,14 +356,19 @@ class Compiled:
         """Gradient steps on the parameters. Returns the mean loss of each epoch; with the native backend the whole loop
         runs in native code.
 
-        data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`. epochs,
-        batch_size, shuffle, seed: as in `micrograd.fit`; the same seed visits the rows in the same order. until: stop
-        after the first epoch whose mean loss is at most this. progress: True for a tqdm bar, None for one if tqdm is
-        installed.
+        data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`; one of a class of
+        your own takes its steps in Python. epochs: how often every row is seen, 0 or more. batch_size: rows for each
+        step, 1 or more; None for all of them. shuffle, seed: as in `micrograd.fit`; the same seed visits the rows in
+        the same order (which Python draws, half a microsecond a row). until: stop after the first epoch whose mean loss
+        is at most this number. progress: True for a tqdm bar, None for one if tqdm is installed.
 
         Ctrl-C stops it within a tenth of a second, and raises KeyboardInterrupt after the last whole step. A step whose
-        loss or gradient is inf or nan is not taken, and raises FloatingPointError.
+        loss or gradient is inf or nan is not taken, and raises FloatingPointError. Raises TypeError and ValueError for
+        arguments of the wrong kind, TraceError as a call does.
         """
+        if until is not None and not is_number(until):
+            raise TypeError(f"until is a number here, the loss to stop at, found {until!r}; a function of the history "
+                            "is for micrograd.fit")
         optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
@@ -371,13 +388,19 @@ class Compiled:
         return losses
 
     def epochs(self, *data: Any, optimizer: Optimizer, epochs: int, batch_size: int | None = None,
-               order: random.Random | None = None, stretch: bool = False) -> Iterator[list[float]]:
+               order: random.Random | None = None, seen: list[int] | None = None,
+               stretch: bool = False) -> Iterator[list[float]]:
         """Train for so many epochs, and yield the mean of each output over the rows, as they were met, after each.
 
-        order: shuffles the rows before each epoch. stretch: several epochs may be done at once and then be told; so a
-        caller who stops early would have trained for more.
+        order: shuffles the rows before each epoch. seen: the rows in the order that is shuffled; by default as they
+        come. stretch: several epochs may be done at once and then be told; so a caller who stops early would have
+        trained for more.
         """
+        for what, n in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
+            if not isinstance(n, int) or isinstance(n, bool):
+                raise TypeError(f"{what} is a whole number, found {n!r}")
         columns = self._prepared(data)
+        seen = list(range(columns.rows)) if seen is None else seen
         size = columns.rows if batch_size is None else batch_size
         if size < 1 or epochs < 0:
             raise ValueError(f"fit needs batch_size >= 1 and epochs >= 0, found {batch_size} and {epochs}")
@@ -396,11 +419,12 @@ class Compiled:
             order = None  # of a whole batch the order does not matter
         known = type(optimizer) in (SGD, Adam, AdamW) and set(optimizer.params) == mine
         if isinstance(executor, Script) or not known:
-            return self._steps(columns, optimizer, epochs, size, order)
-        return self._native_steps(executor, columns, optimizer, epochs, size, order, stretch)
+            return self._steps(executor, columns, optimizer, epochs, size, order, seen)
+        return self._native_steps(executor, columns, optimizer, epochs, size, order, seen, stretch)
 
     def _native_steps(self, executor: Any, columns: Data, optimizer: Any, epochs: int, size: int,
-                      order: random.Random | None, stretch: bool) -> Iterator[list[float]]:
+                      order: random.Random | None, seen: list[int], stretch: bool) -> Iterator[list[float]]:
+        """The loop in native code, an epoch or several at a time."""
         rows, outputs = columns.rows, len(self._outputs)
         batches = -(-rows // size)
         lengths = [min(size, rows - i * size) for i in range(batches)]
@@ -408,7 +432,6 @@ class Compiled:
         trained = self._trained
         place = {p: i for i, p in enumerate(optimizer.params)}
         back = {p: i for i, p in enumerate(trained)}
-        seen = list(range(rows))
         done, chunk = 0, 1
         if stretch and order is None:  # by a guess, which is on the safe side
             chunk = max(1, int(STRETCH / (SLOW * rows * len(executor.code.body))))
@@ -453,14 +476,11 @@ class Compiled:
                 loss = history[taken * outputs]
                 raise FloatingPointError(trouble(loss, zip(trained, slopes), rates[taken], steps + taken))
 
-    def _steps(self, columns: Data, optimizer: Optimizer, epochs: int, size: int,
-               order: random.Random | None) -> Iterator[list[float]]:
-        """The same, a step at a time, with the executor in Python or an optimizer of the user's own."""
-        script = self._executor("train")
-        if not isinstance(script, Script):
-            script = Script(self._program("train"), list(self._places))
+    def _steps(self, executor: Any, columns: Data, optimizer: Optimizer, epochs: int, size: int,
+               order: random.Random | None, seen: list[int]) -> Iterator[list[float]]:
+        """The same, a step at a time: with generated Python, an optimizer of the user's own, or one of fewer
+        parameters."""
         flat = flat_columns(columns, self.arguments)
-        seen = list(range(columns.rows))
         for _ in range(epochs):
             if order is not None:
                 order.shuffle(seen)
@@ -469,7 +489,10 @@ class Compiled:
             for start in range(0, columns.rows, size):
                 stop = min(start + size, columns.rows)
                 scale = 1.0 / (stop - start)
-                found = script.total(now, start, stop, scale)
+                if isinstance(executor, Script):
+                    found = executor.total(now, start, stop, scale)
+                else:
+                    found = executor.total((as_table([column[start:stop] for column in now]),), True, False, False)
                 means, slopes = found[:len(totals)], found[len(totals):]
                 if self._summed:
                     slopes = [slope * (stop - start) for slope in slopes]
@@ -588,24 +611,26 @@ class Compiled:
         if len(given) != len(recording.inputs):
             raise ValueError(f"{self.name} needs {len(recording.inputs)} numbers, found {len(given)}")
         nodes: list[Any] = []
-        for i, (row, parents) in enumerate(zip(recording.rows, recording.parents)):
-            if i < len(given):
-                node: Any = Value(given[i], recording.labels[i])
-            elif i in recording.parameters:
-                node = recording.parameters[i]
-            elif i in recording.constants:
-                node = recording.constants[i]
-            else:
-                given_to = [nodes[parent] for parent in parents]
-                node = row(*given_to) if row.name in ops.OPS else row.value(*map(float, given_to))
-                if isinstance(node, Value) and recording.labels[i] and not node.label and node.parents:
-                    node.label = recording.labels[i]
-            nodes.append(node)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: the numbers may be of no interest
+            for i, (row, parents) in enumerate(zip(recording.rows, recording.parents)):
+                if i < len(given):
+                    node: Any = Value(given[i], recording.labels[i])
+                elif i in recording.parameters:
+                    node = recording.parameters[i]
+                elif i in recording.constants:
+                    node = recording.constants[i]
+                else:
+                    given_to = [nodes[parent] for parent in parents]
+                    node = row(*given_to) if row.name in ops.OPS else row.value(*map(float, given_to))
+                    if isinstance(node, Value) and recording.labels[i] and not node.label and node.parents:
+                        node.label = recording.labels[i]
+                nodes.append(node)
         return [node if isinstance(node, Value) else Value(node) for node in (nodes[y] for y in recording.outputs)]
 
     def __repr__(self) -> str:
         names = ", ".join(argument.name for argument in self.arguments)
-        return f"<compiled {self.name}({names}): {len(self.params)} parameters, {self.backend}>"
+        return f"<compiled {self.name}({names}): {counted(len(self.params), 'parameter')}, {self.backend}>"
 
     def __str__(self) -> str:
         stats = self.stats

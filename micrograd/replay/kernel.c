@@ -1,5 +1,5 @@
-/* The kernel of the compiled replay: programs over tables of samples. machine.h has the instructions; this file builds it
-   for each instruction set, checks programs, shares the samples among threads, and takes gradient steps.
+/* The kernel of the compiled replay: programs over tables of samples. machine.h has the instructions; this file builds
+   it for each instruction set, checks programs, shares the samples among threads, and takes gradient steps.
 
    Results do not depend on the number of threads: a table is cut into pieces by its length alone, and their sums are
    added in order. */
@@ -8,14 +8,19 @@
 #include <math.h>
 #include <pythread.h>
 #include <string.h>
+#if defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#else
 #include <time.h>
+#endif
 
 #include "kernel.h"
 
 #define ROWS_OF_1(_) \
-    _(abs) _(exp) _(expm1) _(log) _(log1p) _(log2) _(log10) _(sqrt) _(cbrt) _(sin) _(cos) _(tan) _(asin) _(acos) _(atan) \
-    _(sinh) _(cosh) _(tanh) _(asinh) _(acosh) _(atanh) _(erf) _(erfc) _(sigmoid) _(softplus) _(relu) _(gelu) _(silu) \
-    _(step) _(sign)
+    _(abs) _(exp) _(expm1) _(log) _(log1p) _(log2) _(log10) _(sqrt) _(cbrt) \
+    _(sin) _(cos) _(tan) _(asin) _(acos) _(atan) _(sinh) _(cosh) _(tanh) _(asinh) _(acosh) _(atanh) \
+    _(erf) _(erfc) _(sigmoid) _(softplus) _(relu) _(gelu) _(silu) _(step) _(sign)
 #define ROWS_OF_2(_) \
     _(div) _(pow) _(leaky_relu) _(elu) _(atan2) _(hypot) _(maximum) _(minimum) _(greater) _(at_least)
 
@@ -227,7 +232,8 @@ static const char *fault_once(const Program *p, int part) {
                 int64_t last = c[i] + (int64_t)c[i + 1] * (count - 1), low = last < c[i] ? last : c[i];
                 CHECK(c[i + 1] >= -1 && c[i + 1] <= 1);
                 CHECK(WITHIN(c[i], p->slots) && WITHIN(last, p->slots));
-                CHECK(low >= from + (int64_t)count || low + (c[i + 1] ? count : 1) <= from); /* apart from the results */
+                /* apart from the results */
+                CHECK(low >= from + (int64_t)count || low + (c[i + 1] ? count : 1) <= from);
             }
         }
     }
@@ -262,10 +268,15 @@ typedef struct {
     PyThread_type_lock finished; /* held while a thread runs */
 } Work;
 
+/* Seconds, by a clock that nobody sets. */
 static double now(void) {
+#if defined(_WIN32)
+    return 1e-3 * GetTickCount64();
+#else
     struct timespec t;
-    timespec_get(&t, TIME_UTC);
+    clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + 1e-9 * t.tv_nsec;
+#endif
 }
 
 static void *aligned(void *p) { return (void *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
@@ -293,7 +304,8 @@ static void take(Work *w, void *memory, Poll poll) {
         const ptrdiff_t from = w->from + piece * w->piece, to = piece == w->pieces - 1 ? w->to : from + w->piece;
         memset(partial, 0, means * sizeof(double));
         for (ptrdiff_t at = from; at < to && !w->stop; at += stretch) {
-            machines[w->set].body(p, w->slots, R, partial, w->columns, w->outs, at, to - at < stretch ? to : at + stretch);
+            const ptrdiff_t end = to - at < stretch ? to : at + stretch;
+            machines[w->set].body(p, w->slots, R, partial, w->columns, w->outs, at, end);
             if (poll && now() - last > 0.05) {
                 if (poll()) w->stop = 1;
                 last = now();
@@ -400,8 +412,8 @@ static void update(double *x, const double *g, int n, double rate, Optimizer *o)
 }
 
 int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff_t rows, ptrdiff_t size, long epochs,
-        int summed, int parameters, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer,
-        const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll, long *done) {
+        int summed, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer, const int32_t *outputs,
+        int noutputs, double *history, void *memory, int threads, Poll poll, long *done) {
     double *g = malloc(sizeof(double) * (n + 1)), last = now();
     int ended = g ? DONE : NO_MEMORY;
     *done = 0;
@@ -419,7 +431,7 @@ int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff
             }
             if (ended == DONE && !(rates[*done] >= 0 && isfinite(rates[*done]))) ended = BAD_RATE;
             if (ended != DONE) break;
-            update(slots + parameters, g, n, rates[*done], optimizer);
+            update(slots, g, n, rates[*done], optimizer);
             ++*done;
             if (poll && now() - last > 0.05) {
                 if (poll()) ended = STOPPED;

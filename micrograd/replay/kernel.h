@@ -26,7 +26,7 @@ typedef struct {                   /* see optim.py for what they mean */
     int nesterov, decoupled;
     double momentum, decay, beta1, beta2, eps;
     long steps;                    /* taken so far */
-    double *average, *square;      /* of the gradients and of their squares (SGD: the velocity); one for each parameter */
+    double *average, *square;      /* of the gradients (SGD: the velocity), of their squares; one for each parameter */
 } Optimizer;
 
 typedef int (*Poll)(void);         /* called a few times a second: not 0 to stop */
@@ -47,11 +47,10 @@ void *workspace(const Program *p, int set);
 int run(const Program *p, int set, double *slots, const Column *columns, double *const *outs, ptrdiff_t from,
         ptrdiff_t to, double scale, void *memory, int threads, Poll poll);
 
-/* Gradient steps over batches of `size` rows, the last of them shorter, `epochs` times. parameters: the slot of the first
-   of n; gradients: the slots of theirs. summed: the loss is the sum over a batch, and not the mean. Each step writes its uniform outputs to `history`. A step that would not be finite
-   is not taken; *done counts those taken. */
+/* Gradient steps over batches of `size` rows, the last of them shorter, `epochs` times, on the n parameters in the first
+   slots. gradients: the slots of theirs. summed: the loss is the sum over a batch, and not the mean. Each step writes
+   its uniform outputs to `history`. A step that would not be finite is not taken; *done counts those taken. */
 int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff_t rows, ptrdiff_t size, long epochs,
-        int summed, int parameters, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer,
-        const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll,
-        long *done);
+        int summed, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer, const int32_t *outputs,
+        int noutputs, double *history, void *memory, int threads, Poll poll, long *done);
 #endif

@@ -41,7 +41,7 @@ cdef extern from "kernel.h":
     int run(const Program *p, int set, double *slots, const Column *columns, double *const *outs, Py_ssize_t start,
             Py_ssize_t stop, double scale, void *memory, int threads, Poll poll) nogil
     int fit(const Program *p, int set, double *slots, const Column *columns, Py_ssize_t rows, Py_ssize_t size,
-            long epochs, int summed, int parameters, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer,
+            long epochs, int summed, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer,
             const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll,
             long *done) nogil
 
@@ -105,13 +105,13 @@ cdef class Machine:
     """A program that runs in native code.
 
     code: what encode.py makes. values: the Values in the first slots; of the `trained` first ones, program.uniform ends
-    with the gradients, in the same order. widths: for each argument how many columns it has as a table, 0 for one column.
-    Data come as buffers of doubles, a number for all rows, or, for an argument with a width, a buffer of two dimensions.
+    with the gradients, in the same order. widths: for each argument how many columns it has as a table, 0 for one
+    column. Data come as buffers of doubles, a number for all rows, or, for an argument with a width, a buffer of two
+    dimensions.
     """
 
     cdef Program p
-    cdef readonly int set, outputs, trained
-    cdef public int threads
+    cdef int set, outputs, trained, threads
     cdef readonly object code
     cdef list values
     cdef list widths
@@ -169,7 +169,8 @@ cdef class Machine:
         self.views = <Py_buffer *>PyMem_Malloc(sizeof(Py_buffer) * (len(widths) + self.p.outs + 1))
         self.memory = workspace(&self.p, self.set)
         self.lock = PyThread_allocate_lock()
-        if not (self.slots and self.numbers and self.columns and self.outs and self.views and self.memory and self.lock):
+        if not (self.slots and self.numbers and self.columns and self.outs and self.views and self.memory
+                and self.lock):
             raise MemoryError("there is not enough memory for the registers of this program")
         if self.p.slots:
             memcpy(self.slots, &contents[0], sizeof(double) * self.p.slots)
@@ -239,23 +240,27 @@ cdef class Machine:
                 place += 1
         return rows
 
+    cdef int over(self, Py_ssize_t rows, double **outs, double scale) except -1:
+        """Run the program over the rows of the data that the columns are bound to."""
+        cdef int how
+        self.read_parameters()
+        with nogil:
+            how = run(&self.p, self.set, self.slots, self.columns, outs, 0, rows, scale, self.memory, self.threads,
+                      poll)
+        return ended(how)
+
     def total(self, tuple data, bint table, bint summed, bint backward):
         """The uniform outputs over all rows, and the gradient if backward is false; else it is added to the parameters'
         .grad, as `backward` does. None where the data are not buffers of doubles that fit."""
         cdef Py_ssize_t rows, i
         cdef double factor
-        cdef int how
         cdef list values = self.values
         self.acquire()
         try:
             rows = self.bind(data, table)
             if rows <= 0:
                 return None
-            self.read_parameters()
-            with nogil:
-                how = run(&self.p, self.set, self.slots, self.columns, NULL, 0, rows, 1.0 / rows, self.memory, self.threads,
-                          poll)
-            ended(how)
+            self.over(rows, NULL, 1.0 / rows)
             factor = rows if summed else 1.0
             if backward:
                 for i in range(self.trained):
@@ -290,7 +295,7 @@ cdef class Machine:
     def map(self, tuple data, bint table, list outs):
         """Write the varying outputs of each row to these buffers. False where the data are not buffers that fit."""
         cdef Py_ssize_t rows
-        cdef int i, how
+        cdef int i
         cdef Py_buffer *view
         self.acquire()
         try:
@@ -305,24 +310,21 @@ cdef class Machine:
                         rows > 1 and stride(view, 0) != sizeof(double)):
                     raise ValueError(f"an output is written to {rows} doubles in a row, found another buffer")
                 self.outs[i] = <double *>view.buf
-            self.read_parameters()
             if rows:
-                with nogil:
-                    how = run(&self.p, self.set, self.slots, self.columns, self.outs, 0, rows, 1.0, self.memory,
-                              self.threads, poll)
-                ended(how)
+                self.over(rows, self.outs, 1.0)
             return True
         finally:
             self.release()
 
-    def fit(self, tuple data, bint table, order, Py_ssize_t size, long epochs, bint summed, rates, settings, average, square):
+    def fit(self, tuple data, bint table, order, Py_ssize_t size, long epochs, bint summed, rates, settings, average,
+            square):
         """Gradient steps on the trained parameters, whose numbers are set at the end, whatever happens.
 
         order: None, or the rows in the order in which they are seen, as a buffer of "q". settings: (adam, nesterov,
-        decoupled, momentum, decay, beta1, beta2, eps, steps). average, square: of the optimizer, in the order of values.
-        Returns None where the data are not buffers that fit; or: an error that ended it, a word ("" for a whole run, "not
-        finite", "rate"), or the error itself; how many steps were taken; the uniform outputs at each of them and at the
-        one that was not; the gradient at the last.
+        decoupled, momentum, decay, beta1, beta2, eps, steps). average, square: of the optimizer, in the order of
+        values. Returns None where the data are not buffers that fit; or: what ended it, a word ("" for a whole run,
+        "not finite", "rate"), or the error itself; how many steps were taken; the uniform outputs at each of them and
+        at the one that was not; the gradient at the last.
         """
         cdef Py_ssize_t rows, i, steps
         cdef long done = 0
@@ -360,7 +362,7 @@ cdef class Machine:
             o.square = &second[0] if self.trained else NULL
             if steps and self.outputs:
                 with nogil:
-                    how = fit(&self.p, self.set, self.slots, self.columns, rows, size, epochs, summed, 0, self.trained,
+                    how = fit(&self.p, self.set, self.slots, self.columns, rows, size, epochs, summed, self.trained,
                               self.uniform + self.outputs, &rate[0], &o, self.uniform, self.outputs, &history[0],
                               self.memory, self.threads, poll, &done)
             for i in range(self.trained):

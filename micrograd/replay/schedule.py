@@ -63,10 +63,6 @@ class Program:
     varying: list[int]
     nodes: int        # how many nodes of the tape are computed
 
-    @property
-    def instructions(self) -> int:
-        return len(self.before) + len(self.body) + len(self.after)
-
 
 def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) -> Program:
     """The program that computes these nodes of the tape."""

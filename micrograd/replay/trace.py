@@ -52,6 +52,8 @@ MOST_THINGS = 100_000  # that are looked at in search of parameters
 
 BRANCH = ("write micrograd.where(x > 0, a, b), x.relu(), abs(x), micrograd.maximum(x, y), ..., which record both "
           "sides, and (x > 0) * (x < 1) where both must hold; or call the function as it is, without compile")
+LIST = ("takes a Value for a list: this argument is recorded as a single number",
+        "if it is a list, say so: compile(..., inputs=(2, None)) for a list of two numbers and a number")
 NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not "
           "depend on a sample may stay a number")
 
@@ -111,6 +113,9 @@ class Traced(Value):
     def __ge__(self, other: Any) -> Any: return compared(AT_LEAST, self, other)
     def __lt__(self, other: Any) -> Any: return compared(GREATER, other, self)
     def __le__(self, other: Any) -> Any: return compared(AT_LEAST, other, self)
+    def __len__(self) -> int: refuse(*LIST)
+    def __iter__(self) -> Any: refuse(*LIST)
+    def __getitem__(self, index: Any) -> Any: refuse(*LIST)
     def __bool__(self) -> bool: refuse("branches on a number that differs from sample to sample", BRANCH)
     def __eq__(self, other: object) -> bool: refuse("compares Values by ==, which asks whether they are one object",
                                                     "write micrograd.where(a - b, if_different, if_equal)")
@@ -240,7 +245,14 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
     """
     wanted = arguments(function, inputs)
     name = getattr(function, "__name__", type(function).__name__).strip("<>")
-    first = run(function, name, wanted)
+    try:
+        first = run(function, name, wanted)
+    except (TypeError, ValueError) as error:
+        if inputs is not None or isinstance(error, TraceError):
+            raise
+        raise TraceError(f"{name} fails while it is recorded, with a single number for each argument: {error}. If an "
+                         "argument is a list, say so: compile(..., inputs=(2, None)) for a list of two numbers and a "
+                         "number") from error
     leaves = [(first.nodes[i], i) for i in first.leaves()]
     constants = {i: node.data for node, i in leaves if node.op is ops.CONSTANT}
     parameters = {i: node for node, i in leaves if node.op is ops.LEAF}
@@ -270,14 +282,35 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
             if again.shape == first.shape and any(again.nodes[i] is not node for i, node in parameters.items()):
                 raise TraceError(f"{name} makes a Value of its own, a new one in each run: a parameter is made "
                                  "outside, once; a number that stays the same is written as a number")
+            where = defined(function)
             if again.shape == first.shape and all(repr(again.nodes[i].data) == repr(x) for i, x in constants.items()):
-                raise TraceError(f"{name} looks into a parameter: with other numbers in the parameters it is another "
-                                 "function, and its recording would not hold after a gradient step. Compute with the "
-                                 "parameter itself: not p.data, float(p) or p > 0, but such as micrograd.maximum(p, 0)")
-            raise TraceError(f"{name} does not do the same each time{found}: random numbers and counters would be "
-                             "frozen as they are now. Pass what changes as an argument, a column of data")
+                raise TraceError(f"{name}{where} looks into a parameter: with other numbers in the parameters it is "
+                                 "another function, and its recording would not hold after a gradient step. Compute "
+                                 "with the parameter itself: not p.data, float(p) or p > 0, but such as "
+                                 "micrograd.maximum(p, 0)")
+            raise TraceError(f"{name}{where} does not do the same each time{found}: random numbers and counters would "
+                             "be frozen as they are now. Pass what changes as an argument, a column of data")
     used = dict.fromkeys(parameters.values())
     return read(name, wanted, first, parameters, constants, [p for p in reached if p in used])
+
+
+def holds(recording: Recording, function: Callable[..., Any]) -> bool:
+    """Whether the function, run again, leaves the same recording: not so where something that it depends on has
+    changed."""
+    again = run(function, recording.name, recording.arguments)
+    leaves = again.leaves()
+    constants = {i: again.nodes[i].data for i in leaves if again.nodes[i].op is ops.CONSTANT}
+    parameters = {i: again.nodes[i] for i in leaves if again.nodes[i].op is ops.LEAF}
+    other = read(recording.name, recording.arguments, again, parameters, constants, [])
+    return (recording.rows == other.rows and recording.parents == other.parents and recording.outputs == other.outputs
+            and repr(constants) == repr(recording.constants)  # where nan is nan, and -0.0 is not 0.0
+            and list(parameters.items()) == list(recording.parameters.items()))
+
+
+def defined(function: Any) -> str:
+    """Where a function is written, as a part of a sentence."""
+    code = getattr(function, "__code__", None)
+    return f" ({path.basename(code.co_filename)}, line {code.co_firstlineno})" if code else ""
 
 
 def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
