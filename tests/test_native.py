@@ -140,7 +140,8 @@ def test_a_parameter_in_many_places(instruction_set):
         agree(shared, 2, columns(random.Random(rows), 2, rows))
 
 
-EDGES = [0.0, -0.0, 1.0, -3.0, math.inf, -math.inf, math.nan, 5e-324, -5e-324, 1e-310, 2.3e-308, 1e308, -1.7e308, 1e-160]
+EDGES = [0.0, -0.0, 1.0, -3.0, math.inf, -math.inf, math.nan, 5e-324, -5e-324, 1e-310, 2.3e-308, 1e308, -1.7e308,
+         1e-160]
 
 
 def test_quotients_by_one_divisor_at_the_edges(instruction_set):

@@ -48,8 +48,8 @@ int run(const Program *p, int set, double *slots, const Column *columns, double 
         ptrdiff_t to, double scale, void *memory, int threads, Poll poll);
 
 /* Gradient steps over batches of `size` rows, the last of them shorter, `epochs` times, on the n parameters in the
-   first slots. gradients: the slots of theirs. summed: the loss is the sum over a batch, and not the mean. Each step writes
-   its uniform outputs to `history`. A step that would not be finite is not taken; *done counts those taken. */
+   first slots. gradients: the slots of theirs. summed: the loss is the sum over a batch, and not the mean. Each step
+   writes its uniform outputs to `history`. A step that would not be finite is not taken; *done counts those taken. */
 int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff_t rows, ptrdiff_t size, long epochs,
         int summed, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer, const int32_t *outputs,
         int noutputs, double *history, void *memory, int threads, Poll poll, long *done);
