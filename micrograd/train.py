@@ -89,7 +89,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
 
     backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the same
     steps faster, equal but for rounding; "native" or "python" insist on it, and "eager" trains sample by sample.
-    History.ran says which it was.
+    History.ran says which it was. A compiled run reads the rows and targets once, and asks a learning rate that is a
+    function for several steps at once; what a callback changes in the loss or the network is seen.
 
     Ctrl-C ends the run after the last whole step and keeps what was learnt. A loss or gradient that is inf or nan ends
     it before the step. History.stopped says why a run ended. Raises ValueError for data that do not fit together.
@@ -239,11 +240,17 @@ def _compiled(net: Module, loss: Loss, penalty: Callable[[list[Value]], Value] |
             cost = cost + penalty(parameters)
         return [cost] if judge is None else [cost, judge(outputs if isinstance(outputs, list) else [outputs], t)]
 
-    targets = {repr(t): i for i, t in enumerate(y)}
-    for i in list(targets.values())[:MOST_TARGETS]:
-        loss(net(X[i]), y[i])  # it refuses a target that is none
+    tried = list({repr(t): i for i, t in enumerate(y)}.values())[:MOST_TARGETS]
+    rows, targets = [X[i] for i in tried], [y[i] for i in tried]
+    costs = [float(loss(net(x), t)) for x, t in zip(rows, targets)]  # refuses a target that is none
     try:
         step = compile(sample, inputs=[_width(X), _width(y)], params=trained, backend=backend)
+        extra = 0.0 if penalty is None else float(penalty(parameters))
+        replayed = step.map(rows, targets)
+        for cost, found, t in zip(costs, replayed[0], targets):
+            if not math.isclose(cost + extra, found, rel_tol=1e-9, abs_tol=1e-12) and not cost != cost:
+                raise TraceError(f"for the target {t!r} the loss is {cost + extra}, and {found} compiled: it does "
+                                 "something with the bare target, such as looking it up in a dictionary")
         return step, step.columns(X, y), ""
     except Exception as error:  # from the network or the loss, on Values that it cannot look into
         if backend != "auto":

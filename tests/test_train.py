@@ -252,3 +252,32 @@ def test_frozen_layers_are_trained_natively_too() -> None:
         assert history.ran in (("native", "python") if backend == "auto" else ("eager: not asked for",))
     assert [p.data for p in net.layers[0].parameters()] == frozen
     assert [p.data for p in net.parameters()] == pytest.approx([p.data for p in same.parameters()], rel=1e-9)
+
+
+def test_a_loss_that_looks_up_its_target_is_trained_on_eagerly() -> None:
+    weight = {0: 1.0, 1: 10.0}
+    ends = []
+    for backend in ("auto", "eager"):
+        history = fit(MLP(2, [2, 1], rng=1), [[i / 100, 1.0] for i in range(100)], [i % 2 for i in range(100)], epochs=12,
+                      loss=lambda out, t: weight.get(t, 1.0) * losses.binary_cross_entropy_from_logits(out, t), seed=1,
+                      progress=False, backend=backend)
+        ends.append(history.loss[-1])
+        assert backend == "eager" or "it does something with the bare target" in history.ran
+    assert ends[0] == ends[1]
+
+
+def test_a_callback_may_give_the_optimizer_fewer_parameters() -> None:
+    """The rest of the run leaves the others alone, natively as eagerly."""
+    ends = []
+    for backend in ("auto", "eager"):
+        net = MLP(2, [3, 1], rng=1)
+        optimizer = SGD(lr=0.1)
+
+        def freeze(history: History, net: MLP = net, optimizer: SGD = optimizer) -> None:
+            if history.epochs == 3:
+                optimizer.attach(net.layers[1].parameters())
+
+        fit(net, [[i / 100, 1.0] for i in range(100)], [i % 2 for i in range(100)], optimizer=optimizer, epochs=12,
+            callback=freeze, progress=False, backend=backend, shuffle=False)
+        ends.append([p.data for p in net.parameters()])
+    assert ends[0] == pytest.approx(ends[1], rel=1e-9)

@@ -61,9 +61,9 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     "auto": native where it can be. verify: how many rows of the first data are compared with the engine. threads: at
     most so many share the rows of a large table; by default one for each processor. The result does not depend on it.
 
-    The function is run four times while it is recorded, three of them with other numbers in the parameters, to see that
-    it does not look into them; and once for each row that is verified. No other thread may use the parameters
-    meanwhile.
+    What the function reads besides its arguments and parameters, a number outside of it, say, stays as it was when it
+    was recorded. It is run four times for that, three of them with other numbers in the parameters, to see that it does
+    not look into them; and once for each row that is verified. No other thread may use the parameters meanwhile.
 
     Raises TraceError, with your line, where the recording would not hold for every sample: a branch on a Value, .data,
     float(x), random numbers, ...; also where a verified row differs.
@@ -72,14 +72,16 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         raise ValueError(f"reduce is 'mean' or 'sum', found {reduce!r}")
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}; found {backend!r}")
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
-        raise ValueError(f"threads is a whole number from 1 up, found {threads!r}")
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or not 0 < threads <= 1024):
+        raise ValueError(f"threads is a whole number from 1 to 1024, found {threads!r}")
     if isinstance(verify, bool) or not isinstance(verify, int) or verify < 0:
         raise ValueError(f"verify is how many rows to compare, 0 or more; found {verify!r}")
     if not callable(function):
         raise TypeError("compile needs a function of the numbers of one sample, found "
                         f"{type(function).__name__} {function!r}")
     start = perf_counter()
+    if params is not None and not isinstance(params, Iterable):
+        raise TypeError(f"params are Values that you made, in a list; found {params!r}")
     wanted = None if params is None else list(params)
     for p in wanted or ():
         if not isinstance(p, Value) or p.op is not ops.LEAF:
@@ -359,7 +361,8 @@ class Compiled:
         data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`; one of a class of
         your own takes its steps in Python. epochs: how often every row is seen, 0 or more. batch_size: rows for each
         step, 1 or more; None for all of them. shuffle, seed: as in `micrograd.fit`; the same seed visits the rows in
-        the same order (which Python draws, half a microsecond a row). until: stop after the first epoch whose mean loss
+        the same order (which Python draws, half a microsecond a row). A learning rate that is a function depends on the
+        step alone: it is asked for several steps at once. until: stop after the first epoch whose mean loss
         is at most this number. progress: True for a tqdm bar, None for one if tqdm is installed.
 
         Ctrl-C stops it within a tenth of a second, and raises KeyboardInterrupt after the last whole step. A step whose
@@ -417,7 +420,8 @@ class Compiled:
         executor = self._executor("train")
         if size >= columns.rows:
             order = None  # of a whole batch the order does not matter
-        known = type(optimizer) in (SGD, Adam, AdamW) and set(optimizer.params) == mine
+        known = (type(optimizer) in (SGD, Adam, AdamW) and set(optimizer.params) == mine
+                 and not any(hasattr(type(optimizer), name) for name in vars(optimizer)))  # a method of its own
         if isinstance(executor, Script) or not known:
             return self._steps(executor, columns, optimizer, epochs, size, order, seen)
         return self._native_steps(executor, columns, optimizer, epochs, size, order, seen, stretch)
@@ -430,12 +434,16 @@ class Compiled:
         lengths = [min(size, rows - i * size) for i in range(batches)]
         adam = isinstance(optimizer, Adam)
         trained = self._trained
-        place = {p: i for i, p in enumerate(optimizer.params)}
+        attached = list(optimizer.params)
+        place = {p: i for i, p in enumerate(attached)}
         back = {p: i for i, p in enumerate(trained)}
         done, chunk = 0, 1
         if stretch and order is None:  # by a guess, which is on the safe side
             chunk = max(1, int(STRETCH / (SLOW * rows * len(executor.code.body))))
         while done < epochs:
+            if optimizer.params != attached:  # by a callback, say
+                yield from self._steps(executor, columns, optimizer, epochs - done, size, order, seen)
+                return
             n = min(chunk, epochs - done)
             if order is not None:
                 order.shuffle(seen)

@@ -13,6 +13,7 @@ import linecache
 import math
 import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ DETACHED = inner_row("detached", "", lambda x: x, 1, "the same number, through w
 CHOICE = inner_row("choice", "?", lambda condition, branches: math.nan, 2, "where(condition, *branches)")
 BRANCHES = inner_row("branches", ":", lambda a, b: 0.0, 2, "the two branches of a choice")
 
+PROBES = (1e300, -1e300, 0.0)  # for parameters, to see whether a function looks into one: either side of any bound
 MOST_THINGS = 100_000  # that are looked at in search of parameters
 
 BRANCH = ("write micrograd.where(x > 0, a, b), x.relu(), abs(x), micrograd.maximum(x, y), ..., which record both "
@@ -182,7 +184,7 @@ def arguments(function: Callable[..., Any], inputs: Any) -> list[Argument]:
             raise TypeError(f"compile cannot see how many numbers {name} takes: say inputs=3 for three of them, or "
                             "inputs=(2, None) for a list of two and a number")
         return [Argument(n, None) for n in needed]
-    if isinstance(inputs, int) and not isinstance(inputs, bool):
+    if isinstance(inputs, int) and not isinstance(inputs, bool) and inputs >= 0:
         inputs = [None] * inputs
     if not isinstance(inputs, (list, tuple)) or not all(
             w is None or (isinstance(w, int) and not isinstance(w, bool) and w > 0) for w in inputs):
@@ -261,8 +263,8 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
             raise TraceError(f"{name} uses {node!r} of another function that is being recorded: they cannot share "
                              "nodes")
     reached = list(dict.fromkeys([*within_reach(function), *parameters.values()]))
-    for change in (lambda x: math.nan, lambda x: -x, lambda x: 0.0):
-        with changed(reached, change):
+    for number in PROBES:
+        with changed(reached, number):
             try:
                 again = run(function, name, wanted)
             except Exception as error:
@@ -363,8 +365,10 @@ def within_reach(function: Any) -> list[Value]:
                 found[thing] = None
         elif isinstance(thing, FunctionType):
             near = named_in(thing)
-        elif isinstance(thing, (list, tuple, set, frozenset)):
+        elif isinstance(thing, (list, tuple, set, frozenset, deque)):
             near = list(thing)
+        elif str(getattr(thing, "dtype", "")) == "object":  # an array of NumPy
+            near = thing.tolist()
         elif isinstance(thing, dict):
             near = list(thing.values())
         elif isinstance(thing, partial):
@@ -398,15 +402,15 @@ def named_in(function: FunctionType) -> list[Any]:
 
 
 @contextmanager
-def changed(parameters: list[Value], change: Callable[[float], float]) -> Iterator[None]:
-    """Other numbers in the parameters for a while, without warnings of what they lead to."""
-    before = [p.data for p in parameters]
+def changed(parameters: list[Value], number: float) -> Iterator[None]:
+    """Another number in the parameters, and as their gradients, for a while; without warnings of what it leads to."""
+    before = [(p.data, p.grad) for p in parameters]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            for p, x in zip(parameters, before):
-                p.data = change(x)
+            for p in parameters:
+                p.data = p.grad = number
             yield
         finally:
-            for p, x in zip(parameters, before):
-                p.data = x
+            for p, (x, slope) in zip(parameters, before):
+                p.data, p.grad = x, slope
