@@ -236,10 +236,15 @@ def test_what_a_callback_changes_is_seen(backend: str) -> None:
 
 
 def test_a_loss_that_does_not_replay_is_trained_on_eagerly() -> None:
-    net = MLP(1, [1], rng=1)
-    history = fit(net, [[x / 50] for x in range(100)], [x / 100 for x in range(100)], epochs=15,
-                  loss=lambda out, t: ((out + 1e8) - 1e8 - t) ** 2, progress=False)
-    assert history.epochs == 15 and history.ran.startswith(("eager: TraceError: sample does not replay as it runs", "python"))
+    calls = []
+
+    def loss(out: Value, t: float) -> Value:
+        calls.append(t)
+        return (out - t) ** 2 * (1 if len(calls) < 56 else 2)  # after it was tried on 50 targets, and recorded
+
+    history = fit(MLP(1, [1], rng=1), [[x / 50] for x in range(100)], [x / 100 for x in range(100)], epochs=15, loss=loss,
+                  progress=False)
+    assert history.epochs == 15 and history.ran.startswith("eager: TraceError: sample does not replay as it runs")
 
 
 def test_frozen_layers_are_trained_natively_too() -> None:

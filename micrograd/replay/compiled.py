@@ -439,7 +439,7 @@ class Compiled:
         back = {p: i for i, p in enumerate(trained)}
         done, chunk = 0, 1
         if stretch and order is None:  # by a guess, which is on the safe side
-            chunk = max(1, int(STRETCH / (SLOW * rows * len(executor.code.body))))
+            chunk = max(1, int(STRETCH / (SLOW * rows * executor.words)))
         while done < epochs:
             if optimizer.params != attached:  # by a callback, say
                 yield from self._steps(executor, columns, optimizer, epochs - done, size, order, seen)
@@ -533,8 +533,9 @@ class Compiled:
                 if not (x == y or abs(x - y) <= CLOSE * max(abs(x), abs(y), 1e-3 * scale) or (x != x and y != y)):
                     over = f"over the rows {samples!r:.200}" if count > 1 else f"for the row {samples[0]!r:.200}"
                     raise TraceError(f"{self.name} does not replay as it runs: {over}, {label} is {x!r} compiled, and "
-                                     f"{y!r} when it is run. If it depends on something that has changed since it was "
-                                     "compiled, compile it again, or pass what changes as an argument")
+                                     f"{y!r} when it is run. Either it depends on something that has changed since it "
+                                     "was compiled: compile it again, or pass what changes as an argument. Or rounding "
+                                     "decides, as sums are added in another order")
         except BaseException:
             self._unverified = waiting
             raise

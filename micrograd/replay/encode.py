@@ -230,13 +230,14 @@ def needed(instruction: Fused, one: int) -> list[int]:
 
 
 def encode_terms(terms: Sequence[Product], slots: Slots, register: Mapping[int, int], code: array[int]) -> None:
-    """Runs of terms of a kind, in the order of KINDS, each added, then subtracted."""
+    """Runs of terms of a kind. What is subtracted comes last, so that (a + b) - (c + d) is 0 for equals, as in
+    Python."""
     runs: dict[tuple[int, int, int], list[int]] = {(u, v, sign): [] for u, v in KINDS for sign in (1, -1)}
     for sign, uniform, *factors in terms:
         varying = [register[x] for x in factors if x != NONE]
         operands = varying if uniform == NONE else [slots[uniform], *varying]
         runs[len(operands) - len(varying), len(varying), sign] += operands
     code.append(sum([1 for run in runs.values() if run]))
-    for kind, ((u, v, _), run) in enumerate(runs.items()):
-        if run:
-            code.extend((kind, len(run) // (u + v), *run))
+    numbered = [(kind, u + v, run) for kind, ((u, v, _), run) in enumerate(runs.items()) if run]
+    for kind, size, run in sorted(numbered, key=lambda found: found[0] % 2):  # the odd kinds are subtracted
+        code.extend((kind, len(run) // size, *run))

@@ -39,6 +39,15 @@ const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load"
 #define PREFETCH(address) ((void)0)
 #endif
 
+/* The compiler does not fuse what is computed of x with the rounding of x itself. (Compilers without this do not fuse.) */
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+#define BARRIER(x) __asm__("" : "+x"(x))
+#elif defined(__GNUC__) && defined(__aarch64__)
+#define BARRIER(x) __asm__("" : "+w"(x))
+#else
+#define BARRIER(x) ((void)0)
+#endif
+
 /* One machine for each instruction set */
 
 #if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__)) && !defined(PORTABLE)
@@ -241,7 +250,7 @@ static const char *fault_once(const Program *p, int part) {
 }
 
 const char *fault(const Program *p) {
-    CHECK(p->slots > 0 && p->registers >= 0 && p->means >= 0 && p->columns >= 0 && p->outs >= 0);
+    CHECK(p->slots >= 0 && p->registers >= 0 && p->means >= 0 && p->columns >= 0 && p->outs >= 0);
     CHECK(p->block > 0 && p->block % PAD == 0);
     CHECK(p->first_mean >= 0 && p->first_mean + (int64_t)p->means <= p->slots);
     const char *found = fault_once(p, BEFORE);

@@ -4,8 +4,8 @@ from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_STRIDED_RO, PyBUF_WRITABLE, PyB
                              PyObject_GetBuffer)
 from cpython.float cimport PyFloat_AsDouble
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from cpython.pythread cimport (PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
-                               PyThread_type_lock)
+from cpython.pythread cimport (PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock,
+                               PyThread_get_thread_ident, PyThread_release_lock, PyThread_type_lock)
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
@@ -47,6 +47,7 @@ cdef extern from "kernel.h":
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals()
+    Py_ssize_t PY_SSIZE_T_MAX
 
 
 codes = {}                # the opcode of each row, and of the kernel's own instructions
@@ -101,6 +102,28 @@ cdef Py_ssize_t stride(const Py_buffer *view, int axis) noexcept:
     return view.itemsize if axis == view.ndim - 1 else view.itemsize * view.shape[1]
 
 
+cdef void span(const Py_buffer *view, const char **low, const char **high) noexcept:
+    """The memory that a buffer lies in: from `low` up to `high`."""
+    cdef int axis
+    cdef Py_ssize_t reach
+    low[0] = <const char *>view.buf
+    high[0] = low[0] + view.itemsize
+    for axis in range(view.ndim):
+        reach = (view.shape[axis] - 1) * stride(view, axis)
+        if reach < 0:
+            low[0] += reach
+        else:
+            high[0] += reach
+
+
+cdef tuple plain(tuple data):
+    """The data with Python's floats for all numbers. A conversion may run any code, so it comes before the lock."""
+    for x in data:
+        if type(x) is not float and isinstance(x, (float, int)):
+            return tuple([float(y) if isinstance(y, (float, int)) else y for y in data])
+    return data
+
+
 cdef class Machine:
     """A program that runs in native code.
 
@@ -112,7 +135,8 @@ cdef class Machine:
 
     cdef Program p
     cdef int set, outputs, trained, threads
-    cdef readonly object code
+    cdef readonly Py_ssize_t words   # of code for a sample
+    cdef list code                # kept for their memory
     cdef list values
     cdef list widths
     cdef double *slots
@@ -123,22 +147,24 @@ cdef class Machine:
     cdef int held                 # how many views there are
     cdef void *memory
     cdef PyThread_type_lock lock
+    cdef unsigned long owner      # the thread that holds the lock, 0 for none
     cdef const int32_t *uniform
 
     def __cinit__(self, code, list values, int trained, list widths, str instruction_set, int threads):
         cdef const int32_t[::1] part
-        cdef double[::1] contents = code.slots
-        cdef const int32_t[::1] uniform = code.uniform
+        cdef double[::1] contents = array("d", code.slots)
+        self.code = [array("i", words) for words in (code.before, code.body, code.after, code.uniform)]
+        cdef const int32_t[::1] uniform = self.code[3]
         cdef int i
-        self.code = code
-        self.values = values
-        self.widths = widths
+        self.words = len(self.code[1])
+        self.values = list(values)
+        self.widths = list(widths)
         self.trained = trained
         self.threads = threads
         self.set = sets.index(instruction_set)
         if instruction_set not in available:
             raise ValueError(f"this processor has not got {instruction_set}")
-        for i, words in enumerate((code.before, code.body, code.after)):
+        for i, words in enumerate(self.code[:3]):
             self.p.size[i] = len(words)
             if self.p.size[i]:
                 part = words
@@ -147,18 +173,19 @@ cdef class Machine:
         self.p.means, self.p.first_mean = code.means, code.first_mean
         self.p.columns, self.p.outs = code.columns, code.outs
         self.outputs = uniform.shape[0] - trained
-        if self.p.slots:
-            wrong = fault(&self.p)
-            if wrong != NULL:
-                raise ValueError(f"not a program: {wrong.decode()} does not hold")
+        wrong = fault(&self.p)
+        if wrong != NULL:
+            raise ValueError(f"not a program: {wrong.decode()} does not hold")
+        if code.registers * code.block * lanes_of(self.set) + code.means * lanes_of(self.set) >= 1 << 31:
+            raise MemoryError("there is not enough memory for the registers of this program")
         if not 0 <= trained <= len(values) <= self.p.slots or self.outputs < 0:
             raise ValueError("not a program: more parameters than slots")
-        if sum([width or 1 for width in widths]) != self.p.columns:
+        if min(self.widths, default=0) < 0 or sum([width or 1 for width in self.widths]) != self.p.columns:
             raise ValueError("not a program: its columns are not those of its arguments")
         for i in range(uniform.shape[0]):
             if not 0 <= uniform[i] < self.p.slots:
                 raise ValueError("not a program: an output without a slot")
-        for value in values:
+        for value in self.values:
             if not isinstance(value, Value):
                 raise TypeError(f"a parameter is a Value, found {value!r}")
         self.uniform = &uniform[0] if uniform.shape[0] else NULL
@@ -185,15 +212,21 @@ cdef class Machine:
         if self.lock != NULL:
             PyThread_free_lock(self.lock)
 
-    cdef void acquire(self):
+    cdef int acquire(self) except -1:
+        cdef unsigned long thread = PyThread_get_thread_ident()
         if not PyThread_acquire_lock(self.lock, 0):
+            if self.owner == thread:
+                raise RuntimeError("a compiled function is called by its own data, while it reads them")
             with nogil:
                 PyThread_acquire_lock(self.lock, 1)
+        self.owner = thread
+        return 0
 
     cdef void release(self):
         while self.held:
             self.held -= 1
             PyBuffer_Release(&self.views[self.held])
+        self.owner = 0
         PyThread_release_lock(self.lock)
 
     cdef void read_parameters(self):
@@ -255,6 +288,9 @@ cdef class Machine:
         cdef Py_ssize_t rows, i
         cdef double factor
         cdef list values = self.values
+        data = plain(data)
+        if self.p.outs:
+            raise ValueError("this program writes an output for each row: it is run by map")
         self.acquire()
         try:
             rows = self.bind(data, table)
@@ -277,6 +313,10 @@ cdef class Machine:
         cdef int i, how
         if len(numbers) != self.p.columns:
             raise ValueError(f"{self.p.columns} numbers are needed, found {len(numbers)}")
+        for x in numbers:
+            if type(x) is not float:
+                numbers = tuple(map(float, numbers))  # before the lock, as it may run any code
+                break
         self.acquire()
         try:
             self.read_parameters()
@@ -295,8 +335,15 @@ cdef class Machine:
     def map(self, tuple data, bint table, list outs):
         """Write the varying outputs of each row to these buffers. False where the data are not buffers that fit."""
         cdef Py_ssize_t rows
-        cdef int i
+        cdef int i, j
         cdef Py_buffer *view
+        cdef const char *low
+        cdef const char *high
+        cdef const char *from_
+        cdef const char *to
+        if len(outs) != self.p.outs:
+            raise ValueError(f"{self.p.outs} outputs are written, found {len(outs)} buffers")
+        data = plain(data)
         self.acquire()
         try:
             rows = self.bind(data, table)
@@ -310,6 +357,12 @@ cdef class Machine:
                         rows > 1 and stride(view, 0) != sizeof(double)):
                     raise ValueError(f"an output is written to {rows} doubles in a row, found another buffer")
                 self.outs[i] = <double *>view.buf
+                span(view, &low, &high)
+                for j in range(self.held - 1 if rows else 0):
+                    span(&self.views[j], &from_, &to)
+                    if low < to and from_ < high:
+                        raise ValueError("an output would be written over a column or another output: give each memory "
+                                         "of its own")
             if rows:
                 self.over(rows, self.outs, 1.0)
             return True
@@ -335,13 +388,20 @@ cdef class Machine:
         cdef const double[::1] rate = rates
         cdef double[::1] first = average, second = square, history
         cdef list values = self.values
+        data = plain(data)
+        if self.p.outs or size < 1 or epochs < 0:
+            raise ValueError("fit needs a program without outputs for each row, a size >= 1 and epochs >= 0")
         self.acquire()
         try:
             rows = self.bind(data, table)
             if rows <= 0:
                 return None
-            steps = epochs * ((rows + size - 1) // size)
-            if size < 1 or rate.shape[0] < steps or first.shape[0] < self.trained or second.shape[0] < self.trained:
+            size = min(size, rows)
+            steps = (rows + size - 1) // size
+            if epochs > PY_SSIZE_T_MAX // steps // 64 // (self.outputs + 1):
+                raise MemoryError("there is not enough memory for the history of so many steps")
+            steps *= epochs
+            if rate.shape[0] < steps or first.shape[0] < self.trained or second.shape[0] < self.trained:
                 raise ValueError("fit needs a rate for each step, and a number for each parameter in the optimizer")
             record = array("d", bytes(8 * (steps + 1) * self.outputs))
             history = record

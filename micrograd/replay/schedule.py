@@ -94,8 +94,9 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
                         late[node] = 1
                         break
 
-    # From the last node to the first: who is a term of whom. A sum takes in the sums that only it uses; a product is
-    # taken into every sum and mean that uses it, and is left out if no one else does.
+    # From the last node to the first: who is a term of whom. A sum takes in the sums that only it uses, but not what is
+    # subtracted as a whole, as in (a + b) - (c + d), so that equals leave 0; a product is taken into every sum and mean
+    # that uses it, and is left out if no one else does.
     kept = set(outputs)
     sums: dict[int, list[Term]] = {}
     means: list[int] = []
@@ -112,7 +113,7 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
                 taken[n] += 1
                 a, b = args[n]
                 terms.append((sign, a, b))
-            elif n == node or (uses[n] == 1 and op in ADDITIVE and rank[n] == where):
+            elif n == node or (uses[n] == 1 and op in ADDITIVE and rank[n] == where and (sign > 0 or op is ops.neg)):
                 if n != node:
                     taken[n] = 1
                 first, others = ADDITIVE[op]

@@ -175,8 +175,6 @@ def quotient(tape: Tape, a: int, b: int) -> int | None:
 def power(tape: Tape, x: int, n: int) -> int | None:
     """Small whole powers as products (which round more often than pow does, and each time by half a digit)."""
     exponent = tape.numbers.get(n, math.nan)
-    if exponent == 0.0:
-        return tape.constant(1.0)
     if exponent == -1.0:
         return tape.emit(ops.div, (tape.constant(1.0), x))
     if exponent not in WHOLE:
