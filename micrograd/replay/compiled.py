@@ -58,8 +58,8 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     needed where the signature does not tell: how many numbers the function takes, or for each argument the length of
     the list that it is (None for a single number). params: the parameters to take the gradient of, in this order; by
     default all that are used. reduce: "mean" or "sum" over the rows. backend: "native", "python" (generated Python), or
-    "auto": native where it can be. verify: how many rows of the first data are compared with the engine. threads: at
-    most so many share the rows of a large table; by default one for each processor. The result does not depend on it.
+    "auto": native where it can be. verify: how many rows of the first data are compared with the engine. threads: so
+    many share the rows; by default one for each processor, where that pays. The result does not depend on it.
 
     What the function reads besides its arguments and parameters, a number outside of it, say, stays as it was when it
     was recorded. It is run four times for that, three of them with other numbers in the parameters, to see that it does
@@ -108,7 +108,7 @@ class Compiled:
         self._function = function
         self._summed = reduce == "sum"
         self._unverified = verify if function is not None else 0
-        self._threads = threads or available_processors()
+        self._threads = threads or -available_processors()
         self._tape, self._outputs = tape_of(recording)
         recorded = dict.fromkeys(recording.parameters.values())
         used = list(recorded)

@@ -129,8 +129,8 @@ cdef class Machine:
 
     code: what encode.py makes. values: the Values in the first slots; of the `trained` first ones, program.uniform ends
     with the gradients, in the same order. widths: for each argument how many columns it has as a table, 0 for one
-    column. Data come as buffers of doubles, a number for all rows, or, for an argument with a width, a buffer of two
-    dimensions.
+    column. threads: so many; or, if negative, at most so many, where they pay. Data come as buffers of doubles, a number
+    for all rows, or, for an argument with a width, a buffer of two dimensions.
     """
 
     cdef Program p
@@ -273,13 +273,18 @@ cdef class Machine:
                 place += 1
         return rows
 
+    cdef int helpers(self, Py_ssize_t rows) noexcept:
+        """How many threads share so many rows. By itself, one if there is less than a tenth of a millisecond to do."""
+        if self.threads > 0:
+            return self.threads
+        return -self.threads if <double>rows * self.words > 4e6 else 1
+
     cdef int over(self, Py_ssize_t rows, double **outs, double scale) except -1:
         """Run the program over the rows of the data that the columns are bound to."""
-        cdef int how
+        cdef int how, threads = self.helpers(rows)
         self.read_parameters()
         with nogil:
-            how = run(&self.p, self.set, self.slots, self.columns, outs, 0, rows, scale, self.memory, self.threads,
-                      poll)
+            how = run(&self.p, self.set, self.slots, self.columns, outs, 0, rows, scale, self.memory, threads, poll)
         return ended(how)
 
     def total(self, tuple data, bint table, bint summed, bint backward):
@@ -381,7 +386,7 @@ cdef class Machine:
         """
         cdef Py_ssize_t rows, i, steps
         cdef long done = 0
-        cdef int how = DONE
+        cdef int how = DONE, threads
         cdef Optimizer o
         cdef const long long[::1] places
         cdef double *shuffled = NULL
@@ -397,6 +402,7 @@ cdef class Machine:
             if rows <= 0:
                 return None
             size = min(size, rows)
+            threads = self.helpers(size)
             steps = (rows + size - 1) // size
             if epochs > PY_SSIZE_T_MAX // steps // 64 // (self.outputs + 1):
                 raise MemoryError("there is not enough memory for the history of so many steps")
@@ -424,7 +430,7 @@ cdef class Machine:
                 with nogil:
                     how = fit(&self.p, self.set, self.slots, self.columns, rows, size, epochs, summed, self.trained,
                               self.uniform + self.outputs, &rate[0], &o, self.uniform, self.outputs, &history[0],
-                              self.memory, self.threads, poll, &done)
+                              self.memory, threads, poll, &done)
             for i in range(self.trained):
                 (<Value>values[i])._data = self.slots[i]
             end = "not finite" if how == NOT_FINITE else "rate" if how == BAD_RATE else ""
