@@ -16,9 +16,7 @@ from micrograd.replay.schedule import schedule
 from micrograd.replay.tape import gradient, tape_of
 from micrograd.replay.trace import AT_LEAST, GREATER, record
 
-native = compiled.native
-if native is None:
-    pytest.skip("the kernel was not built", allow_module_level=True)
+native = compiled.native  # (conftest.py leaves this file out where there is no kernel)
 
 SIZES = (1, 7, 8, 9, 63, 64, 65, 1000)
 CLOSE = 1e-12  # sums are added in another order, and a product may be rounded once with its sum
