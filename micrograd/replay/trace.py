@@ -232,11 +232,11 @@ class Run:
     shape: list[int]
     outputs: list[int]
 
-    def leaves(self) -> list[int]:
-        """The places of parameters and constants."""
-        kinds = (ops.LEAF.index, ops.CONSTANT.index)
-        rows = self.shape[3 * len(self.inputs)::3]
-        return [i for i, row in enumerate(rows, len(self.inputs)) if row in kinds]
+    def leaves(self) -> tuple[dict[int, Value], dict[int, float]]:
+        """The parameters, and the numbers of the constants, by their places."""
+        rows = list(enumerate(self.shape[3 * len(self.inputs)::3], len(self.inputs)))
+        return ({i: self.nodes[i] for i, row in rows if row == ops.LEAF.index},
+                {i: self.nodes[i].data for i, row in rows if row == ops.CONSTANT.index})
 
 
 def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
@@ -255,9 +255,7 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
         raise TraceError(f"{name} fails while it is recorded, with a single number for each argument: {error}. If an "
                          "argument is a list, say so: compile(..., inputs=(2, None)) for a list of two numbers and a "
                          "number") from error
-    leaves = [(first.nodes[i], i) for i in first.leaves()]
-    constants = {i: node.data for node, i in leaves if node.op is ops.CONSTANT}
-    parameters = {i: node for node, i in leaves if node.op is ops.LEAF}
+    parameters, constants = first.leaves()
     for node in parameters.values():
         if isinstance(node, Traced):
             raise TraceError(f"{name} uses {node!r} of another function that is being recorded: they cannot share "
@@ -300,9 +298,7 @@ def holds(recording: Recording, function: Callable[..., Any]) -> bool:
     """Whether the function, run again, leaves the same recording: not so where something that it depends on has
     changed."""
     again = run(function, recording.name, recording.arguments)
-    leaves = again.leaves()
-    constants = {i: again.nodes[i].data for i in leaves if again.nodes[i].op is ops.CONSTANT}
-    parameters = {i: again.nodes[i] for i in leaves if again.nodes[i].op is ops.LEAF}
+    parameters, constants = again.leaves()
     other = read(recording.name, recording.arguments, again, parameters, constants, [])
     return (recording.rows == other.rows and recording.parents == other.parents and recording.outputs == other.outputs
             and repr(constants) == repr(recording.constants)  # where nan is nan, and -0.0 is not 0.0
