@@ -286,3 +286,14 @@ def test_a_callback_may_give_the_optimizer_fewer_parameters() -> None:
             callback=freeze, progress=False, backend=backend, shuffle=False)
         ends.append([p.data for p in net.parameters()])
     assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+def test_a_callback_may_turn_the_loss_into_one_that_cannot_be_recorded() -> None:
+    branches = []
+
+    def loss(out: Value, t: float) -> Value:
+        return abs(out - t) if branches and out > t else (out - t) ** 2
+
+    history = fit(MLP(1, [1], rng=1), [[x / 50] for x in range(100)], [x / 100 for x in range(100)], epochs=12, loss=loss,
+                  progress=False, callback=lambda history: branches.append(1) if history.epochs == 3 else None)
+    assert history.epochs == 12 and history.ran.endswith("then eager: the loss has changed after epoch 3")

@@ -296,8 +296,11 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
 
 def holds(recording: Recording, function: Callable[..., Any]) -> bool:
     """Whether the function, run again, leaves the same recording: not so where something that it depends on has
-    changed."""
-    again = run(function, recording.name, recording.arguments)
+    changed, maybe to what cannot be recorded at all."""
+    try:
+        again = run(function, recording.name, recording.arguments)
+    except Exception:
+        return False
     parameters, constants = again.leaves()
     other = read(recording.name, recording.arguments, again, parameters, constants, [])
     return (recording.rows == other.rows and recording.parents == other.parents and recording.outputs == other.outputs
