@@ -1,25 +1,30 @@
 """Gradient steps: SGD, Adam, AdamW, and learning rates that change with time.
 
 An optimizer reads p.grad and changes p.data of the parameters that it was given; it knows nothing of how they came
-about. A step is taken whole or not at all.
+about. A step is taken whole or not at all. How one parameter moves is said once, by `rule`, for floats and for whole
+arrays of NumPy or JAX alike.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Union
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Union
 
 from .engine import Value
-from .ops import number
+from .ops import as_float, number
 
 Rate = Union[float, Callable[[int], float]]  # a learning rate, or a function of the number of steps taken so far
+Rule = Callable[..., tuple[Any, ...]]  # (x, gradient, *memory) → (x after the step, *memory after it)
 
 
 class Optimizer:
     """What the optimizers share: the parameters, the learning rate, and that a step is whole.
 
     params: the Values to change; may be left out and given by `fit`, which calls `attach`.
+
+    A class of your own states its `rule`, and names in `remembers` what it keeps of each parameter. One that needs to
+    see all the numbers at once overrides `update` instead; its steps are taken in Python.
     """
 
     def __init__(self, params: Iterable[Value] | None, lr: Rate, weight_decay: float) -> None:
@@ -46,8 +51,15 @@ class Optimizer:
         self.steps = 0
         self.reset()
 
+    @property
+    def remembers(self) -> tuple[str, ...]:
+        """What is kept of each parameter from step to step: names of attributes, lists of a number for each."""
+        return ()
+
     def reset(self) -> None:
         """Forget the past of the parameters."""
+        for name in self.remembers:
+            setattr(self, name, [0.0] * len(self.params))
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to 0."""
@@ -85,8 +97,63 @@ class Optimizer:
         self.steps += 1
 
     def update(self, before: list[float], gradients: list[float], lr: float) -> list[float]:
-        """The numbers after a step from `before` along `gradients` at rate lr."""
-        raise NotImplementedError
+        """The numbers after a step from `before` along `gradients` at rate lr: the rule, parameter by parameter."""
+        names = self.remembers
+        after = list(map(self.rule(lr, self.steps), before, gradients, *[getattr(self, name) for name in names]))
+        for i, name in enumerate(names, start=1):
+            setattr(self, name, [numbers[i] for numbers in after])
+        return [numbers[0] for numbers in after]
+
+    def rule(self, lr: Any, step: Any, sqrt: Callable[[Any], Any] = math.sqrt) -> Rule:
+        """How one parameter moves, as a function (x, gradient, *memory) → (x, *memory), where the memory has a number
+        for each name of `remembers`, 0 before the first step.
+
+        The numbers are floats, or arrays of one shape for as many parameters, with the sqrt of their library. lr: the
+        rate of this step. step: how many were taken before. Both may be numbers that JAX traces.
+        """
+        raise NotImplementedError(f"{type(self).__name__} states no step: give it a rule(lr, step, sqrt) or an "
+                                  "update(before, gradients, lr)")
+
+    def decay(self, x: Any, g: Any, lr: Any) -> tuple[Any, Any]:
+        """Weight decay of one parameter, as an L2 penalty: part of the gradient."""
+        return x, g + self.weight_decay * x
+
+    # For checkpoints
+
+    def settings(self) -> dict[str, Any]:
+        """What was chosen, as plain JSON data, so that two optimizers can be told apart; lr is None where it is a
+        function."""
+        return {"optimizer": type(self).__name__, "lr": None if callable(self.lr) else as_float(self.lr),
+                "weight_decay": as_float(self.weight_decay)}
+
+    def state_dict(self) -> dict[str, list[float]]:
+        """What is kept of the parameters, a list for each name of `remembers`. With `steps` it is all that the next
+        step depends on, besides settings.
+
+        Raises TypeError for a class that overrides `update` and does not say what it remembers.
+        """
+        if type(self).update is not Optimizer.update and type(self).remembers is Optimizer.remembers:
+            raise TypeError(f"{type(self).__name__} does not say what it keeps from step to step: name the "
+                            'lists in it, remembers = ("velocity",), or remembers = () if there are none')
+        return {name: list(getattr(self, name)) for name in self.remembers}
+
+    def load_state_dict(self, state: Mapping[str, Sequence[float]], steps: int) -> None:
+        """Go on where an optimizer of the same settings was after so many steps; raises ValueError, and changes
+        nothing, if the names or lengths are not those of this one, and TypeError for what is no number."""
+        names = self.remembers
+        if sorted(state) != sorted(names):
+            raise ValueError(f"{type(self).__name__} remembers {_some(names)}, found {_some(state)}: it is the state "
+                             "of another optimizer")
+        for name in names:
+            if len(state[name]) != len(self.params):
+                raise ValueError(f"this optimizer has {len(self.params)} parameters, found {len(state[name])} numbers "
+                                 f"in {name!r}: attach the parameters first, or it is the state of others")
+        if not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"steps is a whole number >= 0, found {steps!r}")
+        memory = {name: [number(x, f"{name!r}, item {i},") for i, x in enumerate(state[name])] for name in names}
+        for name, numbers in memory.items():
+            setattr(self, name, numbers)
+        self.steps = steps
 
 
 class SGD(Optimizer):
@@ -106,17 +173,28 @@ class SGD(Optimizer):
         self.velocity: list[float] = []
         super().__init__(params, lr, weight_decay)
 
-    def reset(self) -> None:
-        self.velocity = [0.0] * len(self.params)
+    @property
+    def remembers(self) -> tuple[str, ...]:
+        return ("velocity",) if self.momentum else ()
 
-    def update(self, before: list[float], gradients: list[float], lr: float) -> list[float]:
-        if self.weight_decay:
-            gradients = [g + self.weight_decay * x for x, g in zip(before, gradients)]
-        if self.momentum:
-            self.velocity = [self.momentum * v + g for v, g in zip(self.velocity, gradients)]
-            look_ahead = [g + self.momentum * v for v, g in zip(self.velocity, gradients)]
-            gradients = look_ahead if self.nesterov else self.velocity
-        return [x - lr * g for x, g in zip(before, gradients)]
+    def reset(self) -> None:
+        self.velocity = [0.0] * len(self.params)  # without momentum, too: it may be set later
+
+    def rule(self, lr: Any, step: Any, sqrt: Callable[[Any], Any] = math.sqrt) -> Rule:
+        momentum = self.momentum
+
+        def move(x: Any, g: Any, *velocity: Any) -> tuple[Any, ...]:
+            if self.weight_decay:
+                x, g = self.decay(x, g, lr)
+            if not velocity:
+                return (x - lr * g,)
+            v = momentum * velocity[0] + g
+            return x - lr * (g + momentum * v if self.nesterov else v), v
+
+        return move
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "momentum": as_float(self.momentum), "nesterov": bool(self.nesterov)}
 
 
 class Adam(Optimizer):
@@ -137,22 +215,25 @@ class Adam(Optimizer):
         self.square: list[float] = []
         super().__init__(params, lr, weight_decay)
 
-    def reset(self) -> None:
-        self.mean = [0.0] * len(self.params)
-        self.square = [0.0] * len(self.params)
+    @property
+    def remembers(self) -> tuple[str, ...]:
+        return "mean", "square"
 
-    def update(self, before: list[float], gradients: list[float], lr: float) -> list[float]:
-        if self.weight_decay:
-            before, gradients = self.decay(before, gradients, lr)
-        b1, b2 = self.betas
-        c1, c2 = 1 - b1 ** (self.steps + 1), 1 - b2 ** (self.steps + 1)
-        self.mean = [b1 * m + (1 - b1) * g for m, g in zip(self.mean, gradients)]
-        self.square = [b2 * s + (1 - b2) * g * g for s, g in zip(self.square, gradients)]
-        return [x - lr * (m / c1) / (math.sqrt(s / c2) + self.eps) for x, m, s in zip(before, self.mean, self.square)]
+    def rule(self, lr: Any, step: Any, sqrt: Callable[[Any], Any] = math.sqrt) -> Rule:
+        (b1, b2), eps = self.betas, self.eps
+        c1, c2 = 1 - b1 ** (step + 1), 1 - b2 ** (step + 1)
 
-    def decay(self, before: list[float], gradients: list[float], lr: float) -> tuple[list[float], list[float]]:
-        """Weight decay as an L2 penalty: part of the gradient."""
-        return before, [g + self.weight_decay * x for x, g in zip(before, gradients)]
+        def move(x: Any, g: Any, mean: Any, square: Any) -> tuple[Any, ...]:
+            if self.weight_decay:
+                x, g = self.decay(x, g, lr)
+            mean = b1 * mean + (1 - b1) * g
+            square = b2 * square + (1 - b2) * g * g
+            return x - lr * (mean / c1) / (sqrt(square / c2) + eps), mean, square
+
+        return move
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "betas": [as_float(beta) for beta in self.betas], "eps": as_float(self.eps)}
 
 
 class AdamW(Adam):
@@ -162,8 +243,9 @@ class AdamW(Adam):
                  betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
-    def decay(self, before: list[float], gradients: list[float], lr: float) -> tuple[list[float], list[float]]:
-        return [x - lr * self.weight_decay * x for x in before], gradients
+    def decay(self, x: Any, g: Any, lr: Any) -> tuple[Any, Any]:
+        """Weight decay of one parameter, which shrinks by itself and leaves the gradient alone."""
+        return x - lr * self.weight_decay * x, g
 
 
 # Learning rates as functions of the step: pass one as lr
@@ -196,3 +278,7 @@ def warmup(steps: int, then: Rate) -> Callable[[int], float]:
 def _check(name: str, x: float, low: float, high: float) -> None:
     if not low <= x < high:
         raise ValueError(f"{name} is in [{low:g}, {high:g}), found {x!r}")
+
+
+def _some(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names)) or "nothing"

@@ -1,11 +1,13 @@
 """Optimizers: their rules written out by hand, schedules, and steps that are whole or not at all."""
 
+import json
 import math
 
+import numpy as np
 import pytest
 
 from micrograd import SGD, Adam, AdamW, Value
-from micrograd.optim import cosine_decay, exponential_decay, linear_decay, step_decay, warmup
+from micrograd.optim import Optimizer, cosine_decay, exponential_decay, linear_decay, step_decay, warmup
 
 
 def run(optimizer_of: object, gradients: list[float], start: float = 1.0) -> list[float]:
@@ -139,3 +141,129 @@ def test_only_values_are_optimized() -> None:
             SGD(wrong)
     with pytest.raises(TypeError, match=r"found str '0\.1'"):
         SGD(lr="0.1")
+
+
+# One rule for numbers and for arrays
+
+KINDS = {
+    "SGD": lambda ps: SGD(ps, lr=0.1), "decay": lambda ps: SGD(ps, lr=0.1, weight_decay=0.03),
+    "momentum": lambda ps: SGD(ps, lr=0.1, momentum=0.9), "nesterov": lambda ps: SGD(ps, lr=0.1, momentum=0.7, nesterov=True, weight_decay=0.01),
+    "Adam": lambda ps: Adam(ps, lr=0.1), "Adam with decay": lambda ps: Adam(ps, lr=0.1, betas=(0.0, 0.99), eps=1e-6, weight_decay=0.3),
+    "AdamW": lambda ps: AdamW(ps, lr=lambda step: 0.1 / (step + 1), weight_decay=0.3),
+}
+NUMBERS = [0.1, -3.7, 0.0, -0.0, 1e-308, 1e100, -1e-5, 12345.678, 1 / 3]
+
+
+def slopes(step: int) -> list[float]:
+    return [NUMBERS[(i + step) % len(NUMBERS)] * (step + 1) / 7 for i in range(len(NUMBERS))]
+
+
+def bits(numbers: object) -> bytes:
+    return np.array(numbers, dtype=float).tobytes()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_rule_gives_the_same_bits_on_arrays(name: str) -> None:
+    ps = [Value(x) for x in NUMBERS]
+    optimizer = KINDS[name](ps)
+    x = np.array(NUMBERS)
+    memory = [np.zeros(len(NUMBERS)) for _ in optimizer.remembers]
+    for step in range(5):
+        x, *memory = optimizer.rule(optimizer.rate(), step, np.sqrt)(x, np.array(slopes(step)), *memory)
+        for p, g in zip(ps, slopes(step)):
+            p.grad = g
+        optimizer.step()
+        assert bits([p.data for p in ps]) == bits(x)
+        assert [bits(numbers) for numbers in optimizer.state_dict().values()] == [*map(bits, memory)]
+    assert bits(x) != bits(NUMBERS)
+
+
+class Signs(Optimizer):
+    """By a rule of its own: steps against the sign of an average."""
+
+    remembers = ("average",)
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        def move(x, g, average):
+            average = 0.5 * average + g
+            return x - lr * average / sqrt(average * average), average
+        return move
+
+
+def test_an_optimizer_of_ones_own_states_its_rule() -> None:
+    p = Value(1.0)
+    optimizer = Signs([p], 0.25, 0.0)
+    for g, expected in ((2.0, 0.75), (-0.5, 0.5), (-1.0, 0.75)):
+        p.grad = g
+        optimizer.step()
+        assert p.data == expected
+    assert optimizer.state_dict() == {"average": [-0.75]}
+    with pytest.raises(NotImplementedError, match=r"Optimizer states no step: give it a rule"):
+        Optimizer(None, 0.1, 0.0).update([1.0], [1.0], 0.1)
+
+
+# Going on later
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_optimizer_goes_on_from_its_state(name: str) -> None:
+    def steps(optimizer: Optimizer, ps: list[Value], numbers: range) -> bytes:
+        for step in numbers:
+            for p, g in zip(ps, slopes(step)):
+                p.grad = g
+            optimizer.step()
+        return bits([p.data for p in ps])
+
+    whole = [Value(x) for x in NUMBERS]
+    expected = steps(KINDS[name](whole), whole, range(6))
+    first = [Value(x) for x in NUMBERS]
+    stopped = KINDS[name](first)
+    steps(stopped, first, range(3))
+    state = stopped.state_dict()
+    second = [Value(p.data) for p in first]
+    resumed = KINDS[name](second)
+    resumed.load_state_dict(state, stopped.steps)
+    assert steps(resumed, second, range(3, 6)) == expected
+    assert state == stopped.state_dict() and resumed.steps == 6  # a copy: the later steps did not change it
+
+
+@pytest.mark.parametrize("state, steps, error", [
+    ({"mean": [0.5, 1.0]}, 3, "Adam remembers 'mean', 'square', found 'mean': it is the state of another optimizer"),
+    ({"velocity": [0.5, 1.0]}, 3, "found 'velocity'"), ({}, 3, "found nothing"),
+    ({"mean": [0.5, 1.0], "square": [0.5]}, 3, "has 2 parameters, found 1 numbers in 'square'"),
+    ({"mean": [0.5, 1.0], "square": [0.5, 1.0]}, -1, "steps is a whole number >= 0, found -1"),
+    ({"mean": [0.5, 1.0], "square": [0.5, 1.0]}, 2.0, r"steps is a whole number >= 0, found 2\.0"),
+])
+def test_a_state_that_does_not_fit_changes_nothing(state: object, steps: object, error: str) -> None:
+    optimizer = Adam([Value(1.0), Value(2.0)])
+    with pytest.raises(ValueError, match=error):
+        optimizer.load_state_dict(state, steps)
+    with pytest.raises(TypeError, match="'square', item 1, needs a real number, found str"):
+        optimizer.load_state_dict({"mean": [0.5, 1.0], "square": [0.5, "1.0"]}, 3)
+    assert (optimizer.state_dict(), optimizer.steps) == ({"mean": [0.0, 0.0], "square": [0.0, 0.0]}, 0)
+
+
+def test_an_optimizer_that_does_not_say_what_it_keeps_has_no_state() -> None:
+    class Own(Optimizer):
+        def update(self, before: list[float], gradients: list[float], lr: float) -> list[float]:
+            return [x - lr * g for x, g in zip(before, gradients)]
+
+    class Said(Own):
+        remembers = ()
+
+    class Halved(SGD):
+        def update(self, before: list[float], gradients: list[float], lr: float) -> list[float]:
+            return super().update(before, gradients, lr / 2)
+
+    with pytest.raises(TypeError, match=r"Own does not say what it keeps.*remembers = \(\)"):
+        Own([Value(1.0)], 0.1, 0.0).state_dict()
+    assert Said([Value(1.0)], 0.1, 0.0).state_dict() == {}
+    assert Halved([Value(1.0)], momentum=0.5).state_dict() == {"velocity": [0.0]}
+
+
+def test_settings_are_plain_data_that_tell_optimizers_apart() -> None:
+    assert SGD(lr=1, nesterov=True, momentum=0.5).settings() == {
+        "optimizer": "SGD", "lr": 1.0, "weight_decay": 0.0, "momentum": 0.5, "nesterov": True}
+    assert AdamW(lr=cosine_decay(0.1, 10), betas=(0.5, np.float32(0.75))).settings() == {
+        "optimizer": "AdamW", "lr": None, "weight_decay": 0.01, "betas": [0.5, 0.75], "eps": 1e-8}
+    written = [json.dumps(make(None).settings(), allow_nan=False) for make in KINDS.values()]
+    assert len(dict.fromkeys(written)) == len(KINDS)
