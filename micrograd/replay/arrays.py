@@ -1,0 +1,157 @@
+"""A plan run on whole arrays, by whichever library has them: NumPy, JAX, torch. Only array operations are used, no
+Python per number, so that JAX can trace it once and compile it.
+
+This module knows nothing of devices, nor of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import ops
+from ..ops import Op
+from .libraries import Library
+from .plan import CONSTANTS, Add, Block, Literal, Map, MatMul, Mean, Operand, Outer, Pairs, Pick, Plan, Product, Slice
+
+Reduce = Callable[[list[Any]], list[Any]]
+
+
+class Run:
+    """One run of a plan. groups: the arrays of each group, as far as they are known.
+
+    parameters: a vector, in the plan's order. table: a row for each sample, a column for each input. mask: 1 for each
+    row that counts, 0 for the others; by default all count. Numbers are of the kind that the parameters are.
+    """
+
+    def __init__(self, plan: Plan, library: Library, parameters: Any, table: Any, mask: Any = None) -> None:
+        self.plan = plan
+        self.library = library
+        self.mask = mask
+        self.parameters = parameters
+        self.rows = len(table)
+        constants = [plan.program.tape.numbers[node] for node in plan.groups[CONSTANTS]]
+        self.groups: list[Any] = [parameters, table.T, library.constant(constants, parameters)]
+        self.groups += [None] * (len(plan.groups) - len(self.groups))
+
+    def uniform(self, count: Any = None, reduce: Reduce | None = None) -> Any:
+        """The outputs that are the same for all samples, as a vector. count: how many rows the means are over.
+        reduce: what turns the sums over these rows into sums over the rows of all devices."""
+        self.start()
+        sums = [self.gathered(mean) for mean in self.plan.means]
+        if reduce is not None:
+            sums = reduce(sums)
+        for mean, total in zip(self.plan.means, sums):
+            self.groups[mean.group] = total / (self.rows if count is None else count)
+        self.do(self.plan.after, False)
+        assert self.plan.uniform is not None
+        return self.vector(self.plan.uniform)
+
+    def varying(self) -> list[Any]:
+        """The outputs of each sample: a vector for each."""
+        self.start()
+        zeros = self.library.zeros((self.rows,), self.parameters)
+        return [self.rows_of(y)[0] if varies else zeros + self.vector(y) for y, varies in self.plan.varying]
+
+    def start(self) -> None:
+        self.do(self.plan.before, False)
+        self.do(self.plan.body, True)
+
+    def do(self, steps: Sequence[Add | Map], varies: bool) -> None:
+        for step in steps:
+            read = self.abreast if varies else self.vector
+            if isinstance(step, Map):
+                self.groups[step.group] = self.function(step.op)(*[read(arg) for arg in step.args])
+                continue
+            total: Any = None
+            for part in step.parts:
+                if isinstance(part, MatMul):
+                    found = self.library.matmul(self.vector(part.weights), self.rows_of(part.inputs))
+                else:
+                    found = self.product(part, read)
+                if total is None:
+                    total = found if part.sign > 0 else -found
+                else:
+                    total = total + found if part.sign > 0 else total - found
+            self.groups[step.group] = total
+
+    def product(self, part: Product, read: Callable[[Operand], Any]) -> Any:
+        factors = [read(factor) for factor in part.factors]
+        found = factors[0] if len(factors) == 1 else factors[0] * factors[1]
+        return found if part.each == 1 else added(found, part.each)
+
+    def function(self, op: Op) -> Callable[..., Any]:
+        return self.library.rows[op] if op in self.library.rows else self.library.opaque(op)
+
+    # Means
+
+    def gathered(self, mean: Mean) -> Any:
+        """The sums over the rows that a mean is made of, as a vector."""
+        total: Any = None
+        for part in mean.parts:
+            found = self.outer(part) if isinstance(part, Outer) else self.pairs(part)
+            total = found if total is None else total + found
+        return total
+
+    def outer(self, part: Outer) -> Any:
+        found = self.library.matmul(self.counted(part.a), self.counted(part.b).T).reshape(-1)
+        if part.at is not None:
+            found = found[self.library.index(part.at, found)]
+        return found if part.each == 1 else added(found, part.each)
+
+    def pairs(self, part: Pairs) -> Any:
+        a = self.counted(part.a)
+        if part.b is None:
+            found = a.sum(1)
+        elif part.varies:
+            assert isinstance(part.b, Pick)
+            found = (a * self.counted(part.b)).sum(1)
+        else:
+            found = a.sum(1) * self.vector(part.b)
+        return found if part.each == 1 else added(found, part.each)
+
+    def counted(self, pick: Pick) -> Any:
+        """The numbers of the rows that count, and 0 in the others. (0 times inf, or nan, is nan.)"""
+        found = self.rows_of(pick)
+        return found if self.mask is None else self.library.rows[ops.where](self.mask, found, 0.0)
+
+    # Picking
+
+    def source(self, pick: Pick) -> Any:
+        arrays = [self.groups[group] for group in pick.groups]
+        return arrays[0] if len(arrays) == 1 else self.library.concatenate(arrays)
+
+    def rows_of(self, operand: Operand) -> Any:
+        """Numbers that vary: a row for each node."""
+        assert isinstance(operand, Pick)
+        return self.taken(self.source(operand), operand.at)
+
+    def vector(self, operand: Operand) -> Any:
+        """Uniform numbers: a vector, or a matrix of weights."""
+        if isinstance(operand, Literal):
+            numbers = operand.numbers
+            return numbers if isinstance(numbers, float) else self.library.constant(numbers, self.parameters)
+        return self.taken(self.source(operand), operand.at)
+
+    def abreast(self, operand: Operand) -> Any:
+        """Numbers that vary, or uniform ones in a column, to be computed with row by row."""
+        if isinstance(operand, Pick) and self.plan.varies[operand.groups[0]]:
+            return self.rows_of(operand)
+        found = self.vector(operand)
+        return found if isinstance(found, float) else found.reshape(-1, 1)
+
+    def taken(self, array: Any, at: Any) -> Any:
+        if at is None:
+            return array
+        if isinstance(at, Slice):
+            return array[at.start:at.stop:at.step]
+        if isinstance(at, Block):
+            stop = at.start + at.rows * at.width
+            found = array[at.start:stop].reshape(at.rows, at.width)[:, :at.columns]
+            return found.T if at.transposed else found
+        return array[self.library.index(at, array)]
+
+
+def added(array: Any, each: int) -> Any:
+    """The sums of `each` neighbours along the first axis."""
+    return array.reshape(-1, each, *array.shape[1:]).sum(1)
