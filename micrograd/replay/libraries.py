@@ -1,0 +1,198 @@
+"""The rows of the table on whole arrays: the same functions in NumPy, JAX and torch, from one list.
+
+A row gives here what `row.value` gives for each number: inf and nan where they belong, the conventions at kinks, no
+warnings; to the last digits, which libraries round in their own ways. Few rows are a library's own business; most go by
+one name everywhere, and those that no library has, or not stable over the whole line, are composed of such. This module
+knows nothing of recordings, nor of what arrays are for.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import import_module
+from typing import Any
+
+from .. import ops
+from ..ops import SQRT_2, Op
+from .trace import AT_LEAST, DETACHED, GREATER
+
+Function = Callable[..., Any]
+Quiet = Callable[[], AbstractContextManager[Any]]  # a context without warnings
+
+WRITTEN: dict[Op, Function] = {ops.add: operator.add, ops.sub: operator.sub, ops.mul: operator.mul,
+                               ops.div: operator.truediv, ops.neg: operator.neg}
+NAMED_ALIKE = (ops.abs, ops.exp, ops.expm1, ops.log, ops.log1p, ops.log2, ops.log10, ops.sqrt, ops.sin, ops.cos,
+               ops.tan, ops.sinh, ops.cosh, ops.tanh, ops.hypot)
+NAMED = {ops.asin: "arcsin", ops.acos: "arccos", ops.atan: "arctan", ops.asinh: "arcsinh", ops.acosh: "arccosh",
+         ops.atanh: "arctanh", ops.atan2: "arctan2"}  # the short names are missing in NumPy 1
+
+
+@dataclass(frozen=True)
+class Library:
+    """What is asked of a library of arrays. `like` is an array whose dtype and device the new one has."""
+
+    name: str                                      # "numpy"
+    rows: Mapping[Op, Function]                    # on arrays that broadcast; all but one may be Python floats
+    opaque: Callable[[Op], Function]               # the same for an op of the user's own, number by number in Python
+    concatenate: Callable[[Sequence[Any]], Any]    # along the first axis
+    matmul: Callable[[Any, Any], Any]              # in full precision
+    index: Callable[[Any, Any], Any]               # (nested lists of ints, like) -> what array[...] takes
+    constant: Callable[[Any, Any], Any]            # (nested lists of floats, like) -> an array
+    zeros: Callable[[tuple[int, ...], Any], Any]   # (shape, like) -> an array
+
+
+@cache
+def numpy_library() -> Library:
+    """The rows by NumPy. Raises ImportError where it is missing."""
+    np = needed("numpy", "numpy")
+    quiet = partial(np.errstate, all="ignore")
+    as_index, constant, zeros = makers(np, np.intp, quiet)
+
+    def one_by_one(function: Callable[..., float]) -> Function:
+        found = np.vectorize(function, otypes=[float])  # otypes: else an empty array is an error
+        return lambda *args: found(*args).astype(args[0].dtype)
+
+    def pow(a: Any, b: Any) -> Any:  # np.power takes a repeated exponent 0.5 for a square root, which differs at -inf
+        return np.float_power(a, b).astype(a.dtype)
+
+    given: dict[Op, Function] = {ops.pow: pow, ops.erf: one_by_one(math.erf), ops.erfc: one_by_one(math.erfc),
+                                 DETACHED: same}
+    return Library("numpy", rows(np, given, constant, quiet), lambda op: lifted(one_by_one(op.value), constant, quiet),
+                   np.concatenate, lifted(np.matmul, constant, quiet), as_index, constant, zeros)
+
+
+@cache
+def jax_library() -> Library:
+    """The rows by JAX, to be traced or not. Raises ImportError where it is missing."""
+    jax, jnp, special = (needed(f"jax{module}", "micrograd[jax]") for module in ("", ".numpy", ".scipy.special"))
+    np = needed("numpy", "numpy")
+    as_index, constant, zeros = makers(jnp, int, partial(np.errstate, over="ignore"))
+
+    def opaque(op: Op) -> Function:
+        by_numpy = numpy_library().opaque(op)
+
+        def function(*args: Any) -> Any:
+            """Numbers go to Python and back as their bits, 32 each, for the thread that JAX calls from may be one that
+            rounds float64 to float32: enable_x64 is of a thread."""
+            def call(*bits: Any) -> Any:
+                return by_numpy(*[np.array(b, order="C").view(dtype) for b in bits]).view(np.uint32)
+
+            dtype = args[0].dtype
+            bits = [jax.lax.bitcast_convert_type(arg, jnp.uint32) for arg in jnp.broadcast_arrays(*args)]
+            found = jax.pure_callback(call, jax.ShapeDtypeStruct(bits[0].shape, jnp.uint32), *bits,
+                                      vmap_method="broadcast_all")
+            return jax.lax.bitcast_convert_type(found, dtype)
+        return lifted(function, constant)
+
+    given = {ops.pow: jnp.power, ops.erf: special.erf, ops.erfc: special.erfc, DETACHED: jax.lax.stop_gradient}
+    return Library("jax", rows(jnp, given, constant), opaque, jnp.concatenate,
+                   partial(jnp.matmul, precision="highest"), as_index, constant, zeros)
+
+
+@cache
+def torch_library() -> Library:
+    """The rows by torch, on whichever device its arguments are. Raises ImportError where it is missing."""
+    torch = needed("torch", "micrograd[torch]")
+
+    def as_index(numbers: Any, like: Any) -> Any:
+        return torch.as_tensor(numbers, dtype=torch.int64, device=like.device)
+
+    def constant(numbers: Any, like: Any) -> Any:
+        return torch.as_tensor(numbers, dtype=like.dtype, device=like.device)
+
+    def zeros(shape: tuple[int, ...], like: Any) -> Any:
+        return torch.zeros(shape, dtype=like.dtype, device=like.device)
+
+    def opaque(op: Op) -> Function:
+        by_numpy = numpy_library().opaque(op)
+
+        def function(*args: Any) -> Any:
+            return constant(by_numpy(*[arg.detach().cpu().double().numpy() for arg in args]), args[0])
+        return lifted(function, constant)
+
+    given = {ops.pow: torch.pow, ops.erf: torch.special.erf, ops.erfc: torch.special.erfc, DETACHED: torch.detach}
+    return Library("torch", rows(torch, given, constant), opaque, torch.cat, torch.matmul, as_index, constant, zeros)
+
+
+def needed(package: str, install: str) -> Any:
+    try:
+        return import_module(package)
+    except ImportError as error:
+        name = package.partition(".")[0]
+        raise ImportError(f'arrays of {name} need the package {name}: pip install "{install}"') from error
+
+
+def same(x: Any) -> Any:
+    return x
+
+
+def makers(m: Any, whole: Any, quiet: Quiet) -> tuple[Function, Function, Function]:
+    """`index`, `constant` and `zeros` of NumPy and of what is made after it. Quiet: 1e300 is inf as a float32."""
+    def constant(numbers: Any, like: Any) -> Any:
+        with quiet():
+            return m.asarray(numbers, dtype=like.dtype)
+
+    return (lambda numbers, like: m.asarray(numbers, dtype=whole), constant,
+            lambda shape, like: m.zeros(shape, dtype=like.dtype))
+
+
+def lifted(function: Function, constant: Function, quiet: Quiet = nullcontext) -> Function:
+    """The function with arrays in the place of Python's numbers, which some libraries refuse or treat apart: 1 / x as a
+    reciprocal, x ** 0.5 as a square root. At least one argument is an array, or a number of NumPy's."""
+    def call(*args: Any) -> Any:
+        like = next(arg for arg in reversed(args) if type(arg) not in (float, int))  # of a `where`, a branch
+        with quiet():
+            return function(*[constant(arg, like) if type(arg) in (float, int) else arg for arg in args])
+    return call
+
+
+def rows(m: Any, given: Mapping[Op, Function], constant: Function, quiet: Quiet = nullcontext) -> dict[Op, Function]:
+    """Every row by the functions of the module m, and by those given that go by a name of their own there."""
+    found: dict[Op, Function] = {**WRITTEN, **{row: getattr(m, row.name) for row in NAMED_ALIKE},
+                                 **{row: getattr(m, name) for row, name in NAMED.items()}, **given}
+    found |= composed(m, found[ops.erfc])
+    return {row: lifted(function, constant, quiet) for row, function in found.items()}
+
+
+def composed(m: Any, erfc: Function) -> dict[Op, Function]:
+    """The rows that are made of others, in the same way everywhere. nan fails every comparison: a formula compares so
+    that nan then goes through. A Python number in a formula takes the dtype of the array that it meets."""
+    where = m.where
+
+    def sigmoid(x: Any) -> Any:
+        e = m.exp(-m.abs(x))
+        return where(x >= 0, 1.0, e) / (1.0 + e)
+
+    def relu(x: Any) -> Any:
+        return where(x <= 0, 0.0, x)
+
+    def cbrt(x: Any) -> Any:
+        root = sign(x) * m.abs(x) ** (1 / 3)
+        return where((x == 0) | ~m.isfinite(x), x, root - (root - x / (root * root)) / 3.0)  # as ops.py has it
+
+    def sign(x: Any) -> Any:
+        return where(x > 0, 1.0, where(x < 0, -1.0, x))
+
+    return {
+        ops.cbrt: cbrt,
+        ops.sign: sign,
+        ops.step: lambda x: where(x > 0, 1.0, where(x <= 0, 0.0, x)),
+        ops.identity: same,
+        ops.sigmoid: sigmoid,
+        ops.softplus: lambda x: relu(x) + m.log1p(m.exp(-m.abs(x))),
+        ops.relu: relu,
+        ops.leaky_relu: lambda x, k: where(x <= 0, k * x, x),
+        ops.elu: lambda x, k: where(x <= 0, k * m.expm1(x), x),
+        ops.gelu: lambda x: 0.5 * x * erfc(-x / SQRT_2),
+        ops.silu: lambda x: x * sigmoid(x),
+        ops.maximum: lambda a, b: where((a >= b) | (a != a), a, b),
+        ops.minimum: lambda a, b: where((a <= b) | (a != a), a, b),
+        ops.where: lambda condition, a, b: where(condition != 0, a, b),
+        GREATER: lambda a, b: where(a > b, m.ones_like(a), 0.0),
+        AT_LEAST: lambda a, b: where(a >= b, m.ones_like(a), 0.0),
+    }
