@@ -34,9 +34,10 @@ from .ops import (
 )
 
 if TYPE_CHECKING:
-    from . import calculus, check, losses, nn, optim, train
+    from . import calculus, check, interchange, losses, nn, optim, train
     from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
     from .check import GradientReport, check_gradients
+    from .interchange import from_safetensors, from_torch, to_onnx, to_safetensors, to_torch
     from .nn import MLP, Layer, Module, Neuron, Standardizer
     from .optim import SGD, Adam, AdamW
     from .read.diagnose import diagnose
@@ -58,6 +59,7 @@ _LAZY = {
     "check": ("GradientReport", "check_gradients"),
     "calculus": ("grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"),
     "nn": ("MLP", "Layer", "Module", "Neuron", "Standardizer"),
+    "interchange": ("from_safetensors", "from_torch", "to_onnx", "to_safetensors", "to_torch"),
     "losses": (),
     "optim": ("SGD", "Adam", "AdamW"),
     "train": ("History", "accuracy", "fit", "train_test_split"),
@@ -79,7 +81,7 @@ __all__ = [  # all but abs, pow and compile, which `from micrograd import *` mus
     "engine", "engine_kind", "erf", "erfc", "exp", "expm1", "gelu", "gradient", "hypot", "identity", "leaky_relu",
     "log", "log1p", "log2", "log10", "maximum", "minimum", "mul", "neg", "op", "ops", "relu", "sigmoid", "sign", "silu",
     "sin", "sinh", "softplus", "sqrt", "step", "sub", "tan", "tanh", "topological_order", "where",
-    "calculus", "check", "losses", "nn", "optim", "train",
+    "calculus", "check", "interchange", "losses", "nn", "optim", "train",
     *(name for name in _HOME if name != "compile"),
 ]
 

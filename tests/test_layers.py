@@ -14,7 +14,8 @@ FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__i
 LAYERS = [
     {"ops"},
     {"engine"},
-    {"calculus", "check", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "replay"},
+    {"calculus", "check", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "replay",
+     "onnx_graph"},
     {"read/graph", "read/mathml", "replay/trace", "interchange"},
     {"read/terms", "read/scene", "replay/tape", "replay/columns", "replay/libraries", "replay/checkpoint"},
     {"read/chain", "read/matrices", "replay/schedule"},
