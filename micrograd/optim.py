@@ -248,6 +248,17 @@ class AdamW(Adam):
         return x - lr * self.weight_decay * x, g
 
 
+def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, step: int) -> str:
+    """Why a gradient step was not taken."""
+    if not math.isfinite(loss):
+        return f"the loss of step {step} is {loss}; try a smaller learning rate"
+    for p, slope in slopes:
+        if not math.isfinite(slope):
+            return (f"the gradient of {p.label or 'a parameter'} is {slope} in step {step}: no parameter was changed; "
+                    "try a smaller learning rate")
+    return f"the learning rate of step {step} is {rate}: no parameter was changed"
+
+
 # Learning rates as functions of the step: pass one as lr
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Callable[[int], float]:

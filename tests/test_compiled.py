@@ -432,7 +432,7 @@ def test_what_a_compiled_function_says_of_itself(backend):
 
 @pytest.mark.parametrize("options, kind, words", [
     ({"reduce": "max"}, ValueError, "reduce is 'mean' or 'sum', found 'max'"), ({"reduce": None}, ValueError, "reduce is"),
-    ({"backend": "cuda"}, ValueError, "backend is one of auto, native, python; found 'cuda'"), ({"threads": 0}, ValueError, "threads is a whole number from 1 to 1024, found 0"),
+    ({"backend": "cuda"}, ValueError, "backend is one of auto, native, python, jax; found 'cuda'"), ({"threads": 0}, ValueError, "threads is a whole number from 1 to 1024, found 0"),
     ({"threads": 2.0}, ValueError, "threads is a whole number"), ({"threads": True}, ValueError, "threads is a whole number"),
     ({"verify": -1}, ValueError, "verify is how many rows to compare"), ({"verify": True}, ValueError, "verify is how many rows"),
     ({"params": [1.0]}, TypeError, "params are Values that you made, found 1.0"), ({"params": [Value(1.0) * 2]}, TypeError, "params are Values that you made"),

@@ -23,8 +23,8 @@ LAYERS = [
      "replay/encode", "replay/plan"},
     {"read/mistakes", "replay/arrays", "replay/equations"},
     {"read/sheets", "replay/devices"},
-    {"read/report", "replay/compiled"},
-    {"read/grade"},
+    {"read/report", "replay/descent"},
+    {"read/grade", "replay/compiled"},
     {"read/stepper", "train", "table", "plots"},
     {"cli", "__main__", "__init__"},
 ]

@@ -12,7 +12,25 @@ from typing import Any
 from .. import ops
 from ..ops import Op
 from .libraries import Library
-from .plan import CONSTANTS, Add, Block, Literal, Map, MatMul, Mean, Operand, Outer, Pairs, Pick, Plan, Product, Slice
+from .plan import (
+    COLUMNS,
+    CONSTANTS,
+    PARAMETERS,
+    Add,
+    Block,
+    Literal,
+    Map,
+    MatMul,
+    Mean,
+    Operand,
+    Outer,
+    Pairs,
+    Pick,
+    Plan,
+    Product,
+    Slice,
+)
+from .trace import Argument
 
 Reduce = Callable[[list[Any]], list[Any]]
 
@@ -155,3 +173,31 @@ class Run:
 def added(array: Any, each: int) -> Any:
     """The sums of `each` neighbours along the first axis."""
     return array.reshape(-1, each, *array.shape[1:]).sum(1)
+
+
+def loss_and_gradient(plan: Plan, library: Library, frozen: Sequence[float], arguments: Sequence[Argument],
+                      summed: bool, several: bool) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """A pure function (params, batch) → (loss, gradient) by a plan whose uniform outputs are the means, then the slopes
+    by the first parameters. frozen: the numbers of the other parameters."""
+    count = len(plan.groups[PARAMETERS]) - len(frozen)
+    width = len(plan.groups[COLUMNS])
+
+    def loss_and_grads(params: Any, batch: Any) -> tuple[Any, Any]:
+        if tuple(getattr(params, "shape", ())) != (count,):
+            raise ValueError(f"params is an array of {count} numbers, found {type(params).__name__} "
+                             f"{getattr(params, 'shape', '')}: library.array([p.data for p in step.params])")
+        if isinstance(batch, (tuple, list)):
+            parts = [x.reshape(1, -1) if x.ndim == 1 else x.T for x in batch]
+            batch = library.concatenate(parts).T
+        if len(batch.shape) != 2 or batch.shape[1] != width:
+            wanted = ", ".join(f"{a.name} ({a.width or 1})" for a in arguments)
+            raise ValueError(f"batch is a table of {width} columns, {wanted}, or these arguments in a tuple; found "
+                             f"an array of shape {tuple(batch.shape)}")
+        given = params if not frozen else library.concatenate([params, library.constant(frozen, params)])
+        found = Run(plan, library, given, batch).uniform()
+        if summed:
+            found = found * batch.shape[0]
+        means = len(found) - count
+        return found[:means] if several else found[0], found[means:]
+
+    return loss_and_grads

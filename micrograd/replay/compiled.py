@@ -1,9 +1,9 @@
 """`compile`: a function of one sample, recorded once, and run over whole columns of data in native code.
 
 What is recorded is a tape, its gradient is more tape; a `Program` is scheduled from it for each kind of question (the
-mean over the rows with its gradient, the value of each row, ...) when it is first asked, and run by one of two
-executors: the native kernel, or generated Python where there is none or where an op of the user's own takes bare
-floats.
+mean over the rows with its gradient, the value of each row, ...) when it is first asked, and run by one of three
+executors: the native kernel; generated Python where there is none, or where an op of the user's own takes bare floats;
+JAX, as operations on whole arrays, where that was asked for.
 """
 
 from __future__ import annotations
@@ -24,10 +24,16 @@ from typing import Any
 from .. import ops
 from ..engine import Value, engine_kind
 from ..ops import is_number
-from ..optim import SGD, Adam, AdamW, Optimizer
+from ..optim import SGD, Optimizer
 from ..progress import progress_bar
-from .columns import Data, as_table, check_output, flat_columns, one_sample, prepared
+from .arrays import loss_and_gradient
+from .checkpoint import Progress, read, write
+from .columns import Data, check_output, flat_columns, one_sample, prepared
+from .descent import Task
+from .devices import OnDevices, chosen
 from .encode import encode, missing
+from .libraries import Library, jax_library, numpy_library, torch_library
+from .plan import Plan, plan
 from .schedule import Program, Sum, schedule
 from .source import Script
 from .tape import Tape, gradient, tape_of
@@ -38,15 +44,16 @@ if engine_kind() == "compiled":
     with suppress(ImportError):
         native = import_module(f"{__package__}.native")
 
-BACKENDS = ("auto", "native", "python")
-CLOSE = 1e-9  # by how much a replay may differ from the engine, relatively: sums are added in another order
-STRETCH = 0.05  # seconds of training between two reports, by a guess:
-SLOW = 1e-10    # seconds that a word of native code takes for a sample, at the most
+BACKENDS = ("auto", "native", "python", "jax")
+# By how much a replay may differ from the engine, relatively: sums are added in another order, and with the one digit
+# after another that half as many bits cost
+CLOSE = {"float64": 1e-9, "float32": 1e-3}
+STREAMED = 100  # batches of a stream between two reports
 
 
 def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] | None = None,
             params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
-            threads: int | None = None) -> Compiled:
+            threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled:
     """Record a function of the numbers of one sample, to run it over whole columns of data at the speed of C.
 
         step = micrograd.compile(lambda x, y: (net([x]) - y) ** 2)
@@ -57,9 +64,15 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     network. Parameters are the leaf Values that it computes with; their numbers are read at each call. inputs: only
     needed where the signature does not tell: how many numbers the function takes, or for each argument the length of
     the list that it is (None for a single number). params: the parameters to take the gradient of, in this order; by
-    default all that are used. reduce: "mean" or "sum" over the rows. backend: "native", "python" (generated Python), or
-    "auto": native where it can be. verify: how many rows of the first data are compared with the engine. threads: so
-    many share the rows; by default one for each processor, where that pays. The result does not depend on it.
+    default all that are used. reduce: "mean" or "sum" over the rows. backend: "native", "python" (generated Python),
+    "auto": native where it can be; or "jax": what is alike becomes one operation on arrays, see `plan`. verify: how
+    many rows of the first data are compared with the engine. threads: so many share the rows; by default one for each
+    processor, where that pays. The result does not depend on it.
+
+    devices, dtype: of JAX. devices: None for one, a number, "all", or a list of jax.devices(), which share the rows:
+    any number of rows, with one sum over all devices a question or step. Where JAX runs in several processes, each of
+    them asks the same questions with the same data, and all get the same answers. dtype: "float64", or "float32", which
+    gives about 6 digits (and is compared with the engine to 3).
 
     What the function reads besides its arguments and parameters, a number outside of it, say, stays as it was when it
     was recorded. It is run four times for that, three of them with other numbers in the parameters, to see that it does
@@ -72,6 +85,12 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         raise ValueError(f"reduce is 'mean' or 'sum', found {reduce!r}")
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}; found {backend!r}")
+    if dtype not in CLOSE:
+        raise ValueError(f"dtype is {' or '.join(CLOSE)}, found {dtype!r}")
+    if backend != "jax" and (devices is not None or dtype != "float64"):
+        raise ValueError("devices and dtype are of JAX: give backend='jax' with them. Native code uses all processors "
+                         "of this machine, in float64")
+    there = chosen(devices) if backend == "jax" else ()
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or not 0 < threads <= 1024):
         raise ValueError(f"threads is a whole number from 1 to 1024, found {threads!r}")
     if isinstance(verify, bool) or not isinstance(verify, int) or verify < 0:
@@ -91,20 +110,24 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         found = [recording.constants[y] for y in recording.outputs]
         raise TraceError(f"{recording.name} returns {found if recording.several else found[0]!r}, which depends on "
                          "none of its arguments, nor on a parameter")
-    return Compiled(recording, wanted, function, reduce, backend, verify, threads, perf_counter() - start)
+    return Compiled(recording, wanted, function, reduce, backend, verify, threads, there, dtype,
+                    perf_counter() - start)
 
 
 class Compiled:
     """A compiled function. Call it on columns for the mean over the rows, on numbers for the value of one sample."""
 
     def __init__(self, recording: Recording, params: list[Value] | None, function: Callable[..., Any] | None,
-                 reduce: str, backend: str, verify: int, threads: int | None, seconds: float = 0.0) -> None:
+                 reduce: str, backend: str, verify: int, threads: int | None, devices: Sequence[Any] = (),
+                 dtype: str = "float64", seconds: float = 0.0) -> None:
         start = perf_counter()
         self.name = recording.name
         self.arguments = recording.arguments
         self.several = recording.several
         self._recording = recording
-        self._options = (reduce, backend, verify, threads)
+        self._options = (reduce, backend, threads, dtype)
+        self._devices = devices
+        self._dtype = dtype
         self._function = function
         self._summed = reduce == "sum"
         self._unverified = verify if function is not None else 0
@@ -122,15 +145,18 @@ class Compiled:
         self._trained = sorted(self.params, key=self._places.__getitem__, reverse=True)
         self._lock = RLock()  # on the tape, which grows with each program
         self._programs: dict[str, Program] = {}
+        self._plans: dict[str, Plan] = {}
         self._executors: dict[str, Any] = {}
         self._widths = [argument.width or 0 for argument in self.arguments]
         self._lists = any(self._widths)
         self.backend = self._choose(backend)
+        # Who answers for one sample: JAX takes as long for it as for thousands.
+        self._singles = {} if self.backend == "jax" else self._executors
         self.seconds = seconds + perf_counter() - start
 
     def _choose(self, backend: str) -> str:
-        if backend == "python" or (native is None and backend == "auto"):
-            return "python"
+        if backend in ("python", "jax") or (native is None and backend == "auto"):
+            return backend if backend != "auto" else "python"
         if native is None:
             raise RuntimeError("backend='native' needs the compiled kernel: install micrograd where a C compiler is at "
                                "hand, without MICROGRAD_PURE; or choose backend='auto'")
@@ -169,23 +195,41 @@ class Compiled:
                 labels.setdefault(slope, f"d_{self._tape.name(leaf)}")
         return slopes
 
-    def _executor(self, kind: str) -> Any:
+    def _executor(self, kind: str, single: bool = False) -> Any:
+        """Who runs a program: for a single sample, or for columns."""
+        executors = self._singles if single else self._executors
         with self._lock:
-            if kind not in self._executors:
+            if kind not in executors:
                 start = perf_counter()
                 program = self._program(kind)
-                if self.backend == "python" or missing(program, native.codes):
-                    self._executors[kind] = Script(program, list(self._places))
+                if self.backend == "jax" and not single:
+                    executors[kind] = OnDevices(self._plan(kind), self._in_plan(), self._devices, self._dtype)
+                elif self.backend == "python" or native is None or missing(program, native.codes):
+                    executors[kind] = Script(program, list(self._places))
                 else:
-                    trained = self._trained
-                    first = list(dict.fromkeys([*trained, *self._places]))
+                    first = list(dict.fromkeys([*self._trained, *self._places]))
                     places = [self._places[p] for p in first]
                     code = encode(program, native.codes, native.lanes(native.available[0]), places)
-                    count = len(trained) if kind == "train" else 0
-                    self._executors[kind] = native.Machine(code, first, count, self._widths,
-                                                           native.available[0], self._threads)
+                    count = len(self._trained) if kind == "train" else 0
+                    executors[kind] = native.Machine(code, first, count, self._widths, native.available[0],
+                                                     self._threads)
                 self.seconds += perf_counter() - start
-            return self._executors[kind]
+            return executors[kind]
+
+    def _in_plan(self) -> list[Value]:
+        """The parameters in the order in which a plan takes them: first those that are trained."""
+        return list(dict.fromkeys([*self.params, *self._places]))
+
+    def _plan(self, kind: str) -> Plan:
+        """A program as operations on arrays. The slopes come in the order of `params`."""
+        with self._lock:
+            if kind not in self._plans:
+                program = self._program(kind)
+                uniform = dict(zip(self._trained, program.uniform[len(self._outputs):]))
+                self._plans[kind] = plan(program, [self._places[p] for p in self._in_plan()],
+                                         [*program.uniform[:len(self._outputs)],
+                                          *[uniform[p] for p in self.params if uniform]])
+            return self._plans[kind]
 
     # Asking
 
@@ -206,7 +250,7 @@ class Compiled:
         return self._on_columns(data)
 
     def _one(self, numbers: tuple[float, ...]) -> Any:
-        executor = self._executors.get("map") or self._checked_on("map", numbers)
+        executor = self._singles.get("map") or self._checked_on("map", numbers)
         try:
             found = executor.one(numbers)
         except (TypeError, ValueError, OverflowError):
@@ -220,7 +264,7 @@ class Compiled:
         if numbers:
             self._verify(prepared(self.name, self.arguments,
                                   [[list(islice(rest, width)) if width else next(rest)] for width in self._widths]))
-        return self._executor(kind)
+        return self._executor(kind, single=True)
 
     def _on_columns(self, data: tuple[Any, ...]) -> Any:
         """The slow path of a call: other data than buffers, the first data, generated Python."""
@@ -254,13 +298,19 @@ class Compiled:
         executor = self._executor(kind)
         if isinstance(executor, Script):
             found = executor.total(flat_columns(columns, self.arguments), 0, columns.rows, 1.0 / columns.rows)
-            if self._summed:
-                found = [x * columns.rows for x in found]
+        elif isinstance(executor, OnDevices):
+            found = executor.total(columns)
         else:
             found = executor.total(columns.given, columns.table, self._summed, False)
+        if self._summed and isinstance(executor, (Script, OnDevices)):
+            found = [x * columns.rows for x in found]
         outputs = len(self._outputs)
-        slopes = dict(zip(self._trained, found[outputs:]))
+        slopes = dict(zip(self._sloped(), found[outputs:]))
         return found[:outputs], [slopes[p] for p in self.params] if slopes else []
+
+    def _sloped(self) -> list[Value]:
+        """The parameters in the order in which an executor gives their slopes."""
+        return self.params if self.backend == "jax" else self._trained
 
     def columns(self, *data: Any) -> tuple[Any, ...]:
         """The data of a call as buffers of doubles, for those who call with the same data again and again; the first
@@ -290,7 +340,7 @@ class Compiled:
     def grad(self, *data: Any) -> Any:
         """The derivatives of one sample's (first) output by the inputs: a number for each argument in a tuple, a list
         for one that is a list; bare for a function of one argument."""
-        executor = self._executors.get("slopes") or self._checked_on("slopes", data)
+        executor = self._singles.get("slopes") or self._checked_on("slopes", data)
         try:
             found = executor.one(data)
         except (TypeError, ValueError, OverflowError):
@@ -344,6 +394,10 @@ class Compiled:
             for x in outs:
                 check_output(x, columns.rows)
             executor.map(flat_columns(columns, self.arguments), columns.rows, outs)
+        elif isinstance(executor, OnDevices):
+            for x in outs:
+                check_output(x, columns.rows)
+            executor.map(columns, outs)
         else:
             executor.map(columns.given, columns.table, outs)
         outputs = len(self._outputs)
@@ -352,11 +406,12 @@ class Compiled:
 
     # Training
 
-    def fit(self, *data: Any, optimizer: Optimizer | None = None, epochs: int = 100, batch_size: int | None = None,
-            shuffle: bool = True, seed: int | None = None, until: float | None = None,
-            progress: bool | None = False) -> list[float]:
+    def fit(self, *data: Any, batches: Iterable[Any] | None = None, optimizer: Optimizer | None = None,
+            epochs: int = 100, batch_size: int | None = None, shuffle: bool = True, seed: int | None = None,
+            until: float | None = None, progress: bool | None = False,
+            checkpoint: str | os.PathLike[str] | None = None, every: int | None = None) -> list[float]:
         """Gradient steps on the parameters. Returns the mean loss of each epoch; with the native backend the whole loop
-        runs in native code.
+        runs in native code, with JAX the numbers stay on the devices for an epoch.
 
         data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`; one of a class of
         your own takes its steps in Python. epochs: how often every row is seen, 0 or more. batch_size: rows for each
@@ -365,30 +420,68 @@ class Compiled:
         step alone: it is asked for several steps at once. until: stop after the first epoch whose mean loss
         is at most this number. progress: True for a tqdm bar, None for one if tqdm is installed.
 
+        batches: in place of data, an iterable of minibatches that need not fit in memory together: each is the data of
+        a call, in a tuple, or one table. A step is taken on each of them, as they come; epochs, batch_size and shuffle
+        have no meaning then. What comes back, and what `until` looks at, is the mean loss of each `every` batches.
+
+        checkpoint: a file that is written after each `every` epochs (1 by default) or batches (100), and at the end. If
+        it is there, the run goes on where it was, with the same numbers as if it had never stopped; what comes back
+        starts with what it had found. (Of a stream, the batches that were seen are read and passed over.) Of several
+        processes the first one writes, and all read. It is a safetensors file, whole at any moment.
+
         Ctrl-C stops it within a tenth of a second, and raises KeyboardInterrupt after the last whole step. A step whose
         loss or gradient is inf or nan is not taken, and raises FloatingPointError. Raises TypeError and ValueError for
-        arguments of the wrong kind, TraceError as a call does.
+        arguments of the wrong kind and for the checkpoint of another run, TraceError as a call does.
         """
         if until is not None and not is_number(until):
             raise TypeError(f"until is a number here, the loss to stop at, found {until!r}; a function of the history "
                             "is for micrograd.fit")
+        if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
+            raise ValueError(f"every is a whole number >= 1, found {every!r}")
+        if batches is not None and data:
+            raise TypeError("fit takes data, or batches, not both")
         optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
-        losses: list[float] = []
-        bar = progress_bar(epochs, progress)
+        self._attach(optimizer)
+        streamed = batches is not None
+        order = random.Random(seed) if shuffle and not streamed else None
+        seen: list[int] = [] if streamed else list(range(self._prepared(data).rows))
+        every = every or (STREAMED if streamed else 1)
+        now = Progress([], [], {}, 0, 0, 0, [], seen, None)
+        run: dict[str, Any] = {}
+        if checkpoint is not None:
+            run = {"function": self.name, "parameters": len(self.params), "rows": len(seen), "streamed": streamed,
+                   "batch_size": batch_size, "shuffle": order is not None, "seed": repr(seed),
+                   "reduce": self._options[0], "dtype": self._dtype, "optimizer": optimizer.settings()}
+            optimizer.state_dict()  # which says if an optimizer cannot be saved
+            now = self._resumed(read(checkpoint, run), optimizer, order) or now
+        if batches is not None:
+            steps = self._stream(batches, optimizer, every, now.batches)
+        else:
+            steps = ((means, 1) for means in self.epochs(
+                *data, optimizer=optimizer, epochs=max(epochs - now.epochs, 0) if now.epochs else epochs,
+                batch_size=batch_size, order=order, seen=now.order, stretch=until is None and checkpoint is None))
+        bar = progress_bar(epochs, progress) if not streamed else progress_bar(0, False)
+        written = True
         try:
-            for means in self.epochs(*data, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-                                     order=random.Random(seed) if shuffle else None, stretch=until is None):
-                losses.append(means[0])
+            for means, n in steps:
+                now.losses.append(means[0])
+                now.batches += n if streamed else 0
+                now.epochs += 0 if streamed else n
                 if progress is not False:
                     bar.set_postfix_str(f"loss {means[0]:.4g}", refresh=False)
                     bar.update()
+                written = checkpoint is None
+                if checkpoint is not None and (streamed or now.epochs % every == 0):
+                    written = self._write(checkpoint, now, run, optimizer, order)
                 if until is not None and means[0] <= until:
                     break
+            if checkpoint is not None and not written:
+                self._write(checkpoint, now, run, optimizer, order)
         finally:
             bar.close()
-        return losses
+        return now.losses
 
     def epochs(self, *data: Any, optimizer: Optimizer, epochs: int, batch_size: int | None = None,
                order: random.Random | None = None, seen: list[int] | None = None,
@@ -403,10 +496,16 @@ class Compiled:
             if not isinstance(n, int) or isinstance(n, bool):
                 raise TypeError(f"{what} is a whole number, found {n!r}")
         columns = self._prepared(data)
-        seen = list(range(columns.rows)) if seen is None else seen
         size = columns.rows if batch_size is None else batch_size
         if size < 1 or epochs < 0:
             raise ValueError(f"fit needs batch_size >= 1 and epochs >= 0, found {batch_size} and {epochs}")
+        self._attach(optimizer)
+        self._verify(columns)
+        task = self._task(optimizer, size, order, list(range(columns.rows)) if seen is None else seen, stretch)
+        return task.epochs(columns, epochs)
+
+    def _attach(self, optimizer: Optimizer) -> None:
+        """Give the parameters to an optimizer that has none. ValueError for one that has others."""
         if not self.params:
             raise ValueError(f"{self.name} has no parameters to train: it computes with no Value that you made")
         if not optimizer.params:
@@ -416,101 +515,43 @@ class Compiled:
         if strangers:
             raise ValueError(f"the optimizer has parameters that {self.name} does not use ({strangers[0]!r}): make a "
                              "new one, or call optimizer.attach(step.params)")
-        self._verify(columns)
-        executor = self._executor("train")
-        if size >= columns.rows:
-            order = None  # of a whole batch the order does not matter
-        known = (type(optimizer) in (SGD, Adam, AdamW) and set(optimizer.params) == mine
-                 and not any(hasattr(type(optimizer), name) for name in vars(optimizer)))  # a method of its own
-        if isinstance(executor, Script) or not known:
-            return self._steps(executor, columns, optimizer, epochs, size, order, seen)
-        return self._native_steps(executor, columns, optimizer, epochs, size, order, seen, stretch)
 
-    def _native_steps(self, executor: Any, columns: Data, optimizer: Any, epochs: int, size: int,
-                      order: random.Random | None, seen: list[int], stretch: bool) -> Iterator[list[float]]:
-        """The loop in native code, an epoch or several at a time."""
-        rows, outputs = columns.rows, len(self._outputs)
-        batches = -(-rows // size)
-        lengths = [min(size, rows - i * size) for i in range(batches)]
-        adam = isinstance(optimizer, Adam)
-        trained = self._trained
-        attached = list(optimizer.params)
-        place = {p: i for i, p in enumerate(attached)}
-        back = {p: i for i, p in enumerate(trained)}
-        done, chunk = 0, 1
-        if stretch and order is None:  # by a guess, which is on the safe side
-            chunk = max(1, int(STRETCH / (SLOW * rows * executor.words)))
-        while done < epochs:
-            if optimizer.params != attached:  # by a callback, say
-                yield from self._steps(executor, columns, optimizer, epochs - done, size, order, seen)
-                return
-            n = min(chunk, epochs - done)
-            if order is not None:
-                order.shuffle(seen)
-            steps = optimizer.steps
-            lr, several = optimizer.lr, range(steps, steps + n * batches)
-            rates = array("d", map(lr, several) if callable(lr) else [lr]) * (1 if callable(lr) else len(several))
-            settings = (adam, not adam and optimizer.nesterov, isinstance(optimizer, AdamW),
-                        0.0 if adam else optimizer.momentum, optimizer.weight_decay,
-                        *((*optimizer.betas, optimizer.eps) if adam else (0.0, 0.0, 0.0)), steps)
-            averages = ([optimizer.mean, optimizer.square] if adam else [optimizer.velocity] * 2)
-            average, square = (array("d", [xs[place[p]] for p in trained]) for xs in averages)
-            asked = (columns.given, columns.table, None if order is None else array("q", seen), size, n, self._summed,
-                     rates, settings, average, square)
-            results: list[Any] = []
-            try:  # Ctrl-C may wait until the steps are taken; `extend` and `map` keep the result all the same
-                results.extend(map(executor.fit, *[[x] for x in asked]))
-            finally:
-                for _, taken, _, slopes in results:
-                    first, second = ([xs[back[p]] for p in optimizer.params] for xs in (average, square))
-                    if adam:
-                        optimizer.mean, optimizer.square = first, second
-                    else:
-                        optimizer.velocity = first
-                    optimizer.steps += taken
-                    for p, slope in zip(trained, slopes):
-                        p.grad = slope
-            end, taken, history, slopes = results[0]
-            for epoch in range(taken // batches):
-                if batches == 1:
-                    yield history[epoch * outputs:(epoch + 1) * outputs].tolist()
-                    continue
-                yield [math.fsum(history[(epoch * batches + i) * outputs + k] * (1 if self._summed else lengths[i])
-                                 for i in range(batches)) / (1 if self._summed else rows) for k in range(outputs)]
-            done += n
-            if isinstance(end, BaseException):
-                raise end
-            if end:
-                loss = history[taken * outputs]
-                raise FloatingPointError(trouble(loss, zip(trained, slopes), rates[taken], steps + taken))
+    def _task(self, optimizer: Optimizer, size: int = 1, order: random.Random | None = None,
+              seen: list[int] | None = None, stretch: bool = False) -> Task:
+        return Task(self._executor("train"), self.arguments, self._sloped(), len(self._outputs), self._summed,
+                    optimizer, size, order, seen or [], stretch)
 
-    def _steps(self, executor: Any, columns: Data, optimizer: Optimizer, epochs: int, size: int,
-               order: random.Random | None, seen: list[int]) -> Iterator[list[float]]:
-        """The same, a step at a time: with generated Python, an optimizer of the user's own, or one of fewer
-        parameters."""
-        flat = flat_columns(columns, self.arguments)
-        for _ in range(epochs):
+    def _stream(self, batches: Iterable[Any], optimizer: Optimizer, every: int,
+                known: int) -> Iterator[tuple[list[float], int]]:
+        """A step on each batch but the first, known, ones."""
+        def given() -> Iterator[Data]:
+            for batch in islice(batches, known, None):
+                columns = self._prepared(batch if isinstance(batch, tuple) else (batch,))
+                self._verify(columns)
+                yield columns
+
+        return self._task(optimizer).stream(given(), every)
+
+    def _write(self, checkpoint: str | os.PathLike[str], now: Progress, run: dict[str, Any], optimizer: Optimizer,
+               order: random.Random | None) -> bool:
+        executor = self._executors["train"]
+        if not isinstance(executor, OnDevices) or executor.first:
+            now.parameters, now.gradients = [p.data for p in self.params], [p.grad for p in self.params]
+            now.memory, now.steps = optimizer.state_dict(), optimizer.steps
+            now.random = None if order is None else order.getstate()
+            write(checkpoint, now, run)
+        return True
+
+    def _resumed(self, now: Progress | None, optimizer: Optimizer, order: random.Random | None) -> Progress | None:
+        """Take the numbers of a checkpoint over, if there is one."""
+        if now is not None:
             if order is not None:
-                order.shuffle(seen)
-            now = flat if order is None else [array("d", [column[i] for i in seen]) for column in flat]
-            totals = [0.0] * len(self._outputs)
-            for start in range(0, columns.rows, size):
-                stop = min(start + size, columns.rows)
-                scale = 1.0 / (stop - start)
-                if isinstance(executor, Script):
-                    found = executor.total(now, start, stop, scale)
-                else:
-                    found = executor.total((as_table([column[start:stop] for column in now]),), True, False, False)
-                means, slopes = found[:len(totals)], found[len(totals):]
-                if self._summed:
-                    slopes = [slope * (stop - start) for slope in slopes]
-                totals = [total + mean * (stop - start) for total, mean in zip(totals, means)]
-                if not math.isfinite(means[0]):
-                    raise FloatingPointError(trouble(means[0], (), 0.0, optimizer.steps))
-                for p, slope in zip(self._trained, slopes):
-                    p.grad = slope
-                optimizer.step()
-            yield [total / (1 if self._summed else columns.rows) for total in totals]
+                order.setstate(now.random)
+            optimizer.load_state_dict(now.memory, now.steps)
+            for p, x, slope in zip(self.params, now.parameters, now.gradients):
+                p.data = x
+                p.grad = slope
+        return now
 
     # Trust
 
@@ -530,7 +571,8 @@ class Compiled:
             labels = [f"output {i}" if self.several else "its value" for i in range(len(means))]
             labels += [f"the gradient of {p.label or repr(p)}" for p in self.params]
             for label, x, y in zip(labels, [*means, *slopes], [*expected, *expected_slopes]):
-                if not (x == y or abs(x - y) <= CLOSE * max(abs(x), abs(y), 1e-3 * scale) or (x != x and y != y)):
+                size = max(abs(x), abs(y), 1e-3 * scale)
+                if not (x == y or abs(x - y) <= CLOSE[self._dtype] * size or (x != x and y != y)):
                     over = f"over the rows {samples!r:.200}" if count > 1 else f"for the row {samples[0]!r:.200}"
                     raise TraceError(f"{self.name} does not replay as it runs: {over}, {label} is {x!r} compiled, and "
                                      f"{y!r} when it is run. Either it depends on something that has changed since it "
@@ -590,6 +632,31 @@ class Compiled:
             executor = Script(self._program(kind), list(self._places))
         return executor.source
 
+    def numpy(self) -> Callable[..., tuple[Any, Any]]:
+        """As `jax`, for arrays of NumPy."""
+        return self._pure(numpy_library())
+
+    def jax(self) -> Callable[..., tuple[Any, Any]]:
+        """A pure function (params, batch) → (loss, gradient), to go on with in JAX: to jit, shard, scan, or to train by
+        optax.
+
+        params: a vector with a number for each of `step.params`, in that order. batch: a table with a row for each
+        sample and all arguments side by side, or the arguments in a tuple, as in a call. loss: a number (a vector for a
+        function of several outputs), the mean or sum over the rows; gradient: of the first output, a vector like
+        params. All numbers are of the kind that params are: float32, unless you switch jax_enable_x64 on. Parameters
+        that are not among `params` are frozen as they are now. Raises ImportError where JAX is missing.
+        """
+        return self._pure(jax_library())
+
+    def torch(self) -> Callable[..., tuple[Any, Any]]:
+        """As `jax`, for tensors of PyTorch, on the device of params. The gradient is worked out, not left to autograd.
+        """
+        return self._pure(torch_library())
+
+    def _pure(self, library: Library) -> Callable[..., tuple[Any, Any]]:
+        frozen = [p.data for p in self._in_plan()[len(self.params):]]
+        return loss_and_gradient(self._plan("train"), library, frozen, self.arguments, self._summed, self.several)
+
     @property
     def tape(self) -> Tape:
         """The recorded program, and what was added to it for derivatives. `print` shows it, a line for each node."""
@@ -644,7 +711,8 @@ class Compiled:
     def __str__(self) -> str:
         stats = self.stats
         names = ", ".join(a.name if a.width is None else f"{a.name}[{a.width}]" for a in self.arguments)
-        where = f"native code ({stats['instruction set']})" if self.backend == "native" else "generated Python"
+        where = {"native": f"native code ({stats['instruction set']})", "python": "generated Python",
+                 "jax": f"{self._dtype} by JAX on {counted(len(self._devices), 'device')}"}[self.backend]
         over = f", {'sum' if self._summed else 'mean'} over the rows" if self.params else ""
         with_gradient = f" with the gradient by {counted(len(self.params), 'parameter')}" if self.params else ""
         return (f"{self.name}({names}){over}, in {where}\n"
@@ -654,32 +722,26 @@ class Compiled:
                 f"  {stats['instructions for each sample']:6,} for each sample, {stats['sums']:,} of them sums of "
                 f"{counted(stats['terms in sums'], 'product')}\n"
                 f"  {stats['instructions after']:6,} once after, from {counted(stats['means'], 'mean')}\n"
-                f"  compiled in {1e3 * stats['seconds']:.1f} ms\n\n{shortened(self.source)}")
+                f"  compiled in {1e3 * stats['seconds']:.1f} ms\n\n"
+                f"{shortened(self.source)}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: the recording and its parameters, which are compiled again. The function itself stays behind."""
-        reduce, backend, _, threads = self._options
-        return restored, (self._recording, self.params, reduce, backend, threads)
+        reduce, backend, threads, dtype = self._options
+        return restored, (self._recording, self.params, reduce, backend, threads, len(self._devices), dtype)
 
 
-def restored(recording: Recording, params: list[Value], reduce: str, backend: str, threads: int | None) -> Compiled:
-    """Unpickle. A backend that is not there is replaced."""
-    return Compiled(recording, params, None, reduce, "auto" if native is None else backend, 0, threads)
+def restored(recording: Recording, params: list[Value], reduce: str, backend: str, threads: int | None,
+             devices: int = 0, dtype: str = "float64") -> Compiled:
+    """Unpickle. Native code that is not there is replaced; devices are as many, of those that are there."""
+    if native is None and backend == "native":
+        backend = "auto"
+    there = chosen(devices if devices > 1 else None) if backend == "jax" else ()
+    return Compiled(recording, params, None, reduce, backend, 0, threads, there, dtype)
 
 
 def counted(n: int, what: str) -> str:
     return f"{n:,} {what}{'s' * (n != 1)}"
-
-
-def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, step: int) -> str:
-    """Why a gradient step was not taken."""
-    if not math.isfinite(loss):
-        return f"the loss of step {step} is {loss}; try a smaller learning rate"
-    for p, slope in slopes:
-        if not math.isfinite(slope):
-            return (f"the gradient of {p.label or 'a parameter'} is {slope} in step {step}: no parameter was changed; "
-                    "try a smaller learning rate")
-    return f"the learning rate of step {step} is {rate}: no parameter was changed"
 
 
 def shortened(source: str, most: int = 40) -> str:
