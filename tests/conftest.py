@@ -8,8 +8,8 @@ import pytest
 # Before JAX is loaded by anyone: the processor counts as eight devices.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 
-import micrograd  # noqa: E402
-from micrograd.replay.compiled import native  # noqa: E402
+import micrograd
+from micrograd.replay.compiled import native
 
 collect_ignore = [] if native is not None else ["test_native.py"]  # with the pure engine there is no kernel to test
 
