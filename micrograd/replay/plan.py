@@ -148,7 +148,7 @@ def plan(program: Program, parameters: Sequence[int], uniform: Sequence[int] | N
     return Lowering(program, parameters, program.uniform if uniform is None else uniform).plan
 
 
-ENOUGH = 2  # nodes with operands from the same groups, to be a group of their own
+MANY = 8  # nodes that are computed alike from different groups, from where on it pays to gather their operands
 
 
 class Lowering:
@@ -274,17 +274,20 @@ class Lowering:
 
     @staticmethod
     def alike(things: Sequence[Any], strict: Any, loose: Any) -> list[list[Any]]:
-        """Things with the same strict key, if there are enough of them; the others by their loose key."""
+        """Things with the same strict key; of those that are alone in that, many with the same loose key."""
         groups: dict[Any, list[Any]] = {}
         for thing in things:
             groups.setdefault(strict(thing), []).append(thing)
-        found: dict[Any, list[Any]] = {}
-        for key, members in groups.items():
-            if len(members) >= ENOUGH:
-                found[key] = members
+        found: list[list[Any]] = []
+        single: dict[Any, list[Any]] = {}
+        for members in groups.values():
+            if len(members) > 1:
+                found.append(members)
             else:
-                found.setdefault(("left over", loose(members[0])), []).extend(members)
-        return list(found.values())
+                single.setdefault(loose(members[0]), []).extend(members)
+        for members in single.values():
+            found += [members] if len(members) >= MANY else [[member] for member in members]
+        return found
 
     def sums(self, instructions: Sequence[Sum], steps: list[Add | Map], varies: bool) -> None:
         split = [self.parted(i, varies) for i in instructions]
