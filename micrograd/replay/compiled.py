@@ -32,6 +32,7 @@ from .columns import Data, check_output, flat_columns, one_sample, prepared
 from .descent import Task
 from .devices import OnDevices, chosen
 from .encode import encode, missing
+from .equations import Equations
 from .libraries import Library, jax_library, numpy_library, torch_library
 from .plan import Plan, plan
 from .schedule import Program, Sum, schedule
@@ -456,6 +457,11 @@ class Compiled:
                    "reduce": self._options[0], "dtype": self._dtype, "optimizer": optimizer.settings()}
             optimizer.state_dict()  # which says if an optimizer cannot be saved
             now = self._resumed(read(checkpoint, run), optimizer, order) or now
+        self._check_processes({
+            "the optimizer": [type(optimizer).__name__, optimizer.steps], "the number of rows": len(seen),
+            "the arguments of fit": [epochs, batch_size, until, every, checkpoint is None],
+            "the order of the rows": order and batch_size and [now.order, order.getstate()],
+            "where the run is": [now.epochs, now.batches, now.losses]})
         if batches is not None:
             steps = self._stream(batches, optimizer, every, now.batches)
         else:
@@ -564,6 +570,7 @@ class Compiled:
         samples = [self._row(columns, (2 * i + 1) * columns.rows // (2 * count)) for i in range(count)]
         waiting, self._unverified = self._unverified, 0
         try:
+            self._check_processes({"the rows": samples})
             data = [[sample[k] for sample in samples] for k in range(len(self.arguments))]
             means, slopes = self._totals("train", prepared(self.name, self.arguments, data))
             expected, expected_slopes = self._eagerly(samples)
@@ -582,6 +589,11 @@ class Compiled:
             self._unverified = waiting
             raise
         self._unverified = waiting - count
+
+    def _check_processes(self, facts: dict[str, Any]) -> None:
+        """Compare the processes that share the devices, if there are several."""
+        if self.backend == "jax":
+            self._executor("train").check_alike({"the parameters": [p.data for p in self._places], **facts})
 
     def _row(self, columns: Data, i: int) -> list[Any]:
         """One row: for each argument a number, or a list of numbers."""
@@ -631,6 +643,12 @@ class Compiled:
         if not isinstance(executor, Script):
             executor = Script(self._program(kind), list(self._places))
         return executor.source
+
+    @property
+    def plan(self) -> Equations:
+        """The program of a step, or of a sample where there are no parameters, as operations on whole arrays: `print`
+        shows the matrix equations that were found in the scalars, the layers of a network, say."""
+        return Equations(self._plan("train" if self.params else "map"))
 
     def numpy(self) -> Callable[..., tuple[Any, Any]]:
         """As `jax`, for arrays of NumPy."""
@@ -723,7 +741,7 @@ class Compiled:
                 f"{counted(stats['terms in sums'], 'product')}\n"
                 f"  {stats['instructions after']:6,} once after, from {counted(stats['means'], 'mean')}\n"
                 f"  compiled in {1e3 * stats['seconds']:.1f} ms\n\n"
-                f"{shortened(self.source)}")
+                f"{self.plan if self.backend == 'jax' else shortened(self.source)}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: the recording and its parameters, which are compiled again. The function itself stays behind."""

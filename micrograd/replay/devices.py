@@ -9,8 +9,9 @@ comes from.
 from __future__ import annotations
 
 import math
+import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -66,7 +67,9 @@ class OnDevices:
         mesh = self.jax.sharding.Mesh(self.numpy.array(self.devices), (AXIS,))
         part = self.jax.sharding.PartitionSpec
         self.everywhere, self.spread = (self.jax.sharding.NamedSharding(mesh, part(*axes)) for axes in ((), (AXIS,)))
-        self.first = self.jax.process_index() == 0  # of the processes
+        processes = {device.process_index for device in self.devices}
+        self.several = len(processes) > 1  # who share these devices
+        self.first = self.jax.process_index() == min(processes)
         self.compiled: dict[tuple[str, bool], Any] = {}
 
     def precision(self) -> AbstractContextManager[Any]:
@@ -78,6 +81,19 @@ class OnDevices:
             switch = needed("jax.experimental", "micrograd[jax]").enable_x64
         found: AbstractContextManager[Any] = switch(True)
         return found
+
+    def check_alike(self, facts: Mapping[str, Any]) -> None:
+        """Raise ValueError, in every process, where the processes differ in a fact: each would go its own way, with
+        numbers that are nobody's. facts: by name, anything that prints alike where it is alike."""
+        if self.several:
+            marks = self.numpy.array([[zlib.crc32(repr(fact).encode()) for fact in facts.values()]], "uint32")
+            mine = self.placed(marks.repeat(len(self.devices), 0), self.spread)
+            found = self.numpy.asarray(self.jax.jit(lambda x: x, out_shardings=self.everywhere)(mine))
+            differ = [name for name, column in zip(facts, found.T) if len(self.numpy.unique(column)) > 1]
+            if differ:
+                raise ValueError(f"the processes differ in {', '.join(differ)}: each of them runs the same program on "
+                                 "the same data, and takes its share of the rows by itself. Give seeds to networks and "
+                                 "to fit (rng=1, seed=1), and a checkpoint that all of them can read")
 
     # Questions
 
