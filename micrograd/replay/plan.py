@@ -294,24 +294,36 @@ class Lowering:
         rows: dict[Any, list[Parted]] = {}
         for sum_ in split:
             rows.setdefault((sum_.inputs, sum_.strict), []).append(sum_)
-        layers = {key: members for key, members in rows.items() if key[0] and (len(members) > 1 or len(key[0]) > 1)}
-        like = {key: sum(1 for other in layers if other[1] == key[1] and len(other[0]) == len(key[0]))
-                for key, members in layers.items() if len(members) == 1}
+        # Inputs that only one sum has are a matrix of one row. Many of these are done together, as are all with the
+        # same weights: a window that is moved along a sequence.
+        alone = [(inputs, members[0].weights, strict) for (inputs, strict), members in rows.items()
+                 if len(members) == 1]
+        many = Counter((len(inputs), strict) for inputs, _, strict in alone)
+        moved = Counter((tuple(weights), strict) for _, weights, strict in alone)
         loners: list[Parted] = []
-        for key, members in rows.items():
-            if key in layers and like.get(key, 1) == 1:
+        for (inputs, strict), members in rows.items():
+            if len(members) > 1:
+                layer = len(inputs) > 0
+            else:
+                layer = len(inputs) > 1 == moved[tuple(members[0].weights), strict] and many[len(inputs), strict] < MANY
+            if layer:
                 members.sort(key=lambda m: [self.spot(u) for u in m.weights])
-                parts = [MatMul(sign, self.operand([u for member in members for u, (s, _) in
-                                                    zip(member.weights, key[0]) if s == sign],
-                                                   sum(1 for s, _ in key[0] if s == sign)),
-                                self.pick([x for s, x in key[0] if s == sign]))
-                         for sign in (1, -1) if any(s == sign for s, _ in key[0])]
-                self.add(members, parts, steps, varies)
+                self.add(members, self.layer(inputs, members), steps, varies)
             else:
                 loners += [member.spread(self) for member in members]
         for members in self.alike(loners, lambda m: m.strict, lambda m: m.loose):
             members.sort(key=lambda m: m.spots)
             self.add(members, [], steps, varies)
+
+    def layer(self, inputs: Sequence[tuple[int, int]], members: Sequence[Parted]) -> list[MatMul]:
+        """The weighted inputs that sums share, as a matrix product; those that are subtracted as another."""
+        found = []
+        for sign in (1, -1):
+            columns = [i for i, (s, _) in enumerate(inputs) if s == sign]
+            if columns:
+                weights = self.operand([member.weights[i] for member in members for i in columns], len(columns))
+                found.append(MatMul(sign, weights, self.pick([inputs[i][1] for i in columns])))
+        return found
 
     def add(self, members: list[Parted], parts: list[MatMul], steps: list[Add | Map], varies: bool) -> None:
         """One step for sums of the same kind. parts: what is known of it already."""
