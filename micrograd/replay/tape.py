@@ -38,6 +38,7 @@ class Tape:
         self.inputs: list[int] = []                 # a node for each column
         self.parameters: list[int] = []             # a node for each parameter
         self.written_out: dict[int, int] = {}       # a node of a user's op, or a detached one -> what computes the same
+        self.adjoints: dict[int, int] = {}          # a derivative of what was differentiated -> the node by which it is
         self._constants: dict[str, int] = {}
         self._known: dict[Any, int] = {}
 
@@ -271,7 +272,7 @@ def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
     """dy/dx for each leaf x of xs, written onto the tape. y is a number of each sample, or of all of them; where x is
     uniform and y varies, dy/dx is that of the mean of y over the samples. The constant 0 where y does not depend on
     x."""
-    args, rank = tape.args, tape.rank
+    args, rank, labels, adjoints = tape.args, tape.rank, tape.labels, tape.adjoints
     depends = bytearray(y + 1)
     for x in xs:
         if x <= y:
@@ -296,6 +297,8 @@ def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
         elif rank[node] != VARYING:
             contributions = gathered(tape, contributions)
         upstream = tape.total(contributions)
+        if upstream > y and adjoints.get(upstream) not in labels:
+            adjoints[upstream] = node  # of several nodes the first that has a name
         if node in leaves:
             found[node] = upstream
             continue
