@@ -182,21 +182,31 @@ def loss_and_gradient(plan: Plan, library: Library, frozen: Sequence[float], arg
     count = len(plan.groups[PARAMETERS]) - len(frozen)
     width = len(plan.groups[COLUMNS])
 
-    def loss_and_grads(params: Any, batch: Any) -> tuple[Any, Any]:
-        if tuple(getattr(params, "shape", ())) != (count,):
-            raise ValueError(f"params is an array of {count} numbers, found {type(params).__name__} "
-                             f"{getattr(params, 'shape', '')}: library.array([p.data for p in step.params])")
-        if isinstance(batch, (tuple, list)):
-            parts = [x.reshape(1, -1) if x.ndim == 1 else x.T for x in batch]
-            batch = library.concatenate(parts).T
-        if len(batch.shape) != 2 or batch.shape[1] != width:
+    def as_table(batch: Any, params: Any) -> Any:
+        """One row for each sample, of numbers of the kind that params are."""
+        parts = [library.constant(x, params) for x in (batch if isinstance(batch, (tuple, list)) else (batch,))]
+        shapes = [tuple(x.shape) for x in parts]
+        rows = next((shape[0] for shape in shapes if shape), 0)
+        if rows and isinstance(batch, (tuple, list)):  # numbers are of all rows, vectors are columns
+            parts = [library.zeros((rows, 1), params) + x if not x.ndim else x.reshape(-1, 1) if x.ndim == 1 else x
+                     for x in parts]
+        if not rows or any(x.ndim != 2 or len(x) != rows for x in parts) or sum(x.shape[1] for x in parts) != width:
             wanted = ", ".join(f"{a.name} ({a.width or 1})" for a in arguments)
-            raise ValueError(f"batch is a table of {width} columns, {wanted}, or these arguments in a tuple; found "
-                             f"an array of shape {tuple(batch.shape)}")
+            raise ValueError(f"batch is a table of {width} columns, {wanted}, with a row at least, or these arguments "
+                             f"in a tuple; found shapes {', '.join(map(str, shapes))}")
+        return parts[0] if len(parts) == 1 else library.concatenate([x.T for x in parts]).T
+
+    def loss_and_grads(params: Any, batch: Any) -> tuple[Any, Any]:
+        if tuple(getattr(params, "shape", ())) != (count,) or "float" not in str(params.dtype):
+            found = f"{params.dtype} {tuple(params.shape)}" if hasattr(params, "dtype") else f"{params!r:.60}"
+            raise ValueError(f"params is an array of {library.name} of {count} floats, a number for each of "
+                             f"step.params; found {found}")
+        params = library.concatenate([params])  # JAX takes an array of NumPy's, too
+        table = as_table(batch, params)
         given = params if not frozen else library.concatenate([params, library.constant(frozen, params)])
-        found = Run(plan, library, given, batch).uniform()
+        found = Run(plan, library, given, table).uniform()
         if summed:
-            found = found * batch.shape[0]
+            found = found * len(table)
         means = len(found) - count
         return found[:means] if several else found[0], found[means:]
 

@@ -441,20 +441,26 @@ class Compiled:
             raise ValueError(f"every is a whole number >= 1, found {every!r}")
         if batches is not None and data:
             raise TypeError("fit takes data, or batches, not both")
+        if batches is not None and not isinstance(batches, Iterable):
+            raise TypeError(f"batches is an iterable of minibatches, such as a generator, found {batches!r:.60}")
         optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
         self._attach(optimizer)
         streamed = batches is not None
         order = random.Random(seed) if shuffle and not streamed else None
-        seen: list[int] = [] if streamed else list(range(self._prepared(data).rows))
+        columns = Data((), False, 0) if streamed else self._prepared(data)
+        seen = list(range(columns.rows))
         every = every or (STREAMED if streamed else 1)
         now = Progress([], [], {}, 0, 0, 0, [], seen, None)
         run: dict[str, Any] = {}
         if checkpoint is not None:
-            run = {"function": self.name, "parameters": len(self.params), "rows": len(seen), "streamed": streamed,
+            places = {p: i for i, p in enumerate(self._in_plan())}
+            trained = [places[p] for p in optimizer.params]
+            run = {"function": self.name, "parameters": len(places), "rows": len(seen), "streamed": streamed,
                    "batch_size": batch_size, "shuffle": order is not None, "seed": repr(seed),
-                   "reduce": self._options[0], "dtype": self._dtype, "optimizer": optimizer.settings()}
+                   "reduce": self._options[0], "dtype": self._dtype, "optimizer": optimizer.settings(),
+                   "trained": "all" if trained == list(range(len(places))) else trained}
             optimizer.state_dict()  # which says if an optimizer cannot be saved
             now = self._resumed(read(checkpoint, run), optimizer, order) or now
         self._check_processes({
@@ -462,11 +468,13 @@ class Compiled:
             "the arguments of fit": [epochs, batch_size, until, every, checkpoint is None],
             "the order of the rows": order and batch_size and [now.order, order.getstate()],
             "where the run is": [now.epochs, now.batches, now.losses]})
+        if until is not None and now.losses and now.losses[-1] <= until:
+            return now.losses
         if batches is not None:
             steps = self._stream(batches, optimizer, every, now.batches)
         else:
             steps = ((means, 1) for means in self.epochs(
-                *data, optimizer=optimizer, epochs=max(epochs - now.epochs, 0) if now.epochs else epochs,
+                *columns.given, optimizer=optimizer, epochs=max(epochs - now.epochs, 0) if now.epochs else epochs,
                 batch_size=batch_size, order=order, seen=now.order, stretch=until is None and checkpoint is None))
         bar = progress_bar(epochs, progress) if not streamed else progress_bar(0, False)
         written = True
@@ -531,8 +539,11 @@ class Compiled:
                 known: int) -> Iterator[tuple[list[float], int]]:
         """A step on each batch but the first, known, ones."""
         def given() -> Iterator[Data]:
-            for batch in islice(batches, known, None):
-                columns = self._prepared(batch if isinstance(batch, tuple) else (batch,))
+            for i, batch in enumerate(islice(batches, known, None), known):
+                try:
+                    columns = self._prepared(batch if isinstance(batch, tuple) else (batch,))
+                except (TypeError, ValueError) as error:
+                    raise type(error)(f"batch {i}: {error}") from None
                 self._verify(columns)
                 yield columns
 
@@ -542,7 +553,8 @@ class Compiled:
                order: random.Random | None) -> bool:
         executor = self._executors["train"]
         if not isinstance(executor, OnDevices) or executor.first:
-            now.parameters, now.gradients = [p.data for p in self.params], [p.grad for p in self.params]
+            everyone = self._in_plan()  # those that are not trained, too: they may have been drawn at random
+            now.parameters, now.gradients = [p.data for p in everyone], [p.grad for p in everyone]
             now.memory, now.steps = optimizer.state_dict(), optimizer.steps
             now.random = None if order is None else order.getstate()
             write(checkpoint, now, run)
@@ -554,7 +566,7 @@ class Compiled:
             if order is not None:
                 order.setstate(now.random)
             optimizer.load_state_dict(now.memory, now.steps)
-            for p, x, slope in zip(self.params, now.parameters, now.gradients):
+            for p, x, slope in zip(self._in_plan(), now.parameters, now.gradients):
                 p.data = x
                 p.grad = slope
         return now
@@ -754,7 +766,7 @@ def restored(recording: Recording, params: list[Value], reduce: str, backend: st
     """Unpickle. Native code that is not there is replaced; devices are as many, of those that are there."""
     if native is None and backend == "native":
         backend = "auto"
-    there = chosen(devices if devices > 1 else None) if backend == "jax" else ()
+    there = chosen("all" if devices > 1 else None)[:max(devices, 1)] if backend == "jax" else ()
     return Compiled(recording, params, None, reduce, backend, 0, threads, there, dtype)
 
 

@@ -72,7 +72,7 @@ class Task:
                     rows += columns.rows
                     count += 1
                     if descent is not None:
-                        descent.step(self.executor.shared(self.executor.table(columns)), columns.rows)
+                        descent.step(self.executor.shared(self.executor.table(columns, own=True)), columns.rows)
                     else:
                         self.size, self.seen = columns.rows, list(range(columns.rows))
                         [means] = self.epochs(columns, 1)
@@ -86,12 +86,16 @@ class Task:
 
     def by_rule(self) -> bool:
         """Whether the optimizer goes by its rule, on all parameters that the slopes are by."""
-        optimizer = self.optimizer
-        own = any(hasattr(type(optimizer), name) for name in vars(optimizer))  # a method of its own
-        return type(optimizer).update is Optimizer.update and not own and set(optimizer.params) == set(self.trained)
+        optimizer, kind = self.optimizer, type(self.optimizer)
+        usual = (kind.step is Optimizer.step and kind.update is Optimizer.update and kind.rate is Optimizer.rate
+                 and not any(hasattr(kind, name) for name in vars(optimizer)))  # nor a method of this one alone
+        return usual and set(optimizer.params) == set(self.trained)
 
     def descent(self) -> Descent:
-        return Descent(self.executor, len(self.trained), self.optimizer, self.summed, self.outputs)
+        machine: OnDevices = self.executor
+        if machine.descent is None or machine.descent.optimizer is not self.optimizer:
+            machine.descent = Descent(machine, len(self.trained), self.optimizer, self.summed, self.outputs)
+        return machine.descent
 
     def share(self, rows: int) -> int:
         """What totals over the rows are divided by."""
@@ -152,24 +156,29 @@ class Task:
                 raise end
             if end:
                 loss = history[taken * outputs]
-                raise FloatingPointError(trouble(loss, zip(trained, slopes), rates[taken], steps + taken))
+                in_order = [(p, slopes[back[p]]) for p in optimizer.params]
+                raise FloatingPointError(trouble(loss, in_order, rates[taken], steps + taken))
 
     def on_devices(self, columns: Data, epochs: int) -> Iterator[list[float]]:
         """The same with the numbers on the devices; after each epoch they are brought back."""
-        table = self.executor.table(columns)
-        batches = range(0, columns.rows, self.size)
+        table = self.executor.table(columns, own=True)
+        size = min(self.size, columns.rows)
+        batches = range(0, columns.rows, size)
         placed: Any = None
         descent = self.descent()
-        for _ in range(epochs):
+        for epoch in range(epochs):
+            if not self.by_rule():  # by a callback, say
+                yield from self.one_by_one(columns, epochs - epoch)
+                return
             if self.order is not None:
                 self.order.shuffle(self.seen)
             descent.load()
             try:
                 for start in batches:
-                    rows = min(self.size, columns.rows - start)
+                    rows = min(size, columns.rows - start)
                     if len(batches) > 1 or placed is None:
                         batch = table[self.seen[start:start + rows]] if len(batches) > 1 else table
-                        placed = self.executor.shared(batch, self.size)
+                        placed = self.executor.shared(batch, size)
                     descent.step(placed, rows)
             finally:
                 totals = descent.store()

@@ -71,6 +71,7 @@ class OnDevices:
         self.several = len(processes) > 1  # who share these devices
         self.first = self.jax.process_index() == min(processes)
         self.compiled: dict[tuple[str, bool], Any] = {}
+        self.descent: Descent | None = None  # the newest, which is compiled for its optimizer
 
     def precision(self) -> AbstractContextManager[Any]:
         """In which double precision is what it says, whatever the user has set."""
@@ -156,21 +157,26 @@ class OnDevices:
 
     # Numbers to the devices
 
-    def table(self, data: Data) -> Any:
-        """Data as one array: a row for each sample, a column for each input."""
+    def table(self, data: Data, own: bool = False) -> Any:
+        """Data as one array: a row for each sample, a column for each input. own: a copy, where nobody waits for the
+        result: JAX reads the memory of an array of NumPy's as it is, and later; by then its owner may have changed it.
+        """
         np = self.numpy
-        columns = [np.asarray(x, self.dtype) for x in data.given]
+        columns = [self.array(x) for x in data.given]
         if len(columns) == 1 and columns[0].ndim == 2:
-            return columns[0]
+            return columns[0].copy() if own else columns[0]
         return np.column_stack([np.broadcast_to(x, (data.rows,)) if x.ndim == 0 else x for x in columns])
 
+    def array(self, x: Any) -> Any:
+        with self.numpy.errstate(over="ignore"):  # 1e300 is inf as a float32
+            return self.numpy.asarray(x, self.dtype)
+
     def numbers(self, values: Sequence[Value]) -> Any:
-        return self.numpy.array([p.data for p in values], self.dtype)
+        return self.array([p.data for p in values])
 
     def replicated(self, x: Any) -> Any:
         """A vector or a number on every device."""
-        x = self.numpy.asarray(x, self.dtype)
-        return self.placed(x, self.everywhere)
+        return self.placed(self.array(x), self.everywhere)
 
     def shared(self, table: Any, size: int = 0) -> list[Any]:
         """A table with its rows shared among the devices; and the mask, where it is padded to `size` rows, or to as
@@ -221,10 +227,11 @@ class Descent:
         zeros = [0.0] * self.outputs
         with machine.precision():
             x = machine.numbers(self.trained)
-            self.state = tuple(map(machine.replicated, [x, optimizer.steps, 1, zeros, zeros, x, *memory]))
+            self.state = tuple(map(machine.replicated, [x, 0, 1, zeros, zeros, x, *memory]))
             self.rest = machine.replicated(machine.numbers(self.others))
         self.waiting: deque[Any] = deque(maxlen=AHEAD)
-        self.asked = optimizer.steps  # how many steps there will be when all are done
+        self.start = optimizer.steps
+        self.asked = self.start  # how many steps there will be when all are done
 
     def step(self, arrays: Sequence[Any], rows: int) -> None:
         """One step on a batch: `OnDevices.shared` of a table of so many rows. FloatingPointError for a learning rate
@@ -233,29 +240,35 @@ class Descent:
         rate = lr(self.asked) if callable(lr) else lr
         if not 0.0 <= rate < math.inf:
             raise FloatingPointError(trouble(0.0, (), rate, self.asked))
-        self.asked += 1
         with machine.precision():
             self.state = self.update(len(arrays) > 1)(
-                (self.state, self.rest, machine.replicated(rate), machine.replicated(rows)), *arrays)
+                (self.state, self.rest, machine.replicated([rate, self.asked, rows])), *arrays)
+        self.asked += 1
         if len(self.waiting) == AHEAD:
             self.waiting[0].block_until_ready()
         self.waiting.append(self.state[1])
 
     def update(self, masked: bool) -> Any:
-        """A step, compiled: (state, other parameters, rate, rows), table, mask if there is one → state."""
+        """A step, compiled: (state, other parameters, (rate, steps before, rows)), table, mask if there is one → state.
+        """
         if masked not in self.compiled:
             machine, optimizer, outputs = self.machine, self.optimizer, self.outputs
             jnp = needed("jax.numpy", "micrograd[jax]")
 
             def update(given: Any, table: Any, *mask: Any) -> Any:
-                (x, taken, fine, totals, means, slopes, *memory), rest, rate, rows = given
+                (x, taken, fine, totals, means, slopes, *memory), rest, (rate, steps, rows) = given
                 found = machine.uniform(jnp.concatenate([x, rest]), table, mask[0] if mask else None, rows)
                 found = found * rows if self.summed else found
                 # After a step that is not fine, all stays as that one found it.
                 means, slopes = (jnp.where(fine > 0, new, old) for new, old in
                                  ((found[:outputs], means), (found[outputs:], slopes)))
                 fine = fine * jnp.isfinite(means[0]) * jnp.isfinite(slopes).all()
-                moved = optimizer.rule(rate, taken, jnp.sqrt)(x, slopes, *memory)
+                try:
+                    moved = optimizer.rule(rate, steps, jnp.sqrt)(x, slopes, *memory)
+                except (TypeError, ValueError) as error:
+                    raise TypeError(f"the rule of {type(optimizer).__name__} is for numbers, and not for arrays of "
+                                    "them: let it use operators and the sqrt that it is given; or override update, "
+                                    "whose steps are taken in Python") from error
                 x, *memory = (jnp.where(fine > 0, new, old) for new, old in zip(moved, (x, *memory)))
                 totals = totals + jnp.where(fine > 0, means if self.summed else means * rows, 0.0)
                 return x, taken + fine, fine, totals, means, slopes, *memory
@@ -272,13 +285,23 @@ class Descent:
                 self.machine.numpy.asarray(part, "float64").tolist() for part in self.state)
         optimizer = self.optimizer
         place = {p: i for i, p in enumerate(self.trained)}
-        for name, numbers in zip(optimizer.remembers, memory):
-            setattr(optimizer, name, [numbers[place[p]] for p in optimizer.params])
-        optimizer.steps = round(taken)
-        for p, number, slope in zip(self.trained, x, slopes):
-            p.data = number
-            p.grad = slope
+        order = [place[p] for p in optimizer.params]
+
+        def give_back() -> None:
+            for name, numbers in zip(optimizer.remembers, memory):
+                setattr(optimizer, name, [numbers[i] for i in order])
+            optimizer.steps = self.start + round(taken)
+            for p, number, slope in zip(self.trained, x, slopes):
+                p.data = number
+                p.grad = slope
+
+        try:
+            give_back()
+        except BaseException:  # an interrupt, say: all or nothing
+            give_back()
+            raise
         if not fine:
-            raise FloatingPointError(trouble(means[0], zip(self.trained, slopes), 0.0, optimizer.steps))
+            found_slopes = [(self.trained[i], slopes[i]) for i in order]
+            raise FloatingPointError(trouble(means[0], found_slopes, 0.0, optimizer.steps))
         found: list[float] = totals
         return found
