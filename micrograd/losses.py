@@ -37,9 +37,9 @@ def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
     """
     terms = []
     for p, y in _pairs(outputs, targets):
-        if is_heritable(p) or is_heritable(y):  # the same without a branch
-            right, wrong = y * where(y, p, 1.0).log(), (1 - y) * (-where(1 - y, p, 0.0)).log1p()
-            terms.append(_between_0_and_1(y, -(right + wrong)))
+        if is_heritable(p) or is_heritable(y):  # no branch: what has factor 0 is the logarithm of 1 or more
+            right, wrong = y * (p + where(y, 0.0, 1.0)).log(), (1 - y) * (where(1 - y, 0.0, 1.0) - p).log1p()
+            terms.append(-(right + wrong) + _refused_outside_0_1(y))
             continue
         _check_between_0_and_1(y)
         if not 0.0 <= p.data <= 1.0:
@@ -58,7 +58,7 @@ def binary_cross_entropy_from_logits(outputs: Outputs, targets: Targets) -> Valu
     for z, y in _pairs(outputs, targets):
         term = z.softplus() - y * z
         if is_heritable(y):
-            term = _between_0_and_1(y, term)
+            term = term + _refused_outside_0_1(y)
         else:
             _check_between_0_and_1(y)
         terms.append(term)
@@ -116,7 +116,7 @@ def max_margin(outputs: Outputs, targets: Targets) -> Value:
     terms = []
     for a, y in _pairs(outputs, targets):
         if is_heritable(y):
-            terms.append(where(y * y - 1, math.nan, relu(1 - y * a)))
+            terms.append(relu(1 - y * a) + where(y * y - 1, math.nan, 0.0))
             continue
         if y.data not in (-1.0, 1.0):
             raise ValueError(f"max_margin needs targets -1 and 1, found {y.data}")
@@ -142,9 +142,9 @@ def _largest(nodes: list[Value]) -> Value:
     return constant(max(node.data for node in nodes), "max")
 
 
-def _between_0_and_1(y: Value, term: Value) -> Any:
-    """The term, or nan for a target that is not between 0 and 1."""
-    return where(y >= 0, where(y <= 1, term, math.nan), math.nan)
+def _refused_outside_0_1(y: Value) -> Any:
+    """0, or nan for a target that is not between 0 and 1: to be added, as then nothing else is in a branch of it."""
+    return where(y >= 0, where(y <= 1, 0.0, math.nan), math.nan)
 
 
 def _listed(x: Any) -> list[Any]:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 import micrograd as m
-from micrograd import MLP, Value, gradient, ops, where
+from micrograd import MLP, Value, gradient, losses, ops, where
 from micrograd.replay import compiled, tape
 from micrograd.replay.tape import FIXED, MEAN, TOTAL, UNIFORM, VARYING, Tape, tape_of
 from micrograd.replay.trace import AT_LEAST, DETACHED, GREATER, INPUT, TraceError, record
@@ -437,3 +437,15 @@ def test_a_tape_is_linear_in_the_length_of_the_function():
         tape.gradient(built, y, built.inputs)
         sizes.append(len(built.ops))
     assert sizes[1] - sizes[0] <= 200 * 12 and sizes[1] < 2.1 * sizes[0]
+
+
+@pytest.mark.parametrize("loss", [losses.max_margin, losses.binary_cross_entropy, losses.binary_cross_entropy_from_logits,
+                                  lambda a, y: where(y > 0, (a - 1) ** 2, 0.0)], ids=["margin", "probability", "logit", "branch"])
+def test_a_branch_costs_what_its_numbers_cost_not_their_products(loss):
+    """Each of n·n weights of a layer gets a product of two of 2n numbers: it is these that are cut, if need be."""
+    def choices(width):
+        net = MLP(2, [width, width, 1], output="sigmoid", rng=1)
+        recorded, [y] = tape_of(record(lambda x, t: loss(net(x), t), inputs=(2, None)))
+        tape.gradient(recorded, y, recorded.parameters)
+        return recorded.ops.count(ops.where)
+    assert choices(8) - choices(4) <= 2 * 2 * 4  # for 2 · 4 more neurons: their outputs and their error terms

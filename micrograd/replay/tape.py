@@ -308,10 +308,10 @@ def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
                 local = (one if i else None) if op is ops.where else slope(tape, node, i)
                 if local is None:
                     continue
-                term = upstream if local == one else tape.times(upstream, local)
-                contribution: Any = term
                 if regions is not None:
-                    contribution = regions.leave(node, i, term if local == one else regions.cut(node, term))
+                    contribution: Any = regions.leave(node, i, upstream, local)
+                else:
+                    contribution = upstream if local == one else tape.times(upstream, local)
                 terms.setdefault(arg, []).append(contribution)
     return [found.get(x, zero) for x in xs]
 
@@ -364,19 +364,30 @@ class Regions:
             self.branch[key] = (around, condition, i, 1 + (around[3] if around else 0))
         return self.branch[key]
 
-    def leave(self, node: int, i: int, term: int) -> tuple[Any, int, int | None]:
-        """What a node contributes to its i-th argument: from which region, the term, where the node is of use."""
-        return self.of_use(node, i), term, self.use[node]
+    def leave(self, node: int, i: int, upstream: int, local: int) -> tuple[Any, int, int | None]:
+        """What a node contributes to its i-th argument: from which region, the term, where the node is of use.
 
-    def cut(self, node: int, term: int) -> int:
-        """A term with a slope of a node, which may be 0 * inf where the node is of no use."""
-        use = self.use[node]
-        return term if use is None else self.tape.emit(ops.where, (use, term, self.tape.constant(0.0)))
+        The argument may be a parameter, to which a whole layer contributes products of two numbers. Then the factors
+        are cut, not the products: there are fewer of them, and the mean of the products stays one outer product."""
+        tape, region, use = self.tape, self.of_use(node, i), self.use[node]
+        factors = [upstream] if tape.numbers.get(local) == 1.0 else [upstream, local]
+        if tape.ops[tape.args[node][i]] is ops.LEAF and all_samples(tape, region) is not region:
+            while all_samples(tape, region) is not region:
+                region, condition, side, _ = region
+                factors = [self.where(condition, side, x) for x in factors]
+        elif len(factors) > 1 and use is not None:  # the slope may be 0 * inf where the node is of no use
+            return region, tape.emit(ops.where, (use, tape.times(*factors), tape.constant(0.0))), use
+        return region, factors[0] if len(factors) == 1 else tape.times(*factors), use
+
+    def where(self, condition: int, side: int, x: int) -> int:
+        """x on one side of a condition, and 0 on the other."""
+        zero = self.tape.constant(0.0)
+        return self.tape.emit(ops.where, (condition, x, zero) if side == 1 else (condition, zero, x))
 
     def enter(self, node: int, contributions: list[tuple[Any, int, int | None]]) -> list[int]:
         """Contributions to a node, without what does not count there; and where it is of use. From the innermost region
         outwards, what comes from the same one is added up before it is cut."""
-        tape, outside, zero = self.tape, self.region[node], self.tape.constant(0.0)
+        tape, outside = self.tape, self.region[node]
         terms: dict[int, list[int]] = {}
         uses: dict[int, list[int | None]] = {}
         sides: dict[tuple[int, int], int] = {}  # the sides of a condition on which it always is
@@ -406,8 +417,7 @@ class Regions:
             if use is None:
                 use = tape.constant(1.0)
                 sides[id(around), condition] = sides.get((id(around), condition), 0) | side
-            term, use = [tape.emit(ops.where, (condition, x, zero) if side == 1 else (condition, zero, x))
-                         for x in (term, use)]
+            term, use = (self.where(condition, side, x) for x in (term, use))
             add(around, term, None if sides.get((id(around), condition)) == 3 else use)
 
     def either(self, uses: list[int | None]) -> int | None:
