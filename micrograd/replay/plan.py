@@ -12,7 +12,7 @@ nothing of array libraries, nor of how an operation is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, NamedTuple, Union
@@ -252,13 +252,11 @@ class Lowering:
             self.at[node] = self.where(other)
 
     def maps(self, instructions: Sequence[Apply], steps: list[Add | Map], varies: bool) -> None:
-        def strict(i: Apply) -> Any:
-            return i.op.index, tuple([self.spot(arg)[0] for arg in i.args])
+        def look(i: Apply) -> Look:
+            return Look((i.op.index, *[self.rank[arg] == VARYING for arg in i.args]),
+                        tuple([self.spot(arg)[0] for arg in i.args]))
 
-        def loose(i: Apply) -> Any:
-            return i.op.index, tuple([self.rank[arg] == VARYING for arg in i.args])
-
-        for members in self.alike(instructions, strict, loose):
+        for members in self.alike(instructions, look):
             members.sort(key=lambda i: [self.spot(arg) for arg in i.args])
             columns = [*zip(*[i.args for i in members])]
             group = self.group([i.out for i in members], varies)
@@ -272,20 +270,27 @@ class Lowering:
             alone[varying[0] if varying else 0] = False
         return tuple([self.operand(column, alone=one) for column, one in zip(columns, alone)])
 
-    @staticmethod
-    def alike(things: Sequence[Any], strict: Any, loose: Any) -> list[list[Any]]:
-        """Things with the same strict key; of those that are alone in that, many with the same loose key."""
-        groups: dict[Any, list[Any]] = {}
-        for thing in things:
-            groups.setdefault(strict(thing), []).append(thing)
+    def alike(self, things: Sequence[Any], look: Callable[[Any], Look]) -> list[list[Any]]:
+        """Things that are computed alike: from the same groups; or by the same op from other numbers of one group; or
+        by the same op, if they are many."""
         found: list[list[Any]] = []
-        single: dict[Any, list[Any]] = {}
-        for members in groups.values():
-            if len(members) > 1:
-                found.append(members)
+        waiting: dict[Look, list[Any]] = {}
+        for thing in things:
+            waiting.setdefault(look(thing), []).append(thing)
+        found += [members for members in waiting.values() if len(members) > 1]
+        single = [(seen, members) for seen, members in waiting.items() if len(members) == 1]
+        takers = Counter((seen.op, home) for seen, _ in single for home in {*seen.homes}
+                         if home > CONSTANTS and len(self.plan.groups[home]) > 1)  # of several numbers, computed alike
+        by_group: dict[Any, list[Any]] = {}
+        by_op: dict[Any, list[Any]] = {}
+        for seen, members in single:
+            most = max([(takers[seen.op, home], home) for home in seen.homes], default=(0, NONE))
+            if most[0] > 1:
+                by_group.setdefault((seen.op, most[1]), []).extend(members)
             else:
-                single.setdefault(loose(members[0]), []).extend(members)
-        for members in single.values():
+                by_op.setdefault(seen.op, []).extend(members)
+        found += by_group.values()
+        for members in by_op.values():
             found += [members] if len(members) >= MANY else [[member] for member in members]
         return found
 
@@ -293,25 +298,25 @@ class Lowering:
         split = [self.parted(i, varies) for i in instructions]
         rows: dict[Any, list[Parted]] = {}
         for sum_ in split:
-            rows.setdefault((sum_.inputs, sum_.strict), []).append(sum_)
+            rows.setdefault((sum_.inputs, sum_.look), []).append(sum_)
         # Inputs that only one sum has are a matrix of one row. Many of these are done together, as are all with the
         # same weights: a window that is moved along a sequence.
-        alone = [(inputs, members[0].weights, strict) for (inputs, strict), members in rows.items()
+        alone = [(inputs, members[0].weights, look) for (inputs, look), members in rows.items()
                  if len(members) == 1]
-        many = Counter((len(inputs), strict) for inputs, _, strict in alone)
-        moved = Counter((tuple(weights), strict) for _, weights, strict in alone)
+        many = Counter((len(inputs), look) for inputs, _, look in alone)
+        moved = Counter((tuple(weights), look) for _, weights, look in alone)
         loners: list[Parted] = []
-        for (inputs, strict), members in rows.items():
+        for (inputs, look), members in rows.items():
             if len(members) > 1:
                 layer = len(inputs) > 0
             else:
-                layer = len(inputs) > 1 == moved[tuple(members[0].weights), strict] and many[len(inputs), strict] < MANY
+                layer = len(inputs) > 1 == moved[tuple(members[0].weights), look] and many[len(inputs), look] < MANY
             if layer:
                 members.sort(key=lambda m: [self.spot(u) for u in m.weights])
                 self.add(members, self.layer(inputs, members), steps, varies)
             else:
                 loners += [member.spread(self) for member in members]
-        for members in self.alike(loners, lambda m: m.strict, lambda m: m.loose):
+        for members in self.alike(loners, lambda m: m.look):
             members.sort(key=lambda m: m.spots)
             self.add(members, [], steps, varies)
 
@@ -329,8 +334,9 @@ class Lowering:
         """One step for sums of the same kind. parts: what is known of it already."""
         products: list[tuple[int, int, list[list[int]]]] = []  # sign, how many, the nodes of each factor
         position = 0
-        same = all(member.strict == members[0].strict for member in members)
-        for _, run in groupby(members[0].strict if same else members[0].loose):
+        op, homes = members[0].look
+        same = all(member.look.homes == homes for member in members)
+        for _, run in groupby(zip(op, homes[::2], homes[1::2]) if same else op):
             each = len([*run])
             sign = members[0].terms[position][0]
             several = [member.terms[position:position + each] for member in members]
@@ -339,12 +345,14 @@ class Lowering:
             position += each
         full = bool(parts) or len(members) == 1 or any(
             each > 1 or any(len(set(column)) > 1 for column in columns) for _, each, columns in products)
+        copies: list[Parted] = []
         if not full:  # the very same sum, several times over
-            members = members[:1]
+            members, copies = members[:1], members[1:]
             products = [(sign, each, [column[:1] for column in columns]) for sign, each, columns in products]
         found = [Product(sign, tuple([self.operand(column, alone=each == 1) for column in columns]), each)
                  for sign, each, columns in products]
         group = self.group([member.out for member in members], varies)
+        self.at |= {member.out: (group, 0) for member in copies}
         steps.append(Add(group, (*parts, *found)))
 
     def merged(self, terms: Sequence[Term]) -> Iterator[Term]:
@@ -411,11 +419,17 @@ class Lowering:
         return Outer(self.pick(rows), self.pick(columns), None if everything else tuple(index), each)
 
 
-class Parted:
-    """A sum: inputs (sign, node) with weights, and other terms (sign, a, b). strict, loose: how these look, with the
-    groups of their factors and without."""
+class Look(NamedTuple):
+    """How something is computed: by which op, of operands from which groups."""
 
-    __slots__ = ("out", "inputs", "weights", "terms", "spots", "strict", "loose")
+    op: tuple[Any, ...]
+    homes: tuple[int, ...]
+
+
+class Parted:
+    """A sum: inputs (sign, node) with weights, and other terms (sign, a, b), which look so."""
+
+    __slots__ = ("out", "inputs", "weights", "terms", "spots", "look")
 
     def __init__(self, lowering: Lowering, out: int, inputs: tuple[tuple[int, int], ...], weights: list[int],
                  others: Iterable[tuple[int, int, int]]) -> None:
@@ -433,8 +447,7 @@ class Parted:
         terms.sort()
         self.terms = [term[3:] for term in terms]
         self.spots = [term[1:3] for term in terms]
-        self.loose = tuple([term[0] for term in terms])
-        self.strict = tuple([(term[0], term[1][0], term[2][0]) for term in terms])
+        self.look = Look(tuple([term[0] for term in terms]), tuple([at[0] for term in terms for at in term[1:3]]))
 
     def spread(self, lowering: Lowering) -> Parted:
         """The same with the weighted inputs among the other terms."""
