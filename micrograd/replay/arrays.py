@@ -53,23 +53,27 @@ class Run:
         self.groups += [None] * (len(plan.groups) - len(self.groups))
 
     def uniform(self, count: Any = None, reduce: Reduce | None = None) -> Any:
-        """The outputs that are the same for all samples, as a vector. count: how many rows the means are over.
-        reduce: what turns the sums over these rows into sums over the rows of all devices."""
-        self.start()
-        sums = [self.gathered(mean) for mean in self.plan.means]
-        if reduce is not None:
-            sums = reduce(sums)
-        for mean, total in zip(self.plan.means, sums):
-            self.groups[mean.group] = total / (self.rows if count is None else count)
-        self.do(self.plan.after, False)
-        assert self.plan.uniform is not None
-        return self.vector(self.plan.uniform)
+        """The outputs that are the same for all samples, as a vector. count: how many rows the means are over; by
+        default those that count. reduce: what turns the sums over these rows into sums over the rows of all devices."""
+        if count is None:
+            count = self.rows if self.mask is None else self.mask.sum()
+        with self.library.quiet():
+            self.start()
+            sums = [self.gathered(mean) for mean in self.plan.means]
+            if reduce is not None:
+                sums = reduce(sums)
+            for mean, total in zip(self.plan.means, sums):
+                self.groups[mean.group] = total / count
+            self.do(self.plan.after, False)
+            assert self.plan.uniform is not None
+            return self.vector(self.plan.uniform)
 
     def varying(self) -> list[Any]:
         """The outputs of each sample: a vector for each."""
-        self.start()
-        zeros = self.library.zeros((self.rows,), self.parameters)
-        return [self.rows_of(y)[0] if varies else zeros + self.vector(y) for y, varies in self.plan.varying]
+        with self.library.quiet():
+            self.start()
+            return [self.rows_of(y)[0] if varies else self.filled(self.vector(y), (self.rows,))
+                    for y, varies in self.plan.varying]
 
     def start(self) -> None:
         self.do(self.plan.before, False)
@@ -91,7 +95,14 @@ class Run:
                     total = found if part.sign > 0 else -found
                 else:
                     total = total + found if part.sign > 0 else total - found
-            self.groups[step.group] = total
+            size = len(self.plan.groups[step.group])
+            self.groups[step.group] = self.filled(total, (size, self.rows) if varies else (size,))
+
+    def filled(self, numbers: Any, shape: tuple[int, ...]) -> Any:
+        """The numbers, which may be one for all, as an array of this shape."""
+        if not isinstance(numbers, float) and numbers.shape == shape:
+            return numbers
+        return numbers - self.library.zeros(shape, self.parameters)  # x - 0.0 is x, also for -0.0
 
     def product(self, part: Product, read: Callable[[Operand], Any]) -> Any:
         factors = [read(factor) for factor in part.factors]
@@ -112,26 +123,22 @@ class Run:
         return total
 
     def outer(self, part: Outer) -> Any:
-        found = self.library.matmul(self.counted(part.a), self.counted(part.b).T).reshape(-1)
+        a, b = self.counted(self.rows_of(part.a)), self.counted(self.rows_of(part.b))
+        found = self.library.matmul(a, b.T).reshape(-1)
         if part.at is not None:
             found = found[self.library.index(part.at, found)]
         return found if part.each == 1 else added(found, part.each)
 
     def pairs(self, part: Pairs) -> Any:
-        a = self.counted(part.a)
-        if part.b is None:
-            found = a.sum(1)
-        elif part.varies:
-            assert isinstance(part.b, Pick)
-            found = (a * self.counted(part.b)).sum(1)
-        else:
-            found = a.sum(1) * self.vector(part.b)
+        found = self.rows_of(part.a)
+        if part.b is not None:
+            found = found * self.abreast(part.b)
+        found = self.counted(found).sum(1)
         return found if part.each == 1 else added(found, part.each)
 
-    def counted(self, pick: Pick) -> Any:
+    def counted(self, array: Any) -> Any:
         """The numbers of the rows that count, and 0 in the others. (0 times inf, or nan, is nan.)"""
-        found = self.rows_of(pick)
-        return found if self.mask is None else self.library.rows[ops.where](self.mask, found, 0.0)
+        return array if self.mask is None else self.library.rows[ops.where](self.mask, array, 0.0)
 
     # Picking
 

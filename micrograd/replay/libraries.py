@@ -44,6 +44,7 @@ class Library:
     index: Callable[[Any, Any], Any]               # (nested lists of ints, like) -> what array[...] takes
     constant: Callable[[Any, Any], Any]            # (nested lists of floats, like) -> an array
     zeros: Callable[[tuple[int, ...], Any], Any]   # (shape, like) -> an array
+    quiet: Quiet = nullcontext                     # in which inf and nan are no cause of warnings
 
 
 @cache
@@ -63,7 +64,7 @@ def numpy_library() -> Library:
     given: dict[Op, Function] = {ops.pow: pow, ops.erf: one_by_one(math.erf), ops.erfc: one_by_one(math.erfc),
                                  DETACHED: same}
     return Library("numpy", rows(np, given, constant, quiet), lambda op: lifted(one_by_one(op.value), constant, quiet),
-                   np.concatenate, lifted(np.matmul, constant, quiet), as_index, constant, zeros)
+                   np.concatenate, lifted(np.matmul, constant, quiet), as_index, constant, zeros, quiet)
 
 
 @cache

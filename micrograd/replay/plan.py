@@ -11,9 +11,10 @@ nothing of array libraries, nor of how an operation is written.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Any, NamedTuple, Union
 
@@ -125,7 +126,7 @@ class Plan:
     `before` and `after` need no sample, `body` goes over all of them at once, and ends in means.
     """
 
-    program: Program
+    program: Program = field(repr=False)
     groups: list[tuple[int, ...]]
     varies: list[bool]
     before: list[Add | Map]
@@ -225,22 +226,23 @@ class Lowering:
 
     def lower(self, instructions: Iterable[Sum | Apply], steps: list[Add | Map], varies: bool) -> None:
         """Instructions by their depth, and those of a depth in groups."""
-        depth: dict[int, int] = {}
+        depth = [0] * (len(self.rank) + 1)  # the last place is that of NONE
         levels: list[list[Sum | Apply]] = []
         alias: dict[int, int] = {}
         for instruction in instructions:
             if isinstance(instruction, Sum):
-                instruction = Sum(instruction.out, [(s, alias.get(a, a), alias.get(b, b))
-                                                    for s, a, b in instruction.terms] if alias else instruction.terms)
+                if alias:
+                    instruction = Sum(instruction.out, [(s, alias.get(a, a), alias.get(b, b))
+                                                        for s, a, b in instruction.terms])
                 sign, a, b = instruction.terms[0]
                 if len(instruction.terms) == 1 and sign > 0 and b == NONE and (self.rank[a] == VARYING) == varies:
                     alias[instruction.out] = a  # another name of the same number
                     continue
-                found = max([max(depth.get(a, 0), depth.get(b, 0)) for _, a, b in instruction.terms])
+                found = max([depth[a] if depth[a] > depth[b] else depth[b] for _, a, b in instruction.terms])
             else:
                 if alias:
                     instruction = instruction._replace(args=tuple([alias.get(arg, arg) for arg in instruction.args]))
-                found = max([depth.get(arg, 0) for arg in instruction.args])
+                found = max([depth[arg] for arg in instruction.args])
             depth[instruction.out] = found + 1
             if found == len(levels):
                 levels.append([])
@@ -300,17 +302,16 @@ class Lowering:
         for sum_ in split:
             rows.setdefault((sum_.inputs, sum_.look), []).append(sum_)
         # Inputs that only one sum has are a matrix of one row. Many of these are done together, as are all with the
-        # same weights: a window that is moved along a sequence.
-        alone = [(inputs, members[0].weights, look) for (inputs, look), members in rows.items()
-                 if len(members) == 1]
-        many = Counter((len(inputs), look) for inputs, _, look in alone)
-        moved = Counter((tuple(weights), look) for _, weights, look in alone)
+        # same weights: a window that is moved along a sequence. So are many matrices that are small.
+        many = Counter((len(inputs), look) for inputs, look in rows)
+        moved = Counter((tuple(members[0].weights), look) for (_, look), members in rows.items() if len(members) == 1)
         loners: list[Parted] = []
         for (inputs, look), members in rows.items():
+            few = many[len(inputs), look] < MANY
             if len(members) > 1:
-                layer = len(inputs) > 0
+                layer = len(inputs) > 0 and (few or len(members) * len(inputs) >= MANY**2)
             else:
-                layer = len(inputs) > 1 == moved[tuple(members[0].weights), look] and many[len(inputs), look] < MANY
+                layer = len(inputs) > 1 == moved[tuple(members[0].weights), look] and few
             if layer:
                 members.sort(key=lambda m: [self.spot(u) for u in m.weights])
                 self.add(members, self.layer(inputs, members), steps, varies)
@@ -355,14 +356,21 @@ class Lowering:
         self.at |= {member.out: (group, 0) for member in copies}
         steps.append(Add(group, (*parts, *found)))
 
-    def merged(self, terms: Sequence[Term]) -> Iterator[Term]:
+    def merged(self, terms: Sequence[Term]) -> Iterable[Term]:
         """Equal terms together, where they have a constant factor."""
-        for (sign, a, b), times in Counter(terms).items():
+        times = dict.fromkeys(terms, 0)
+        if len(times) == len(terms):
+            return terms
+        for term in terms:
+            times[term] += 1
+        found: list[Term] = []
+        for (sign, a, b), n in times.items():
             fixed = NONE if b == NONE else a if self.rank[a] == FIXED else b if self.rank[b] == FIXED else NONE
-            if times > 1 and fixed != NONE:
-                yield sign, a + b - fixed, self.plan.program.tape.constant(times * self.numbers[fixed])
+            if n > 1 and fixed != NONE and math.isfinite(n * self.numbers[fixed]):
+                found.append((sign, a + b - fixed, self.plan.program.tape.constant(n * self.numbers[fixed])))
             else:
-                yield from [(sign, a, b)] * times
+                found += [(sign, a, b)] * n
+        return found
 
     def parted(self, sum_: Sum, varies: bool) -> Parted:
         """A sum as products of varying numbers with weights, and all else."""
@@ -382,26 +390,29 @@ class Lowering:
 
     def gather(self, instructions: Iterable[Gather]) -> None:
         """The means, those with factors from the same groups together."""
-        contributions: dict[int, list[tuple[Any, ...]]] = {}
+        contributions: dict[int, list[tuple[int, ...]]] = {}  # the groups of both factors, their places, and they
         rank = self.rank
         for a, pairs in instructions:
-            at_a = self.spot(a)
+            home_a, at_a = self.spot(a)
             for b, mean in pairs:
-                at_b = (NONE, NONE) if b == NONE else self.spot(b)
-                swapped = b != NONE and rank[b] == VARYING and at_b > at_a
-                contributions.setdefault(mean, []).append((at_b, at_a, b, a) if swapped else (at_a, at_b, a, b))
-        alike: dict[Any, list[tuple[list[tuple[Any, ...]], int]]] = {}
+                home_b, at_b = (NONE, NONE) if b == NONE else self.spot(b)
+                if b != NONE and rank[b] == VARYING and (home_b, at_b) > (home_a, at_a):
+                    term = home_b, home_a, at_b, at_a, b, a
+                else:
+                    term = home_a, home_b, at_a, at_b, a, b
+                contributions.setdefault(mean, []).append(term)
+        alike: dict[Any, list[tuple[list[tuple[int, ...]], int]]] = {}
         for mean in self.plan.program.means:
             terms = sorted(contributions[mean])
-            alike.setdefault(tuple([(a[0], b[0]) for a, b, _, _ in terms]), []).append((terms, mean))
+            alike.setdefault(tuple([term[:2] for term in terms]), []).append((terms, mean))
         for key, members in alike.items():
-            members.sort()  # by the places of the first factors
+            members.sort()
             parts: list[Outer | Pairs] = []
             position = 0
-            for (_, b_home), run in groupby(key):
+            for (_, home), run in groupby(key):
                 each = len([*run])
-                pairs_ = [(term[2], term[3]) for terms, _ in members for term in terms[position:position + each]]
-                parts.append(self.averaged(pairs_, b_home, each))
+                pairs_ = [(a, b) for terms, _ in members for _, _, _, _, a, b in terms[position:position + each]]
+                parts.append(self.averaged(pairs_, home, each))
                 position += each
             self.plan.means.append(Mean(self.group([mean for _, mean in members], False), tuple(parts)))
 
@@ -443,11 +454,11 @@ class Parted:
             if b != NONE and at_a < at_b:
                 a, b, at_a, at_b = b, a, at_b, at_a
             kind = (rank[a] == VARYING, b != NONE, b != NONE and rank[b] == VARYING, sign)
-            terms.append((kind, at_a, at_b, sign, a, b))
+            terms.append((kind, at_a[0], at_b[0], at_a[1], at_b[1], sign, a, b))
         terms.sort()
-        self.terms = [term[3:] for term in terms]
-        self.spots = [term[1:3] for term in terms]
-        self.look = Look(tuple([term[0] for term in terms]), tuple([at[0] for term in terms for at in term[1:3]]))
+        self.terms = [term[5:] for term in terms]
+        self.spots = [term[1:5] for term in terms]
+        self.look = Look(tuple([term[0] for term in terms]), tuple([home for term in terms for home in term[1:3]]))
 
     def spread(self, lowering: Lowering) -> Parted:
         """The same with the weighted inputs among the other terms."""
