@@ -11,15 +11,13 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from operator import mul
 from typing import Any, NamedTuple
 
 from . import ops
 from .nn import FORMAT, MLP, VERSION, Activation, Layer, Neuron, Standardizer
 from .onnx_graph import COMPOSED, NODES, Graph, Tensor
-
-Path = str | os.PathLike[str]
+from .outside import FileName, needed, write_whole
 
 # The module of torch.nn that computes a row, and the settings with which it does
 TORCH: dict[ops.Op, tuple[str, dict[str, Any]]] = {
@@ -104,26 +102,6 @@ def _fill(net: MLP, weights: Sequence[Any], biases: Sequence[Any]) -> MLP:
     return net
 
 
-def _package(name: str, extra: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ImportError(f'{name} cannot be loaded ({error}): pip install "micrograd[{extra}]"') from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write the file, whole or not at all."""
-    part = f"{os.fspath(path)}.part"
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-        os.replace(part, path)
-    except BaseException:
-        if os.path.exists(part):
-            os.remove(part)
-        raise
-
-
 # PyTorch
 
 def to_torch(net: MLP, dtype: Any = None) -> Any:
@@ -139,7 +117,7 @@ def to_torch(net: MLP, dtype: Any = None) -> Any:
     activation that torch.nn lacks, or a parameter that is not finite, in the net or in this dtype.
     """
     layers = _layers(net, "to_torch")
-    torch = _package("torch", "torch")
+    torch = needed("torch", "micrograd[torch]")
     dtype = getattr(torch, dtype or DTYPES[0]) if dtype is None or dtype in DTYPES else dtype
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise TypeError(f"to_torch: dtype is 'float64', 'float32' or a floating dtype of torch, found {dtype!r}")
@@ -182,7 +160,7 @@ def from_torch(module: Any) -> MLP:
 
     Raises TypeError for what is no module, and ValueError that names the first layer that cannot be expressed.
     """
-    torch = _package("torch", "torch")
+    torch = needed("torch", "micrograd[torch]")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"from_torch needs a torch.nn.Sequential, found {type(module).__name__} (give it the module "
                         "itself: not its state_dict, its outputs, or the path of a file)")
@@ -265,7 +243,7 @@ def _activation(torch: Any, part: Any) -> str:
 
 # safetensors
 
-def to_safetensors(net: MLP, path: Path) -> None:
+def to_safetensors(net: MLP, path: FileName) -> None:
     """Write the network to a safetensors file, from which `from_safetensors` makes it again, every bit.
 
     The tensors are float64 and have the names of the state_dict of `to_torch(net)`: "0.weight" (nout, nin), "0.bias"
@@ -281,12 +259,12 @@ def to_safetensors(net: MLP, path: Path) -> None:
         tensors.update({"scaler.means": net.scaler.means, "scaler.scales": net.scaler.scales})
     about = json.dumps({"format": FORMAT, "version": VERSION, "config": {**net.config(), "scaler": None},
                         "meta": net.meta}, allow_nan=False)
-    numpy, safetensors = _package("numpy", "torch"), _package("safetensors.numpy", "torch")
+    numpy, safetensors = needed("numpy", "micrograd[torch]"), needed("safetensors.numpy", "micrograd[torch]")
     arrays = {name: numpy.array(numbers, dtype=float) for name, numbers in tensors.items()}
-    _write(path, safetensors.save(arrays, {KEY: about}))
+    write_whole(path, safetensors.save(arrays, {KEY: about}))
 
 
-def from_safetensors(path: Path, into: MLP | None = None) -> MLP:
+def from_safetensors(path: FileName, into: MLP | None = None) -> MLP:
     """The network in a safetensors file; or `into`, with the numbers of the file.
 
     Without `into` the file is one of `to_safetensors`, and the network is made again, its scaler and its meta included.
@@ -328,7 +306,7 @@ def from_safetensors(path: Path, into: MLP | None = None) -> MLP:
 
 def _read(where: str) -> tuple[dict[str, Any], str | None]:
     """The tensors in the file, as float64 arrays, and what `to_safetensors` wrote about them."""
-    numpy, safetensors = _package("numpy", "torch"), _package("safetensors", "torch")
+    numpy, safetensors = needed("numpy", "micrograd[torch]"), needed("safetensors", "micrograd[torch]")
     tensors = {}
     try:
         with safetensors.safe_open(where, framework="numpy") as file:
@@ -371,7 +349,7 @@ def _blank(where: str, tensors: dict[str, Any], about: str | None) -> MLP:
 
 # ONNX
 
-def to_onnx(net: MLP, path: Path, dtype: str = "float64") -> None:
+def to_onnx(net: MLP, path: FileName, dtype: str = "float64") -> None:
     """Write the network to an ONNX file (opset 17), which onnxruntime and many others run.
 
     The model takes one input, "x", a table (rows, nin) of any number of rows, and gives one output, "y" (rows, nout).
@@ -386,7 +364,7 @@ def to_onnx(net: MLP, path: Path, dtype: str = "float64") -> None:
     layers = _layers(net, "to_onnx")
     if dtype not in DTYPES:
         raise ValueError(f"to_onnx: dtype is 'float64' or 'float32', found {dtype!r}")
-    graph = Graph(_package("onnx", "onnx"), _package("numpy", "onnx"), dtype)
+    graph = Graph(needed("onnx", "micrograd[onnx]"), needed("numpy", "micrograd[onnx]"), dtype)
     y = Tensor(graph, "x")
     try:
         if net.scaler is not None:
@@ -398,7 +376,7 @@ def to_onnx(net: MLP, path: Path, dtype: str = "float64") -> None:
             y = _activated(layer, graph.node("Gemm", y, *parameters, transB=1))
     except OverflowError as error:
         raise ValueError(f"to_onnx: {error}") from None
-    _write(path, graph.model(net.nin, len(layers[-1].weight), y))
+    write_whole(path, graph.model(net.nin, len(layers[-1].weight), y))
 
 
 def _activated(layer: Dense, z: Tensor) -> Tensor:

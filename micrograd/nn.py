@@ -20,6 +20,7 @@ from typing import Any, TypeVar, Union
 
 from . import ops
 from .engine import Number, Value, constant, shown_in_notebook
+from .outside import write_whole
 
 Activation = Union[str, Callable[[Value], Value], None]
 Self = TypeVar("Self", bound="Module")
@@ -90,15 +91,7 @@ class Module:
         document = {"format": FORMAT, "version": VERSION, "class": type(self).__name__, "config": self.config(),
                     "parameters": state, "meta": vars(self).get("meta", {})}
         content = json.dumps(document, indent=1, allow_nan=False)
-        part = f"{os.fspath(path)}.part"
-        try:
-            with open(part, "w", encoding="utf-8") as file:
-                file.write(content + "\n")
-            os.replace(part, path)
-        except BaseException:
-            if os.path.exists(part):
-                os.remove(part)
-            raise
+        write_whole(path, f"{content}\n".encode())
 
     @classmethod
     def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:

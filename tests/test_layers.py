@@ -12,7 +12,7 @@ PACKAGE = Path(micrograd.__file__).parent
 FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
          for path in sorted(PACKAGE.rglob("*.py"))}
 LAYERS = [
-    {"ops"},
+    {"ops", "outside"},
     {"engine"},
     {"calculus", "check", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "replay",
      "onnx_graph"},

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..outside import FileName, needed, write_whole
+
 FORMAT, VERSION = "micrograd training run", 1
 NUMBERS = ("parameters", "gradients", "losses")  # fields of Progress that are tensors
 COUNTS = ("steps", "epochs", "batches")  # and those that are in the metadata
@@ -43,14 +45,14 @@ class Progress:
     random: Any
 
 
-def write(path: str | os.PathLike[str], progress: Progress, run: Mapping[str, Any]) -> None:
+def write(path: FileName, progress: Progress, run: Mapping[str, Any]) -> None:
     """Write a run to a file, over the one of before. Whenever this is cut short, the old file or the new one is there.
 
     run: what tells this run from another, as plain JSON data. A file named path + ".part" is written on the way.
     Raises FileNotFoundError for a folder that does not exist, ImportError without safetensors, TypeError and ValueError
     for facts that are not JSON (nan is not).
     """
-    np, safetensors = _libraries()
+    np, safetensors = _packages()
     file_name = _in_a_folder(path)
     tensors = {name: np.array(getattr(progress, name), np.float64) for name in NUMBERS}
     tensors |= {MEMORY + name: np.array(numbers, np.float64) for name, numbers in progress.memory.items()}
@@ -59,28 +61,17 @@ def write(path: str | os.PathLike[str], progress: Progress, run: Mapping[str, An
     notes = {"format": FORMAT, "version": str(VERSION), "run": json.dumps(run, allow_nan=False),
              "progress": json.dumps({**counts, "memory": list(progress.memory), "random": progress.random})}
     notes["checksum"] = _checksum(notes, tensors)
-    content = safetensors.numpy.save(tensors, notes)
-    part = file_name + ".part"
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # before the name changes: else, after a power cut, the file may be there and empty
-        os.replace(part, file_name)
-    except BaseException:
-        if os.path.exists(part):
-            os.remove(part)
-        raise
+    write_whole(file_name, safetensors.numpy.save(tensors, notes))
 
 
-def read(path: str | os.PathLike[str], run: Mapping[str, Any]) -> Progress | None:
+def read(path: FileName, run: Mapping[str, Any]) -> Progress | None:
     """Where the run in a file is, to the last bit; None if there is no such file.
 
     run: as for `write`. Raises ValueError for the file of another run (naming the first fact that differs), of a later
     version, of something else, and for a damaged one; FileNotFoundError for a folder that does not exist, where nothing
     could be written later; ImportError without safetensors.
     """
-    _, safetensors = _libraries()
+    _, safetensors = _packages()
     file_name = _in_a_folder(path)
     if not os.path.exists(file_name):
         return None
@@ -147,7 +138,7 @@ def _checksum(notes: Mapping[str, str], tensors: Mapping[str, Any]) -> str:
     return f"{crc:08x}"
 
 
-def _in_a_folder(path: str | os.PathLike[str]) -> str:
+def _in_a_folder(path: FileName) -> str:
     file_name = os.fsdecode(path)
     folder = os.path.dirname(file_name) or os.curdir
     if not os.path.isdir(folder):
@@ -158,12 +149,7 @@ def _in_a_folder(path: str | os.PathLike[str]) -> str:
     return file_name
 
 
-def _libraries() -> tuple[Any, Any]:
-    """NumPy and safetensors, loaded when first used."""
-    try:
-        import numpy
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(f"a training run is kept in a safetensors file, which needs NumPy and safetensors ({error}): "
-                          'pip install "micrograd[jax]"') from error
-    return numpy, safetensors
+def _packages() -> tuple[Any, Any]:
+    """NumPy and safetensors."""
+    numpy, _ = (needed(package, "micrograd[jax]") for package in ("numpy", "safetensors.numpy"))
+    return numpy, needed("safetensors", "micrograd[jax]")

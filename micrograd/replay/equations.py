@@ -15,8 +15,9 @@ from itertools import chain, groupby
 from typing import Any, Union
 
 from .. import ops
+from ..outside import needed
 from .arrays import Run
-from .libraries import needed, numpy_library
+from .libraries import numpy_library
 from .notation import (
     PLACES,
     Both,

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib import import_module
 from typing import Any
 
 from .. import ops
 from ..ops import SQRT_2, Op
+from ..outside import needed
 from .trace import AT_LEAST, DETACHED, GREATER
 
 Function = Callable[..., Any]
@@ -118,14 +118,6 @@ def torch_library() -> Library:
 
     given = {ops.pow: torch.pow, ops.erf: torch.special.erf, ops.erfc: torch.special.erfc, DETACHED: torch.detach}
     return Library("torch", rows(torch, given, constant), opaque, torch.cat, torch.matmul, as_index, constant, zeros)
-
-
-def needed(package: str, install: str) -> Any:
-    try:
-        return import_module(package)
-    except ImportError as error:
-        name = package.partition(".")[0]
-        raise ImportError(f'arrays of {name} need the package {name}: pip install "{install}"') from error
 
 
 def same(x: Any) -> Any:

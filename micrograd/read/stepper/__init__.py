@@ -21,6 +21,7 @@ from graphviz import ExecutableNotFound
 
 from ...engine import Value, topological_order
 from ...ops import CONSTANT
+from ...outside import write_whole
 from ..draw import image, svg_of
 from ..formula import printable
 from ..graph import Graph, look
@@ -42,18 +43,8 @@ class Stepper:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the page to a file, wholly or not at all; a file of that name is replaced. Returns the path."""
-        path = Path(path)
-        if path.exists() and not path.is_file():  # a pipe, a device
-            path.write_text(self.page, encoding="utf-8")
-            return path
-        target = path.resolve()  # of a link, the file that it leads to
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
-            part.write_text(self.page, encoding="utf-8")
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-        return path
+        write_whole(path, self.page.encode())
+        return Path(path)
 
     def _repr_html_(self) -> str:
         """The page in a frame. Where a notebook is not trusted the frame is taken out, and what is left is the picture:
