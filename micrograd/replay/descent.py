@@ -135,15 +135,17 @@ class Task:
             try:  # Ctrl-C may wait until the steps are taken; `extend` and `map` keep the result all the same
                 results.extend(map(self.executor.fit, *[[x] for x in asked]))
             finally:
-                for _, taken, _, slopes in results:
+                for ended, taken, _, slopes in results:
                     first, second = ([xs[back[p]] for p in optimizer.params] for xs in (average, square))
                     if adam:
                         optimizer.mean, optimizer.square = first, second
                     else:
                         optimizer.velocity = first
                     optimizer.steps += taken
+                    batch = taken if isinstance(ended, str) and ended else taken - 1  # whose slopes they are
+                    times = lengths[batch % batches] if self.summed else 1
                     for p, slope in zip(trained, slopes):
-                        p.grad = slope
+                        p.grad = slope * times
             end, taken, history, slopes = results[0]
             for epoch in range(taken // batches):
                 if batches == 1:
