@@ -13,8 +13,9 @@ from array import array
 
 import pytest
 
-jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -120,7 +121,7 @@ def test_some_parameters_in_an_order_of_ones_own(devices):
 
 @pytest.mark.parametrize("devices", [1, 3])
 def test_a_function_without_parameters(devices):
-    step, same = (m.compile(lambda x, y: x.sin() * y, **options) for options in (dict(backend="jax", devices=devices), {}))
+    step, same = (m.compile(lambda x, y: x.sin() * y, **options) for options in ({"backend": "jax", "devices": devices}, {}))
     X, Y = data(10)[0].T
     (values, slopes), (expected, expected_slopes) = step.map(X, Y, grad=True), same.map(X, Y, grad=True)
     assert close([values, *slopes], [expected, *expected_slopes])
@@ -421,7 +422,7 @@ def test_a_gradient_that_is_nan_is_named():
         b, a = Value(1.0, "b"), Value(0.0, "a")
         step = m.compile(lambda x, a=a, b=b: (a * x).sqrt() + (b * x - x).sqrt() + b, backend=backend, verify=0)
         optimizer = SGD([b, a], lr=0.1)
-        with pytest.raises(FloatingPointError, match="the gradient of b is (inf|nan) in step 0: no parameter was changed") as error:
+        with pytest.raises(FloatingPointError, match=r"the gradient of b is (inf|nan) in step 0: no parameter was changed") as error:
             step.fit([1.0, 2.0], optimizer=optimizer)
         messages.append(str(error.value))
         assert (a.data, b.data, optimizer.steps) == (0.0, 1.0, 0)
@@ -565,7 +566,7 @@ def test_numbers_that_are_too_large_for_float32():
     step = m.compile(lambda x: w * x, backend="jax", dtype="float32", verify=0)
     assert list(step.map([1e300, 1.0])) == [math.inf, 1.0]
     w.data = 1e300
-    assert list(step.map([2.0, 0.0]))[0] == math.inf
+    assert list(step.map([2.0, 1.0])) == [math.inf, math.inf]
 
 
 def test_what_the_user_has_set_stays_as_it_is():
@@ -727,7 +728,7 @@ def test_shapes_that_do_not_fit(pure, call, words):
 
 def test_optax_runs_on_it():
     optax = pytest.importorskip("optax", reason="optax is not installed: pip install optax")
-    net, step = make("auto")
+    _, step = make("auto")
     X, Y = data(20)
     optimizer = optax.sgd(0.1, momentum=0.5)
     f, params = jax.jit(step.jax()), jnp.array([p.data for p in step.params])
@@ -754,7 +755,7 @@ def test_pure_functions_of_several_outputs(reduce):
 
 
 def test_pure_functions_for_numpy(pure):
-    step, _, params, _, (X, Y) = pure
+    step, _, _, _, (X, Y) = pure
     f = step.numpy()
     numbers = np.array([p.data for p in step.params])
     assert close(f(numbers, (X, Y)), step.value_and_grad(X, Y))
