@@ -37,7 +37,7 @@ class History:
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
     stopped: str = ""  # why the run ended
-    ran: str = ""      # how: "native" or "python", by the compiled loss; or "eager", sample by sample, and why
+    ran: str = ""      # how: "native", "python" or "jax", by the compiled loss; or "eager", sample by sample, and why
 
     @property
     def epochs(self) -> int:
@@ -74,7 +74,7 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         validation: tuple[Sequence[Any], Sequence[Any]] | float | None = None, standardize: bool = False,
         penalty: Callable[[list[Value]], Value] | None = None, shuffle: bool = True, seed: int | None = None,
         progress: bool | None = None, callback: Callable[[History], None] | None = None,
-        backend: str = "auto") -> History:
+        backend: str = "auto", devices: Any = None) -> History:
     """Train a network on rows X and targets y. Returns the `History`; the network is changed in place.
 
     net: called on a row of X, it returns an output or a list of outputs. loss: of one sample, loss(outputs, target), a
@@ -88,9 +88,10 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     tqdm is installed. callback: called with the history after each epoch.
 
     backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the same
-    steps faster, equal but for rounding; "native" or "python" insist on it, and "eager" trains sample by sample.
-    History.ran says which it was. A compiled run reads the rows and targets once, and asks a learning rate that is a
-    function for several steps at once; what a callback changes in the loss or the network is seen.
+    steps faster, equal but for rounding; "native", "python" or "jax" insist on it, and "eager" trains sample by sample.
+    devices: of JAX, how many or which ones share the rows, as in `compile`. History.ran says which it was. A compiled
+    run reads the rows and targets once, and asks a learning rate that is a function for several steps at once; what a
+    callback changes in the loss or the network is seen.
 
     Ctrl-C ends the run after the last whole step and keeps what was learnt. A loss or gradient that is inf or nan ends
     it before the step. History.stopped says why a run ended. Raises ValueError for data that do not fit together.
@@ -103,8 +104,10 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         raise TypeError("until=converged() with parentheses: converged makes the function that fit asks")
     if validation is not None and not isinstance(validation, (float, tuple, list)):
         raise TypeError(f"validation is a share in (0, 1), or a pair (rows, targets), found {validation!r}")
-    if backend not in ("auto", "eager", "native", "python"):
-        raise ValueError(f"backend is auto, eager, native or python; found {backend!r}")
+    if backend not in ("auto", "eager", "native", "python", "jax"):
+        raise ValueError(f"backend is auto, eager, native, python or jax; found {backend!r}")
+    if devices is not None and backend != "jax":
+        raise ValueError("devices are of JAX: give backend='jax' with them")
     X, y = _checked(X, y, "fit")
     rng = random.Random(seed)
     if isinstance(validation, float):
@@ -136,11 +139,11 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     if backend == "auto" and epochs * len(X) < WORTHWHILE:
         why = "compiling would not pay for so few samples"
     elif backend != "eager":
-        sums, data, why = _compiled(net, loss, penalty, judge, X, y, optimizer.params, backend)
+        sums, data, why = _compiled(net, loss, penalty, judge, X, y, optimizer.params, backend, devices)
     held: Callable[..., list[float]] = _eager_means(net, loss, judge)
     held_data: Sequence[Any] = (held_X, held_y)
     if sums is not None and held_X:
-        means, found, _ = _compiled(net, loss, None, judge, held_X, held_y, optimizer.params, backend)
+        means, found, _ = _compiled(net, loss, None, judge, held_X, held_y, optimizer.params, backend, devices)
         held, held_data = (held, held_data) if means is None else (means.value, found)
     history.ran = f"eager: {why}" if sums is None else sums.backend
     asked = callback is not None or callable(until)  # who is asked may change what the loss depends on
@@ -228,7 +231,7 @@ def _eager_means(net: Module, loss: Loss, judge: Judge | None) -> Callable[..., 
 
 def _compiled(net: Module, loss: Loss, penalty: Callable[[list[Value]], Value] | None, judge: Judge | None,
               X: Sequence[Any], y: Sequence[Any], trained: list[Value],
-              backend: str) -> tuple[Compiled | None, Sequence[Any], str]:
+              backend: str, devices: Any) -> tuple[Compiled | None, Sequence[Any], str]:
     """The loss of a sample, and whether the answer is right if there is a judge, compiled and verified, and the data
     for it; or None, the data, and why not."""
     parameters = net.parameters()
@@ -244,7 +247,8 @@ def _compiled(net: Module, loss: Loss, penalty: Callable[[list[Value]], Value] |
     rows, targets = [X[i] for i in tried], [y[i] for i in tried]
     costs = [float(loss(net(x), t)) for x, t in zip(rows, targets)]  # refuses a target that is none
     try:
-        step = compile(sample, inputs=[_width(X), _width(y)], params=trained, backend=backend)
+        step = compile(sample, inputs=[_width(X), _width(y)], params=trained, backend=backend,
+                       devices=devices)
         extra = 0.0 if penalty is None else float(penalty(parameters))
         replayed = step.map(rows, targets)
         for cost, found, t in zip(costs, replayed[0], targets):

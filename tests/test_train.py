@@ -297,3 +297,45 @@ def test_a_callback_may_turn_the_loss_into_one_that_cannot_be_recorded() -> None
     history = fit(MLP(1, [1], rng=1), [[x / 50] for x in range(100)], [x / 100 for x in range(100)], epochs=12, loss=loss,
                   progress=False, callback=lambda history: branches.append(1) if history.epochs == 3 else None)
     assert history.epochs == 12 and history.ran.endswith("then eager: the loss has changed after epoch 3")
+
+
+@pytest.mark.parametrize("devices", [None, 3])
+def test_jax_takes_the_same_steps(devices: int | None) -> None:
+    pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+    ends = {}
+    for backend in ("jax", "eager"):
+        net = MLP(2, [3, 1], activation="tanh", rng=1)
+        history = fit(net, [[i / 50, 1 - i / 70] for i in range(50)], [i % 2 for i in range(50)], epochs=4, batch_size=16,
+                      loss=losses.binary_cross_entropy_from_logits, optimizer=Adam(lr=0.05), validation=0.2, seed=1,
+                      standardize=True, penalty=lambda ps: losses.l2_penalty(ps, 1e-3), progress=False, backend=backend,
+                      devices=devices if backend == "jax" else None)
+        assert history.ran == ("jax" if backend == "jax" else "eager: not asked for")
+        ends[backend] = [*history.loss, *history.accuracy, *history.validation_loss, *history.validation_accuracy,
+                         *[p.data for p in net.parameters()]]
+    assert len(ends["jax"]) == 4 * 4 + 13
+    # The same steps, but for the order in which sums are added.
+    assert ends["jax"] == pytest.approx(ends["eager"], rel=1e-9, abs=1e-12)
+
+
+def test_a_callback_may_give_the_optimizer_of_jax_fewer_parameters() -> None:
+    pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+    ends = []
+    for backend in ("jax", "eager"):
+        net = MLP(1, [2, 1], rng=1)
+        optimizer = SGD(lr=0.1)
+
+        def freeze(history: History, net: MLP = net, optimizer: SGD = optimizer) -> None:
+            if history.epochs == 2:
+                optimizer.attach(net.layers[1].parameters())
+
+        fit(net, LINE_X, LINE_Y, optimizer=optimizer, epochs=4, callback=freeze, progress=False, backend=backend, seed=1)
+        ends.append([p.data for p in net.parameters()])
+    assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("backend", ["auto", "eager", "native", "python"])
+def test_devices_are_of_jax(backend: str) -> None:
+    with pytest.raises(ValueError, match="devices are of JAX: give backend='jax'"):
+        fit(line(), LINE_X, LINE_Y, backend=backend, devices=2)
+    with pytest.raises(ValueError, match="backend is auto, eager, native, python or jax; found 'JAX'"):
+        fit(line(), LINE_X, LINE_Y, backend="JAX")
