@@ -55,7 +55,7 @@ def questions(devices):
         losses = step.fit(X, Y, optimizer=optimizer, epochs=3, batch_size=BATCH, seed=2)
         found[f"fit by {type(optimizer).__name__}"] = [losses, list(net.state_dict().values())]
     for where in STEPS:
-        found[f"training on a {where}"] = trained(devices, where)[:2]
+        found[f"training on a {where}"] = trained(devices, where)
     return found
 
 
@@ -77,16 +77,6 @@ def trained(devices, where, checkpoint=None, dies_at=None):
         stream = (data(rows, seed) for seed, rows in enumerate(BATCHES))
         losses = step.fit(batches=stream, optimizer=optimizer, every=3, checkpoint=checkpoint)
     return losses, list(net.state_dict().values()), len(steps)
-
-
-def trained_until(where, step, victim, number):
-    """With a checkpoint, which one process does not live to see the end of."""
-    return trained("all", where, "run.safetensors", dies_at=int(step) if int(victim) == number else None)
-
-
-def trained_again(where):
-    """Without an accident, and from the checkpoint that is there."""
-    return trained("all", where), trained("all", where, "run.safetensors")
 
 
 def rules(number):
@@ -125,9 +115,12 @@ def main(address, processes, number, question, *arguments):
     known = inspect.signature(jax.distributed.initialize).parameters
     jax.distributed.initialize(address, int(processes), number, coordinator_bind_address=address,
                                **{name: time for name, time in TIMES.items() if name in known})
-    asked = {"questions": lambda: questions("all"), "rules": lambda: rules(number),
-             "trained_until": lambda: trained_until(*arguments, number), "trained_again": lambda: trained_again(*arguments)}
-    answer = asked[question]()
+    if question == "trained":  # TABLE-OR-STREAM [VICTIM STEP]
+        where, *victim = arguments
+        dies_at = int(victim[1]) if victim and int(victim[0]) == number else None
+        answer = trained("all", where, "run.safetensors", dies_at)
+    else:
+        answer = questions("all") if question == "questions" else rules(number)
     Path(f"{question}-{number}.json").write_text(json.dumps(answer), encoding="utf-8")
     jax.distributed.shutdown()
 
