@@ -240,6 +240,19 @@ def test_shared_weights():
     assert counts[0] == counts[1] < 16
 
 
+def test_many_windows_of_several_filters():
+    """Each window is a small matrix product; many of them are done together."""
+    w = [[Value(0.3 * i - 0.5 * j, f"k{j}{i}") for i in range(3)] for j in range(2)]
+    counts = []
+    for width in (12, 20):
+        def conv(x):
+            h = [ops.tanh(sum(row[j] * x[i + j] for j in range(3))) for i in range(len(x) - 2) for row in w]
+            return sum(a * a for a in h)
+        step = check(conv, rows=(1, 7), inputs=(width,))
+        counts.append(len(lowered(step)[1].steps))
+    assert counts[0] == counts[1] < 12
+
+
 def test_recurrence():
     w = [Value(0.3 * i - 0.5, f"k{i}") for i in range(3)]
     lengths = []

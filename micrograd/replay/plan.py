@@ -286,7 +286,7 @@ class Lowering:
         by_group: dict[Any, list[Any]] = {}
         by_op: dict[Any, list[Any]] = {}
         for seen, members in single:
-            most = max([(takers[seen.op, home], home) for home in seen.homes], default=(0, NONE))
+            most = max([(takers[seen.op, home], home) for home in {*seen.homes}], default=(0, NONE))
             if most[0] > 1:
                 by_group.setdefault((seen.op, most[1]), []).extend(members)
             else:
