@@ -309,7 +309,8 @@ class Lowering:
         for (inputs, look), members in rows.items():
             few = many[len(inputs), look] < MANY
             if len(members) > 1:
-                layer = len(inputs) > 0 and (few or len(members) * len(inputs) >= MANY**2)
+                unlike = len(inputs) == 1 < len({self.spot(member.weights[0])[0] for member in members})
+                layer = len(inputs) > 0 and not unlike and (few or len(members) * len(inputs) >= MANY**2)
             else:
                 layer = len(inputs) > 1 == moved[tuple(members[0].weights), look] and few
             if layer:
@@ -321,17 +322,27 @@ class Lowering:
             members.sort(key=lambda m: m.spots)
             self.add(members, [], steps, varies)
 
-    def layer(self, inputs: Sequence[tuple[int, int]], members: Sequence[Parted]) -> list[MatMul]:
-        """The weighted inputs that sums share, as a matrix product; those that are subtracted as another."""
-        found = []
-        for sign in (1, -1):
-            columns = [i for i, (s, _) in enumerate(inputs) if s == sign]
-            if columns:
-                weights = self.operand([member.weights[i] for member in members for i in columns], len(columns))
-                found.append(MatMul(sign, weights, self.pick([inputs[i][1] for i in columns])))
-        return found
+    def layer(self, inputs: Sequence[tuple[int, int]], members: Sequence[Parted]) -> list[MatMul | Product]:
+        """The weighted inputs that sums share, as matrix products: one for each group of inputs, and for those that are
+        subtracted. Many groups that have one input each are taken together."""
+        columns: dict[Any, list[int]] = {}
+        for i, (sign, x) in enumerate(inputs):
+            columns.setdefault((sign, self.spot(x)[0]), []).append(i)
+        single = [key for key, found in columns.items() if len(found) == 1]
+        if len(single) >= MANY:
+            for key in single:
+                columns.setdefault(key[0], []).extend(columns.pop(key))
+        parts: list[MatMul | Product] = []
+        for found in columns.values():
+            sign, picked = inputs[found[0]][0], self.pick([inputs[i][1] for i in found])
+            weights = [member.weights[i] for member in members for i in found]
+            if len(weights) == 1:
+                parts.append(Product(sign, (self.operand(weights), picked), 1))
+            else:
+                parts.append(MatMul(sign, self.operand(weights, len(found)), picked))
+        return parts
 
-    def add(self, members: list[Parted], parts: list[MatMul], steps: list[Add | Map], varies: bool) -> None:
+    def add(self, members: list[Parted], parts: list[MatMul | Product], steps: list[Add | Map], varies: bool) -> None:
         """One step for sums of the same kind. parts: what is known of it already."""
         products: list[tuple[int, int, list[list[int]]]] = []  # sign, how many, the nodes of each factor
         position = 0
