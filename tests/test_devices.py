@@ -27,7 +27,6 @@ from micrograd.replay import compiled
 CLOSE = 1e-12   # the same sums in another order, of numbers of about 1
 STEPS = 1e-10   # some dozens of gradient steps, each of which hands its roundings on to the next
 FLOAT32 = 2e-5  # some dozens of roundings of 6e-8 each, in sums that cancel in part
-DEVICES = [1, 2, 3, 8]
 
 WRONG = re.escape('devices is None, a number, "all" or a list of jax.devices(), found ')
 
@@ -40,7 +39,7 @@ def data(rows, seed=0):
 
 def make(backend="jax", verify=0, **options):
     """A network and its loss, with a penalty. (What is verified is one more program for JAX to compile.)"""
-    net = MLP(2, [3, 2, 1], activation="tanh", rng=1)
+    net = MLP(2, [3, 1], activation="tanh", rng=1)
 
     def loss(x, y):
         return (1 - y * net(x)).relu() + 1e-3 * sum(p * p for p in net.parameters())
@@ -75,8 +74,7 @@ def test_the_tests_have_eight_devices():
 
 # Questions
 
-@pytest.mark.parametrize("devices", DEVICES)
-@pytest.mark.parametrize("reduce", ["mean", "sum"])
+@pytest.mark.parametrize("devices, reduce", [(1, "mean"), (2, "mean"), (3, "mean"), (8, "mean"), (3, "sum")])
 def test_any_number_of_rows_on_any_number_of_devices(devices, reduce):
     step, same = make(devices=devices, reduce=reduce, verify=2)[1], make("auto", reduce=reduce)[1]
     for rows in (103, 8, 5, 2, 1) if reduce == "mean" else (103, 2):
@@ -228,9 +226,9 @@ def test_a_function_that_does_not_replay_is_refused():
 def test_what_it_prints():
     for devices, words in ((None, "1 device\n"), (3, "3 devices\n")):
         step = make(devices=devices)[1]
-        assert repr(step) == "<compiled loss(x, y): 20 parameters, jax>"
+        assert repr(step) == "<compiled loss(x, y): 13 parameters, jax>"
         assert f"in float64 by JAX on {words}" in str(step)
-        assert step.stats["backend"] == "jax" and step.stats["instruction set"] == "" and step.stats["parameters"] == 20
+        assert step.stats["backend"] == "jax" and step.stats["instruction set"] == "" and step.stats["parameters"] == 13
     assert "in float32 by JAX" in str(make(dtype="float32")[1])
     assert "def total" in step.source
 
@@ -339,8 +337,8 @@ def test_training_on_sums():
 
 
 def test_the_same_seed_is_the_same_run_to_the_last_bit():
-    runs = [trained("jax", Adam(lr=0.01), devices=3, batch_size=8, seed=seed) for seed in (1, 1, 2)]
-    assert runs[0] == runs[1] != runs[2]
+    first, again = (trained("jax", Adam(lr=0.01), devices=3, batch_size=8, seed=1) for _ in range(2))
+    assert first == again
 
 
 @pytest.mark.parametrize("devices", [1, 3])
@@ -382,7 +380,7 @@ def test_settings_that_change_between_epochs():
                 optimizer.weight_decay = 0.1
                 net.parameters()[0].data += 1.0  # which are read again
             elif i == 3:
-                optimizer.attach(net.layers[2].parameters())  # and only these
+                optimizer.attach(net.layers[1].parameters())  # and only these
         optimizer.attach(net.parameters())
         found += step.fit(X, Y, optimizer=optimizer, epochs=2, seed=2)
         ends.append([found, [p.data for p in net.parameters()], *state(optimizer)])
@@ -503,10 +501,10 @@ def collectives(text):
     return re.findall(r" (all-reduce|all-gather|all-to-all|collective-\w+|reduce-scatter)(?:-start)?\(", text)
 
 
-@pytest.mark.parametrize("reduce, rows", [("mean", 9), ("mean", 10), ("sum", 10)])
+@pytest.mark.parametrize("reduce, rows", [("sum", 9), ("mean", 10)])
 def test_one_reduction_a_step_and_a_question(reduce, rows):
     """With a penalty, several outputs, sums of sums; masked or not. So it says in what XLA has made of it."""
-    net = MLP(2, [4, 3, 2], activation="tanh", rng=1)
+    net = MLP(2, [3, 2], activation="tanh", rng=1)
 
     def loss(x, y):
         a, b = net(x)
