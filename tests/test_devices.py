@@ -600,6 +600,13 @@ def test_where_the_user_has_float64():
     assert python(WITH_X64) == "alike\n"
 
 
+def test_where_the_user_wants_no_numbers_of_mixed_kinds():
+    with jax.numpy_dtype_promotion("strict"):
+        _, step = make(devices=2)
+        losses = step.fit(*data(5), optimizer=Adam(lr=0.01), epochs=2)
+    assert losses[1] < losses[0]
+
+
 # Wrong use
 
 @pytest.mark.parametrize("options, kind, words", [

@@ -17,9 +17,10 @@ from typing import Any
 
 from ..engine import Value
 from ..optim import Optimizer, trouble
+from ..outside import needed
 from .arrays import Run
 from .columns import Data
-from .libraries import jax_library, needed
+from .libraries import jax_library
 from .plan import Plan
 
 AXIS = "rows"  # of the mesh
@@ -262,7 +263,7 @@ class Descent:
                 # After a step that is not fine, all stays as that one found it.
                 means, slopes = (jnp.where(fine > 0, new, old) for new, old in
                                  ((found[:outputs], means), (found[outputs:], slopes)))
-                fine = fine * jnp.isfinite(means[0]) * jnp.isfinite(slopes).all()
+                fine = jnp.where(jnp.isfinite(means[0]) & jnp.isfinite(slopes).all(), fine, 0.0)
                 try:
                     moved = optimizer.rule(rate, steps, jnp.sqrt)(x, slopes, *memory)
                 except (TypeError, ValueError) as error:
