@@ -8,13 +8,14 @@ JAX, as operations on whole arrays, where that was asked for.
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import random
 import warnings
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import islice
 from threading import RLock
@@ -52,6 +53,20 @@ CLOSE = {"float64": 1e-9, "float32": 1e-3}
 STREAMED = 100  # batches of a stream between two reports
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without Python's garbage collector, for whole functions: it would go through all that a large program is made of
+    again and again, and find no cycle. Of the whole process, for as long as something is compiled."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@uncollected()
 def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] | None = None,
             params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
             threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled:
@@ -118,6 +133,7 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
 class Compiled:
     """A compiled function. Call it on columns for the mean over the rows, on numbers for the value of one sample."""
 
+    @uncollected()
     def __init__(self, recording: Recording, params: list[Value] | None, function: Callable[..., Any] | None,
                  reduce: str, backend: str, verify: int, threads: int | None, devices: Sequence[Any] = (),
                  dtype: str = "float64", seconds: float = 0.0) -> None:
@@ -196,6 +212,7 @@ class Compiled:
                 labels.setdefault(slope, f"d_{self._tape.name(leaf)}")
         return slopes
 
+    @uncollected()
     def _executor(self, kind: str, single: bool = False) -> Any:
         """Who runs a program: for a single sample, or for columns."""
         executors = self._singles if single else self._executors
@@ -221,6 +238,7 @@ class Compiled:
         """The parameters in the order in which a plan takes them: first those that are trained."""
         return list(dict.fromkeys([*self.params, *self._places]))
 
+    @uncollected()
     def _plan(self, kind: str) -> Plan:
         """A program as operations on arrays. The slopes come in the order of `params`."""
         with self._lock:

@@ -316,12 +316,12 @@ class Writer:
             return part
         a, b = self.index(part.a)[0], self.index(part.b)[0]
         if len(a) == len(b) == 1:
-            return Pairs(part.a, part.b, True, 1)
+            return Pairs(part.a, part.b, 1)
         if part.at is None and part.each == 1:
             return part
         at = part.at or range(len(a) * len(b))
         rows, columns = [a[k // len(b)] for k in at], [b[k % len(b)] for k in at]
-        return Pairs(some(part.a, rows), some(part.b, columns), True, part.each)
+        return Pairs(some(part.a, rows), some(part.b, columns), part.each)
 
     def lines(self) -> Iterator[Equation]:
         plan = self.plan

@@ -104,7 +104,6 @@ class Pairs(NamedTuple):
 
     a: Pick
     b: Operand | None
-    varies: bool  # whether b does
     each: int
 
 
@@ -430,11 +429,10 @@ class Lowering:
     def averaged(self, pairs: list[tuple[int, int]], home: int, each: int) -> Outer | Pairs:
         a, b = [*zip(*pairs)]
         if home == NONE:
-            return Pairs(self.pick(a), None, False, each)
-        varies = self.plan.varies[home]
+            return Pairs(self.pick(a), None, each)
         rows, columns = (sorted({*nodes}, key=self.spot) for nodes in (a, b))
-        if not varies or len(rows) * len(columns) > 4 * len(pairs):
-            return Pairs(self.pick(a), self.operand(b), varies, each)
+        if not self.plan.varies[home] or len(rows) * len(columns) > 4 * len(pairs):
+            return Pairs(self.pick(a), self.operand(b), each)
         row, column = ({node: i for i, node in enumerate(nodes)} for nodes in (rows, columns))
         index = [row[x] * len(columns) + column[y] for x, y in pairs]
         everything = index == list(range(len(rows) * len(columns)))
