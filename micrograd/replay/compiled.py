@@ -433,11 +433,12 @@ class Compiled:
         runs in native code, with JAX the numbers stay on the devices for an epoch.
 
         data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`; one of a class of
-        your own takes its steps in Python. epochs: how often every row is seen, 0 or more. batch_size: rows for each
-        step, 1 or more; None for all of them. shuffle, seed: as in `micrograd.fit`; the same seed visits the rows in
-        the same order (which Python draws, half a microsecond a row). A learning rate that is a function depends on the
-        step alone: it is asked for several steps at once. until: stop after the first epoch whose mean loss
-        is at most this number. progress: True for a tqdm bar, None for one if tqdm is installed.
+        your own takes its steps in Python; with JAX, on the devices, if all it states is a `rule`. epochs: how often
+        every row is seen, 0 or more. batch_size: rows for each step, 1 or more; None for all of them. shuffle, seed: as
+        in `micrograd.fit`; the same seed visits the rows in the same order (which Python draws, half a microsecond a
+        row). A learning rate that is a function depends on the step alone: it is asked for several steps at once.
+        until: stop after the first epoch whose mean loss is at most this number. progress: True for a tqdm bar, None
+        for one if tqdm is installed.
 
         batches: in place of data, an iterable of minibatches that need not fit in memory together: each is the data of
         a call, in a tuple, or one table. A step is taken on each of them, as they come; epochs, batch_size and shuffle
