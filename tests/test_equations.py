@@ -229,7 +229,7 @@ def test_shared_weights_are_a_sum_over_j():
     def conv(x):
         return sum(a * a for a in [sum(w[j] * x[i + j] for j in range(3)).tanh() for i in range(12)])
     assert lines(conv, (14,)) == [
-        "G1 = tanh(sum(k[j] * X[i + j] for j < 3))", "G2 = (1 - G1 * G1) * 2 * G1", "conv = mean(sum(G1 * G1))",
+        "G1 = tanh(sum(k[j] * X[i + j] for j < 3))", "G2 = 2 * G1 * (1 - G1 * G1)", "conv = mean(sum(G1 * G1))",
         "dk = mean(sum(X[i + j] * G2[j] for j < 12))"]
 
 
@@ -351,3 +351,18 @@ def test_a_long_sum_and_a_long_list_are_shortened():
     def many(x):
         return sum(micrograd.sin(p * x[i] + p) * x[(i * i) % 5] for i, p in enumerate(ps)) + micrograd.exp(ps[3] * x[2])
     assert all(len(line) < 300 for line in lines(many, (12,)))
+
+
+def test_the_row_of_a_matrix_stands_upright_beside_what_varies():
+    net = MLP(2, [2, 1], activation="tanh", rng=1)
+    assert "δ2 = (1 - A2 * A2) * W3.T" in [str(line) for line in micrograd.compile(net).plan.equations]
+
+
+def test_a_recurrent_net_has_a_product_for_each_of_its_inputs():
+    W = [[Value(0.1, f"w_{{{i},{j}}}") for j in (1, 2)] for i in (1, 2)]
+    u, b = ([Value(0.2, f"{name}_{i}") for i in (1, 2)] for name in "ub")
+
+    def net(x):
+        h = [(u[i] * x[0] + b[i]).tanh() for i in range(2)]
+        return sum(a * a for a in [(Value.dot(W[i], h) + u[i] * x[1] + b[i]).tanh() for i in range(2)])
+    assert {"G2 = tanh(u @ x[1] + W @ G1 + b)", "dW = G3 @ G1.T / rows"} <= set(lines(net, (2,)))

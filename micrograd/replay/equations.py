@@ -7,6 +7,7 @@ used once stands where it is used, all else gets a name. This module knows nothi
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ from .tape import FIXED, VARYING
 
 Shape = tuple[Union[int, str], ...]
 INLINE = 40    # characters; a longer formula gets a line of its own
+NUMBER = re.compile(r"[\d.]+( \*|$)")  # what a product begins with that goes before others
 LINES = 60     # that are printed; of more of them the first half and the last
 
 
@@ -214,6 +216,20 @@ class Writer:
         high = len(index) // columns
         return put(f"{{0}}.reshape({high}, {columns})", rf"{{0}}_{{{{{high} \times {columns}}}}}", "atom", stack)
 
+    def abreast(self, operands: Sequence[Operand]) -> list[Both]:
+        """Operands that are computed with number by number: beside what varies, a row of a matrix stands upright."""
+        upright = any(self.first(operand) > 1 for operand in operands)
+        found = []
+        for operand in operands:
+            piece = self.operand(operand)
+            if upright and isinstance(operand, Pick) and self.first(operand) == 1:
+                spots = self.spots(operand)
+                thing = spots[0][0]
+                if len(spots) > 1 and isinstance(thing, Thing) and thing.grid and thing.grid[0] == 1:
+                    piece = transposed(piece)
+            found.append(piece)
+        return found
+
     def regular(self, operand: Operand, each: int) -> Both | None:
         """The operand by i and j, where it is so regular. See `Thing.running`."""
         if isinstance(operand, Literal) or len(self.index(operand)[0]) == 1:
@@ -264,7 +280,7 @@ class Writer:
                 sign, found = multiplied(sign, kept, [piece for piece in pieces if piece])
                 return sign, put(f"sum({{0}} for j < {each})", rf"\sum_{{{{j < {each}}}}} {{0:product}}", "atom", found)
         outer = self.outer(kept)
-        sign, found = (sign, outer) if outer else multiplied(sign, kept, [self.operand(factor) for factor in kept])
+        sign, found = (sign, outer) if outer else multiplied(sign, kept, self.abreast(kept))
         if each == 1:
             return sign, found
         by, under = ("", "") if count == each else (f", by={each}", f"_{{{{{each}}}}}")
@@ -304,7 +320,7 @@ class Writer:
 
     def formula(self, step: Step) -> Both:
         if isinstance(step, Map):
-            return applied(step.op, [self.operand(arg) for arg in step.args])
+            return applied(step.op, self.abreast(step.args))
         if isinstance(step, Mean):
             return total([self.averaged(part) for part in step.parts])
         parts = [part for part in step.parts if part != ZERO]
@@ -409,7 +425,7 @@ def multiplied(sign: int, factors: Sequence[Operand], pieces: Sequence[Both]) ->
     """The product, number by number."""
     if len(pieces) == 1:
         return sign, pieces[0]
-    signed = [without_sign(piece) for piece in pieces]
+    signed = sorted([without_sign(piece) for piece in pieces], key=lambda piece: not NUMBER.match(piece[1].text.text))
     dot = r"\cdot" if any(isinstance(factor, Literal) for factor in factors) else r"\odot"
     return sign * signed[0][0] * signed[1][0], put(
         "{0:product} * {1:product}", rf"{{0:product}} {dot} {{1:product}}", "product", *[piece for _, piece in signed])
