@@ -262,7 +262,7 @@ def test_an_op_of_floats_takes_what_torch_differentiates(torch_side, own):
 
 def test_parts_are_joined_and_multiplied(side):
     library = side.library
-    assert side(lambda a, b: library.concatenate([a, b]), [[1.0, 2.0]], [[3.0, 4.0], [5.0, 6.0]]).tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert side(lambda a, b: library.concatenate([a, b]), [[1.0], [2.0]], [[3.0, 4.0], [5.0, 6.0]]).tolist() == [[1, 3, 4], [2, 5, 6]]
     assert side(library.matmul, [[1.0, 2.0]], [[3.0], [4.0]]).tolist() == [[11.0]]
     assert np.isnan(side(library.matmul, [[inf, 1.0]], [[0.0], [4.0]])).all()
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import micrograd as m
 from micrograd import MLP, Standardizer, Value, losses, maximum, ops, where
+from micrograd.replay import arrays
 from micrograd.replay.arrays import Run
 from micrograd.replay.libraries import jax_library, numpy_library, torch_library
 from micrograd.replay.plan import Block, Map, MatMul, Outer, Pick, Product, Slice, plan
@@ -88,19 +89,21 @@ def by_torch(program, found, p, table, mask):
             [x.numpy() for x in (Run(found, torch_library(), p, table).varying() if program.varying else [])])
 
 
+def jax_in_float64(jax):
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    from jax.experimental import enable_x64  # before JAX 0.8
+    return enable_x64()
+
+
 def by_jax(program, found, p, table, mask):
     jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
-    if hasattr(jax, "enable_x64"):
-        precision = jax.enable_x64(True)
-    else:  # before JAX 0.8
-        from jax.experimental import enable_x64
-        precision = enable_x64()
 
     def all_of_it(p, table, mask):
         return (Run(found, jax_library(), p, table, mask).uniform() if program.uniform else [],
                 Run(found, jax_library(), p, table).varying() if program.varying else [])
 
-    with precision:
+    with jax_in_float64(jax):
         uniform, varying = jax.jit(all_of_it)(p, table, mask)
         return np.asarray(uniform, "float64"), [np.asarray(x) for x in varying]
 
@@ -611,3 +614,39 @@ def test_a_plan_is_the_same_each_time():
         again = subprocess.run([sys.executable, "-c", REPRS.format(path=[str(folder), str(folder.parent)])], text=True, check=True,
                                capture_output=True, env={**os.environ, "PYTHONHASHSEED": seed}).stdout
         assert again.strip() == repr(found)
+
+
+@pytest.mark.parametrize("rows", [96, 103])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax"])
+def test_many_rows_go_block_by_block(name, masked, rows, monkeypatch):
+    """They come to the same, whether the blocks divide them or not. A block has at least two rows here, and 40 numbers."""
+    monkeypatch.setattr(arrays, "SMALLEST", 2)
+    net = MLP(2, [4, 1], rng=1)
+    step = compiled(lambda x, y: losses.max_margin(net(x), y) + sum(p * p for p in net.parameters()), (2, None))
+    _, found = lowered(step, "train")
+    rng = np.random.default_rng(1)
+    table = np.column_stack([rng.normal(size=(rows, 2)), rng.choice([-1.0, 1.0], rows)])
+    p, mask = np.array([q.data for q in everything(step)]), (np.arange(rows) < rows - 5) * 1.0
+    if masked:
+        table[rows - 5:] = math.nan
+    expected = Run(found, numpy_library(), p, table, mask if masked else None, whole=True).uniform()
+    seen = []
+    monkeypatch.setattr(Run, "of_block", lambda run, *arrays, f=Run.of_block: seen.append(len(arrays[0])) or f(run, *arrays))
+    if name == "numpy":
+        library, array, ran = numpy_library(), np.asarray, lambda f, *args: f(*args)
+    elif name == "torch":
+        torch = pytest.importorskip("torch", reason='torch is not installed: pip install "micrograd[torch]"')
+        library, array, ran = torch_library(), torch.tensor, lambda f, *args: f(*args)
+    else:
+        jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+        library, array = jax_library(), np.asarray
+
+        def ran(f, *args):
+            with jax_in_float64(jax):
+                return jax.jit(f)(*args)
+    library = replace(library, at_once=lambda like: 40)
+    arguments = [array(x) for x in ((p, table, mask) if masked else (p, table))]
+    result = ran(lambda *args: Run(found, library, *args).uniform(), *arguments)
+    np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-12, atol=1e-14)  # sums in another order
+    assert 1 < max(seen) <= 8, seen

@@ -1,7 +1,8 @@
 """A plan run on whole arrays, by whichever library has them: NumPy, JAX, torch. Only array operations are used, no
 Python per number, so that JAX can trace it once and compile it.
 
-This module knows nothing of devices, nor of training.
+An array of numbers that vary has a row for each sample and a column for each node, as tables have: the other way round
+from the plan and its equations, because libraries are faster so. This module knows nothing of devices, nor of training.
 """
 
 from __future__ import annotations
@@ -30,26 +31,34 @@ from .plan import (
     Product,
     Slice,
 )
-from .trace import Argument
+from .trace import GREATER, Argument
 
 Reduce = Callable[[list[Any]], list[Any]]
+WORTHWHILE = 4  # blocks, from where on they are faster than all at once (which many processors may share)
+SMALLEST = 256  # rows in a block
 
 
 class Run:
-    """One run of a plan. groups: the arrays of each group, as far as they are known.
+    """One run of a plan. groups: the array of each group, as far as they are known.
 
     parameters: a vector, in the plan's order. table: a row for each sample, a column for each input. mask: 1 for each
-    row that counts, 0 for the others; by default all count. Numbers are of the kind that the parameters are.
+    row that counts, 0 for the others; by default all count. Numbers are of the kind that the parameters are. whole:
+    whether all rows are computed together, so that `groups` holds them afterwards; else block by block, where the
+    library says that this is faster.
     """
 
-    def __init__(self, plan: Plan, library: Library, parameters: Any, table: Any, mask: Any = None) -> None:
+    def __init__(self, plan: Plan, library: Library, parameters: Any, table: Any, mask: Any = None,
+                 whole: bool = False) -> None:
         self.plan = plan
         self.library = library
         self.mask = mask
         self.parameters = parameters
+        self.table = table
         self.rows = len(table)
+        self.positive: list[Any] = []  # what nothing is negative of
+        self.whole = whole
         constants = [plan.program.tape.numbers[node] for node in plan.groups[CONSTANTS]]
-        self.groups: list[Any] = [parameters, table.T, library.constant(constants, parameters)]
+        self.groups: list[Any] = [parameters, table, library.constant(constants, parameters)]
         self.groups += [None] * (len(plan.groups) - len(self.groups))
 
     def uniform(self, count: Any = None, reduce: Reduce | None = None) -> Any:
@@ -58,8 +67,8 @@ class Run:
         if count is None:
             count = self.rows if self.mask is None else self.mask.sum()
         with self.library.quiet():
-            self.start()
-            sums = [self.gathered(mean) for mean in self.plan.means]
+            self.do(self.plan.before, False)
+            sums = self.sums()
             if reduce is not None:
                 sums = reduce(sums)
             for mean, total in zip(self.plan.means, sums):
@@ -71,24 +80,44 @@ class Run:
     def varying(self) -> list[Any]:
         """The outputs of each sample: a vector for each."""
         with self.library.quiet():
-            self.start()
-            return [self.rows_of(y)[0] if varies else self.filled(self.vector(y), (self.rows,))
+            self.do(self.plan.before, False)
+            self.do(self.plan.body, True)
+            return [self.columns_of(y)[:, 0] if varies else self.filled(self.vector(y), (self.rows,))
                     for y, varies in self.plan.varying]
 
-    def start(self) -> None:
-        self.do(self.plan.before, False)
-        self.do(self.plan.body, True)
+    def sums(self) -> list[Any]:
+        """The sums over the rows that each mean is made of."""
+        width = sum(len(nodes) for nodes, varies in zip(self.plan.groups, self.plan.varies) if varies)
+        at_once = 0 if self.whole else self.library.at_once(self.parameters)
+        if not at_once or self.rows * width < WORTHWHILE * at_once:
+            self.do(self.plan.body, True)
+            return [self.gathered(mean) for mean in self.plan.means]
+        blocks = -(-self.rows // max(at_once // width, SMALLEST))
+        height = -(-self.rows // blocks)
+        end = self.rows // height * height  # fewer rows than a block's may be left
+        arrays = [self.table] if self.mask is None else [self.table, self.mask]
+        sums = self.library.summed(self.of_block, [x[:end].reshape(-1, height, *x.shape[1:]) for x in arrays],
+                                   self.parameters)
+        if end < self.rows:
+            sums = [a + b for a, b in zip(sums, self.of_block(*[x[end:] for x in arrays]))]
+        return sums
+
+    def of_block(self, table: Any, mask: Any = None) -> list[Any]:
+        """The same over other rows."""
+        run = Run(self.plan, self.library, self.parameters, table, mask, whole=True)
+        run.groups[CONSTANTS:] = self.groups[CONSTANTS:]
+        return run.sums()
 
     def do(self, steps: Sequence[Add | Map], varies: bool) -> None:
         for step in steps:
             read = self.abreast if varies else self.vector
             if isinstance(step, Map):
-                self.groups[step.group] = self.function(step.op)(*[read(arg) for arg in step.args])
+                self.groups[step.group] = self.applied(step.op, [read(arg) for arg in step.args])
                 continue
             total: Any = None
             for part in step.parts:
                 if isinstance(part, MatMul):
-                    found = self.library.matmul(self.vector(part.weights), self.rows_of(part.inputs))
+                    found = self.times(self.columns_of(part.inputs), self.vector(part.weights).T)
                 else:
                     found = self.product(part, read)
                 if total is None:
@@ -96,7 +125,11 @@ class Run:
                 else:
                     total = total + found if part.sign > 0 else total - found
             size = len(self.plan.groups[step.group])
-            self.groups[step.group] = self.filled(total, (size, self.rows) if varies else (size,))
+            self.groups[step.group] = self.filled(total, (self.rows, size) if varies else (size,))
+
+    def times(self, inputs: Any, weights: Any) -> Any:
+        """The matrix product. That with one input is faster as an ordinary one."""
+        return inputs * weights if len(weights) == 1 else self.library.matmul(inputs, weights)
 
     def filled(self, numbers: Any, shape: tuple[int, ...]) -> Any:
         """The numbers, which may be one for all, as an array of this shape."""
@@ -109,8 +142,14 @@ class Run:
         found = factors[0] if len(factors) == 1 else factors[0] * factors[1]
         return found if part.each == 1 else added(found, part.each)
 
-    def function(self, op: Op) -> Callable[..., Any]:
-        return self.library.rows[op] if op in self.library.rows else self.library.opaque(op)
+    def applied(self, op: Op, args: list[Any]) -> Any:
+        rows = self.library.rows
+        if op is ops.step and any(args[0] is array for array in self.positive):
+            return rows[ops.where](rows[GREATER](args[0], 0.0), 1.0, args[0])  # the same where nothing is negative, and faster
+        found = (rows[op] if op in rows else self.library.opaque(op))(*args)
+        if op is ops.relu:
+            self.positive.append(found)
+        return found
 
     # Means
 
@@ -123,22 +162,22 @@ class Run:
         return total
 
     def outer(self, part: Outer) -> Any:
-        a, b = self.counted(self.rows_of(part.a)), self.counted(self.rows_of(part.b))
-        found = self.library.matmul(a, b.T).reshape(-1)
+        a, b = self.counted(self.columns_of(part.a)), self.counted(self.columns_of(part.b))
+        found = self.library.matmul(a.T, b).reshape(-1)
         if part.at is not None:
             found = found[self.library.index(part.at, found)]
         return found if part.each == 1 else added(found, part.each)
 
     def pairs(self, part: Pairs) -> Any:
-        found = self.rows_of(part.a)
+        found = self.columns_of(part.a)
         if part.b is not None:
             found = found * self.abreast(part.b)
-        found = self.counted(found).sum(1)
+        found = self.counted(found).sum(0)
         return found if part.each == 1 else added(found, part.each)
 
     def counted(self, array: Any) -> Any:
         """The numbers of the rows that count, and 0 in the others. (0 times inf, or nan, is nan.)"""
-        return array if self.mask is None else self.library.rows[ops.where](self.mask, array, 0.0)
+        return array if self.mask is None else self.library.rows[ops.where](self.mask.reshape(-1, 1), array, 0.0)
 
     # Picking
 
@@ -146,8 +185,8 @@ class Run:
         arrays = [self.groups[group] for group in pick.groups]
         return arrays[0] if len(arrays) == 1 else self.library.concatenate(arrays)
 
-    def rows_of(self, operand: Operand) -> Any:
-        """Numbers that vary: a row for each node."""
+    def columns_of(self, operand: Operand) -> Any:
+        """Numbers that vary: a column for each node."""
         assert isinstance(operand, Pick)
         return self.taken(self.source(operand), operand.at)
 
@@ -159,27 +198,26 @@ class Run:
         return self.taken(self.source(operand), operand.at)
 
     def abreast(self, operand: Operand) -> Any:
-        """Numbers that vary, or uniform ones in a column, to be computed with row by row."""
+        """Numbers that vary, or uniform ones, to be computed with in each row."""
         if isinstance(operand, Pick) and self.plan.varies[operand.groups[0]]:
-            return self.rows_of(operand)
-        found = self.vector(operand)
-        return found if isinstance(found, float) else found.reshape(-1, 1)
+            return self.columns_of(operand)
+        return self.vector(operand)
 
     def taken(self, array: Any, at: Any) -> Any:
         if at is None:
             return array
         if isinstance(at, Slice):
-            return array[at.start:at.stop:at.step]
+            return array[..., at.start:at.stop:at.step]
         if isinstance(at, Block):
             stop = at.start + at.rows * at.width
             found = array[at.start:stop].reshape(at.rows, at.width)[:, :at.columns]
             return found.T if at.transposed else found
-        return array[self.library.index(at, array)]
+        return array[..., self.library.index(at, array)]
 
 
 def added(array: Any, each: int) -> Any:
-    """The sums of `each` neighbours along the first axis."""
-    return array.reshape(-1, each, *array.shape[1:]).sum(1)
+    """The sums of `each` neighbours along the last axis."""
+    return array.reshape(*array.shape[:-1], -1, each).sum(-1)
 
 
 def loss_and_gradient(plan: Plan, library: Library, frozen: Sequence[float], arguments: Sequence[Argument],
@@ -201,7 +239,7 @@ def loss_and_gradient(plan: Plan, library: Library, frozen: Sequence[float], arg
             wanted = ", ".join(f"{a.name} ({a.width or 1})" for a in arguments)
             raise ValueError(f"batch is a table of {width} columns, {wanted}, with a row at least, or these arguments "
                              f"in a tuple; found shapes {', '.join(map(str, shapes))}")
-        return parts[0] if len(parts) == 1 else library.concatenate([x.T for x in parts]).T
+        return parts[0] if len(parts) == 1 else library.concatenate(parts)
 
     def loss_and_grads(params: Any, batch: Any) -> tuple[Any, Any]:
         if tuple(getattr(params, "shape", ())) != (count,) or "float" not in str(params.dtype):

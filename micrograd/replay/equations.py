@@ -119,14 +119,14 @@ class Equations:
         """
         np = needed("numpy", "numpy")
         run = Run(self.plan, numpy_library(), np.asarray(parameters, float),
-                  np.asarray(table, float).reshape(len(table), len(self.plan.groups[COLUMNS])))
+                  np.asarray(table, float).reshape(len(table), len(self.plan.groups[COLUMNS])), whole=True)
         if self.plan.uniform is not None:
             run.uniform()
         else:
-            run.start()
+            run.varying()
         found = [(line.name, line.shape, run.groups[line.group]) for line in self.equations]
-        given = [(name, shape, run.groups[group][places]) for name, shape, group, places in self.writer.read()]
-        return {name: array.reshape(-1, run.rows if "rows" in shape else shape[1] if len(shape) == 2 else 1).tolist()
+        given = [(name, shape, run.groups[group][..., places]) for name, shape, group, places in self.writer.read()]
+        return {name: (array.T if "rows" in shape else array.reshape(-1, shape[1] if len(shape) == 2 else 1)).tolist()
                 for name, shape, array in given + found}
 
 

@@ -32,6 +32,9 @@ NAMED = {ops.asin: "arcsin", ops.acos: "arccos", ops.atan: "arctan", ops.asinh: 
          ops.atanh: "arctanh", ops.atan2: "arctan2"}  # the short names are missing in NumPy 1
 
 
+IN_CACHE = 2**20  # numbers that stay in the caches of a processor, about
+
+
 @dataclass(frozen=True)
 class Library:
     """What is asked of a library of arrays. `like` is an array whose dtype and device the new one has."""
@@ -39,11 +42,13 @@ class Library:
     name: str                                      # "numpy"
     rows: Mapping[Op, Function]                    # on arrays that broadcast; all but one may be Python floats
     opaque: Callable[[Op], Function]               # the same for an op of the user's own, number by number in Python
-    concatenate: Callable[[Sequence[Any]], Any]    # along the first axis
+    concatenate: Callable[[Sequence[Any]], Any]    # along the last axis
     matmul: Callable[[Any, Any], Any]              # in full precision
     index: Callable[[Any, Any], Any]               # (nested lists of ints, like) -> what array[...] takes
     constant: Callable[[Any, Any], Any]            # (nested lists of floats, like) -> an array
     zeros: Callable[[tuple[int, ...], Any], Any]   # (shape, like) -> an array
+    at_once: Callable[[Any], int]                  # (like) -> how many numbers are best computed together; 0 for all
+    summed: Callable[..., list[Any]]               # (function, arrays, like) -> what it gives for all items, added up
     quiet: Quiet = nullcontext                     # in which inf and nan are no cause of warnings
 
 
@@ -64,7 +69,8 @@ def numpy_library() -> Library:
     given: dict[Op, Function] = {ops.pow: pow, ops.erf: one_by_one(math.erf), ops.erfc: one_by_one(math.erfc),
                                  DETACHED: same}
     return Library("numpy", rows(np, given, constant, quiet), lambda op: lifted(one_by_one(op.value), constant, quiet),
-                   np.concatenate, lifted(np.matmul, constant, quiet), as_index, constant, zeros, quiet)
+                   partial(np.concatenate, axis=-1), lifted(np.matmul, constant, quiet), as_index, constant, zeros,
+                   lambda like: IN_CACHE, one_after_the_other, quiet)
 
 
 @cache
@@ -90,9 +96,18 @@ def jax_library() -> Library:
             return jax.lax.bitcast_convert_type(found, dtype)
         return lifted(function, constant)
 
+    def summed(function: Function, arrays: Sequence[Any], like: Any) -> list[Any]:
+        # Inside of a shard_map the sums are each device's own, so the zeros that they start from must seem to be, too.
+        zero = jnp.where((arrays[0] != 0).any() | (like != 0).any(), 0.0, 0.0)
+        zeros = [jnp.zeros(x.shape, x.dtype) + zero.astype(x.dtype)
+                 for x in jax.eval_shape(function, *[x[0] for x in arrays])]
+        total, _ = jax.lax.scan(lambda total, xs: ([a + b for a, b in zip(total, function(*xs))], None), zeros, arrays)
+        return list(total)
+
     given = {ops.pow: jnp.power, ops.erf: special.erf, ops.erfc: special.erfc, DETACHED: jax.lax.stop_gradient}
-    return Library("jax", rows(jnp, given, constant), opaque, jnp.concatenate,
-                   partial(jnp.matmul, precision="highest"), as_index, constant, zeros)
+    return Library("jax", rows(jnp, given, constant), opaque, partial(jnp.concatenate, axis=-1),
+                   partial(jnp.matmul, precision="highest"), as_index, constant, zeros,
+                   lambda like: IN_CACHE if jax.default_backend() == "cpu" else 0, summed)
 
 
 @cache
@@ -117,7 +132,18 @@ def torch_library() -> Library:
         return lifted(function, constant)
 
     given = {ops.pow: torch.pow, ops.erf: torch.special.erf, ops.erfc: torch.special.erfc, DETACHED: torch.detach}
-    return Library("torch", rows(torch, given, constant), opaque, torch.cat, torch.matmul, as_index, constant, zeros)
+    return Library("torch", rows(torch, given, constant), opaque, partial(torch.cat, dim=-1), torch.matmul, as_index,
+                   constant, zeros, lambda like: IN_CACHE if like.device.type == "cpu" else 0,
+                   one_after_the_other)
+
+
+def one_after_the_other(function: Function, arrays: Sequence[Any], like: Any) -> list[Any]:
+    """The arrays that a function gives for the items of these arrays, added up."""
+    total: list[Any] = []
+    for items in zip(*arrays):
+        found = function(*items)
+        total = [a + b for a, b in zip(total, found)] if total else found
+    return total
 
 
 def same(x: Any) -> Any:
