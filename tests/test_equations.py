@@ -185,6 +185,10 @@ def with_labels(x, y):
     return (A * x + B - y) ** 2
 
 
+def weighted(x, y, weight):  # its slope is the same product twice, of three factors with the number 2
+    return weight * (A * x + B - y) ** 2
+
+
 def recurrent(x):
     h = W[2]
     for x_i in x:
@@ -199,7 +203,7 @@ def without_labels(x):
 
 @pytest.mark.parametrize("function, inputs", [
     (margin(5), (2, None)), (margin(5, "softplus"), (2, None)), (two_layers, (3, None)), (shifted, (3, 3)),
-    (by_hand, None), (with_labels, None), (without_labels, (3,))])
+    (by_hand, None), (with_labels, None), (weighted, None), (without_labels, (3,))])
 def test_each_line_is_python_that_gives_its_numbers(function, inputs):
     found, parameters = equations(function, inputs)
     width = len(found.plan.program.tape.inputs)

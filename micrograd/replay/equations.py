@@ -423,9 +423,11 @@ def operands(step: Step) -> Iterator[Operand]:
 
 def multiplied(sign: int, factors: Sequence[Operand], pieces: Sequence[Both]) -> tuple[int, Both]:
     """The product, number by number."""
-    if len(pieces) == 1:
-        return sign, pieces[0]
     signed = sorted([without_sign(piece) for piece in pieces], key=lambda piece: not NUMBER.match(piece[1].text.text))
     dot = r"\cdot" if any(isinstance(factor, Literal) for factor in factors) else r"\odot"
-    return sign * signed[0][0] * signed[1][0], put(
-        "{0:product} * {1:product}", rf"{{0:product}} {dot} {{1:product}}", "product", *[piece for _, piece in signed])
+    (own, found), *rest = signed if len(pieces) > 1 else [(1, pieces[0])]
+    for other, piece in rest:
+        own *= other
+        found = put("{0:product} * {1:product}", rf"{{0:product}} {dot} {{1:product}}", "product", found, piece)
+        dot = r"\odot"  # numbers come first
+    return sign * own, found
