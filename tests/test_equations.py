@@ -362,6 +362,21 @@ def test_the_row_of_a_matrix_stands_upright_beside_what_varies():
     assert "δ2 = W3.T * (1 - A2 * A2)" in [str(line) for line in micrograd.compile(net).plan.equations]
 
 
+@pytest.mark.parametrize("function, formula", [
+    (lambda x: x + 1 + 2, "3 + x"), (lambda x, y: x - 1 - y - 1, "x - 2 - y"), (lambda x, y: x + x + y, "x + x + y"),
+    (lambda x, y: A * x + B * y, "a * x + b * y"), (lambda x, y: A * x + A * y, "a * x + a * y"),
+    (lambda x, y: sum([x, y, x * y]), "x + y + y * x")])
+def test_a_few_numbers_from_here_and_there_are_written_as_the_learner_did(function, formula):
+    [line] = equations(function, kind="map")[0].equations
+    assert line.formula == formula
+
+
+def test_picked_places_are_a_list_as_numpy_has_them():
+    def some(x):
+        return sum(x[i] for i in (0, 2, 3, 6, 7))
+    assert lines(some, (8,), "map") == ["some = sum(X[[0, 2, 3, 6, 7]])"]  # X[0, 2] is one number
+
+
 def test_a_recurrent_net_has_a_product_for_each_of_its_inputs():
     W = [[Value(0.1, f"w_{{{i},{j}}}") for j in (1, 2)] for i in (1, 2)]
     u, b = ([Value(0.2, f"{name}_{i}") for i in (1, 2)] for name in "ub")

@@ -7,6 +7,7 @@ used once stands where it is used, all else gets a name. This module knows nothi
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -286,6 +287,34 @@ class Writer:
         by, under = ("", "") if count == each else (f", by={each}", f"_{{{{{each}}}}}")
         return sign, put(f"sum({{0}}{by})", rf"\operatorname{{{{sum}}}}{under}\left({{0}}\right)", "atom", found)
 
+    def apart(self, part: Product) -> list[tuple[Sequence[Operand], int]]:
+        """A short sum of numbers from here and there as its terms; any other as it is. Each is (factors, each)."""
+        factors, each = part.factors, part.each
+        if not 1 < each <= PLACES:
+            return [(factors, each)]
+        scattered = False
+        columns: list[list[Operand]] = []
+        for factor in factors:
+            if isinstance(factor, Literal):
+                numbers = factor.numbers if isinstance(factor.numbers, tuple) else (factor.numbers,) * each
+                columns.append([Literal(x) for x in numbers if isinstance(x, float)])
+            elif factor.at is None and factor.groups[0] in self.inline:
+                return [(factors, each)]
+            else:
+                scattered = scattered or self.scattered(factor)
+                columns.append([some(factor, [place]) for place in self.index(factor)[0]])
+        if any(len(column) != each for column in columns):
+            return [(factors, each)]
+        terms = [*zip(*columns)]
+        if all(isinstance(factor, Literal) for factor in factors):
+            return [([Literal(math.fsum(math.prod(x for (x,) in term) for term in terms))], 1)]
+        return [(term, 1) for term in terms] if scattered else [(factors, each)]
+
+    def scattered(self, pick: Pick) -> bool:
+        """Whether numbers of several things are picked, or one of them twice."""
+        spots = self.spots(pick)
+        return len({thing for thing, _ in spots}) > 1 or len({*spots}) < len(spots)
+
     def first(self, factor: Operand) -> int:
         """The order of factors: numbers, what is the same for all samples, what is given of them, all else."""
         if isinstance(factor, Literal):
@@ -296,16 +325,17 @@ class Writer:
     def added(self, part: MatMul | Product) -> list[tuple[int, Both]]:
         """The terms of a part with their signs."""
         if isinstance(part, Product):
-            return [self.product(part.sign, part.factors, part.each)]
+            return [self.product(part.sign, *term) for term in self.apart(part)]
         weights, inputs, spots = part.weights, part.inputs, self.spots(part.inputs)
         if isinstance(weights, Pick):
             places, table = self.index(inputs)[0], in_rows(self.index(weights)[0], len(spots))
             order = sorted(range(len(spots)), key=lambda k: spots[k][1])
-            if len({thing for thing, _ in spots}) > 1:
-                if len(table) == 1 and len(spots) <= PLACES:  # numbers from here and there
-                    return [self.product(part.sign, [some(weights, [w]), some(inputs, [x])], 1)
-                            for w, x in zip(table[0], places)]
-            elif inputs.groups[0] not in self.inline and order != [*range(len(order))]:  # the order is free
+            if inputs.at is None and inputs.groups[0] in self.inline:
+                pass  # it has no name
+            elif len(table) == 1 and len(spots) <= PLACES and (self.scattered(inputs) or self.scattered(weights)):
+                return [self.product(part.sign, [some(weights, [w]), some(inputs, [x])], 1)
+                        for w, x in zip(table[0], places)]
+            elif len({thing for thing, _ in spots}) == 1 and order != [*range(len(order))]:  # the order is free
                 inputs = some(inputs, [places[k] for k in order])
                 weights = Pick(weights.groups, tuple([tuple([row[k] for k in order]) for row in table]))
         return [(part.sign, put("{0:power} @ {1:power}", "{0:power} {1:power}", "sum",  # in a product in parentheses

@@ -174,7 +174,7 @@ class Thing:
                 whole = (down, across) == ([*range(high)], [*range(wide)])
                 found = self.name if whole else self.at(", ".join([bracketed(down, high), bracketed(across, wide)]))
                 return transposed(found) if turned and len(index) > 1 else found
-        return self.at(spots(index, self.size), ".flat")
+        return self.at(bracketed(index, self.size), ".flat")
 
     def stretch(self, index: Sequence[int], columns: int) -> Both:
         """The same of what is no matrix."""
@@ -191,7 +191,7 @@ class Thing:
             return transposed(piece) if found.transposed else piece
         if len(index) == 1 and self.labels:
             return whole_label(self.labels[index[0]])
-        piece = self.name if [*index] == [*range(self.size)] else self.at(spots(index, self.size))
+        piece = self.name if [*index] == [*range(self.size)] else self.at(bracketed(index, self.size))
         return transposed(piece) if columns == len(index) > 1 else piece
 
     def at(self, places: str, of: str = "") -> Both:
@@ -232,7 +232,7 @@ def spots(index: Sequence[int], size: int) -> str:
 
 
 def bracketed(index: Sequence[int], size: int) -> str:
-    """Places as one index of two."""
+    """Places as one index: a list of them in brackets of its own, X[[0, 2, 5]], as X[0, 2] is one number."""
     found = spots(index, size)
     return f"[{found}]" if "," in found else found
 
