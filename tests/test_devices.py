@@ -706,9 +706,12 @@ def test_tables_tuples_lists_and_numbers_as_a_batch(pure):
     step, f, params, (X, Y), _ = pure
     expected = f(params, (X, Y))
     wanted = [np.asarray(part) for part in expected]
-    for batch in (jnp.column_stack([X, Y]), [X, Y], (X, Y[:, None]), (np.asarray(X, float), np.asarray(Y, int)), (X.tolist(), Y.tolist())):
+    for batch in (jnp.column_stack([X, Y]), [X, Y], (X, Y[:, None]), (np.asarray(X, float), np.asarray(Y, int)), (X.tolist(), Y.tolist()),
+                  np.column_stack([X, Y]).tolist()):
         assert close(f(params, batch), wanted, FLOAT32)
     assert close(f(np.asarray(params, float), (X, Y)), wanted, FLOAT32)
+    square = np.column_stack([X, Y])[:3]  # rows, although there are as many as columns
+    assert close(f(params, square.tolist()), [np.asarray(part) for part in f(params, square)], FLOAT32)
     assert close(f(params, (X, 1.0)), step.value_and_grad(np.asarray(X, float), 1.0), FLOAT32)
 
 
@@ -719,6 +722,8 @@ def test_tables_tuples_lists_and_numbers_as_a_batch(pure):
     (lambda f, p, X, Y: f([0.0] * 9, (X, Y)), r"params is an array of jax .* found \[0\.0, "),
     (lambda f, p, X, Y: f(p, X), r"batch is a table of 3 columns, x \(2\), y \(1\), .* found shapes \(12, 2\)"),
     (lambda f, p, X, Y: f(p, (X, Y[:5])), r"found shapes \(12, 2\), \(5,\)"),
+    (lambda f, p, X, Y: f(p, (Y, X)), r"in this order; found shapes \(12,\), \(12, 2\)"),
+    (lambda f, p, X, Y: f(p, [X[:, 0].tolist(), X[:, 1].tolist(), Y.tolist()]), r"found shapes \(3, 12\)"),
     (lambda f, p, X, Y: f(p, (X.T, Y)), r"found shapes \(2, 12\), \(12,\)"),
     (lambda f, p, X, Y: f(p, (X,)), r"found shapes \(12, 2\)"), (lambda f, p, X, Y: f(p, Y), r"found shapes \(12,\)"),
     (lambda f, p, X, Y: f(p, (X[:0], Y[:0])), r"with a row at least, .* found shapes \(0, 2\), \(0,\)"),

@@ -145,7 +145,8 @@ class Run:
     def applied(self, op: Op, args: list[Any]) -> Any:
         rows = self.library.rows
         if op is ops.step and any(args[0] is array for array in self.positive):
-            return rows[ops.where](rows[GREATER](args[0], 0.0), 1.0, args[0])  # the same where nothing is negative, and faster
+            # the same where nothing is negative, and faster
+            return rows[ops.where](rows[GREATER](args[0], 0.0), 1.0, args[0])
         found = (rows[op] if op in rows else self.library.opaque(op))(*args)
         if op is ops.relu:
             self.positive.append(found)
@@ -220,32 +221,40 @@ def added(array: Any, each: int) -> Any:
     return array.reshape(*array.shape[:-1], -1, each).sum(-1)
 
 
+def is_rows(batch: Any) -> bool:
+    """Whether a batch is a list of lists of numbers: a table, as in a call, and not its columns."""
+    return isinstance(batch, list) and all(isinstance(row, (list, tuple)) and not any(
+        isinstance(x, (list, tuple)) or getattr(x, "ndim", 0) for x in row) for row in batch)
+
+
 def loss_and_gradient(plan: Plan, library: Library, frozen: Sequence[float], arguments: Sequence[Argument],
                       summed: bool, several: bool) -> Callable[[Any, Any], tuple[Any, Any]]:
     """A pure function (params, batch) → (loss, gradient) by a plan whose uniform outputs are the means, then the slopes
     by the first parameters. frozen: the numbers of the other parameters."""
     count = len(plan.groups[PARAMETERS]) - len(frozen)
-    width = len(plan.groups[COLUMNS])
+    widths = [a.width or 1 for a in arguments]
 
     def as_table(batch: Any, params: Any) -> Any:
         """One row for each sample, of numbers of the kind that params are."""
-        parts = [library.constant(x, params) for x in (batch if isinstance(batch, (tuple, list)) else (batch,))]
+        apart = isinstance(batch, (tuple, list)) and not is_rows(batch)
+        parts = [library.constant(x, params) for x in (batch if apart else (batch,))]
         shapes = [tuple(x.shape) for x in parts]
         rows = next((shape[0] for shape in shapes if shape), 0)
-        if rows and isinstance(batch, (tuple, list)):  # numbers are of all rows, vectors are columns
+        if rows and apart:  # numbers are of all rows, vectors are columns
             parts = [library.zeros((rows, 1), params) + x if not x.ndim else x.reshape(-1, 1) if x.ndim == 1 else x
                      for x in parts]
-        if not rows or any(x.ndim != 2 or len(x) != rows for x in parts) or sum(x.shape[1] for x in parts) != width:
-            wanted = ", ".join(f"{a.name} ({a.width or 1})" for a in arguments)
-            raise ValueError(f"batch is a table of {width} columns, {wanted}, with a row at least, or these arguments "
-                             f"in a tuple; found shapes {', '.join(map(str, shapes))}")
+        if not rows or any(x.ndim != 2 or len(x) != rows for x in parts) or \
+                [x.shape[1] for x in parts] not in (widths, [sum(widths)]):
+            wanted = ", ".join(f"{a.name} ({width})" for a, width in zip(arguments, widths))
+            raise ValueError(f"batch is a table of {sum(widths)} columns, {wanted}, with a row at least, or these "
+                             f"arguments in a tuple, in this order; found shapes {', '.join(map(str, shapes))}")
         return parts[0] if len(parts) == 1 else library.concatenate(parts)
 
     def loss_and_grads(params: Any, batch: Any) -> tuple[Any, Any]:
         if tuple(getattr(params, "shape", ())) != (count,) or "float" not in str(params.dtype):
             found = f"{params.dtype} {tuple(params.shape)}" if hasattr(params, "dtype") else f"{params!r:.60}"
-            raise ValueError(f"params is an array of {library.name} of {count} floats, a number for each of "
-                             f"step.params; found {found}")
+            raise ValueError(f"params is an array of {library.name} of {count} floats, such as that of "
+                             f"[p.data for p in step.params]; found {found}")
         params = library.concatenate([params])  # JAX takes an array of NumPy's, too
         table = as_table(batch, params)
         given = params if not frozen else library.concatenate([params, library.constant(frozen, params)])
