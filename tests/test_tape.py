@@ -219,6 +219,10 @@ def by_parameters(function, parameters, samples, backend):
     assert_same([value, *found], [total, *slopes], scale)
 
 
+def two_of_three(x, z):
+    return where(x > 1.6, z, x) + where(x > 2.5, z * x, 1.0)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_parameters_inside_of_branches(backend):
     p, q, zero = Value(0.7, "p"), Value(-1.5, "q"), Value(0.0, "zero")
@@ -236,6 +240,8 @@ def test_parameters_inside_of_branches(backend):
         lambda x: where(q, where(x > 1, m.exp(q) * x, p), 1 / zero) * p,
         lambda x: where(x > 1, where(x > 2, m.exp(p) * x, m.exp(p * q)), m.exp(p * q) * p),
         lambda x: where(x - p, m.sqrt(abs(x - p)), q),
+        lambda x: where(x > 0, two_of_three(x, p * m.log(x - 1.5)), x * q),  # for x = 1 it is of no use, and log is nan
+        lambda x: where(x > 0, two_of_three(x, p / (x - 1)), x * q),
     ]
     for function in functions:
         for samples in (some, none, every):

@@ -372,6 +372,8 @@ class Regions:
         tape, region, use = self.tape, self.of_use(node, i), self.use[node]
         factors = [upstream] if tape.numbers.get(local) == 1.0 else [upstream, local]
         if tape.ops[tape.args[node][i]] is ops.LEAF and all_samples(tape, region) is not region:
+            if len(factors) > 1 and use is not None:  # upstream is 0 already where the node is of no use
+                factors[1] = self.where(use, 1, local)
             while all_samples(tape, region) is not region:
                 region, condition, side, _ = region
                 factors = [self.where(condition, side, x) for x in factors]
