@@ -245,6 +245,20 @@ def test_a_network_of_another_shape(tmp_path):
         step.fit(X, Y, optimizer=SGD(lr=0.1), seed=5, checkpoint=tmp_path / "run")
 
 
+@pytest.mark.parametrize("activation, power", [("sigmoid", 2), ("tanh", 4)])
+def test_a_formula_that_was_changed(activation, power, tmp_path):
+    """As many parameters, which are not those of this function."""
+    def step(activation, power):
+        net = MLP(2, [3, 1], activation=activation, rng=1)
+        return m.compile(lambda x, y: (net(x) - y) ** power, inputs=(2, None))
+
+    options = {"optimizer": SGD(lr=0.1), "seed": 5, "checkpoint": tmp_path / "run"}
+    step("tanh", 2).fit(X, Y, epochs=1, **options)
+    with pytest.raises(ValueError, match=r"another run: the checksum of its operations is '[0-9a-f]{8}' in the file, and"):
+        step(activation, power).fit(X, Y, epochs=2, **{**options, "optimizer": SGD(lr=0.1)})
+    assert len(step("tanh", 2).fit(X, Y, epochs=2, **{**options, "optimizer": SGD(lr=0.1)})) == 2
+
+
 def test_where_nothing_can_be_written_nothing_is_trained(tmp_path, monkeypatch):
     net, step = make("python")
     before = [p.data for p in net.parameters()]

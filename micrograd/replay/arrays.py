@@ -14,7 +14,6 @@ from .. import ops
 from ..ops import Op
 from .libraries import Library
 from .plan import (
-    COLUMNS,
     CONSTANTS,
     PARAMETERS,
     Add,

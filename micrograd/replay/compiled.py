@@ -477,7 +477,8 @@ class Compiled:
             places = {p: i for i, p in enumerate(self._in_plan())}
             trained = [places[p] for p in optimizer.params]
             run = {"function": self.name, "parameters": len(places), "rows": len(seen), "streamed": streamed,
-                   "batch_size": batch_size, "shuffle": order is not None, "seed": repr(seed),
+                   "the checksum of its operations": self._recording.checksum(), "batch_size": batch_size,
+                   "shuffle": order is not None, "seed": repr(seed),
                    "reduce": self._options[0], "dtype": self._dtype, "optimizer": optimizer.settings(),
                    "trained": "all" if trained == list(range(len(places))) else trained}
             optimizer.state_dict()  # which says if an optimizer cannot be saved

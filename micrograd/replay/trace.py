@@ -13,6 +13,7 @@ import linecache
 import math
 import sys
 import warnings
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -209,6 +210,11 @@ class Recording:
     outputs: list[int]
     several: bool                         # whether the function returns a list, and not one Value
     order: list[Value]                    # of the parameters, as they are found in the function's objects
+
+    def checksum(self) -> str:
+        """Of the operations and the numbers among them: another formula, or another constant in it, has another."""
+        names = [row.name for row in self.rows]
+        return f"{zlib.crc32(repr((names, self.parents, self.inputs, self.constants, self.outputs)).encode()):08x}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         names = [row.name for row in self.rows]
