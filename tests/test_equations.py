@@ -371,6 +371,11 @@ def test_a_few_numbers_from_here_and_there_are_written_as_the_learner_did(functi
     assert line.formula == formula
 
 
+def test_the_very_same_several_times_has_its_number():
+    assert "g2 = 2 * weight * g1" in lines(weighted)
+    assert "g2 = 2 * g1" in lines(with_labels)
+
+
 def test_picked_places_are_a_list_as_numpy_has_them():
     def some(x):
         return sum(x[i] for i in (0, 2, 3, 6, 7))

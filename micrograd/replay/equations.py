@@ -308,6 +308,7 @@ class Writer:
         terms = [*zip(*columns)]
         if all(isinstance(factor, Literal) for factor in factors):
             return [([Literal(math.fsum(math.prod(x for (x,) in term) for term in terms))], 1)]
+        scattered = scattered and len({*terms}) > 1  # else `product` says how often
         return [(term, 1) for term in terms] if scattered else [(factors, each)]
 
     def scattered(self, pick: Pick) -> bool:
