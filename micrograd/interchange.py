@@ -310,6 +310,10 @@ def _read(where: str) -> tuple[dict[str, Any], str | None]:
     tensors = {}
     try:
         with safetensors.safe_open(where, framework="numpy") as file:
+            about = file.metadata() or {}
+            if about.get("format", "").startswith("micrograd"):
+                raise ValueError(f"{where} is a {about['format']}, expected a network: let fit go on with it "
+                                 f"(checkpoint={where!r}), then write the network by to_safetensors")
             for name in file.keys():  # noqa: SIM118  (it is no dict)
                 kind = file.get_slice(name).get_dtype()
                 if kind not in ("F64", "F32", "F16"):
@@ -318,7 +322,7 @@ def _read(where: str) -> tuple[dict[str, Any], str | None]:
                 tensors[name] = file.get_tensor(name).astype(float)
                 if not numpy.isfinite(tensors[name]).all():
                     raise ValueError(f"{where}: tensor {name!r} holds inf or nan; a model that diverged is not read")
-            return tensors, (file.metadata() or {}).get(KEY)
+            return tensors, about.get(KEY)
     except safetensors.SafetensorError as error:
         raise ValueError(f"{where} is not a safetensors file, or damaged: {error}") from None
 

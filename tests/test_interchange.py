@@ -489,6 +489,13 @@ def test_all_of_a_file_is_loaded_or_none(torch, safetensors, numpy, tmp_path):
             from_safetensors(path, into=no_net)
 
 
+def test_the_checkpoint_of_a_run_is_no_network(safetensors, tmp_path):
+    path, w = tmp_path / "run.safetensors", Value(0.5)
+    micrograd.compile(lambda x, y: (w * x - y) ** 2).fit([1.0], [2.0], epochs=1, checkpoint=path)
+    with pytest.raises(ValueError, match=r"is a micrograd training run, expected a network: let fit go on with it \(checkpoint="):
+        from_safetensors(path)
+
+
 def test_damaged_files(safetensors, tmp_path):
     path, net = tmp_path / "net.safetensors", MLP(2, [3, 1], rng=1)
     to_safetensors(net, path)
