@@ -371,6 +371,13 @@ def test_a_few_numbers_from_here_and_there_are_written_as_the_learner_did(functi
     assert line.formula == formula
 
 
+def test_a_sum_over_the_rows_is_said_to_be_one():
+    means, sums = (micrograd.compile(with_labels, reduce=reduce).plan for reduce in ("mean", "sum"))
+    note = "(the sums that are asked for are these means times rows)"
+    assert str(sums).splitlines() == [*str(means).splitlines(), note]
+    assert rf"& \text{{{note}}}" in sums.latex and sums.latex.count(r"\\") == means.latex.count(r"\\") + 1
+
+
 def test_the_very_same_several_times_has_its_number():
     assert "g2 = 2 * weight * g1" in lines(weighted)
     assert "g2 = 2 * g1" in lines(with_labels)

@@ -680,7 +680,10 @@ class Compiled:
     def plan(self) -> Equations:
         """The program of a step, or of a sample where there are no parameters, as operations on whole arrays: `print`
         shows the matrix equations that were found in the scalars, the layers of a network, say."""
-        return Equations(self._plan("train" if self.params else "map"))
+        if not self.params:
+            return Equations(self._plan("map"))
+        return Equations(self._plan("train"), note="(the sums that are asked for are these means times rows)" *
+                         self._summed)
 
     def numpy(self) -> Callable[..., tuple[Any, Any]]:
         """As `jax`, for arrays of NumPy."""

@@ -79,10 +79,12 @@ class Equation:
 
 
 class Equations:
-    """The equations of a plan: print them, or show them in a notebook. name: of what the plan computes."""
+    """The equations of a plan: print them, or show them in a notebook. name: of what the plan computes. note: what is
+    to be said below them."""
 
-    def __init__(self, plan: Plan, name: str = "loss") -> None:
+    def __init__(self, plan: Plan, name: str = "loss", note: str = "") -> None:
         self.plan = plan
+        self.note = note
         self.writer = Writer(plan, name)
 
     @cached_property
@@ -99,14 +101,14 @@ class Equations:
         formulas = max((len(line.formula) for line in lines if len(line.formula) <= 2 * INLINE), default=0)
         rows = [f"{line.name:{width}} = {line.formula:{formulas}}   {' × '.join(map(str, line.shape))}".rstrip()
                 for line in lines]
-        return "\n".join(shortened(rows, LINES, "⋮ ({} more lines)"))
+        return "\n".join([*shortened(rows, LINES, "⋮ ({} more lines)"), *[self.note] * bool(self.note)])
 
     @property
     def latex(self) -> str:
         """The lines as an aligned environment, without dollar signs."""
-        rows = [line.latex for line in self.equations]
-        return "\\begin{aligned}\n" + " \\\\\n".join(
-            shortened(rows, LINES, r"& \vdots \text{{ ({} more lines)}}")) + "\n\\end{aligned}"
+        rows = shortened([line.latex for line in self.equations], LINES, r"& \vdots \text{{ ({} more lines)}}")
+        rows += [rf"& \text{{{self.note}}}"] * bool(self.note)
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def _repr_latex_(self) -> str:
         return f"$${self.latex}$$"
