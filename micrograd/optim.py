@@ -100,6 +100,7 @@ class Optimizer:
         """The numbers after a step from `before` along `gradients` at rate lr: the rule, parameter by parameter."""
         names = self.remembers
         after = list(map(self.rule(lr, self.steps), before, gradients, *[getattr(self, name) for name in names]))
+        self.check_moved(after[0])
         for i, name in enumerate(names, start=1):
             setattr(self, name, [numbers[i] for numbers in after])
         return [numbers[0] for numbers in after]
@@ -113,6 +114,14 @@ class Optimizer:
         """
         raise NotImplementedError(f"{type(self).__name__} states no step: give it a rule(lr, step, sqrt) or an "
                                   "update(before, gradients, lr)")
+
+    def check_moved(self, found: Any) -> None:
+        """Raise ValueError for what a rule gave, where it is not the parameter and all that is remembered of it."""
+        names = ("x", *self.remembers)
+        if not isinstance(found, (tuple, list)) or len(found) != len(names):
+            shown = len(found) if isinstance(found, (tuple, list)) else type(found).__name__
+            raise ValueError(f"the rule of {type(self).__name__} is to give a tuple of {len(names)} for each parameter: "
+                             f"{', '.join(names)}; found {shown}")
 
     def decay(self, x: Any, g: Any, lr: Any) -> tuple[Any, Any]:
         """Weight decay of one parameter, as an L2 penalty: part of the gradient."""

@@ -387,6 +387,40 @@ def test_settings_that_change_between_epochs():
     assert close(*ends, STEPS)
 
 
+class Scaled(Optimizer):
+    """A setting that is a list, in which a number may change; a rule that forgets what it has to remember."""
+
+    remembers = ("average",)
+
+    def __init__(self, scale):
+        self.scale = [scale]
+        super().__init__(None, 0.1, 0.0)
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        scale = self.scale[0]
+        return lambda x, g, average: (x - lr * scale * g, average) if scale else (x - lr * g,)
+
+
+def test_a_setting_that_changes_in_a_list():
+    ends = []
+    for backend in ("auto", "jax"):
+        net, step = make(backend)
+        optimizer = Scaled(0.5)
+        for i, _ in enumerate(step.epochs(*data(20), optimizer=optimizer, epochs=3)):
+            optimizer.scale[0] = float(i + 2)
+        ends.append([p.data for p in net.parameters()])
+    assert close(*ends, STEPS)
+
+
+@pytest.mark.parametrize("backend", ["auto", "jax"])
+def test_a_rule_that_gives_too_few_numbers(backend):
+    net, step = make(backend)
+    before = [p.data for p in net.parameters()]
+    with pytest.raises(ValueError, match=r"the rule of Scaled is to give a tuple of 2 .*: x, average; found 1"):
+        step.fit(*data(20), optimizer=Scaled(0.0), epochs=2)
+    assert [p.data for p in net.parameters()] == before
+
+
 def diverging(backend, devices=3, **options):
     """A run that ends with an error, and what it leaves behind."""
     net = MLP(1, [3, 1], activation="relu", rng=1)

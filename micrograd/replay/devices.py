@@ -214,15 +214,15 @@ class Descent:
         self.summed = summed
         self.outputs = outputs
         self.compiled: dict[bool, Any] = {}
-        self.chosen: Any = None
+        self.chosen = ""
 
     def load(self) -> None:
         """Take over the numbers of the parameters and of the optimizer."""
         machine, optimizer = self.machine, self.optimizer
         place = {p: i for i, p in enumerate(optimizer.params)}
         memory = [[getattr(optimizer, name)[place[p]] for p in self.trained] for name in optimizer.remembers]
-        chosen = {key: x for key, x in vars(optimizer).items()
-                  if key not in ("params", "steps", "lr", *optimizer.remembers)}
+        chosen = repr({key: x for key, x in vars(optimizer).items()
+                       if key not in ("params", "steps", "lr", *optimizer.remembers)})  # a list in it may change
         if chosen != self.chosen:  # they are compiled in
             self.compiled, self.chosen = {}, chosen
         zeros = [0.0] * self.outputs
@@ -270,6 +270,7 @@ class Descent:
                     raise TypeError(f"the rule of {type(optimizer).__name__} is for numbers, and not for arrays of "
                                     "them: let it use operators and the sqrt that it is given; or override update, "
                                     "whose steps are taken in Python") from error
+                optimizer.check_moved(moved)
                 x, *memory = (jnp.where(fine > 0, new, old) for new, old in zip(moved, (x, *memory)))
                 totals = totals + jnp.where(fine > 0, means if self.summed else means * rows, 0.0)
                 return x, taken + fine, fine, totals, means, slopes, *memory
