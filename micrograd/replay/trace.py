@@ -256,11 +256,13 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
     try:
         first = run(function, name, wanted)
     except (TypeError, ValueError) as error:
-        if inputs is not None or isinstance(error, TraceError):
+        flat = inputs is None or (isinstance(inputs, int) and inputs > 1)
+        if not flat or isinstance(error, TraceError):
             raise
-        raise TraceError(f"{name} fails while it is recorded, with a single number for each argument: {error}. If an "
-                         "argument is a list, say so: compile(..., inputs=(2, None)) for a list of two numbers and a "
-                         "number") from error
+        given = "a single number for each argument" if inputs is None else f"{inputs} arguments, a number each"
+        raise TraceError(f"{name} fails while it is recorded, with {given}: {error}. If an argument is a list, say so: "
+                         "compile(..., inputs=(2, None)) for a list of two numbers and a number, inputs=(3,) for a "
+                         "list of three") from error
     parameters, constants = first.leaves()
     for node in parameters.values():
         if isinstance(node, Traced):
