@@ -606,10 +606,9 @@ def test_an_interrupt_while_recording_restores_the_parameters():
     assert p.data == 2.0
 
 
-@pytest.mark.parametrize("inputs, given", [(None, "a single number for each argument"), (3, "3 arguments, a number each")])
-def test_a_list_that_is_not_announced(inputs, given):
+def test_a_list_that_is_not_announced():
     def total(x):
         return x[0] + x[1] + x[2]
-    with pytest.raises(TraceError, match=rf"total fails while it is recorded, with {given}: .* inputs=\(3,\) for a list of"):
-        record(total, inputs)
+    with pytest.raises(TraceError, match=r"total fails while it is recorded, with 3 arguments, a number each: .* inputs=\(3,\)"):
+        record(total, 3)
     assert record(total, (3,)).arguments[0].width == 3
