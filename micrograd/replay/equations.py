@@ -355,9 +355,18 @@ class Writer:
         if isinstance(step, Map):
             return applied(step.op, self.abreast(step.args))
         if isinstance(step, Mean):
-            return total([self.averaged(part) for part in step.parts])
+            lies = self.lies(step.group)
+            return total([(sign, transposed(found) if lies and isinstance(part, Pairs) else found)
+                          for part in step.parts for sign, found in [self.averaged(part)]])
         parts = [part for part in step.parts if part != ZERO]
         return total([term for part in parts or step.parts for term in self.added(part)])
+
+    def lies(self, group: int) -> bool:
+        """Whether a group is a matrix of one row."""
+        nodes = self.plan.groups[group]
+        things = {spot[0] if spot else None for spot in map(self.spot, nodes)}
+        grid = next((thing.grid for thing in things if thing is not None and len(things) == 1), None)
+        return grid == (1, len(nodes)) and len(nodes) > 1
 
     def paired(self, part: Outer | Pairs) -> Outer | Pairs:
         """Some of all the products of two things as products of as many numbers."""
