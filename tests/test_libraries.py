@@ -255,7 +255,15 @@ def test_an_op_of_floats_takes_what_torch_differentiates(torch_side, own):
     x = torch_side.package.tensor([0.25], requires_grad=True)
     found = torch_side.library.opaque(own[0])(x)
     assert found.tolist() == [2.0]
-    assert not found.requires_grad
+    with pytest.raises(TypeError, match=r"root_over is an op of your own, .* take the gradient that comes with the loss"):
+        found.sum().backward()  # not 0, without a word
+
+
+def test_an_op_of_floats_says_that_jax_cannot_differentiate_it(jax_side, own):
+    jax = jax_side.package
+    slope = jax.grad(lambda x: jax_side.library.opaque(own[0])(x))
+    with pytest.raises(TypeError, match=r"root_over is an op of your own, .* take the gradient that comes with the loss"):
+        slope(jax.numpy.asarray(0.25))
 
 
 # Arrays

@@ -83,6 +83,7 @@ def jax_library() -> Library:
     def opaque(op: Op) -> Function:
         by_numpy = numpy_library().opaque(op)
 
+        @jax.custom_jvp  # type: ignore[untyped-decorator]
         def function(*args: Any) -> Any:
             """Numbers go to Python and back as their bits, 32 each, for the thread that JAX calls from may be one that
             rounds float64 to float32: enable_x64 is of a thread."""
@@ -94,6 +95,8 @@ def jax_library() -> Library:
             found = jax.pure_callback(call, jax.ShapeDtypeStruct(bits[0].shape, jnp.uint32), *bits,
                                       vmap_method="broadcast_all")
             return jax.lax.bitcast_convert_type(found, dtype)
+
+        function.defjvp(lambda args, slopes: opaque_to(op))  # else the bits would have a derivative: 0
         return lifted(function, constant)
 
     def summed(function: Function, arrays: Sequence[Any], like: Any) -> list[Any]:
@@ -127,9 +130,16 @@ def torch_library() -> Library:
     def opaque(op: Op) -> Function:
         by_numpy = numpy_library().opaque(op)
 
-        def function(*args: Any) -> Any:
-            return constant(by_numpy(*[arg.detach().cpu().double().numpy() for arg in args]), args[0])
-        return lifted(function, constant)
+        class Function(torch.autograd.Function):  # type: ignore[misc, name-defined]
+            @staticmethod
+            def forward(ctx: Any, *args: Any) -> Any:
+                return constant(by_numpy(*[arg.detach().cpu().double().numpy() for arg in args]), args[0])
+
+            @staticmethod
+            def backward(ctx: Any, *slopes: Any) -> Any:
+                opaque_to(op)
+
+        return lifted(Function.apply, constant)
 
     given = {ops.pow: torch.pow, ops.erf: torch.special.erf, ops.erfc: torch.special.erfc, DETACHED: torch.detach}
     return Library("torch", rows(torch, given, constant), opaque, partial(torch.cat, dim=-1), torch.matmul, as_index,
@@ -144,6 +154,12 @@ def one_after_the_other(function: Function, arrays: Sequence[Any], like: Any) ->
         found = function(*items)
         total = [a + b for a, b in zip(total, found)] if total else found
     return total
+
+
+def opaque_to(op: Op) -> Any:
+    """For a library that is asked to differentiate an op of the user's own, number by number in Python."""
+    raise TypeError(f"{op.name} is an op of your own, into which this library does not see: take the gradient that "
+                    "comes with the loss, or write the function of the op with operators and rows, such as micrograd.exp(x)")
 
 
 def same(x: Any) -> Any:
