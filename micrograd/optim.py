@@ -120,7 +120,7 @@ class Optimizer:
         names = ("x", *self.remembers)
         if not isinstance(found, (tuple, list)) or len(found) != len(names):
             shown = len(found) if isinstance(found, (tuple, list)) else type(found).__name__
-            raise ValueError(f"the rule of {type(self).__name__} is to give a tuple of {len(names)} for each parameter: "
+            raise ValueError(f"the rule of {type(self).__name__} is to give a tuple of {len(names)} a parameter: "
                              f"{', '.join(names)}; found {shown}")
 
     def decay(self, x: Any, g: Any, lr: Any) -> tuple[Any, Any]:
