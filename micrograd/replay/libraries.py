@@ -159,7 +159,8 @@ def one_after_the_other(function: Function, arrays: Sequence[Any], like: Any) ->
 def opaque_to(op: Op) -> Any:
     """For a library that is asked to differentiate an op of the user's own, number by number in Python."""
     raise TypeError(f"{op.name} is an op of your own, into which this library does not see: take the gradient that "
-                    "comes with the loss, or write the function of the op with operators and rows, such as micrograd.exp(x)")
+                    "comes with the loss, or write the function of the op with operators and rows, such as "
+                    "micrograd.exp(x)")
 
 
 def same(x: Any) -> Any:
