@@ -696,8 +696,9 @@ class Compiled:
         params: a vector with a number for each of `step.params`, in that order. batch: a table with a row for each
         sample and all arguments side by side, or the arguments in a tuple, as in a call. loss: a number (a vector for a
         function of several outputs), the mean or sum over the rows; gradient: of the first output, a vector like
-        params. All numbers are of the kind that params are: float32, unless you switch jax_enable_x64 on. Parameters
-        that are not among `params` are frozen as they are now. Raises ImportError where JAX is missing.
+        params. (jax.grad of the loss is another: at kinks, and nan where a branch that is not taken has such a slope.)
+        All numbers are of the kind that params are: float32, unless you switch jax_enable_x64 on. Parameters that are
+        not among `params` are frozen as they are now. Raises ImportError where JAX is missing.
         """
         return self._pure(jax_library())
 
