@@ -25,7 +25,8 @@ from workloads import moons
 WIDTHS, ROWS = [16, 64, 256], [100, 10_000]
 TURN = 0.1       # seconds that a contender has at least when it is its turn
 RATIO, SECONDS, PLANNED = 1.1, 1.5, 5.0  # the goals: of JAX by hand; to compile; to trace and plan 300,000 nodes
-DEVICES_ROWS, DEVICES_WIDTH = [10_000, 100_000], 64
+ON_ONE = [(16, 100), (16, 100_000), (64, 100), (64, 10_000), (64, 100_000), (256, 100), (256, 10_000)]  # width, rows
+ON_SEVERAL = [(64, 10_000), (64, 100_000)]
 WORDS = [1_000, 10_000, 100_000, 1_000_000]  # of a reduction
 
 
@@ -129,9 +130,9 @@ def worker(question, count):
 
     import micrograd
     found = {}
-    if question == "steps":
-        for rows in DEVICES_ROWS:
-            _, loss = scalar_loss(DEVICES_WIDTH)
+    if question != "sums":
+        for width, rows in json.loads(question):
+            _, loss = scalar_loss(width)
             step = micrograd.compile(loss, inputs=(2, None), backend="jax", devices=count, verify=0)
             x, y = data(rows)
             machine = step._executor("train")
@@ -139,7 +140,7 @@ def worker(question, count):
             with machine.precision():
                 run, p, n = machine.function("uniform", False), machine.replicated(machine.numbers(step.params)), \
                     machine.replicated(rows)
-                found[rows] = timed({"": lambda: jax.block_until_ready(run(p, *placed, n))}, 5)[""]  # noqa: B023
+                found[f"{width} {rows}"] = timed({"": lambda: jax.block_until_ready(run(p, *placed, n))}, 5)[""]  # noqa: B023
     else:
         mesh = jax.sharding.Mesh(np.array(jax.devices()[:count]), ("rows",))
         spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("rows"))
@@ -158,7 +159,7 @@ def asked(question, count, one_core=False):
     flags = f"--xla_force_host_platform_device_count={count}"
     done = subprocess.run(command, check=True, capture_output=True, text=True,
                           env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"})
-    return {int(key): numbers for key, numbers in json.loads(done.stdout.splitlines()[-1]).items()}
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def micro(numbers):
@@ -200,12 +201,13 @@ def main():
     table("to start", ["nodes", "array operations", "trace and plan, s", "first call, s", "by hand, s"], rows)
     figures = {"jax": jax.__version__, "cpu": cpu(), "device": device.device_kind, "steps": steps, "starts": starts}
     if hasattr(os, "sched_setaffinity") and not options.quick:
-        machines = {"1 device, 1 processor": asked("steps", 1, one_core=True), "1 device": asked("steps", 1),
-                    "2 devices": asked("steps", 2)}
+        machines = {"1 device, 1 processor": asked(json.dumps(ON_ONE), 1, one_core=True),
+                    "1 device": asked(json.dumps(ON_SEVERAL), 1), "2 devices": asked(json.dumps(ON_SEVERAL), 2)}
         sums = {count: asked("sums", count) for count in (2, 8)}
-        rows = [(name, [micro(found[n]) for n in DEVICES_ROWS]) for name, found in machines.items()]
-        table(f"width {DEVICES_WIDTH}, µs", [*[f"{n:,} rows" for n in DEVICES_ROWS]], rows)
-        rows = [(f"{n:,} numbers, {8 * n:,} bytes", [micro(found[n]) for found in sums.values()]) for n in WORDS]
+        rows = [(f"width {width}, {n:,} rows", [micro(found[key]) if (key := f"{width} {n}") in found else ""
+                                                for found in machines.values()]) for width, n in ON_ONE]
+        table("a step, µs", [*machines], rows)
+        rows = [(f"{n:,} numbers, {8 * n:,} bytes", [micro(found[str(n)]) for found in sums.values()]) for n in WORDS]
         table("one sum over all devices, µs", [*[f"{count} devices" for count in sums]], rows)
         figures |= {"devices": machines, "sums": sums}
     goals = [(f"width {s['width']}, {s['rows']:,} rows: at most {RATIO} of JAX by hand",

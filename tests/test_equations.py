@@ -399,3 +399,7 @@ def test_a_recurrent_net_has_a_product_for_each_of_its_inputs():
         h = [(u[i] * x[0] + b[i]).tanh() for i in range(2)]
         return sum(a * a for a in [(Value.dot(W[i], h) + u[i] * x[1] + b[i]).tanh() for i in range(2)])
     assert {"G2 = tanh(u @ x[1] + W @ G1 + b)", "dW = G3 @ G1.T / rows"} <= set(lines(net, (2,)))
+
+
+def test_a_plan_without_steps_says_so():
+    assert str(micrograd.compile(lambda x: x).plan) == "nothing is computed"

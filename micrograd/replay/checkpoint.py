@@ -48,7 +48,7 @@ class Progress:
 def write(path: FileName, progress: Progress, run: Mapping[str, Any]) -> None:
     """Write a run to a file, over the one of before. Whenever this is cut short, the old file or the new one is there.
 
-    run: what tells this run from another, as plain JSON data. A file named path + ".part" is written on the way.
+    run: what tells this run from another, as plain JSON data.
     Raises FileNotFoundError for a folder that does not exist, ImportError without safetensors, TypeError and ValueError
     for facts that are not JSON (nan is not).
     """
@@ -140,6 +140,8 @@ def _checksum(notes: Mapping[str, str], tensors: Mapping[str, Any]) -> str:
 
 def _in_a_folder(path: FileName) -> str:
     file_name = os.fsdecode(path)
+    if not file_name:
+        raise ValueError("a run is kept in a file: name one, such as 'run.safetensors'; found ''")
     folder = os.path.dirname(file_name) or os.curdir
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"there is no folder {folder!r} to keep the run in: make it first, or name another "

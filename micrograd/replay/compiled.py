@@ -442,7 +442,8 @@ class Compiled:
 
         batches: in place of data, an iterable of minibatches that need not fit in memory together: each is the data of
         a call, in a tuple, or one table. A step is taken on each of them, as they come; epochs, batch_size and shuffle
-        have no meaning then. What comes back, and what `until` looks at, is the mean loss of each `every` batches.
+        have no meaning then, and whoever makes the batches leaves the parameters and the optimizer alone. What comes
+        back, and what `until` looks at, is the mean loss of each `every` batches.
 
         checkpoint: a file that is written after each `every` epochs (1 by default) or batches (100), and at the end. If
         it is there, the run goes on where it was, with the same numbers as if it had never stopped; what comes back

@@ -84,7 +84,7 @@ class Equations:
 
     def __init__(self, plan: Plan, name: str = "loss", note: str = "") -> None:
         self.plan = plan
-        self.note = note
+        self.note = note if plan.steps else "nothing is computed"
         self.writer = Writer(plan, name)
 
     @cached_property
