@@ -240,5 +240,5 @@ def test_a_process_that_is_killed_leaves_a_whole_file(tmp_path):
 
 
 def test_a_file_needs_a_name():
-    with pytest.raises(ValueError, match="name one, such as 'run.safetensors'"):
+    with pytest.raises(ValueError, match=r"name one, such as 'run\.safetensors'"):
         read("", RUN)
