@@ -1,6 +1,7 @@
 """The suite runs on whichever engine is installed; MICROGRAD_PURE=1 chooses the pure one."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def pytest_configure() -> None:
         newest = max((source.stat().st_mtime for pattern in patterns for source in folder.glob(pattern)), default=0.0)
         if newest > built.stat().st_mtime + 1:
             pytest.exit(f"{built.name} is older than its source: compile again (pip install -e .) or set MICROGRAD_PURE=1", 2)
+
+
+@pytest.fixture(autouse=True)
+def no_op_stays() -> Iterator[None]:
+    """The ops that a test adds leave the table with it."""
+    before = dict(micrograd.ops.OPS)
+    yield
+    if len(before) != len(micrograd.ops.OPS):
+        for name in set(micrograd.ops.OPS) - set(before):
+            del micrograd.ops.OPS[name]
 
 
 def pytest_report_header() -> str:

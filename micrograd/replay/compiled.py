@@ -466,10 +466,10 @@ class Compiled:
         optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
-        self._attach(optimizer)
         streamed = batches is not None
         order = random.Random(seed) if shuffle and not streamed else None
         columns = Data((), False, 0) if streamed else self._prepared(data)
+        self._attach(optimizer)
         seen = list(range(columns.rows))
         every = every or (STREAMED if streamed else 1)
         now = Progress([], [], {}, 0, 0, 0, [], seen, None)

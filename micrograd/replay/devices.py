@@ -40,9 +40,9 @@ def chosen(devices: Any) -> list[Any]:
         return there
     if isinstance(devices, int) and not isinstance(devices, bool):
         if not 0 < devices <= len(there):
-            raise ValueError(f"devices={devices}, and JAX has {len(there)} ({there[0].platform}): give no more, "
-                             f'"all" or a list of jax.devices(). A processor counts as one; before '
-                             "JAX is loaded, XLA_FLAGS=--xla_force_host_platform_device_count=8 makes it eight")
+            raise ValueError(f"devices={devices}, and JAX has {len(there)} ({there[0].platform}): give a number from 1 "
+                             'to that, "all" or a list of jax.devices(). A processor counts as one; before JAX is '
+                             "loaded, XLA_FLAGS=--xla_force_host_platform_device_count=8 makes it eight")
         found = there[:devices]
     elif isinstance(devices, (list, tuple)) and devices and all(isinstance(d, jax.Device) for d in devices):
         found = list(dict.fromkeys(devices))
