@@ -5,9 +5,9 @@ import functools
 import inspect
 import itertools
 import math
+import os
 import pickle
 import random
-import os
 import signal
 import sys
 import threading
