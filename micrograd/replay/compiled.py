@@ -435,7 +435,7 @@ class Compiled:
         data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`; one of a class of
         your own takes its steps in Python; with JAX, on the devices, if all it states is a `rule`. epochs: how often
         every row is seen, 0 or more. batch_size: rows for each step, 1 or more; None for all of them. shuffle, seed: as
-        in `micrograd.fit`; the same seed visits the rows in the same order (which Python draws, half a microsecond a
+        in `micrograd.fit`; the same seed visits the rows in the same order (which Python draws, row by
         row). A learning rate that is a function depends on the step alone: it is asked for several steps at once.
         until: stop after the first epoch whose mean loss is at most this number. progress: True for a tqdm bar, None
         for one if tqdm is installed.
@@ -498,7 +498,7 @@ class Compiled:
                 *columns.given, optimizer=optimizer, epochs=max(epochs - now.epochs, 0) if now.epochs else epochs,
                 batch_size=batch_size, order=order, seen=now.order, stretch=until is None and checkpoint is None))
         bar = progress_bar(epochs, progress) if not streamed else progress_bar(0, False)
-        written = True
+        written = True  # all that there is
         try:
             for means, n in steps:
                 now.losses.append(means[0])
@@ -507,9 +507,9 @@ class Compiled:
                 if progress is not False:
                     bar.set_postfix_str(f"loss {means[0]:.4g}", refresh=False)
                     bar.update()
-                written = checkpoint is None
-                if checkpoint is not None and (streamed or now.epochs % every == 0):
-                    written = self._write(checkpoint, now, run, optimizer, order)
+                written = streamed or now.epochs % every == 0
+                if checkpoint is not None and written:
+                    self._write(checkpoint, now, run, optimizer, order)
                 if until is not None and means[0] <= until:
                     break
             if checkpoint is not None and not written:
@@ -571,7 +571,7 @@ class Compiled:
         return self._task(optimizer).stream(given(), every)
 
     def _write(self, checkpoint: str | os.PathLike[str], now: Progress, run: dict[str, Any], optimizer: Optimizer,
-               order: random.Random | None) -> bool:
+               order: random.Random | None) -> None:
         executor = self._executors["train"]
         if not isinstance(executor, OnDevices) or executor.first:
             everyone = self._in_plan()  # those that are not trained, too: they may have been drawn at random
@@ -579,7 +579,6 @@ class Compiled:
             now.memory, now.steps = optimizer.state_dict(), optimizer.steps
             now.random = None if order is None else order.getstate()
             write(checkpoint, now, run)
-        return True
 
     def _resumed(self, now: Progress | None, optimizer: Optimizer, order: random.Random | None) -> Progress | None:
         """Take the numbers of a checkpoint over, if there is one."""

@@ -126,9 +126,8 @@ class OnDevices:
             else:
                 def asked(p: Any, table: Any, *rest: Any) -> Any:
                     return Run(self.plan, self.library, p, table).varying()
-            spread = (2 if masked else 1)
             self.compiled[what, masked] = self.jax.jit(
-                self.on_each(asked, spread, 1 if what == "uniform" else 0, what == "varying"),
+                self.on_each(asked, 2 if masked else 1, 1 if what == "uniform" else 0, what == "varying"),
                 out_shardings=self.everywhere)
         return self.compiled[what, masked]
 
