@@ -18,7 +18,7 @@ from typing import Any, Union
 
 from . import ops
 from .engine import Value, as_value, gradient, local_slope, topological_order
-from .ops import is_number
+from .ops import carries, is_number
 
 Function = Callable[..., Any]
 Wrt = Union[int, tuple[int, ...], None]
@@ -151,16 +151,15 @@ def push_forward(outputs: list[Value], velocities: dict[Value, Any]) -> dict[Val
 
     A velocity is a float or a Value. (== between a Value and a number is False: only numbers fold.)
     """
-    moving = {x: v for x, v in velocities.items() if v != 0}
+    moving = dict(velocities)
     for node in topological_order(*outputs):
         if node in velocities:
             continue
         for i, parent in enumerate(node.parents):
-            if parent in moving:
+            if parent in moving and carries(node.op, i):
                 velocity, slope = moving[parent], local_slope(node, i)
-                if slope != 0:
-                    term = slope if velocity == 1 else velocity if slope == 1 else velocity * slope
-                    moving[node] = moving[node] + term if node in moving else term
+                term = slope if velocity == 1 else velocity if slope == 1 else velocity * slope
+                moving[node] = moving[node] + term if node in moving else term
     return moving
 
 

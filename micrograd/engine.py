@@ -26,7 +26,7 @@ from os import path
 from typing import Any, Union
 
 from . import ops
-from .ops import ROWS, Op, as_float, is_number, number
+from .ops import ROWS, Op, as_float, carries, is_number, number
 
 # A node holds its row by number: ROWS[number] is the row.
 LEAF, CONSTANT, ADD, SUB = ops.LEAF.index, ops.CONSTANT.index, ops.add.index, ops.sub.index
@@ -72,7 +72,7 @@ class Value:
     @property
     def grad(self) -> float:
         """d(root)/d(self), filled in by root.backward(); 0.0 before. A constant's stays 0.0."""
-        return 0.0 if self._row == CONSTANT else self._grad  # (below an infinite slope, 0.0 * inf has left nan there)
+        return 0.0 if self._row == CONSTANT else self._grad
 
     @grad.setter
     def grad(self, x: float) -> None:
@@ -525,13 +525,39 @@ def walk(roots: Iterable[Value], afresh: bool = False) -> list[Value]:
 
 
 def chain_rule(order: list[Value]) -> None:
-    """The backward pass: from the last node to the first, hand each node's gradient on to its parents."""
+    """The backward pass: from the last node to the first, hand each node's gradient on to its parents.
+
+    A product that is nan may be 0 · inf along an edge that carries nothing, or below one: there it is left out. To see
+    where a derivative comes to takes a look at the whole graph, which is taken once, at the first nan.
+    """
+    reached: Any = None
     for node in reversed(order):
         upstream = node._grad
-        node._a._grad += node._da * upstream
+        term = node._da * upstream
+        if term != term:
+            reached = reach(order) if reached is None else reached
+            if not (node in reached and carries(ROWS[node._row], 0)):
+                term = 0.0
+        node._a._grad += term
         b = node._b
         if b is not None:
-            b._grad += node._db * upstream
+            term = node._db * upstream
+            if term != term:
+                reached = reach(order) if reached is None else reached
+                if not (node in reached and carries(ROWS[node._row], 1)):
+                    term = 0.0
+            b._grad += term
+
+
+def reach(order: list[Value]) -> dict[Value, None]:
+    """The nodes to which a derivative of the last node of a topological order comes, from the last to the first."""
+    reached = dict.fromkeys(order[-1:])
+    for node in reversed(order):
+        if node in reached:
+            for i, parent in enumerate(node.parents):
+                if carries(node.op, i) and parent.op is not ops.CONSTANT:
+                    reached[parent] = None
+    return reached
 
 
 def topological_order(*roots: Value) -> list[Value]:
@@ -591,10 +617,9 @@ def gradient(y: Value, xs: Any) -> Any:
     for node in reversed(order):
         if node in gradients:
             for i, parent in enumerate(node.parents):
-                if parent in depends:
+                if parent in depends and carries(node.op, i):
                     term = chained(gradients[node], local_slope(node, i))
-                    if term is not None:
-                        gradients[parent] = gradients[parent] + term if parent in gradients else term
+                    gradients[parent] = gradients[parent] + term if parent in gradients else term
     result = [gradients[x] if x in gradients else constant(0.0) for x in wanted]
     return result[0] if isinstance(xs, Value) else result
 
@@ -612,11 +637,9 @@ def local_slope(node: Value, i: int) -> Any:
         return derivative(node, *parents)
 
 
-def chained(upstream: Value, slope: Any) -> Any:
-    """upstream * slope as a person writes it: a factor of 1 is left out, a term of 0 is None."""
+def chained(upstream: Value, slope: Any) -> Value:
+    """upstream * slope as a person writes it: a factor of 1 is left out."""
     if not isinstance(slope, Value):
-        if slope == 0:
-            return None
         if slope == 1:
             return upstream
         if slope == -1:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Callable, Sequence
+from functools import cache
 from math import copysign, inf, isfinite, nan
 from numbers import Real
 from typing import Any
@@ -148,6 +149,40 @@ class Sealed(Ieee):
     def __float__(self) -> float:
         raise TypeError("the rule takes the bare number out of a node, so that it could not be differentiated again; "
                         "write it with operators and rows: micrograd.exp(x), not math.exp(x) or float(x)")
+
+
+class Opaque(Operators):
+    """What a rule is called on to see what can be said of it whatever its arguments are. It has no number."""
+
+    __slots__ = ()
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Opaque: return Opaque()
+    def refuse(self, *args: Any) -> Any: raise TypeError("the rule looks at its arguments")
+
+    __float__ = __bool__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
+
+
+@cache
+def plain_slope(op: Op, i: int) -> float | int | None:
+    """The i-th derivative of a row where it takes no arithmetic: a float, if it is that number always; an int, if it is
+    the result (0) or an argument (1, 2, ...) itself; None for all others."""
+    given = [Opaque() for _ in range(op.arity + 1)]
+    try:
+        found = op.derivatives[i](*given)
+    except Exception:  # a user's rule that looks at its arguments, or fails without them
+        return None
+    if isinstance(found, Opaque):
+        return next((place for place, x in enumerate(given) if x is found), None)
+    return float(found) if is_number(found) else None
+
+
+def carries(op: Op, i: int) -> bool:
+    """Whether a derivative passes from an op to its i-th argument: not where it is 0 always, as that of step and sign.
+
+    This is the whole rule of 0 · inf: what an edge does not carry is not there; all else is IEEE arithmetic, in which
+    0 · inf is nan. It depends on the op alone, so that all who differentiate a graph come to the same answer."""
+    slope = plain_slope(op, i)
+    return not (isinstance(slope, float) and slope == 0.0)
 
 
 def is_number(x: object) -> bool:

@@ -11,9 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..engine import Value
-from ..ops import CONSTANT
 from .formula import indices
-from .graph import Graph
+from .graph import Graph, edges_of
 from .terms import ONE, Term, Terms
 
 
@@ -35,12 +34,13 @@ def is_weighted_sum(name: str) -> bool:
 
 
 def depending_on(graph: Graph, x: Value) -> dict[Value, None]:
-    """The nodes on the paths from the root to x, both included, each after its parents; none if there is no path."""
-    if x not in graph.names or x.op is CONSTANT:
+    """The nodes on the paths along which a derivative goes from the root to x, both included, each after its parents;
+    none if there is no path."""
+    if x not in graph.onward:
         return {}
     found = {x: None}
     for node in graph.order:
-        if any(parent in found for parent in node.parents):
+        if any(edge.parent in found for edge in graph.onward.get(node, ())):
             found[node] = None
     return found
 
@@ -64,12 +64,13 @@ def links(y: Value, stops: Collection[Value], between: Collection[Value], terms:
         if node in stops and node is not y:
             found.append(so_far)
             continue
-        for i, (parent, slope) in reversed(list(enumerate(zip(node.parents, node.local_derivatives)))):
-            if parent in between and parent.op is not CONSTANT:
+        for edge in reversed(edges_of(node)):
+            parent = edge.parent
+            if parent in between and edge.carries:
                 if parent not in arrived:
                     arrived[parent] = []
                     at[-place[parent]] = parent
                     heapq.heappush(heap, -place[parent])
-                arrived[parent].append(Link(y, parent, so_far.local * slope, so_far.rule * terms.prime(node, i),
-                                            so_far.formula * terms.slope(node, i)))
+                arrived[parent].append(Link(y, parent, so_far.local * edge.local, so_far.rule * terms.prime(*edge[:2]),
+                                            so_far.formula * terms.slope(*edge[:2])))
     return found[::-1]

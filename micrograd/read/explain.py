@@ -203,6 +203,8 @@ def explain(y: Value, wrt: Value | None = None, form: str = CHAIN, *, detail: st
         if wrt.op is CONSTANT:
             raise ValueError(f"{name} is a constant, a number that met a Value, and nothing is differentiated by it: "
                              "make it a Value before the computation")
+        if wrt in graph.names:
+            return nothing_passes(graph, wrt)
         raise ValueError(f"{name} is not in the graph of y, so ∂y/∂x is 0 and there is nothing to derive; was y "
                          "computed from this very Value?")
     return along_paths(graph, wrt, between, detail) if form == CHAIN else deltas(graph, wrt, between)
@@ -241,6 +243,18 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         notes.append(f"To derive a derivative, say by what: wrt=...; all error terms of a network: form={DELTA!r}.")
     factors = tuple((factor_of(graph, link),) for link in found)
     return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), tuple(notes))
+
+
+def nothing_passes(graph: Graph, x: Value) -> Explanation:
+    """The derivative by a node from which every way to the root leads through an op that carries nothing."""
+    symbols, above, flat = partial(graph, graph.root, x), {x: None}, {}
+    for node in graph.order:  # those that depend on x, as far as the ops that carry nothing
+        for edge in graph.uses[node] if node in above else ():
+            (above if edge.carries else flat)[edge.node] = None
+    names = ", ".join(f"{name_of(graph, node)} = {forward_rule(graph, node)}" for node in [*flat][:DEFINED])
+    note = (f"Every way from {name_of(graph, x)} to {name_of(graph, graph.root)} leads through an op whose derivative is "
+            f"0 everywhere, which hands nothing on: {names}{', …' * (len(flat) > DEFINED)}.")
+    return Explanation(symbols, CHAIN, 0.0, (), 0, (line(symbols, number_of(0.0)),), (), (note,))
 
 
 def factor_of(graph: Graph, link: Link) -> Factor:

@@ -7,13 +7,13 @@ are worked out here, from the recorded local derivatives, with the same sums in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 from typing import NamedTuple
 
 from ..engine import Value, topological_order
-from ..ops import CONSTANT
+from ..ops import CONSTANT, carries
 from .formula import indices, unicode_label
 
 
@@ -29,6 +29,11 @@ class Edge(NamedTuple):
         """The recorded local derivative, ∂node/∂parent along this edge."""
         return self.node.local_derivatives[self.i]
 
+    @property
+    def carries(self) -> bool:
+        """Whether a derivative passes along: not to a constant, nor where it is 0 always, as that of step and sign."""
+        return self.parent.op is not CONSTANT and carries(self.node.op, self.i)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
@@ -38,6 +43,7 @@ class Graph:
     order: tuple[Value, ...]          # every node, each after its parents; the root is the last
     names: dict[Value, str]           # a name for each, no two alike, see `name_nodes`; "" for a bare number
     uses: dict[Value, list[Edge]]     # for each node, the edges that lead from it to what was computed from it
+    onward: dict[Value, list[Edge]]   # for each node that a derivative of the root reaches, the edges that carry it on
     gradients: dict[Value, float]     # d(root)/d(node); 0.0 for a constant
 
     def named(self, name: str) -> Value | None:
@@ -57,9 +63,11 @@ def look(root: Value, where: str, fresh: bool = False) -> Graph:
     order = topological_order(root)
     uses: dict[Value, list[Edge]] = {node: [] for node in order}
     for node in order:
-        for i, parent in enumerate(node.parents):
-            uses[parent].append(Edge(node, i, parent))
-    graph = Graph(root, tuple(order), name_nodes(order), uses, gradients_of(order))
+        for edge in edges_of(node):
+            uses[edge.parent].append(edge)
+    onward = onward_from(root, order)
+    gradients = dict.fromkeys(order, 0.0) | gradients_along(onward)
+    graph = Graph(root, tuple(order), name_nodes(order), uses, onward, gradients)
     for node in order if fresh else ():
         if node.parents and not same(node.data, recomputed(node)):
             raise ValueError(f"{where}: a number was changed after the forward pass, as a gradient step does. "
@@ -79,18 +87,31 @@ def same(a: float, b: float) -> bool:
     return a == b or (a != a and b != b) or isclose(a, b, rel_tol=1e-14)
 
 
-def gradients_of(order: Iterable[Value]) -> dict[Value, float]:
-    """d(last)/d(node) for the nodes of a topological order, by the chain rule over the recorded local derivatives."""
-    nodes = list(order)
-    gradients = dict.fromkeys(nodes, 0.0)
-    gradients[nodes[-1]] = 1.0
-    for node in reversed(nodes):
-        for parent, local in zip(node.parents, node.local_derivatives):
-            gradients[parent] += local * gradients[node]
-    for node in nodes:
-        if node.op is CONSTANT:
-            gradients[node] = 0.0  # below an infinite slope, 0.0 * inf has left nan there
+def onward_from(root: Value, order: Sequence[Value]) -> dict[Value, list[Edge]]:
+    """For each node that a derivative of root reaches, the edges along which it goes on; from root to the leaves."""
+    reached = {} if root.op is CONSTANT else {root: None}
+    onward: dict[Value, list[Edge]] = {}
+    for node in reversed(order):
+        if node in reached:
+            onward[node] = [edge for edge in edges_of(node) if edge.carries]
+            reached.update(dict.fromkeys(edge.parent for edge in onward[node]))
+    return onward
+
+
+def gradients_along(onward: Mapping[Value, Iterable[Edge]]) -> dict[Value, float]:
+    """The derivative of the first of these nodes by each, by the chain rule over the recorded local derivatives."""
+    gradients = dict.fromkeys(onward, 0.0)
+    for root in list(onward)[:1]:
+        gradients[root] = 1.0
+    for node, edges in onward.items():
+        for edge in edges:
+            gradients[edge.parent] += edge.local * gradients[node]
     return gradients
+
+
+def edges_of(node: Value) -> list[Edge]:
+    """The edges from a node to its arguments."""
+    return [Edge(node, i, parent) for i, parent in enumerate(node.parents)]
 
 
 def name_nodes(order: Iterable[Value]) -> dict[Value, str]:

@@ -95,13 +95,12 @@ def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value
                                  for i, parent in enumerate(parents))
     found = dict.fromkeys(graph.order, 0.0)
     found[graph.root] = 1.0
-    used = {}
-    for node in reversed(graph.order):
+    used = dict.fromkeys(graph.order, 0.0) | gradients
+    for node, edges in graph.onward.items():
         upstream = found[node] + off[node][1] if node in off else found[node]
         upstream = used[node] = gradients.get(node, upstream)
-        for parent, local in zip(node.parents, slopes[node]):
-            if parent.op is not CONSTANT:
-                found[parent] += local * upstream
+        for edge in edges:
+            found[edge.parent] += slopes[node][edge.i] * upstream
     return Pass(had, computed, slopes, used, found)
 
 

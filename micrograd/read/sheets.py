@@ -24,7 +24,7 @@ from ..engine import Number, Value
 from ..ops import as_float, is_number
 from .chain import is_weighted_sum
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
-from .graph import Graph
+from .graph import Graph, gradients_along, onward_from
 from .mistakes import Book
 from .terms import Formula, symbol
 
@@ -344,12 +344,7 @@ def place_of(name: str, expression: Expression) -> int:
 
 def slope_between(graph: Graph, y: Value, x: Value) -> float:
     """∂y/∂x, for any two nodes of a graph."""
-    slopes = dict.fromkeys(graph.order, 0.0)
-    slopes[y] = 1.0
-    for node in reversed(graph.order):
-        for parent, local in zip(node.parents, node.local_derivatives):
-            slopes[parent] += local * slopes[node]
-    return slopes[x]
+    return gradients_along(onward_from(y, graph.order)).get(x, 0.0)
 
 
 # A class

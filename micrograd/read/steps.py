@@ -267,7 +267,8 @@ def steps(root: Value, order: str = "topological") -> Steps:
     """Every step of the forward and of the backward pass of a Value, as a sequence of frames; see `Frame`.
 
     Forward: each computed node, after its arguments. Backward: the seed, then for each node, from root down, one frame
-    for each argument that is no constant, in the order of root.backward(); the last `after` of each node is the
+    for each argument to which a derivative passes (not to constants, nor through step and sign), in the order of
+    root.backward(); the last `after` of each node is the
     gradient that a first backward() would give it. No .grad is touched.
 
     order: "topological", or "naive" to see what that order is for: from root depth-first, each node once, handing on
@@ -290,7 +291,8 @@ def taken(graph: Graph, order: str) -> Steps:
         return Steps(graph, order, tuple(frames), {})
     seed = Frame(len(frames) + 1, "backward", root, None, root.data, None, None, 1.0, 0.0, 1.0, "", "", None, graph)
     frames.append(seed)
-    visits = depth_first(root) if order == "naive" else reversed(graph.order)
+    visits = depth_first(root) if order == "naive" else graph.onward
+    paths = Counter(edge.parent for edges in graph.onward.values() for edge in edges)
     gradients = dict.fromkeys(graph.order, 0.0) | {root: 1.0}
     passed_on: dict[Value, float] = {}
     late = dict.fromkeys(graph.order, 0.0)  # what has reached a node after it was met
@@ -298,19 +300,19 @@ def taken(graph: Graph, order: str) -> Steps:
     hands: list[tuple[Edge, float, float, float, int]] = []
     for node in visits:
         upstream = passed_on[node] = gradients[node]
-        for i, (parent, local) in enumerate(zip(node.parents, node.local_derivatives)):
-            if parent.op is not CONSTANT:
-                before, contribution = gradients[parent], local * upstream
-                gradients[parent] += contribution
-                late[parent] += contribution if parent in passed_on else 0.0
-                arrived[parent] += 1
-                hands.append((Edge(node, i, parent), contribution, before, gradients[parent], arrived[parent]))
+        for edge in graph.onward.get(node, ()):
+            parent = edge.parent
+            before, contribution = gradients[parent], edge.local * upstream
+            gradients[parent] += contribution
+            late[parent] += contribution if parent in passed_on else 0.0
+            arrived[parent] += 1
+            hands.append((edge, contribution, before, gradients[parent], arrived[parent]))
     for edge, contribution, before, after, k in hands:
         upstream, more = passed_on[edge.node], late[edge.node]
         name = name_of(graph, edge.node)
         note = f"{name} passes on {number_of(upstream)}, but {number_of(more)} more will reach it later" if more else ""
         frames.append(Frame(len(frames) + 1, "backward", edge.node, edge.parent, edge.node.data, upstream, edge.local,
-                            contribution, before, after, f"{k} of {len(graph.uses[edge.parent])}", note, edge, graph))
+                            contribution, before, after, f"{k} of {paths[edge.parent]}", note, edge, graph))
     wrong = {graph.names[node]: (gradients[node], right) for node, right in graph.gradients.items()
              if node.op is not CONSTANT and not same(gradients[node], right)}
     return Steps(graph, order, tuple(frames), wrong)

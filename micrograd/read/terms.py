@@ -14,14 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import cache
 from itertools import groupby
 from math import isfinite
 from typing import Any, Union
 
 from .. import ops
 from ..engine import Value
-from ..ops import Ieee, Op, Sealed
+from ..ops import Ieee, Op, plain_slope
 from .formula import DIGITS, LATEX, MINUS, UNICODE, Notation, Written, apply, fenced, rounded
 from .graph import Graph
 from .mathml import mathml
@@ -470,9 +469,9 @@ class Terms(dict[Value, Term]):
 
     def slope(self, node: Value, i: int) -> Term:
         """The i-th local derivative of a node, as its row has it."""
-        constant = constant_slope(node.op, i)
-        if constant is not None:
-            return Number(exact(constant))
+        plain = plain_slope(node.op, i)
+        if isinstance(plain, float):
+            return Number(exact(plain))
         return as_term(node.op.derivatives[i](self[node], *self.of_parents(node)))
 
     def prime(self, node: Value, i: int) -> Term:
@@ -483,13 +482,6 @@ class Terms(dict[Value, Term]):
             if slope.size > call.size or node.op.kink is not None:
                 return call
         return slope
-
-
-@cache
-def constant_slope(op: Op, i: int) -> float | None:
-    """The i-th derivative of a row that is the same number everywhere, as for a sum; None for all others."""
-    slope = op.derivatives[i](*[Sealed(0.5)] * (op.arity + 1))
-    return None if isinstance(slope, Ieee) else float(slope)
 
 
 CALL = re.compile(r"\\(operatorname\{\{.*\}\}|[A-Za-z]+)\\left\(\{0\}\\right\)")  # a template such as \tanh(x)

@@ -230,11 +230,15 @@ def tape_of(recording: Recording) -> tuple[Tape, list[int]]:
 # The gradient
 
 def slope(tape: Tape, node: int, i: int) -> int | None:
-    """The place of the i-th local derivative of a node; None where it is 0. The row sees constants as the numbers they
-    are."""
+    """The place of the i-th local derivative of a node; None where it carries nothing. The row sees constants as the
+    numbers they are."""
     op, args = tape.ops[node], tape.args[node]
-    known = plain(op, i)
-    if type(known) is int:
+    if op is TOTAL:
+        return tape.constant(1.0)
+    if not ops.carries(op, i):
+        return None
+    known = ops.plain_slope(op, i)
+    if isinstance(known, int):
         return args[known - 1] if known else node
     found: Any = known
     if known is None:
@@ -243,29 +247,7 @@ def slope(tape: Tape, node: int, i: int) -> int | None:
             found = op.derivatives[i](Node(tape, node), *given)
         except (ValueError, ArithmeticError):  # arithmetic on constants alone, such as 1 / 0.0
             found = op.derivatives[i](Node(tape, node), *[Node(tape, arg) for arg in args])
-    return None if not isinstance(found, Node) and found == 0.0 else tape.place(found)
-
-
-def plain(op: Op, i: int) -> float | int | None:
-    """A derivative that is always the same number, as a float; one that is the result or an argument itself, by its
-    place among (y, *arguments), as an int; None for all others."""
-    if op is TOTAL:
-        return 1.0
-    if (op, i) not in PLAIN:
-        scratch = Tape()
-        nodes = [Node(scratch, scratch.leaf(INPUT, VARYING)) for _ in range(op.arity + 1)]
-        try:
-            found = op.derivatives[i](*nodes)
-        except Exception:
-            found = scratch
-        if isinstance(found, Node):
-            PLAIN[op, i] = found.place if found.place <= op.arity else None
-        else:
-            PLAIN[op, i] = None if found is scratch else float(found)
-    return PLAIN[op, i]
-
-
-PLAIN: dict[tuple[Op, int], float | int | None] = {}
+    return tape.place(found)
 
 
 def gradient(tape: Tape, y: int, xs: Sequence[int]) -> list[int]:
@@ -345,7 +327,7 @@ class Regions:
             if node not in self.region:
                 continue
             for i, arg in enumerate(tape.args[node]):
-                if not carries(tape, node, i):
+                if tape.ops[node] is not TOTAL and not ops.carries(tape.ops[node], i):
                     continue
                 around = self.of_use(node, i)
                 if not tape.args[arg]:
@@ -430,14 +412,6 @@ class Regions:
                 return None
             found = self.tape.emit(ops.where, (found, self.tape.constant(1.0), use))
         return found
-
-
-def carries(tape: Tape, node: int, i: int) -> bool:
-    """Whether a derivative passes from a node to its i-th argument."""
-    if tape.ops[node] is ops.where:
-        return i > 0
-    known = plain(tape.ops[node], i)
-    return not (isinstance(known, float) and known == 0.0)
 
 
 def all_samples(tape: Tape, region: Any) -> Any:
