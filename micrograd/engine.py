@@ -646,7 +646,7 @@ def chained(upstream: Value, slope: Any) -> Value:
             return -upstream
     if upstream._row == CONSTANT and upstream._data == 1.0:
         return as_value(slope)
-    return upstream * slope
+    return times(upstream, as_value(slope))
 
 
 # Copying, restoring and freeing graphs of any depth

@@ -247,13 +247,13 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
 
 def nothing_passes(graph: Graph, x: Value) -> Explanation:
     """The derivative by a node from which every way to the root leads through an op that carries nothing."""
-    symbols, above, flat = partial(graph, graph.root, x), {x: None}, {}
+    symbols, above, flat = partial(graph, graph.root, x), {x: None}, dict[Value, None]()
     for node in graph.order:  # those that depend on x, as far as the ops that carry nothing
         for edge in graph.uses[node] if node in above else ():
             (above if edge.carries else flat)[edge.node] = None
     names = ", ".join(f"{name_of(graph, node)} = {forward_rule(graph, node)}" for node in [*flat][:DEFINED])
-    note = (f"Every way from {name_of(graph, x)} to {name_of(graph, graph.root)} leads through an op whose derivative is "
-            f"0 everywhere, which hands nothing on: {names}{', …' * (len(flat) > DEFINED)}.")
+    note = (f"Every way from {name_of(graph, x)} to {name_of(graph, graph.root)} leads through an op whose derivative "
+            f"is 0 everywhere, which hands nothing on: {names}{', …' * (len(flat) > DEFINED)}.")
     return Explanation(symbols, CHAIN, 0.0, (), 0, (line(symbols, number_of(0.0)),), (), (note,))
 
 
