@@ -1,7 +1,7 @@
 """Every row of the table against the truth: value, first and second derivatives, in units in the last place.
 
 The truth, the points and the goal are those of benchmarks/truth.py; benchmarks/accuracy.py asks at many more points,
-and asks others, too.
+and asks others, too. A new row wants a line in FORMULAS there.
 """
 
 import importlib.util
@@ -25,9 +25,9 @@ spec.loader.exec_module(truth)
 ROWS = [row for row in ops.OPS.values() if row.builtin]
 COUNT = 400  # points a row
 
-# What a row may be off by where that is more than the goal: (row, order of the derivative): (ulp, why).
+# What may be further off than the goal: (row, order of the derivative): (ulp, why).
 EXCEPTIONS = {
-    ("pow", 2): (math.inf, "1 + b ln a, and b - 2 is rounded: to be held against torch and JAX, by the benchmark"),
+    ("pow", 2): (20_000, "b - 2 is rounded, 1 + b ln a cancels, a subnormal a**b has few digits: torch and JAX are no better"),
 }
 
 
@@ -73,8 +73,7 @@ def worst(surface, row, order):
     return max(errors, key=lambda error: error[0])
 
 
-SURFACES = ["eager", pytest.param("native", marks=pytest.mark.skipif(
-    micrograd.engine_kind() == "pure", reason="the pure engine has no native code"))]
+SURFACES = ["eager", "native"] if micrograd.engine_kind() == "compiled" else ["eager"]
 
 
 @pytest.mark.parametrize("order", [0, 1, 2], ids=["value", "first", "second"])
