@@ -1,5 +1,6 @@
 # What Cython needs to know to compile engine.py: the layout of a node, and the types of what runs for every node.
 cimport cython
+cimport libc.math as math  # the same functions, but in C: they raise nothing
 
 cdef class Value:
     cdef double _data, _grad
@@ -7,8 +8,12 @@ cdef class Value:
     cdef double _da, _db
     cdef str _label
     cdef unsigned int _row, _visit  # 32 bits each: with them a node takes 80 bytes
+    @cython.locals(x=double, e=double)
+    cpdef Value tanh(self)
+    @cython.locals(x=double, e=double)
+    cpdef Value sigmoid(self)
 
-cdef unsigned int LEAF, CONSTANT, ADD, SUB, MUL, DIV, NEG, POW, RELU
+cdef unsigned int LEAF, CONSTANT, ADD, SUB, MUL, DIV, NEG, POW, RELU, TANH, SIGMOID
 
 @cython.locals(node=Value)
 cdef Value record(unsigned int row, double y, Value a, double da, Value b, double db)
@@ -20,7 +25,7 @@ cdef Value minus(Value a, Value b)
 cdef Value times(Value a, Value b)
 @cython.locals(w=double, y=double)
 cdef Value over(Value a, Value b)
-@cython.locals(x=double, n=double)
+@cython.locals(x=double, n=double, y=double, lost=bint, divides=bint)
 cdef Value power(Value a, Value b)
 @cython.locals(x=double, y=double, da=double)
 cdef Value unary(object op, Value a)

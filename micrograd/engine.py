@@ -16,12 +16,13 @@ types that engine.pxd beside it gives, and that is what `import` then takes; see
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
-from math import isfinite, pow
+from math import isfinite
 from os import path
 from typing import Any, Union
 
@@ -31,6 +32,7 @@ from .ops import ROWS, Op, as_float, carries, is_number, number
 # A node holds its row by number: ROWS[number] is the row.
 LEAF, CONSTANT, ADD, SUB = ops.LEAF.index, ops.CONSTANT.index, ops.add.index, ops.sub.index
 MUL, DIV, NEG, POW, RELU = ops.mul.index, ops.div.index, ops.neg.index, ops.pow.index, ops.relu.index
+TANH, SIGMOID = ops.tanh.index, ops.sigmoid.index
 
 Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
 
@@ -168,6 +170,18 @@ class Value:
         x = self._data
         return record(RELU, 0.0 if x <= 0.0 else x, self, 1.0 if x > 0.0 else x if x != x else 0.0, None, 0.0)
 
+    def tanh(self) -> Value:
+        """(e^x − e^−x) / (e^x + e^−x). Its derivative is 1 − tanh²x, computed so that no digit is lost near ±1."""
+        x = self._data
+        e = math.exp(-2.0 * math.fabs(x))
+        return record(TANH, math.tanh(x), self, 4.0 * e / ((1.0 + e) * (1.0 + e)), None, 0.0)
+
+    def sigmoid(self) -> Value:
+        """1 / (1 + e^−x). Its derivative is y (1 − y), computed so that no digit is lost near 1."""
+        x = self._data
+        e = math.exp(-math.fabs(x))
+        return record(SIGMOID, (1.0 if x >= 0.0 else e) / (1.0 + e), self, e / ((1.0 + e) * (1.0 + e)), None, 0.0)
+
     def add(self, other: Number) -> Value: return self + other
     def sub(self, other: Number) -> Value: return self - other
     def mul(self, other: Number) -> Value: return self * other
@@ -191,14 +205,12 @@ class Value:
     def atan(self) -> Value: return unary(ops.atan, self)
     def sinh(self) -> Value: return unary(ops.sinh, self)
     def cosh(self) -> Value: return unary(ops.cosh, self)
-    def tanh(self) -> Value: return unary(ops.tanh, self)
     def asinh(self) -> Value: return unary(ops.asinh, self)
     def acosh(self) -> Value: return unary(ops.acosh, self)
     def atanh(self) -> Value: return unary(ops.atanh, self)
     def erf(self) -> Value: return unary(ops.erf, self)
     def erfc(self) -> Value: return unary(ops.erfc, self)
     def identity(self) -> Value: return unary(ops.identity, self)
-    def sigmoid(self) -> Value: return unary(ops.sigmoid, self)
     def softplus(self) -> Value: return unary(ops.softplus, self)
     def gelu(self) -> Value: return unary(ops.gelu, self)
     def silu(self) -> Value: return unary(ops.silu, self)
@@ -404,7 +416,10 @@ def power(a: Value, b: Value) -> Value:
     n = b._data
     if b._row == CONSTANT and x != 0.0:
         try:
-            return record(POW, pow(x, n), a, n * pow(x, n - 1.0), b, 0.0)
+            y = math.pow(x, n)
+            lost = n - 1.0 + 1.0 != n or n - (n - 1.0) != 1.0  # digits of n, as in ops._pow_slope
+            divides = lost and x > 0.0 and 1e-290 < y < 1e300
+            return record(POW, y, a, n * (y / x if divides else math.pow(x, n - 1.0)), b, 0.0)
         except (ValueError, ArithmeticError):
             pass                                           # nan or inf, as the row has it
     return binary(ops.pow, a, b)

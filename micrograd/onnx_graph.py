@@ -97,7 +97,7 @@ class Tensor(ops.Operators):
     def __op__(self, row: Op, args: Sequence[Any]) -> Any:
         if row in NODES:
             return self.graph.node(NODES[row], *args)
-        formula: Callable[..., Any] = COMPOSED.get(row, row.forward)
+        formula: Callable[..., Any] = COMPOSED.get(row) or ops.spelling(row) or row.forward
         return formula(*args)
 
     def __bool__(self) -> bool:

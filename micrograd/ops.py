@@ -23,8 +23,9 @@ from math import copysign, inf, isfinite, nan
 from numbers import Real
 from typing import Any
 
-OPS: dict[str, Op] = {}  # every row, by name, in the order of the table
-ROWS: list[Op] = []      # every row ever made, those since replaced and the two kinds of leaf included, by its number
+OPS: dict[str, Op] = {}      # every row, by name, in the order of the table
+HELPERS: dict[str, Op] = {}  # the private rows at the end of the table, which derivatives are computed by
+ROWS: list[Op] = []          # every row ever made, those since replaced and the two kinds of leaf included, by number
 
 # How tightly a printed formula holds together, loosest first. A template says at each slot what may stand there
 # without parentheses ("{0:sum} - {1:product}"); a slot that says nothing is fenced in already.
@@ -41,7 +42,7 @@ class Op:
     """
 
     __slots__ = ("name", "forward", "derivatives", "otherwise", "symbol", "latex", "text", "binds", "domain", "kink",
-                 "defaults", "note", "builtin", "index")
+                 "defaults", "note", "spelled", "book", "builtin", "index")
 
     name: str                                   # "tanh"
     forward: Callable[..., float]               # floats to float; may raise what Python's math raises
@@ -55,6 +56,8 @@ class Op:
     kink: Callable[..., float] | None           # the derivative jumps where this function of the arguments is zero
     defaults: tuple[float, ...]                 # for trailing arguments
     note: str                                   # the convention at the kink; the source of a formula
+    spelled: Callable[..., Any] | None          # the op written with operators and rows; forward itself, where it is
+    book: Callable[..., Any] | None             # the formula that a book has for it, where another is computed
     builtin: bool                               # a row of this file, not a user's
     index: int                                  # its number, which is what a node holds: ROWS[index] is the row
 
@@ -71,6 +74,8 @@ class Op:
 
     def __call__(self, *args: Any) -> Any:
         missing = self.arity - len(args)
+        if not missing and type(args[0]) is float is type(args[-1]) and self.arity < 3:  # what rules do most
+            return self.value(*args)
         if missing:
             if not 0 < missing <= len(self.defaults):
                 raise TypeError(f"{self.name} takes {self.arity} argument{'s' * (self.arity != 1)}, found {len(args)}")
@@ -152,11 +157,17 @@ class Sealed(Ieee):
 
 
 class Opaque(Operators):
-    """What a rule is called on to see what can be said of it whatever its arguments are. It has no number."""
+    """What a rule is called on to see what can be said of it whatever its arguments are. It has no number, and knows
+    the ops that it is made of."""
 
-    __slots__ = ()
+    __slots__ = ("ops",)
 
-    def __op__(self, op: Op, args: Sequence[Any]) -> Opaque: return Opaque()
+    def __init__(self, *ops: Op) -> None:
+        self.ops = ops
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Opaque:
+        return Opaque(op, *[inner for arg in args if isinstance(arg, Opaque) for inner in arg.ops])
+
     def refuse(self, *args: Any) -> Any: raise TypeError("the rule looks at its arguments")
 
     __float__ = __bool__ = __lt__ = __le__ = __gt__ = __ge__ = refuse
@@ -183,6 +194,18 @@ def carries(op: Op, i: int) -> bool:
     0 · inf is nan. It depends on the op alone, so that all who differentiate a graph come to the same answer."""
     slope = plain_slope(op, i)
     return not (isinstance(slope, float) and slope == 0.0)
+
+
+@cache
+def spelling(op: Op) -> Callable[..., Any] | None:
+    """The op as a formula of other rows, for whoever has no instruction for it: what the row says, or its forward
+    function, where that takes anything that the rows take. None for an op that is made of nothing smaller."""
+    formula = op.spelled or op.forward
+    try:
+        found = formula(*[Opaque() for _ in range(op.arity)])
+    except Exception:  # it takes floats only: math.exp(x), a branch, a loop over digits, ...
+        return None
+    return None if isinstance(found, Opaque) and op in found.ops else formula
 
 
 def is_number(x: object) -> bool:
@@ -218,7 +241,7 @@ def number(x: Any, where: str) -> float:
 
 def named(name: str) -> Op:
     """The row of that name; the two kinds of leaf included. A KeyError lists what there is."""
-    row = LEAVES.get(name) or OPS.get(name)
+    row = LEAVES.get(name) or OPS.get(name) or HELPERS.get(name)
     if row is None:
         raise KeyError(f"no op is called {name!r}; there are {', '.join(OPS)} (an op of your own: micrograd.op(...))")
     return row
@@ -227,16 +250,19 @@ def named(name: str) -> Op:
 def row(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any], symbol: str = "",
         latex: str = "", text: str = "", binds: str = "atom", domain: Interval | tuple[Interval, ...] = (-2.0, 2.0),
         otherwise: Callable[..., float] = lambda *args: nan, kink: Callable[..., float] | None = None,
-        defaults: tuple[float, ...] = (), note: str = "", builtin: bool = True) -> Op:
+        defaults: tuple[float, ...] = (), note: str = "", spelled: Callable[..., Any] | None = None,
+        book: Callable[..., Any] | None = None, builtin: bool = True) -> Op:
     """Enter a row into the table. For the fields see `Op`."""
     arity = len(derivatives)
     slots = ", ".join(f"{{{i}}}" for i in range(arity))
     intervals = domain if domain and isinstance(domain[0], tuple) else (domain,) * arity
     command = r"\operatorname{{" + name.replace("_", r"\_") + "}}"
-    OPS[name] = Op(name=name, forward=forward, derivatives=derivatives, otherwise=otherwise, symbol=symbol or name,
-                   latex=latex or rf"{command}\left({slots}\right)", text=text or f"{name}({slots})", binds=binds,
-                   domain=intervals, kink=kink, defaults=defaults, note=note, builtin=builtin)
-    return OPS[name]
+    table = HELPERS if name.startswith("_") and builtin else OPS
+    table[name] = Op(name=name, forward=forward, derivatives=derivatives, otherwise=otherwise, symbol=symbol or name,
+                     latex=latex or rf"{command}\left({slots}\right)", text=text or f"{name}({slots})", binds=binds,
+                     domain=intervals, kink=kink, defaults=defaults, note=note, spelled=spelled, book=book,
+                     builtin=builtin)
+    return table[name]
 
 
 def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any], symbol: str = "", latex: str = "",
@@ -260,7 +286,7 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"an op's name is an identifier such as 'square', found {name!r}")
-    if name in LEAVES or name == "linear" or (name in OPS and OPS[name].builtin):
+    if name in LEAVES or name in HELPERS or name == "linear" or (name in OPS and OPS[name].builtin):
         raise ValueError(f"{name!r} is a built-in op; choose another name")
     if not callable(forward) or not all(map(callable, derivatives)):
         raise TypeError(f"op {name!r}: forward and the derivatives must be functions")
@@ -378,8 +404,15 @@ def _softplus(x: float) -> float:
     return (x if x > 0 else 0.0) + math.log1p(math.exp(-math.fabs(x)))
 
 
+def _silu(x: float) -> float:
+    if x > -700.0 or x != x:
+        return x * _sigmoid(x)
+    e = math.exp(0.5 * x)  # where e^x has lost digits
+    return x * e * e if x > -2000.0 else -0.0
+
+
 def _gelu(x: float) -> float:
-    return 0.5 * x * math.erfc(-x / SQRT_2)
+    return x * _normal(x)
 
 
 def _sign(x: float) -> float:
@@ -390,13 +423,94 @@ def _step(x: float) -> float:
     return x if x != x else float(x > 0)
 
 
-def _over(a: Any, h: Any) -> Any:
-    """a / h for a hypotenuse h of a, and 0 where both are 0."""
-    return a / where(h, h, 1.0)
+# Of the private rows. Most are written with rows themselves, so that they hold for arrays and in compiled code as well.
+
+def _tanh_slope(y: Any, x: Any) -> Any:
+    e = exp(-2 * abs(x))
+    return 4 * e / ((1 + e) * (1 + e))
+
+
+def _sigmoid_slope(y: Any, x: Any) -> Any:
+    e = exp(-abs(x))
+    return e / ((1 + e) * (1 + e))
+
+
+def _bell(x: Any) -> Any:
+    """e^-x², with x² as h² and a rest, where h has half of the digits of x (Veltkamp), so that its square is exact."""
+    a = minimum(abs(x), 40.0)  # beyond, it is 0
+    c = 134217729.0 * a
+    h = c - (c - a)
+    return exp(-h * h) * exp((h - a) * (h + a))
+
+
+def _density(x: Any) -> Any:
+    a = minimum(abs(x), 40.0)
+    c = 134217729.0 * a
+    h = c - (c - a)
+    return exp(-0.5 * h * h) * exp(0.5 * (h - a) * (h + a)) / SQRT_TAU
+
+
+def _normal(x: float) -> float:
+    return _normal_below(x) if -40.0 < x < -1.0 else 0.5 * math.erfc(-x / SQRT_2)
+
+
+def _normal_below(x: Any) -> Any:
+    """½ erfc(t) for t = -x/√2, which is far from erfc of the rounded t where t is large. What rounding took from t
+    (Dekker) times the slope of erfc mends it."""
+    t = -x * SQRT_HALF
+    c = 134217729.0 * x
+    high = c - (c - x)
+    low = x - high
+    lost = -(((high * SQRT_HALF_26 + t) + high * SQRT_HALF_52) + low * SQRT_HALF) - x * SQRT_HALF_REST
+    return 0.5 * (erfc(t) - 2 / SQRT_PI * lost * bell(t))
+
+
+def _normal_anywhere(x: Any) -> Any:
+    inside = step(-1.0 - x) * step(x + 40.0)
+    return where(inside, _normal_below(where(inside, x, -2.0)), 0.5 * erfc(-x / SQRT_2))
+
+
+def _share(a: Any, b: Any) -> Any:
+    s = _scale(hypot(a, b))
+    return where(hypot(a, b), a * s / hypot(a * s, b * s), 0.0)
+
+
+def _inversion(a: Any, b: Any) -> Any:
+    s = _scale(hypot(a, b))
+    h = hypot(a * s, b * s)
+    return where(hypot(a, b), a * s * 2.0**500 / h / h * 2.0**-500 * s, 0.0)
+
+
+def _scale(h: Any) -> Any:
+    """A power of 2 by which h is neither subnormal nor inf."""
+    return where(step(1e-150 - h), 2.0**500, where(step(h - 1e150), 2.0**-500, 1.0))
+
+
+def _pow_slope(a: Any, b: Any) -> Any:
+    """b a^(b-1); by a^b / a, where the subtraction rounds and the quotient does not lose what it needs."""
+    by_power, y = b * pow(a, b - 1), pow(a, b)
+    divides = step(a) * step(y - 1e-290) * step(1e300 - y)
+    return where(b, where(_lost(b), where(divides, b * (y / a), by_power), by_power), 0.0 * step(a))
+
+
+def _lost(b: Any) -> Any:
+    """What rounding takes from b - 1, or something else that is not 0."""
+    return abs((b - 1) + 1 - b) + abs(b - (b - 1) - 1)
+
+
+def _pow_log(a: Any, b: Any) -> Any:
+    return where(pow(a, b), pow(a, b) * log(a), 0.0)
+
+
+def _slope_in_base(a: Any, b: Any) -> Any:
+    """b a^(b-1), which is 0 for b = 0: of a constant exponent in the form that a book has."""
+    return pow_slope(a, b) if not is_number(b) or _lost(float(b)) else b * pow(a, b - 1) if b else 0.0
 
 
 LN_2, LN_10 = math.log(2), math.log(10)
 SQRT_2, SQRT_PI, SQRT_TAU = math.sqrt(2), math.sqrt(math.pi), math.sqrt(math.tau)
+SQRT_HALF = 0.7071067811865476  # as a float; its first 26 digits, the others, and what is missing to √½
+SQRT_HALF_26, SQRT_HALF_52, SQRT_HALF_REST = 0.7071067839860916, -2.7995440410322203e-09, -4.833646656726457e-17
 
 POSITIVE, INSIDE, ABOVE = (0.1, 3.0), (-0.9, 0.9), (1.1, 3.0)  # intervals where tests sample
 
@@ -417,8 +531,7 @@ div = row("div",        lambda a, b: a / b,       lambda y, a, b: 1 / b,        
 neg = row("neg",        lambda x: -x,             lambda y, x: -1.0,
           symbol="-", latex="-{0:product}", text="-{0:product}", binds="sum")
 pow = row("pow",        math.pow,
-          lambda y, a, b: b * pow(where(hypot(a, b), a, 1.0), b - 1),
-          lambda y, a, b: y * log(where(y, a, 1.0)),
+          lambda y, a, b: _slope_in_base(a, b),          lambda y, a, b: pow_log(a, b),
           symbol="**", latex="{0:atom}^{{{1}}}", text="{0:atom}**{1:atom}", binds="power",
           domain=(POSITIVE, (-2.0, 2.0)), otherwise=_pow,
           note="x^0 has slope 0 at x = 0, and 0^b with b > 0 has slope 0 in b; a negative base gives nan as the slope "
@@ -435,42 +548,42 @@ log = row("log",        math.log,                 lambda y, x: 1 / x,           
           domain=POSITIVE, otherwise=_log)
 log1p = row("log1p",    math.log1p,               lambda y, x: 1 / (1 + x),      latex=r"\ln\left(1 + {0:sum}\right)",
           domain=(-0.9, 2.0), otherwise=lambda x: _log(1 + x))
-log2 = row("log2",      math.log2,                lambda y, x: 1 / (x * LN_2),   latex=r"\log_2\left({0}\right)",
+log2 = row("log2",      math.log2,                lambda y, x: 1 / LN_2 / x,     latex=r"\log_2\left({0}\right)",
           domain=POSITIVE, otherwise=_log)
-log10 = row("log10",    math.log10,               lambda y, x: 1 / (x * LN_10),  latex=r"\log_{{10}}\left({0}\right)",
+log10 = row("log10",    math.log10,               lambda y, x: 1 / LN_10 / x,    latex=r"\log_{{10}}\left({0}\right)",
           domain=POSITIVE, otherwise=_log)
 sqrt = row("sqrt",      math.sqrt,                lambda y, x: 0.5 / y,          latex=r"\sqrt{{{0}}}",
           domain=POSITIVE, note="sqrt'(0) = inf")
-cbrt = row("cbrt",      _cbrt,                    lambda y, x: 1 / (3 * y * y),  latex=r"\sqrt[3]{{{0}}}",
+cbrt = row("cbrt",      _cbrt,                    lambda y, x: third(y),          latex=r"\sqrt[3]{{{0}}}",
           domain=POSITIVE, note="cbrt'(0) = inf")
 sin = row("sin",        math.sin,                 lambda y, x: cos(x),           latex=r"\sin\left({0}\right)")
 cos = row("cos",        math.cos,                 lambda y, x: -sin(x),          latex=r"\cos\left({0}\right)")
 tan = row("tan",        math.tan,                 lambda y, x: 1 + y * y,        latex=r"\tan\left({0}\right)",
           domain=(-1.2, 1.2))
-asin = row("asin",      math.asin,                lambda y, x: 1 / sqrt((1 - x) * (1 + x)),
+asin = row("asin",      math.asin,                lambda y, x: 1 / sqrt(one_minus_square(x)),
           latex=r"\arcsin\left({0}\right)", domain=INSIDE)
-acos = row("acos",      math.acos,                lambda y, x: -1 / sqrt((1 - x) * (1 + x)),
+acos = row("acos",      math.acos,                lambda y, x: -1 / sqrt(one_minus_square(x)),
           latex=r"\arccos\left({0}\right)", domain=INSIDE)
-atan = row("atan",      math.atan,                lambda y, x: 1 / (1 + x * x),  latex=r"\arctan\left({0}\right)")
+atan = row("atan",      math.atan,                lambda y, x: witch(x),          latex=r"\arctan\left({0}\right)")
 sinh = row("sinh",      math.sinh,                lambda y, x: cosh(x),          latex=r"\sinh\left({0}\right)",
           otherwise=lambda x: copysign(inf, x))
 cosh = row("cosh",      math.cosh,                lambda y, x: sinh(x),          latex=r"\cosh\left({0}\right)",
           otherwise=lambda x: inf)
-tanh = row("tanh",      math.tanh,                lambda y, x: 1 - y * y,        latex=r"\tanh\left({0}\right)")
+tanh = row("tanh",      math.tanh,                lambda y, x: tanh_slope(y, x),  latex=r"\tanh\left({0}\right)")
 asinh = row("asinh",    math.asinh,               lambda y, x: 1 / hypot(x, 1),
           latex=r"\operatorname{{arsinh}}\left({0}\right)")
-acosh = row("acosh",    math.acosh,               lambda y, x: 1 / (sqrt(x - 1) * sqrt(x + 1)),
+acosh = row("acosh",    math.acosh,               lambda y, x: 1 / sqrt(x - 1) / sqrt(x + 1),
           latex=r"\operatorname{{arcosh}}\left({0}\right)", domain=ABOVE)
-atanh = row("atanh",    math.atanh,               lambda y, x: 1 / ((1 - x) * (1 + x)),
+atanh = row("atanh",    math.atanh,               lambda y, x: 1 / one_minus_square(x),
           latex=r"\operatorname{{artanh}}\left({0}\right)", domain=INSIDE,
           otherwise=lambda x: copysign(inf, x) if x in (-1.0, 1.0) else nan)
-erf = row("erf",        math.erf,                 lambda y, x: 2 / SQRT_PI * exp(-x * x))
-erfc = row("erfc",      math.erfc,                lambda y, x: -2 / SQRT_PI * exp(-x * x))
+erf = row("erf",        math.erf,                 lambda y, x: 2 / SQRT_PI * bell(x))
+erfc = row("erfc",      math.erfc,                lambda y, x: -2 / SQRT_PI * bell(x))
 
 # Activations
 identity = row("identity", lambda x: x,           lambda y, x: 1.0,              latex="{0:sum}", text="{0:sum}",
                binds="sum", note="the linear activation")
-sigmoid = row("sigmoid", _sigmoid,                lambda y, x: y * (1 - y),      latex=r"\sigma\left({0}\right)",
+sigmoid = row("sigmoid", _sigmoid,                lambda y, x: sigmoid_slope(y, x), latex=r"\sigma\left({0}\right)",
               symbol="σ")
 softplus = row("softplus", _softplus,             lambda y, x: sigmoid(x))
 relu = row("relu",      lambda x: 0.0 if x <= 0 else x, lambda y, x: step(x),    symbol="ReLU",
@@ -480,21 +593,20 @@ leaky_relu = row("leaky_relu", lambda x, k: k * x if x <= 0 else x,
                  defaults=(0.01,), domain=((-2.0, 2.0), (0.01, 0.5)), kink=lambda x, k: x,
                  note="at 0 the slope of the negative side")
 elu = row("elu",        lambda x, k: k * math.expm1(x) if x <= 0 else x,
-          lambda y, x, k: where(step(x), 1.0, y + k),    lambda y, x, k: expm1(-relu(-x)),
+          lambda y, x, k: elu_slope(x, k),               lambda y, x, k: expm1(-relu(-x)),
           defaults=(1.0,), domain=((-2.0, 2.0), (0.5, 1.5)), kink=lambda x, k: x,
           note="at 0 the slope of the negative side; Clevert, Unterthiner and Hochreiter 2015")
 gelu = row("gelu",      _gelu,
-           lambda y, x: 0.5 * erfc(-x / SQRT_2) + x * exp(-0.5 * x * x) / SQRT_TAU,
+           lambda y, x: normal(x) + x * density(x),
            note="x times the normal distribution function, exact; Hendrycks and Gimpel 2016")
-silu = row("silu",      lambda x: x * _sigmoid(x), lambda y, x: sigmoid(x) + y * sigmoid(-x),
+silu = row("silu",      _silu,                    lambda y, x: sigmoid(x) + y * sigmoid(-x),
            note="x * sigmoid(x), also called swish; Elfwing, Uchibe and Doya 2017")
 
 # Two arguments, and the steps that other rows are made of
 atan2 = row("atan2",    math.atan2,
-            lambda y, a, b: _over(_over(b, hypot(a, b)), hypot(a, b)),
-            lambda y, a, b: _over(_over(-a, hypot(a, b)), hypot(a, b)),
+            lambda y, a, b: inversion(b, a),             lambda y, a, b: -inversion(a, b),
             domain=((0.1, 2.0), (-2.0, 2.0)), note="slope 0 at (0, 0)")
-hypot = row("hypot",    math.hypot,               lambda y, a, b: _over(a, y),   lambda y, a, b: _over(b, y),
+hypot = row("hypot",    math.hypot,               lambda y, a, b: share(a, b),    lambda y, a, b: share(b, a),
             latex=r"\sqrt{{{0:atom}^2 + {1:atom}^2}}", note="slope 0 at (0, 0)")
 maximum = row("maximum", lambda a, b: a if a >= b or a != a else b,
               lambda y, a, b: 0.5 + 0.5 * sign(a - b),   lambda y, a, b: 0.5 - 0.5 * sign(a - b),
@@ -512,12 +624,63 @@ where = row("where",    lambda c, a, b: a if c else b,
             lambda y, c, a, b: 0.0,  lambda y, c, a, b: where(c, 1.0, 0.0),  lambda y, c, a, b: where(c, 0.0, 1.0),
             note="a where c is not zero, else b; an eager node is the branch itself, so that a nan in the other branch "
                  "cannot reach it")
+
+# Private rows: slopes whose formula in a book would lose digits, since it subtracts what is nearly equal, or would need a
+# branch. They are computed in another way; `book` is what they are. Some are functions of a result y and take its
+# argument x besides, to be computed by: the derivative goes through y, as in a book, and nothing passes to x.
+
+tanh_slope = row("_tanh_slope", _tanh_slope,      lambda s, y, x: -2 * y,        lambda s, y, x: 0.0,
+                 latex="1 - {0:atom}^2", text="1 - {0:atom}**2", binds="sum", book=lambda y, x: 1 - y * y)
+sigmoid_slope = row("_sigmoid_slope", _sigmoid_slope, lambda s, y, x: sigmoid_turn(y, x), lambda s, y, x: 0.0,
+                    latex=r"{0:product} \cdot \left(1 - {0:product}\right)", text="{0:product} * (1 - {0:product})",
+                    binds="product", book=lambda y, x: y * (1 - y))
+sigmoid_turn = row("_sigmoid_turn", lambda y, x: -tanh(0.5 * x), lambda s, y, x: -2.0, lambda s, y, x: 0.0,
+                   latex=r"1 - 2 \cdot {0:product}", text="1 - 2 * {0:product}", binds="sum",
+                   book=lambda y, x: 1 - 2 * y)
+elu_slope = row("_elu_slope", lambda x, k: where(step(x), step(x), k * exp(-relu(-x))),
+                lambda s, x, k: where(step(x), 0.0, s),  lambda s, x, k: where(step(x), 0.0, exp(-relu(-x))),
+                latex=r"\operatorname{{elu}}'\left({0}, {1}\right)", text="elu'({0}, {1})",
+                book=lambda x, k: where(step(x), 1.0, elu(x, k) + k))
+third = row("_third",   lambda y: 1 / (3 * y * y),  lambda s, y: -2 * s / y,
+            latex=r"\frac{{1}}{{3 {0:atom}^2}}", text="1 / (3 * {0:atom}**2)", binds="product",
+            book=lambda y: 1 / (3 * y * y))
+witch = row("_witch",   lambda x: 1 / (1 + x * x),  lambda s, x: -2 * (x * s) * s,
+            latex=r"\frac{{1}}{{1 + {0:atom}^2}}", text="1 / (1 + {0:atom}**2)", binds="product",
+            book=lambda x: 1 / (1 + x * x), note="the witch of Agnesi")
+one_minus_square = row("_one_minus_square", lambda x: (1 - x) * (1 + x), lambda s, x: -2 * x,
+                       latex="1 - {0:atom}^2", text="1 - {0:atom}**2", binds="sum", book=lambda x: 1 - x * x)
+bell = row("_bell",     _bell,                    lambda s, x: -2 * (x * s),
+           latex="e^{{-{0:atom}^2}}", text="exp(-{0:atom}**2)", binds="power", book=lambda x: exp(-x * x))
+density = row("_density", _density,               lambda s, x: -(x * s),
+              latex=r"\frac{{e^{{-{0:atom}^2 / 2}}}}{{\sqrt{{2 \pi}}}}", text="exp(-{0:atom}**2 / 2) / sqrt(2 * pi)",
+              binds="product", book=lambda x: exp(-0.5 * x * x) / SQRT_TAU)
+normal = row("_normal", _normal,                  lambda s, x: density(x),       spelled=_normal_anywhere,
+             latex=r"\frac{{1}}{{2}} \operatorname{{erfc}}\left(-\frac{{{0}}}{{\sqrt{{2}}}}\right)",
+             text="0.5 * erfc(-{0:product} / sqrt(2))", binds="product", book=lambda x: 0.5 * erfc(-x / SQRT_2))
+share = row("_share",   _share,                   lambda s, a, b: share(b, a)**2 / hypot(a, b),
+            lambda s, a, b: -s * share(b, a) / hypot(a, b),
+            latex=r"\frac{{{0}}}{{\sqrt{{{0:atom}^2 + {1:atom}^2}}}}", text="{0:product} / hypot({0}, {1})",
+            binds="product", book=lambda a, b: a / hypot(a, b), note="0 at (0, 0)")
+inversion = row("_inversion", _inversion,
+                lambda s, a, b: ((b - a) / hypot(a, b) * ((b + a) / hypot(a, b))) / hypot(a, b) / hypot(a, b),
+                lambda s, a, b: -2 * s * share(b, a) / hypot(a, b),
+                latex=r"\frac{{{0}}}{{{0:atom}^2 + {1:atom}^2}}", text="{0:product} / ({0:atom}**2 + {1:atom}**2)",
+                binds="product", book=lambda a, b: a / (a * a + b * b), note="0 at (0, 0)")
+pow_slope = row("_pow_slope", _pow_slope,         lambda s, a, b: b * pow_slope(a, b - 1),
+                lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
+                latex=r"{1:product} \cdot {0:atom}^{{{1:sum} - 1}}", text="{1:product} * {0:atom}**({1:sum} - 1)",
+                binds="product", domain=(POSITIVE, (-2.0, 2.0)), book=lambda a, b: b * pow(a, b - 1))
+pow_log = row("_pow_log", _pow_log,               lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
+              lambda s, a, b: pow_log(a, 0.5 * b)**2,
+              latex=r"{0:atom}^{{{1}}} \cdot \ln\left({0}\right)", text="{0:atom}**{1:atom} * log({0})",
+              binds="product", domain=(POSITIVE, (-2.0, 2.0)), book=lambda a, b: pow(a, b) * log(a),
+              note="0 where a^b is 0")
 # fmt: on
 
 # A leaf is a node that no op computed. These two stand in the place of its op.
 LEAF, CONSTANT = (
     Op(name=kind, forward=identity.forward, derivatives=(), otherwise=identity.otherwise, symbol="", latex="", text="",
-       binds="atom", domain=(), kink=None, defaults=(), note=note, builtin=True)
+       binds="atom", domain=(), kink=None, defaults=(), note=note, spelled=None, book=None, builtin=True)
     for kind, note in (("leaf", "a Value that the user made"), ("constant", "a number that met a Value"))
 )
 LEAVES = {LEAF.name: LEAF, CONSTANT.name: CONSTANT}

@@ -132,7 +132,8 @@ def template_in_unicode(op: Op) -> str:
     words = re.sub(r"\\(left|right|operatorname|mathbf)\b|\{\{|\}\}", "", op.latex).replace(r"\cdot", "·")
     words = re.sub(r"\\[A-Za-z]+", lambda command: LETTER.get(command[0], command[0][1:]), words)
     if re.search(r"[\\^_]|frac|sqrt", words):
-        words = op.text.replace("**{1:atom}", f"{{1:{RAISED}}}").replace("*", "·")
+        words = re.sub(r"\*\*(\d)", lambda power: power[1].translate(SUPERSCRIPT), op.text)
+        words = words.replace("**{1:atom}", f"{{1:{RAISED}}}").replace("*", "·")
     return words.replace("-", "−")
 
 

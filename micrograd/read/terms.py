@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from fractions import Fraction
 from itertools import groupby
 from math import isfinite
@@ -166,9 +167,33 @@ def combine(op: Op, args: Sequence[Term]) -> Term:
     x = op.value(*[arg.x for arg in args])
     if any(isinstance(arg, Name) and arg.name == DOTS for arg in args):
         return Name(DOTS, x)
+    if op.book is not None:
+        return with_number(as_term(op.book(*args)), x)
     if op in ARITHMETIC:
         return readable(ARITHMETIC[op](x, *args))
     return readable(Call(op, args, x))
+
+
+def with_number(term: Term, x: float) -> Term:
+    """The same formula with a number that was computed in another way."""
+    if repr(term.x) == repr(x) or isinstance(term, Number):
+        return term
+    other = copy(term)
+    other.x = x
+    return other
+
+
+def renamed(term: Term, old: Term, new: Term) -> Term:
+    """The formula with `new` wherever `old` stands in it."""
+    if term == old:
+        return new
+    if isinstance(term, Call) and not term.prime:
+        return with_number(combine(term.op, [renamed(arg, old, new) for arg in term.args]), term.x)
+    if isinstance(term, Product):
+        return product_of(term.x, term.coefficient, [(renamed(base, old, new), e) for base, e in term.factors])
+    if isinstance(term, Sum) and len(term.terms) <= LONGEST:
+        return sum_of(term.x, [(renamed(inner, old, new), c) for inner, c in term.terms])
+    return term
 
 
 def added(x: float, a: Term, b: Term, sign: int = 1) -> Term:
@@ -209,6 +234,7 @@ ARITHMETIC: dict[Op, Callable[..., Term]] = {
     ops.pow: powered,
     ops.identity: as_it_is,
 }
+NAMED_WITHIN = (ops.hypot, ops.pow, ops.elu)  # whose result stands in their slopes, where a book writes y: a / y
 
 
 def parts(term: Term) -> tuple[Coefficient, list[tuple[Term, Coefficient]]]:
@@ -472,7 +498,11 @@ class Terms(dict[Value, Term]):
         plain = plain_slope(node.op, i)
         if isinstance(plain, float):
             return Number(exact(plain))
-        return as_term(node.op.derivatives[i](self[node], *self.of_parents(node)))
+        args = self.of_parents(node)
+        slope = as_term(node.op.derivatives[i](self[node], *args))
+        if node.op in NAMED_WITHIN and isinstance(self[node], Name):
+            return renamed(slope, combine(node.op, args), self[node])
+        return slope
 
     def prime(self, node: Value, i: int) -> Term:
         """The same in the notation f′(x), for a function of one argument, where that is shorter: σ′(z), not ln′(x)."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from .fuse import Ended, Fused, Layer, Outer, Product, Quotients, fused, made_by
+from .fuse import Ended, Fused, Layer, Outer, Pair, Product, fused, made_by
 from .schedule import NONE, Apply, Program, Sum
 from .tape import MEAN
 from .trace import INPUT
@@ -200,10 +200,9 @@ def encode_body(program: Program, codes: Mapping[str, int], slots: Slots,
             code.extend([register[one if b == NONE else b] for b in instruction.b])
             code.extend([place_of_mean[mean] for row in instruction.means for mean in row])
             release(i)
-        elif isinstance(instruction, Quotients):
-            code.extend((codes["divide"], register[instruction.divisor], len(instruction.outs)))
-            for out, a in zip(instruction.outs, instruction.a):
-                code.extend((place(out), register[a]))
+        elif isinstance(instruction, Pair):
+            arguments = [register[arg] for arg in instruction.args]
+            code.extend((codes[f"{instruction.op.name}+"], *map(place, instruction.outs), *arguments))
             release(i)
         else:
             arguments = [register[arg] for arg in instruction.args]
@@ -224,8 +223,6 @@ def needed(instruction: Fused, one: int) -> list[int]:
         return [*instruction.inputs, *[x for x in instruction.others if x != NONE]]
     if isinstance(instruction, Outer):
         return [*instruction.a, *[one if b == NONE else b for b in instruction.b]]
-    if isinstance(instruction, Quotients):
-        return [instruction.divisor, *[a for a in instruction.a if a not in instruction.outs]]
     return list(instruction.args)
 
 

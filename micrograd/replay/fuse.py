@@ -2,16 +2,18 @@
 
 A relu, or a product, that nothing but a sum goes into is done at the end of that sum; a product that only sums need is
 worked out in them. Sums of the same numbers become one Layer, products of the same numbers on their way to means one
-Outer, and divisions by the same number one Quotients. Knows nothing of registers, slots and opcodes.
+Outer; a row and its slope are one Pair. Knows nothing of registers, slots and opcodes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from typing import Any, NamedTuple, Union
 
 from .. import ops
+from ..ops import Op
 from .schedule import NONE, Apply, Gather, Program, Sum, Term
 from .tape import FIXED, VARYING, Tape
 
@@ -20,7 +22,7 @@ MOST_USES = 2  # of a product that is worked out in each of the sums that use it
 
 
 class Product(NamedTuple):
-    """sign * uniform * a * b, where NONE stands for 1. sign is 1 or -1; a and b vary, and a is there if b is."""
+    """sign * (uniform * (a * b)), where NONE stands for 1. sign is 1 or -1; a and b vary, and a is there if b is."""
 
     sign: int
     uniform: int
@@ -56,22 +58,25 @@ class Outer(NamedTuple):
     means: list[list[int]]
 
 
-class Quotients(NamedTuple):
-    """Each out = a / divisor, in order; an a may be an out before it."""
+class Pair(NamedTuple):
+    """The first out = op(args), and its slope the second: two results of one exponential."""
 
-    divisor: int
-    outs: list[int]
-    a: list[int]
+    outs: tuple[int, int]
+    op: Op
+    args: tuple[int, ...]
 
 
-Fused = Union[Ended, Layer, Outer, Quotients, Apply]
+Fused = Union[Ended, Layer, Outer, Pair, Apply]
+# The slope that comes with a row; of gelu, the part of it that takes the time.
+PAIRS = {ops.tanh: ops.tanh_slope, ops.sigmoid: ops.sigmoid_slope, ops.elu: ops.elu_slope, ops.gelu: ops.normal}
+ROW = {slope: row for row, slope in PAIRS.items()}
 
 
 def fused(program: Program) -> list[Fused]:
     """The body of the program."""
     body = ended(program)
     fold(body, program)
-    return list(outers(layers(quotients([instruction for instruction in body if instruction is not None]))))
+    return list(outers(layers(pairs([instruction for instruction in body if instruction is not None]))))
 
 
 def products(tape: Tape, terms: Sequence[Term]) -> list[Product]:
@@ -91,9 +96,9 @@ def products(tape: Tape, terms: Sequence[Term]) -> list[Product]:
 
 def multiplied(tape: Tape, u: int, v: int) -> int | None:
     """The product of two uniform factors, if it is known by now."""
-    if u == NONE or v == NONE:
-        return v if u == NONE else u
-    if tape.rank[u] == tape.rank[v] == FIXED:
+    if v == NONE:
+        return u
+    if tape.rank[u] == tape.rank[v] == FIXED and isfinite(tape.numbers[u] * tape.numbers[v]):
         return tape.constant(tape.numbers[u] * tape.numbers[v])
     return None
 
@@ -139,7 +144,8 @@ def ended(program: Program) -> list[Ended | Apply | Gather | None]:
 
 
 def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
-    """Work out products of few factors in the sums that use them, if nothing else does."""
+    """Work out products in the sums that use them, if nothing else does, and if they are then multiplied in the same
+    order: 0 * (y * y) is nan where y * y is inf, and (0 * y) * y is 0."""
     tape = program.tape
     uses = uses_of(body, program)
     users: dict[int, list[int]] = {}  # the sums with terms of which a node is a factor, as often as it is one
@@ -150,11 +156,9 @@ def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
                     users.setdefault(x, []).append(at)
 
     def folded(term: Product, node: int, inner: Product) -> Product | None:
-        uniform = multiplied(tape, term.uniform, inner.uniform)
-        varying = [x for x in (term.a, term.b) if x not in (node, NONE)] + [x for x in (inner.a, inner.b) if x != NONE]
-        if uniform is None or len(varying) > 2 or term.a == term.b:
+        if term.b != NONE or NONE not in (term.uniform, inner.uniform):
             return None
-        return Product(term.sign * inner.sign, uniform, *[*varying, NONE, NONE][:2])
+        return Product(term.sign * inner.sign, max(term.uniform, inner.uniform), inner.a, inner.b)
 
     for at, instruction in enumerate(body):
         if not isinstance(instruction, Ended) or len(instruction.terms) != 1 or instruction.end != AS_IS:
@@ -179,26 +183,18 @@ def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
                     users[x].append(user)
 
 
-def quotients(body: list[Ended | Apply | Gather]) -> list[Ended | Quotients | Apply | Gather]:
-    """Divisions by the same number together, where the first of them was: of a quotient and its slopes, mostly."""
-    place = places(body)
-    first: dict[int, int] = {}
-    groups: dict[int, Quotients] = {}
-    moved = bytearray(len(body))
-    for at, instruction in enumerate(body):
-        if isinstance(instruction, Apply) and instruction.op is ops.div:
-            a, divisor = instruction.args
-            start = first.setdefault(divisor, at)
-            group = groups.setdefault(start, Quotients(divisor, [], []))
-            if start == at or place.get(a, -1) < start or a in group.outs:
-                group.outs.append(instruction.out)
-                group.a.append(a)
-                moved[at] = start < at
-    return [groups[at] if at in groups and len(groups[at].outs) > 1 else instruction
-            for at, instruction in enumerate(body) if not moved[at]]
+def pairs(body: list[Ended | Apply | Gather]) -> list[Ended | Pair | Apply | Gather]:
+    """Rows with their slopes, where both are asked for."""
+    slopes = {(each.op, each.args[-ROW[each.op].arity:]): each.out for each in body
+              if isinstance(each, Apply) and each.op in ROW}
+    both = {each.out: slopes[PAIRS[each.op], each.args] for each in body
+            if isinstance(each, Apply) and each.op in PAIRS and (PAIRS[each.op], each.args) in slopes}
+    second = set(both.values())
+    return [Pair((each.out, both[each.out]), each.op, each.args) if isinstance(each, Apply) and each.out in both else each
+            for each in body if not (isinstance(each, Apply) and each.out in second)]
 
 
-def layers(body: list[Ended | Quotients | Apply | Gather]) -> Iterator[Ended | Layer | Quotients | Apply | Gather]:
+def layers(body: Sequence[Ended | Pair | Apply | Gather]) -> Iterator[Ended | Layer | Pair | Apply | Gather]:
     """Sums of the same inputs together, where the first of them was."""
     place = places(body)
     first: dict[tuple[int, ...], int] = {}
@@ -238,7 +234,7 @@ def linear(sum_: Ended) -> tuple[int, list[tuple[int, int]]] | None:
     return start, sorted(weighted)
 
 
-def outers(body: Iterable[Ended | Layer | Quotients | Apply | Gather]) -> Iterator[Fused]:
+def outers(body: Iterable[Ended | Layer | Pair | Apply | Gather]) -> Iterator[Fused]:
     """Gathers one after the other, of products with the same numbers, as one."""
     last: Outer | None = None
     for instruction in body:
@@ -265,7 +261,7 @@ def made_by(instruction: Fused | Sum | Gather) -> Sequence[int]:
     """The nodes that an instruction computes."""
     if isinstance(instruction, (Gather, Outer)):
         return ()
-    return instruction.outs if isinstance(instruction, (Layer, Quotients)) else (instruction.out,)
+    return instruction.outs if isinstance(instruction, (Layer, Pair)) else (instruction.out,)
 
 
 def places(body: Sequence[Any]) -> dict[int, int]:

@@ -20,18 +20,24 @@
 #define ROWS_OF_1(_) \
     _(abs) _(exp) _(expm1) _(log) _(log1p) _(log2) _(log10) _(sqrt) _(cbrt) \
     _(sin) _(cos) _(tan) _(asin) _(acos) _(atan) _(sinh) _(cosh) _(tanh) _(asinh) _(acosh) _(atanh) \
-    _(erf) _(erfc) _(sigmoid) _(softplus) _(relu) _(gelu) _(silu) _(step) _(sign)
+    _(erf) _(erfc) _(sigmoid) _(softplus) _(relu) _(gelu) _(silu) _(step) _(sign) \
+    _(_bell) _(_density) _(_normal)
 #define ROWS_OF_2(_) \
-    _(div) _(pow) _(leaky_relu) _(elu) _(atan2) _(hypot) _(maximum) _(minimum) _(greater) _(at_least)
+    _(div) _(pow) _(leaky_relu) _(elu) _(atan2) _(hypot) _(maximum) _(minimum) _(greater) _(at_least) \
+    _(_tanh_slope) _(_sigmoid_slope) _(_elu_slope) _(_share) _(_inversion) _(_pow_slope)
+#define PAIRS_OF_1(_) _(tanh) _(sigmoid) _(gelu) /* a row and its slope (of gelu, a part of it) from one exponential */
+#define PAIRS_OF_2(_) _(elu)
 
 #define NAME(row) #row,
 #define OPCODE(row) OP_##row,
-enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DIVIDE, DOT, OPCODES };
+#define PAIR_NAME(row) #row "+",
+#define PAIR_OPCODE(row) PAIR_##row,
+enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, PAIRS_OF_1(PAIR_OPCODE) PAIRS_OF_2(PAIR_OPCODE) LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DOT, OPCODES };
 enum { U_PLUS, U_MINUS, V_PLUS, V_MINUS, UV_PLUS, UV_MINUS, VV_PLUS, VV_MINUS, UVV_PLUS, UVV_MINUS, KINDS };
 enum { AS_IS, RELU, TIMES, TIMES_STEP, ENDS }; /* what is done with a sum before it goes to its register */
 enum { PAD = 4 }; /* vectors */
-const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", "load", "store", "spread",
-                                 "sum", "layer", "gather", "divide", "dot", NULL};
+const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", PAIRS_OF_1(PAIR_NAME) PAIRS_OF_2(PAIR_NAME) "load", "store", "spread",
+                                 "sum", "layer", "gather", "dot", NULL};
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)
@@ -142,7 +148,7 @@ int lanes_of(int set) { return machines[set].lanes; }
 #define CHECK(condition) do { if (!(condition)) return #condition; } while (0)
 
 static int arguments_of(int opcode) {
-    return opcode < OP_div ? 1 : opcode < OP_where ? 2 : 3;
+    return opcode < OP_div ? 1 : opcode < OP_where ? 2 : opcode == OP_where ? 3 : opcode < PAIR_elu ? 1 : 2;
 }
 
 static const int sizes[KINDS] = {1, 1, 1, 1, 2, 2, 2, 2, 3, 3}; /* how many operands a term has */
@@ -151,11 +157,11 @@ static const char *fault_in_body(const Program *p) {
     const int32_t *c = p->code[BODY], *end = c + p->size[BODY];
     while (c < end) {
         CHECK(WITHIN(c[0], OPCODES) && c[0] != DOT);
-        if (c[0] <= OP_where) {
-            int n = arguments_of(c[0]);
-            CHECK(end - c >= 2 + n);
-            for (int i = 0; i <= n; i++) CHECK(WITHIN(c[1 + i], p->registers));
-            c += 2 + n;
+        if (c[0] < LOAD) {
+            int n = arguments_of(c[0]) + (c[0] > OP_where ? 2 : 1);
+            CHECK(end - c >= 1 + n);
+            for (int i = 1; i <= n; i++) CHECK(WITHIN(c[i], p->registers));
+            c += 1 + n;
             continue;
         }
         CHECK(end - c >= 3);
@@ -189,12 +195,6 @@ static const char *fault_in_body(const Program *p) {
                 CHECK(WITHIN(c[0], p->registers) && WITHIN(c[1], p->slots) && WITHIN(c[2], p->registers));
             for (int i = 0; i < n; i++, c++) CHECK(WITHIN(*c, p->registers));
             for (int64_t i = 0; i < (int64_t)m * n; i++, c++) CHECK(WITHIN(*c, p->slots));
-            break;
-        }
-        case DIVIDE: {
-            int n = c[2];
-            CHECK(WITHIN(c[1], p->registers) && n >= 0 && (end - c - 3) / 2 >= n);
-            for (c += 3; n--; c += 2) CHECK(WITHIN(c[0], p->registers) && WITHIN(c[1], p->registers));
             break;
         }
         case GATHER: {

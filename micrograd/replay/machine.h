@@ -59,29 +59,12 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R
         TERMS(UV_MINUS, 2, UNIFORM; VARYING(0, 1), t[k] - ISA(rounded)(u * X(0)))
         TERMS(VV_PLUS, 2, VARYING(0, 0); VARYING(1, 1), t[k] + ISA(rounded)(X(0) * X(1)))
         TERMS(VV_MINUS, 2, VARYING(0, 0); VARYING(1, 1), t[k] - ISA(rounded)(X(0) * X(1)))
-        TERMS(UVV_PLUS, 3, UNIFORM; VARYING(0, 1); VARYING(1, 2), t[k] + ISA(rounded)(u * X(0) * X(1)))
-        TERMS(UVV_MINUS, 3, UNIFORM; VARYING(0, 1); VARYING(1, 2), t[k] - ISA(rounded)(u * X(0) * X(1)))
+        TERMS(UVV_PLUS, 3, UNIFORM; VARYING(0, 1); VARYING(1, 2), t[k] + ISA(rounded)(u * (X(0) * X(1))))
+        TERMS(UVV_MINUS, 3, UNIFORM; VARYING(0, 1); VARYING(1, 2), t[k] - ISA(rounded)(u * (X(0) * X(1))))
         }
     }
     ISA(finish)(t, c[2], R + c[3] * stride, R + c[1] * stride, tile);
     return q;
-}
-
-/* Quotients by the same divisor, over PAD vectors from R on, as products with its inverse. Returns the squared error of
-   the inverses, which is not small, or nan, where one has lost digits or is not finite. */
-INLINE vd ISA(divide)(const int32_t *q, int n, const double *x0, double *R, long stride) {
-    vd inverse[PAD], error = splat(0);
-    for (int k = 0; k < PAD; k++) {
-        inverse[k] = 1.0 / X(0);
-        const vd rest = X(0) * inverse[k] - 1.0;
-        error += rest * rest;
-    }
-    for (; n--; q += 2) {
-        double *out = R + q[0] * stride;
-        const double *x1 = R + q[1] * stride;
-        for (int k = 0; k < PAD; k++) store_aligned(out + k * LANES, X(1) * inverse[k]);
-    }
-    return error;
 }
 
 /* `m` of the sums of a layer, over WIDE vectors from R on: head has [out, start, other] for each, and w, for each
@@ -212,20 +195,6 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                 c = mean + (long)m * n;
                 break;
             }
-            case DIVIDE: { /* [DIVIDE, divisor, count, (out, a) ...] */
-                const double *x0 = R + c[1] * stride;
-                vd error = splat(0);
-                for (int k = 0; k < vectors; k += PAD)
-                    error += ISA(divide)(c + 3, c[2], x0 + k * LANES, R + k * LANES, stride);
-                const int careful = any(~TEST(error < 0x1p-90));
-                int n = c[2];
-                for (c += 3; n--; c += 2) {
-                    double *out = R + c[0] * stride;
-                    const double *x1 = R + c[1] * stride;
-                    if (careful) for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, X(1) / X(0));
-                }
-                break;
-            }
 #define ROW1(row) case OP_##row: { \
                 double *out = R + c[1] * stride; \
                 const double *x0 = R + c[2] * stride; \
@@ -244,6 +213,32 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
             }
             ROWS_OF_2(ROW2)
 #undef ROW2
+#define PAIR1(row) case PAIR_##row: { \
+                double *out = R + c[1] * stride, *slope = R + c[2] * stride; \
+                const double *x0 = R + c[3] * stride; \
+                for (int k = 0; k < vectors; k++) { \
+                    vd second, first = ISA(pair_##row)(X(0), &second); \
+                    store_aligned(out + k * LANES, first); \
+                    store_aligned(slope + k * LANES, second); \
+                } \
+                c += 4; \
+                break; \
+            }
+            PAIRS_OF_1(PAIR1)
+#undef PAIR1
+#define PAIR2(row) case PAIR_##row: { \
+                double *out = R + c[1] * stride, *slope = R + c[2] * stride; \
+                const double *x0 = R + c[3] * stride, *x1 = R + c[4] * stride; \
+                for (int k = 0; k < vectors; k++) { \
+                    vd second, first = ISA(pair_##row)(X(0), X(1), &second); \
+                    store_aligned(out + k * LANES, first); \
+                    store_aligned(slope + k * LANES, second); \
+                } \
+                c += 5; \
+                break; \
+            }
+            PAIRS_OF_2(PAIR2)
+#undef PAIR2
             case OP_where: {
                 double *out = R + c[1] * stride;
                 const double *x0 = R + c[2] * stride, *x1 = R + c[3] * stride, *x2 = R + c[4] * stride;

@@ -24,6 +24,8 @@ FIXED, UNIFORM, VARYING = 0, 1, 2  # the ranks
 MEAN = inner_row("mean", "mean", lambda *xs: math.fsum(xs), 1, "over the samples, of the sum of the arguments")
 TOTAL = inner_row("total", "+", lambda *xs: math.fsum(xs), 1, "the sum of any number of arguments")
 LEAVES = (ops.CONSTANT, ops.LEAF, INPUT)
+KEPT = (ops.tanh_slope, ops.sigmoid_slope, ops.elu_slope, ops.bell, ops.density, ops.normal, ops.share,
+        ops.inversion, ops.pow_slope)  # rows that could be written out, but have instructions of their own in kernel.c
 
 
 class Tape:
@@ -37,7 +39,7 @@ class Tape:
         self.labels: dict[int, str] = {}
         self.inputs: list[int] = []                 # a node for each column
         self.parameters: list[int] = []             # a node for each parameter
-        self.written_out: dict[int, int] = {}       # a node of a user's op, or a detached one -> what computes the same
+        self.written_out: dict[int, int] = {}       # a node without an instruction, or a detached one -> the same in others
         self.adjoints: dict[int, int] = {}          # a derivative of what was differentiated -> the node by which it is
         self._constants: dict[str, int] = {}
         self._known: dict[Any, int] = {}
@@ -77,7 +79,7 @@ class Tape:
             rank = UNIFORM if op is MEAN else max([ranks[arg] for arg in args])
             if rank == FIXED:
                 return self.constant(op.value(*[self.numbers[arg] for arg in args]))
-            made = args[0] if op is DETACHED else None if op.builtin else self.write_out(op, args)
+            made = args[0] if op is DETACHED else self.write_out(op, args)
             self.ops.append(op)
             self.args.append(args)
             ranks.append(rank)
@@ -87,11 +89,9 @@ class Tape:
         return node
 
     def write_out(self, op: Op, args: tuple[int, ...]) -> int | None:
-        """A user's op made of rows of the table, where its function is written with operators and rows; else None."""
-        try:
-            return self.place(op.forward(*[Node(self, arg) for arg in args]))
-        except Exception:  # math.exp(x), a branch, a loop over digits, ...: it takes a float
-            return None
+        """The op made of other rows, for one that has no instruction of its own; None where it cannot be."""
+        formula = None if op in KEPT else ops.spelling(op)
+        return None if formula is None else self.place(formula(*[Node(self, arg) for arg in args]))
 
     def times(self, a: int, b: int) -> int:
         """a * b, without factors of 1."""

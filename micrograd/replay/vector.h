@@ -212,21 +212,57 @@ INLINE vd ISA(v_cosh)(vd x) {
     return 2.0 * (quarter + 0.0625 / quarter);
 }
 
-INLINE vd ISA(v_tanh)(vd x) {  /* e / (e + 1/2), corrected by the first order for what e and e + 1/2 lost */
-    vd lost, a = ISA(v_abs)(x), e = ISA(quarter_expm1)(2.0 * ISA(at_most)(a, 22.0), &lost);
+/* A row and its slope: pair_row(x, &slope). */
+
+INLINE vd ISA(v__tanh_slope)(vd y, vd x) {
+    vd e = ISA(exp_down)(2.0 * x), d = 1.0 + e;
+    return 4.0 * e / (d * d);
+}
+
+INLINE vd ISA(pair_tanh)(vd x, vd *slope) {  /* e / (e + 1/2), corrected by the first order for what e and e + 1/2 lost */
+    vd lost, a = ISA(v_abs)(x), e = ISA(quarter_expm1)(2.0 * ISA(at_most)(a, 170.0), &lost);
     vd d = e + 0.5, back = d - e, d_lost = ((e - (d - back)) + (0.5 - back)) + lost, y = e / d;
     y = y + 2.0 * (1.0 - y) * (lost - y * d_lost);  /* 2 (1 - y) is 1 / d */
+    *slope = (e + 0.25) / (d * d);
+    const vi beyond = TEST(a > 170.0);
+    if (any(beyond)) *slope = select(beyond, ISA(v__tanh_slope)(x, x), *slope);
     return select(TEST(a < TINY), x, with_sign(y, x));
 }
 
-INLINE vd ISA(v_sigmoid)(vd x) {
+INLINE vd ISA(v_tanh)(vd x) { vd slope; return ISA(pair_tanh)(x, &slope); }
+
+INLINE vd ISA(pair_sigmoid)(vd x, vd *slope) {
     vi up = TEST(x >= 0.0);
     vd e = ISA(exp_down)(x), d = 1.0 + e, lost = (1.0 - d) + e, y = select(up, splat(1.0), e) / d;
+    *slope = e / (d * d);
     return y - y * lost * select(up, y, 1.0 - y);  /* the last factor is 1 / d */
 }
 
-INLINE vd ISA(v_silu)(vd x) { return x * ISA(v_sigmoid)(x); }
-INLINE vd ISA(v_elu)(vd x, vd k) { return select(TEST(x <= 0.0), k * ISA(v_expm1)(x), x); }
+INLINE vd ISA(v_sigmoid)(vd x) { vd slope; return ISA(pair_sigmoid)(x, &slope); }
+INLINE vd ISA(v__sigmoid_slope)(vd y, vd x) { vd slope; ISA(pair_sigmoid)(x, &slope); return slope; }
+
+INLINE vd ISA(v_silu)(vd x) {
+    vd y = x * ISA(v_sigmoid)(x);
+    const vi below = TEST(x < -700.0);  /* where e^x has lost digits */
+    if (!any(below)) return y;
+    vd c = ISA(at_least)(x, -2000.0), e = ISA(v_exp)(0.5 * c);
+    return select(below, c * e * e, y);
+}
+
+INLINE vd ISA(pair_elu)(vd x, vd k, vd *slope) {  /* e^x and e^x - 1 from the same parts, for x <= 0 */
+    const vi down = TEST(x <= 0.0);
+    vd c = ISA(at_least)(select(TEST(x > 0.0), splat(0.0), x), -746.0), t, q, r = ISA(exp_parts)(c, &t, &q);
+    vd y = 1.0 + r, rest = (1.0 - y) + r;
+    vi n = bits(t), half = bits((t - ROUND) * 0.5 + ROUND);
+    vd e = (y + (rest + q)) * ISA(power_of_2)(half) * ISA(power_of_2)(n - half);
+    vd scale = ISA(power_of_2)(n), a = scale - 1.0, b = scale * r, s = a + b, minus = s + (((a - s) + b) + scale * q);
+    minus = select(TEST(c < -40.0), splat(-1.0), select(TEST(c > -TINY), c, minus));
+    *slope = select(TEST(x > 0.0), splat(1.0), k * e);
+    return select(down, k * minus, x);
+}
+
+INLINE vd ISA(v_elu)(vd x, vd k) { vd slope; return ISA(pair_elu)(x, k, &slope); }
+INLINE vd ISA(v__elu_slope)(vd x, vd k) { vd slope; ISA(pair_elu)(x, k, &slope); return slope; }
 
 /* Logarithms.
 
@@ -331,7 +367,6 @@ INLINE vd ISA(v_tan)(vd x) { vd s, c; ISA(circle)(x, &s, &c); return s / c; }
 
 /* The others, by libm */
 
-EACH(v_cbrt, cbrt)
 EACH(v_asin, asin)
 EACH(v_acos, acos)
 EACH(v_atan, atan)
@@ -341,8 +376,21 @@ EACH(v_atanh, atanh)
 EACH(v_erf, erf)
 EACH(v_erfc, erfc)
 EACH_PAIR(v_pow, pow)
-EACH_PAIR(v_hypot, hypot)
 EACH_PAIR(v_atan2, atan2)
+
+INLINE double ISA(pow_slope)(double a, double b) {  /* as ops.py has it */
+    if (b == 0) return a == a ? 0 : a;
+    const double y = (b - 1) + 1 == b && b - (b - 1) == 1 ? 0 : pow(a, b);
+    return b * (a > 0 && y > 1e-290 && y < 1e300 ? y / a : pow(a, b - 1));
+}
+EACH_PAIR(v__pow_slope, ISA(pow_slope))
+
+EACH(rough_cbrt, cbrt)
+
+INLINE vd ISA(v_cbrt)(vd x) {  /* as ops.py has it: one step of Newton mends the last digit */
+    vd y = ISA(rough_cbrt)(x), mended = y - (y - x / (y * y)) * (1.0 / 3.0);
+    return select(TEST(x != 0.0) & TEST(x - x == 0.0), mended, y);
+}
 
 #if LANES == 8
 INLINE vd ISA(v_sqrt)(vd x) { return (vd)_mm512_sqrt_pd((__m512d)x); }
@@ -354,4 +402,72 @@ INLINE vd ISA(v_sqrt)(vd x) { return (vd)_mm_sqrt_pd((__m128d)x); }
 EACH(v_sqrt, sqrt)
 #endif
 
-INLINE vd ISA(v_gelu)(vd x) { return 0.5 * x * ISA(v_erfc)(-x / 1.4142135623730951); }
+/* Two numbers as x and y times 2^-n, so that their squares are neither subnormal nor inf; and the hypotenuse of these. */
+INLINE vd ISA(scaled)(vd a, vd b, vd *x, vd *y, vi *n) {
+    vd big = ISA(v_abs)(a), other = ISA(v_abs)(b);
+    big = select(TEST(big > other), big, other);
+    vi e = bits(big) >> 52;
+    e = bits(ISA(at_most)(ISA(at_least)(real(e | 0x4330000000000000), 0x1p52 + 1), 0x1p52 + 2045)) & 2047;
+    *n = e - 1023;
+    vd s = ISA(power_of_2)(0 - *n);
+    *x = a * s, *y = b * s;
+    big *= s;
+    vd least = select(TEST(ISA(v_abs)(*x) < big), *x, *y);  /* if the squares are fused, then in the same way for (b, a) */
+    return ISA(v_sqrt)(big * big + least * least);
+}
+
+INLINE vd ISA(v_hypot)(vd a, vd b) {
+    vd x, y;
+    vi n;
+    vd h = ISA(scaled)(a, b, &x, &y, &n) * ISA(power_of_2)(n);
+    h = select(TEST(a == a) & TEST(b == b), h, splat(NAN));
+    return select(TEST(ISA(v_abs)(a) == INFINITY) | TEST(ISA(v_abs)(b) == INFINITY), splat(INFINITY), h);
+}
+
+INLINE vd ISA(v__share)(vd a, vd b) {
+    vd x, y;
+    vi n;
+    vd h = ISA(scaled)(a, b, &x, &y, &n), q = x / select(TEST(ISA(v_abs)(b) == INFINITY), splat(INFINITY), h);
+    return select(TEST(a == a) & TEST(b == b), select(TEST(h == 0.0), splat(0.0), q), splat(NAN));
+}
+
+INLINE vd ISA(v__inversion)(vd a, vd b) {
+    vd x, y;
+    vi n;
+    vd h = ISA(scaled)(a, b, &x, &y, &n), s = ISA(power_of_2)(0 - n);
+    h = select(TEST(ISA(v_abs)(b) == INFINITY), splat(INFINITY), h);
+    vd q = x * 0x1p500 / h / h;
+    q = select(TEST(s > 1.0), q * (s * 0x1p-500), q * 0x1p-500 * s);
+    return select(TEST(a == a) & TEST(b == b), select(TEST(h == 0.0), splat(0.0), q), splat(NAN));
+}
+
+/* e^(-k x^2): the first 26 digits of x, whose square is exact, and the others, for which a few terms will do */
+#define HIGH 0xfffffffff8000000u  /* sign, exponent and the first 26 digits */
+
+INLINE vd ISA(gauss)(vd x, double k) {
+    vd a = ISA(at_most)(ISA(v_abs)(x), 40.0), h = real(bits(a) & HIGH), r = k * ((h - a) * (h + a));
+    vd e = ISA(v_exp)(-k * (h * h));
+    return e + e * (r * (1.0 + r * (0.5 + r * (1.0 / 6.0))));
+}
+
+INLINE vd ISA(v__bell)(vd x) { return ISA(gauss)(x, 1.0); }
+INLINE vd ISA(v__density)(vd x) { return ISA(gauss)(x, 0.5) / 2.5066282746310002; }
+
+INLINE vd ISA(v__normal)(vd x) {
+    const vi below = TEST(x < -1.0) & TEST(x > -40.0);
+    vd t = select(below, -x * 0.7071067811865476, -x / 1.4142135623730951), y = ISA(v_erfc)(t);
+    if (any(below)) {  /* as ops.py has it */
+        vd high = real(bits(x) & HIGH), low = x - high;
+        vd lost = -(((high * 0.7071067839860916 + t) + high * -2.7995440410322203e-09) + low * 0.7071067811865476)
+                - x * -4.833646656726457e-17;
+        y = select(below, y - 1.1283791670955126 * lost * ISA(v__bell)(t), y);
+    }
+    return 0.5 * y;
+}
+
+INLINE vd ISA(pair_gelu)(vd x, vd *normal) {
+    *normal = ISA(v__normal)(x);
+    return x * *normal;
+}
+
+INLINE vd ISA(v_gelu)(vd x) { vd normal; return ISA(pair_gelu)(x, &normal); }
