@@ -414,12 +414,9 @@ def over(a: Value, b: Value) -> Value:
 def power(a: Value, b: Value) -> Value:
     x = a._data
     n = b._data
-    if b._row == CONSTANT and x != 0.0:
+    if b._row == CONSTANT and x != 0.0 and n != 0.0 and n - 1.0 + 1.0 == n and n - (n - 1.0) == 1.0:
         try:
-            y = math.pow(x, n)
-            lost = n - 1.0 + 1.0 != n or n - (n - 1.0) != 1.0  # digits of n, as in ops._pow_slope
-            divides = lost and x > 0.0 and 1e-290 < y < 1e300
-            return record(POW, y, a, n * (y / x if divides else math.pow(x, n - 1.0)), b, 0.0)
+            return record(POW, math.pow(x, n), a, n * math.pow(x, n - 1.0), b, 0.0)
         except (ValueError, ArithmeticError):
             pass                                           # nan or inf, as the row has it
     return binary(ops.pow, a, b)
@@ -496,7 +493,8 @@ def warn_not_finite(node: Value) -> None:
     frame: Any = sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame = frame.f_back
-    warnings.warn_explicit(f"{node.op.name}({arguments}) is {node.data}", RuntimeWarning,
+    name = node.op.symbol if node.op.stands_for else node.op.name  # a private row goes by what it stands for
+    warnings.warn_explicit(f"{name}({arguments}) is {node.data}", RuntimeWarning,
                            frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", "<string>"),
                            frame.f_globals.setdefault("__warningregistry__", {}))
 

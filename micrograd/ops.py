@@ -42,7 +42,7 @@ class Op:
     """
 
     __slots__ = ("name", "forward", "derivatives", "otherwise", "symbol", "latex", "text", "binds", "domain", "kink",
-                 "defaults", "note", "spelled", "book", "builtin", "index")
+                 "defaults", "note", "spelled", "book", "stands_for", "builtin", "index")
 
     name: str                                   # "tanh"
     forward: Callable[..., float]               # floats to float; may raise what Python's math raises
@@ -57,7 +57,8 @@ class Op:
     defaults: tuple[float, ...]                 # for trailing arguments
     note: str                                   # the convention at the kink; the source of a formula
     spelled: Callable[..., Any] | None          # the op written with operators and rows; forward itself, where it is
-    book: Callable[..., Any] | None             # the formula that a book has for it, where another is computed
+    book: tuple[Callable[..., Any], ...]        # the derivatives as a book has them, where others are computed
+    stands_for: Callable[..., Any] | None       # of a private row: the formula that a book has in its place
     builtin: bool                               # a row of this file, not a user's
     index: int                                  # its number, which is what a node holds: ROWS[index] is the row
 
@@ -94,16 +95,25 @@ class Op:
 
     def slope(self, i: int, y: float, *args: float) -> float:
         """dy/d(argument i) on floats, y being the op's value there. Total, like `value`."""
-        try:
-            return float(self.derivatives[i](y, *args))
-        except (TypeError, ValueError, ArithmeticError):  # 1 / 0.0, 1e200 ** 2, float((-8.0) ** 0.5)
-            return float(self.derivatives[i](Ieee(y), *map(Ieee, args)))
+        return _total(self.derivatives[i], y, args)
+
+    def slope_by_book(self, i: int, y: float, *args: float) -> float:
+        """The same by the formula of a book, which goes by y, whatever y is: what somebody with another y would get."""
+        return _total((self.book or self.derivatives)[i], y, args)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return named, (self.name,)
+
+
+def _total(rule: Callable[..., Any], y: float, args: Sequence[float]) -> float:
+    """The number that a rule gives; that of IEEE arithmetic where Python's float refuses."""
+    try:
+        return float(rule(y, *args))
+    except (TypeError, ValueError, ArithmeticError):  # 1 / 0.0, 1e200 ** 2, float((-8.0) ** 0.5)
+        return float(rule(Ieee(y), *map(Ieee, args)))
 
 
 class Operators:
@@ -249,19 +259,21 @@ def named(name: str) -> Op:
 
 def row(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any], symbol: str = "",
         latex: str = "", text: str = "", binds: str = "atom", domain: Interval | tuple[Interval, ...] = (-2.0, 2.0),
-        otherwise: Callable[..., float] = lambda *args: nan, kink: Callable[..., float] | None = None,
+        otherwise: Callable[..., float] | None = None, kink: Callable[..., float] | None = None,
         defaults: tuple[float, ...] = (), note: str = "", spelled: Callable[..., Any] | None = None,
-        book: Callable[..., Any] | None = None, builtin: bool = True) -> Op:
+        book: tuple[Callable[..., Any], ...] = (), stands_for: Callable[..., Any] | None = None,
+        builtin: bool = True) -> Op:
     """Enter a row into the table. For the fields see `Op`."""
     arity = len(derivatives)
     slots = ", ".join(f"{{{i}}}" for i in range(arity))
     intervals = domain if domain and isinstance(domain[0], tuple) else (domain,) * arity
     command = r"\operatorname{{" + name.replace("_", r"\_") + "}}"
     table = HELPERS if name.startswith("_") and builtin else OPS
-    table[name] = Op(name=name, forward=forward, derivatives=derivatives, otherwise=otherwise, symbol=symbol or name,
+    table[name] = Op(name=name, forward=forward, derivatives=derivatives,
+                     otherwise=otherwise or _by_rows(forward), symbol=symbol or name,
                      latex=latex or rf"{command}\left({slots}\right)", text=text or f"{name}({slots})", binds=binds,
                      domain=intervals, kink=kink, defaults=defaults, note=note, spelled=spelled, book=book,
-                     builtin=builtin)
+                     stands_for=stands_for, builtin=builtin)
     return table[name]
 
 
@@ -295,7 +307,7 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
                         "Write a function of more arguments as an ordinary Python function of smaller ops.")
     before = OPS.get(name)
     new = row(name, forward, *derivatives, symbol=symbol, latex=latex, text=text, binds=binds, domain=domain,
-              otherwise=_by_rows(forward), kink=kink, note=note, builtin=False)
+              kink=kink, note=note, builtin=False)
     try:
         _check_templates(new)
         _compare_with_differences(new)
@@ -407,8 +419,12 @@ def _softplus(x: float) -> float:
 def _silu(x: float) -> float:
     if x > -700.0 or x != x:
         return x * _sigmoid(x)
-    e = math.exp(0.5 * x)  # where e^x has lost digits
-    return x * e * e if x > -2000.0 else -0.0
+    return float(_silu_below(max(x, -2000.0)))
+
+
+def _silu_below(x: Any) -> Any:
+    """x e^x where e^x by itself has lost digits."""
+    return x * exp(0.5 * x) * exp(0.5 * x)
 
 
 def _gelu(x: float) -> float:
@@ -503,8 +519,8 @@ def _pow_log(a: Any, b: Any) -> Any:
 
 
 def _slope_in_base(a: Any, b: Any) -> Any:
-    """b a^(b-1), which is 0 for b = 0: of a constant exponent in the form that a book has."""
-    return pow_slope(a, b) if not is_number(b) or _lost(float(b)) else b * pow(a, b - 1) if b else 0.0
+    """b a^(b-1): of a constant exponent as a book has it, where that loses nothing."""
+    return b * pow(a, b - 1) if is_number(b) and b and not _lost(float(b)) else pow_slope(a, b)
 
 
 LN_2, LN_10 = math.log(2), math.log(10)
@@ -533,6 +549,7 @@ neg = row("neg",        lambda x: -x,             lambda y, x: -1.0,
 pow = row("pow",        math.pow,
           lambda y, a, b: _slope_in_base(a, b),          lambda y, a, b: pow_log(a, b),
           symbol="**", latex="{0:atom}^{{{1}}}", text="{0:atom}**{1:atom}", binds="power",
+          book=(lambda y, a, b: b * pow(a, b - 1), lambda y, a, b: y * log(a)),
           domain=(POSITIVE, (-2.0, 2.0)), otherwise=_pow,
           note="x^0 has slope 0 at x = 0, and 0^b with b > 0 has slope 0 in b; a negative base gives nan as the slope "
                "in b, and for a fractional b altogether")
@@ -569,7 +586,8 @@ sinh = row("sinh",      math.sinh,                lambda y, x: cosh(x),         
           otherwise=lambda x: copysign(inf, x))
 cosh = row("cosh",      math.cosh,                lambda y, x: sinh(x),          latex=r"\cosh\left({0}\right)",
           otherwise=lambda x: inf)
-tanh = row("tanh",      math.tanh,                lambda y, x: tanh_slope(y, x),  latex=r"\tanh\left({0}\right)")
+tanh = row("tanh",      math.tanh,                lambda y, x: tanh_slope(y, x),  latex=r"\tanh\left({0}\right)",
+           book=(lambda y, x: 1 - y * y,))
 asinh = row("asinh",    math.asinh,               lambda y, x: 1 / hypot(x, 1),
           latex=r"\operatorname{{arsinh}}\left({0}\right)")
 acosh = row("acosh",    math.acosh,               lambda y, x: 1 / sqrt(x - 1) / sqrt(x + 1),
@@ -584,7 +602,7 @@ erfc = row("erfc",      math.erfc,                lambda y, x: -2 / SQRT_PI * be
 identity = row("identity", lambda x: x,           lambda y, x: 1.0,              latex="{0:sum}", text="{0:sum}",
                binds="sum", note="the linear activation")
 sigmoid = row("sigmoid", _sigmoid,                lambda y, x: sigmoid_slope(y, x), latex=r"\sigma\left({0}\right)",
-              symbol="σ")
+              symbol="σ", book=(lambda y, x: y * (1 - y),))
 softplus = row("softplus", _softplus,             lambda y, x: sigmoid(x))
 relu = row("relu",      lambda x: 0.0 if x <= 0 else x, lambda y, x: step(x),    symbol="ReLU",
            latex=r"\operatorname{{ReLU}}\left({0}\right)", kink=lambda x: x, note="relu'(0) = 0")
@@ -595,19 +613,23 @@ leaky_relu = row("leaky_relu", lambda x, k: k * x if x <= 0 else x,
 elu = row("elu",        lambda x, k: k * math.expm1(x) if x <= 0 else x,
           lambda y, x, k: elu_slope(x, k),               lambda y, x, k: expm1(-relu(-x)),
           defaults=(1.0,), domain=((-2.0, 2.0), (0.5, 1.5)), kink=lambda x, k: x,
+          book=(lambda y, x, k: where(step(x), 1.0, y + k), lambda y, x, k: expm1(-relu(-x))),
           note="at 0 the slope of the negative side; Clevert, Unterthiner and Hochreiter 2015")
 gelu = row("gelu",      _gelu,
            lambda y, x: normal(x) + x * density(x),
+           spelled=lambda x: x * normal(x),
            note="x times the normal distribution function, exact; Hendrycks and Gimpel 2016")
 silu = row("silu",      _silu,                    lambda y, x: sigmoid(x) + y * sigmoid(-x),
+           spelled=lambda x: where(step(x + 700), x * sigmoid(x), _silu_below(maximum(x, -2000.0))),
            note="x * sigmoid(x), also called swish; Elfwing, Uchibe and Doya 2017")
 
 # Two arguments, and the steps that other rows are made of
 atan2 = row("atan2",    math.atan2,
             lambda y, a, b: inversion(b, a),             lambda y, a, b: -inversion(a, b),
-            domain=((0.1, 2.0), (-2.0, 2.0)), note="slope 0 at (0, 0)")
+            domain=((0.1, 2.0), (-2.0, 2.0)), kink=lambda a, b: hypot(a, b), note="slope 0 at (0, 0)")
 hypot = row("hypot",    math.hypot,               lambda y, a, b: share(a, b),    lambda y, a, b: share(b, a),
-            latex=r"\sqrt{{{0:atom}^2 + {1:atom}^2}}", note="slope 0 at (0, 0)")
+            latex=r"\sqrt{{{0:atom}^2 + {1:atom}^2}}", book=(lambda y, a, b: a / y, lambda y, a, b: b / y),
+            kink=lambda a, b: hypot(a, b), note="slope 0 at (0, 0)")
 maximum = row("maximum", lambda a, b: a if a >= b or a != a else b,
               lambda y, a, b: 0.5 + 0.5 * sign(a - b),   lambda y, a, b: 0.5 - 0.5 * sign(a - b),
               symbol="max", latex=r"\max\left({0}, {1}\right)", kink=lambda a, b: a - b,
@@ -625,62 +647,69 @@ where = row("where",    lambda c, a, b: a if c else b,
             note="a where c is not zero, else b; an eager node is the branch itself, so that a nan in the other branch "
                  "cannot reach it")
 
-# Private rows: slopes whose formula in a book would lose digits, since it subtracts what is nearly equal, or would need a
-# branch. They are computed in another way; `book` is what they are. Some are functions of a result y and take its
-# argument x besides, to be computed by: the derivative goes through y, as in a book, and nothing passes to x.
+# Private rows: slopes whose formula in a book would lose digits, since it subtracts what is nearly equal, or would need
+# a branch. They are computed in another way; `stands_for` is what they are. Some are functions of a result y and take
+# its argument x besides, to be computed by: the derivative goes through y, as in a book, and nothing passes to x.
 
 tanh_slope = row("_tanh_slope", _tanh_slope,      lambda s, y, x: -2 * y,        lambda s, y, x: 0.0,
-                 latex="1 - {0:atom}^2", text="1 - {0:atom}**2", binds="sum", book=lambda y, x: 1 - y * y)
+                 latex=r"1 - {0:product} \cdot {0:product}", text="1 - {0:product} * {0:product}", binds="sum",
+                 symbol="tanh'", stands_for=lambda y, x: 1 - y * y)
 sigmoid_slope = row("_sigmoid_slope", _sigmoid_slope, lambda s, y, x: sigmoid_turn(y, x), lambda s, y, x: 0.0,
                     latex=r"{0:product} \cdot \left(1 - {0:product}\right)", text="{0:product} * (1 - {0:product})",
-                    binds="product", book=lambda y, x: y * (1 - y))
+                    binds="product", symbol="σ'", stands_for=lambda y, x: y * (1 - y))
 sigmoid_turn = row("_sigmoid_turn", lambda y, x: -tanh(0.5 * x), lambda s, y, x: -2.0, lambda s, y, x: 0.0,
                    latex=r"1 - 2 \cdot {0:product}", text="1 - 2 * {0:product}", binds="sum",
-                   book=lambda y, x: 1 - 2 * y)
+                   symbol="1-2σ", stands_for=lambda y, x: 1 - 2 * y)
 elu_slope = row("_elu_slope", lambda x, k: where(step(x), step(x), k * exp(-relu(-x))),
                 lambda s, x, k: where(step(x), 0.0, s),  lambda s, x, k: where(step(x), 0.0, exp(-relu(-x))),
                 latex=r"\operatorname{{elu}}'\left({0}, {1}\right)", text="elu'({0}, {1})",
-                book=lambda x, k: where(step(x), 1.0, elu(x, k) + k))
+                symbol="elu'", stands_for=lambda x, k: where(step(x), 1.0, elu(x, k) + k))
 third = row("_third",   lambda y: 1 / (3 * y * y),  lambda s, y: -2 * s / y,
             latex=r"\frac{{1}}{{3 {0:atom}^2}}", text="1 / (3 * {0:atom}**2)", binds="product",
-            book=lambda y: 1 / (3 * y * y))
+            symbol="cbrt'", stands_for=lambda y: 1 / (3 * y * y))
 witch = row("_witch",   lambda x: 1 / (1 + x * x),  lambda s, x: -2 * (x * s) * s,
             latex=r"\frac{{1}}{{1 + {0:atom}^2}}", text="1 / (1 + {0:atom}**2)", binds="product",
-            book=lambda x: 1 / (1 + x * x), note="the witch of Agnesi")
+            symbol="atan'", stands_for=lambda x: 1 / (1 + x * x), note="the witch of Agnesi")
 one_minus_square = row("_one_minus_square", lambda x: (1 - x) * (1 + x), lambda s, x: -2 * x,
-                       latex="1 - {0:atom}^2", text="1 - {0:atom}**2", binds="sum", book=lambda x: 1 - x * x)
+                       latex="1 - {0:atom}^2", text="1 - {0:atom}**2", binds="sum", symbol="1-x²",
+                       stands_for=lambda x: 1 - x * x)
 bell = row("_bell",     _bell,                    lambda s, x: -2 * (x * s),
-           latex="e^{{-{0:atom}^2}}", text="exp(-{0:atom}**2)", binds="power", book=lambda x: exp(-x * x))
+           latex="e^{{-{0:atom}^2}}", text="exp(-{0:atom}**2)", binds="power", symbol="exp(-x²)",
+           stands_for=lambda x: exp(-x * x))
 density = row("_density", _density,               lambda s, x: -(x * s),
               latex=r"\frac{{e^{{-{0:atom}^2 / 2}}}}{{\sqrt{{2 \pi}}}}", text="exp(-{0:atom}**2 / 2) / sqrt(2 * pi)",
-              binds="product", book=lambda x: exp(-0.5 * x * x) / SQRT_TAU)
+              binds="product", symbol="φ", stands_for=lambda x: exp(-0.5 * x * x) / SQRT_TAU)
 normal = row("_normal", _normal,                  lambda s, x: density(x),       spelled=_normal_anywhere,
              latex=r"\frac{{1}}{{2}} \operatorname{{erfc}}\left(-\frac{{{0}}}{{\sqrt{{2}}}}\right)",
-             text="0.5 * erfc(-{0:product} / sqrt(2))", binds="product", book=lambda x: 0.5 * erfc(-x / SQRT_2))
+             text="0.5 * erfc(-{0:product} / sqrt(2))", binds="product", symbol="Φ",
+             stands_for=lambda x: 0.5 * erfc(-x / SQRT_2))
 share = row("_share",   _share,                   lambda s, a, b: share(b, a)**2 / hypot(a, b),
             lambda s, a, b: -s * share(b, a) / hypot(a, b),
             latex=r"\frac{{{0}}}{{\sqrt{{{0:atom}^2 + {1:atom}^2}}}}", text="{0:product} / hypot({0}, {1})",
-            binds="product", book=lambda a, b: a / hypot(a, b), note="0 at (0, 0)")
+            binds="product", symbol="hypot'", stands_for=lambda a, b: a / hypot(a, b), note="0 at (0, 0)")
 inversion = row("_inversion", _inversion,
                 lambda s, a, b: ((b - a) / hypot(a, b) * ((b + a) / hypot(a, b))) / hypot(a, b) / hypot(a, b),
                 lambda s, a, b: -2 * s * share(b, a) / hypot(a, b),
                 latex=r"\frac{{{0}}}{{{0:atom}^2 + {1:atom}^2}}", text="{0:product} / ({0:atom}**2 + {1:atom}**2)",
-                binds="product", book=lambda a, b: a / (a * a + b * b), note="0 at (0, 0)")
-pow_slope = row("_pow_slope", _pow_slope,         lambda s, a, b: b * pow_slope(a, b - 1),
+                binds="product", symbol="atan2'", stands_for=lambda a, b: a / (a * a + b * b), note="0 at (0, 0)")
+pow_slope = row("_pow_slope", _pow_slope,
+                lambda s, a, b: 0.0 if is_number(b) and b == 0 else b * pow_slope(a, b - 1),
                 lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
                 latex=r"{1:product} \cdot {0:atom}^{{{1:sum} - 1}}", text="{1:product} * {0:atom}**({1:sum} - 1)",
-                binds="product", domain=(POSITIVE, (-2.0, 2.0)), book=lambda a, b: b * pow(a, b - 1))
+                binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",
+                stands_for=lambda a, b: b * pow(a, b - 1))
 pow_log = row("_pow_log", _pow_log,               lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
               lambda s, a, b: pow_log(a, 0.5 * b)**2,
               latex=r"{0:atom}^{{{1}}} \cdot \ln\left({0}\right)", text="{0:atom}**{1:atom} * log({0})",
-              binds="product", domain=(POSITIVE, (-2.0, 2.0)), book=lambda a, b: pow(a, b) * log(a),
-              note="0 where a^b is 0")
+              binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",
+              stands_for=lambda a, b: pow(a, b) * log(a), note="0 where a^b is 0")
 # fmt: on
 
 # A leaf is a node that no op computed. These two stand in the place of its op.
 LEAF, CONSTANT = (
     Op(name=kind, forward=identity.forward, derivatives=(), otherwise=identity.otherwise, symbol="", latex="", text="",
-       binds="atom", domain=(), kink=None, defaults=(), note=note, spelled=None, book=None, builtin=True)
+       binds="atom", domain=(), kink=None, defaults=(), note=note, spelled=None, book=(), stands_for=None,
+       builtin=True)
     for kind, note in (("leaf", "a Value that the user made"), ("constant", "a number that met a Value"))
 )
 LEAVES = {LEAF.name: LEAF, CONSTANT.name: CONSTANT}

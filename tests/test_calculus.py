@@ -329,7 +329,7 @@ def test_what_does_not_settle_is_no_pass():
     assert [row.verdict for row in report.rows] == ["unknown"]
     assert not report
     assert "1 unknown" in str(report)
-    with pytest.warns(RuntimeWarning, match=r"div\(1.0, 0.0\) is inf"):
+    with pytest.warns(RuntimeWarning, match=r"cbrt'\(0.0\) is inf"):
         assert check_gradients(m.cbrt, 0.0)                               # inf and nan at the edge of a right op
 
 

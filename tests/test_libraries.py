@@ -21,6 +21,7 @@ from micrograd.replay.trace import AT_LEAST, DETACHED, GREATER
 np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install numpy")
 
 ROWS = [*(row for row in ops.OPS.values() if row.builtin), GREATER, AT_LEAST, DETACHED]
+HELPERS = [*ops.HELPERS.values()]
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -3.0, 1e300, -1e300, 1e-300, 800.0, -800.0, inf, -inf, nan]
 HINTS = {"numpy": "numpy", "jax": "micrograd[jax]", "torch": "micrograd[torch]"}
 
@@ -122,7 +123,7 @@ SINGLE = {"relative": 5e-5, "tiny": 1e-35}
 # Rows
 
 def test_every_row_is_there_and_no_more(side):
-    assert set(side.library.rows) == set(ROWS)
+    assert set(side.library.rows) == {*ROWS, *HELPERS}
     assert len(ROWS) == len(ops.OPS) + 3
     assert ops.LEAF not in side.library.rows
 
@@ -131,6 +132,26 @@ def test_every_row_is_there_and_no_more(side):
 def test_a_row_on_arrays_is_the_row_on_numbers(side, row):
     columns = points(row)
     compare(side(side.library.rows[row], *columns), expected(row, columns), **DOUBLE)
+
+
+@pytest.mark.parametrize("row", HELPERS, ids=lambda row: row.name)
+def test_a_private_row_on_arrays_is_the_row_on_numbers(side, row):
+    columns = [column[:900] for column in points(row)]  # from its domain, and of medium size
+    compare(side(side.library.rows[row], *columns), expected(row, columns), **DOUBLE)
+    columns = [column[:300] for column in columns]
+    singles = side(side.library.rows[row], *columns, dtype="float32")
+    compare(singles, expected(row, [np.float32(column).astype(float) for column in columns]), **SINGLE)
+
+
+def test_a_row_that_no_library_has_is_made_of_others(side):
+    """What a row says of itself in other rows will do, for arrays as for numbers."""
+    row = ops.row("softsign", lambda x: x / (1 + ops.abs(x)), lambda y, x: 1 / (1 + ops.abs(x)) ** 2)
+    try:
+        known = libraries.spelled_out(ops.spelling(row), side.library.rows)
+        compare(side(known, [-1.5, 0.25, 1e9]), expected(row, [[-1.5, 0.25, 1e9]]), **DOUBLE)
+    finally:
+        ops.OPS.pop("softsign")
+        ops.ROWS.remove(row)
 
 
 @each_row

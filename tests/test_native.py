@@ -260,7 +260,7 @@ def test_no_operand_is_beyond_memory(instruction_set):
                 with pytest.raises(ValueError, match="not a program"):
                     machine()
                 setattr(code, part, words)
-    assert codes.names >= {"load", "store", "spread", "sum", "layer", "gather", "divide", "dot", ops.tanh.name,
+    assert codes.names >= {"load", "store", "spread", "sum", "layer", "gather", "dot", "tanh+",
                            GREATER.name, ops.where.name}
 
 

@@ -398,7 +398,7 @@ def test_the_text_is_what_is_run():
     step, each = scripts(lambda x: m.tanh(x * w) / x)
     for script, functions in ((step, ["total"]), (each, ["one", "each"])):
         assert re.findall(r"^def (\w+)", script.source, re.M) == functions
-        namespace = {"tanh": math.tanh}
+        namespace = {"tanh": math.tanh, "tanh_slope": ops.tanh_slope.forward}
         exec(script.source, namespace)
         if script is each:
             assert namespace["one"]([0.5], [w.data]) == each.one([0.5])

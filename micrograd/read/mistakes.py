@@ -91,7 +91,7 @@ def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value
         had[node] = y = y + off[node][0] if node in off else y
         slopes[node] = node.local_derivatives
         if (moved or y != node.data) and parents:
-            slopes[node] = tuple(0.0 if parent.op is CONSTANT else node.op.slope(i, y, *args)
+            slopes[node] = tuple(0.0 if parent.op is CONSTANT else node.op.slope_by_book(i, y, *args)
                                  for i, parent in enumerate(parents))
     found = dict.fromkeys(graph.order, 0.0)
     found[graph.root] = 1.0
@@ -327,9 +327,9 @@ class Derivation:
         if local != 1.0:
             yield slip(1.0, 1, SLOPE, "", f"leave out the derivative of the function, {rule}",
                        "leave out the derivatives of the functions that give {}")
-        yield slip(op.slope(0, op.value(a, *rest), a, *rest), 1.5, PLACE, "there",
+        yield slip(op.slope_by_book(0, op.value(a, *rest), a, *rest), 1.5, PLACE, "there",
                    f"take the derivative of {op.symbol} at {result} instead of at {argument}; it is {rule}")
-        yield slip(op.slope(0, z, z, *rest), 2, PLACE, "argument for result",
+        yield slip(op.slope_by_book(0, z, z, *rest), 2, PLACE, "argument for result",
                    f"take {argument} where {result} belongs: the derivative is {rule}")
         yield slip(a, 2, PLACE, "function for derivative", f"multiply by {result} itself: the derivative is {rule}")
         yield slip(1 - a, 4, PLACE, "half of it", f"multiply by (1 − {result}): the derivative is {rule}")
@@ -339,8 +339,8 @@ class Derivation:
         for row in (ops.sigmoid, ops.tanh, ops.relu):
             if row is not op:
                 words = f"take the derivative of {row.name}, where the function is {op.name}: {rule}"
-                yield slip(row.slope(0, a, z), 4, FUNCTION, f"{row.name} of the result", words)
-                yield slip(row.slope(0, row.value(z), z), 4, FUNCTION, f"{row.name} of the argument", words)
+                yield slip(row.slope_by_book(0, a, z), 4, FUNCTION, f"{row.name} of the result", words)
+                yield slip(row.slope_by_book(0, row.value(z), z), 4, FUNCTION, f"{row.name} of the argument", words)
 
     def slips_of_power(self, edge: Edge, local: float) -> Iterator[Slip]:
         base, exponent = (self.numbers.values[parent] for parent in edge.node.parents)
@@ -376,7 +376,7 @@ class Derivation:
             return
         args = [self.numbers.values[parent] for parent in node.parents]
         for args[1 - i], rank, kind, key, words, several in self.instead_of(other, edge.parent):
-            yield slip(node.op.slope(i, node.op.value(*args), *args), rank, kind, key, words, several)
+            yield slip(node.op.slope_by_book(i, node.op.value(*args), *args), rank, kind, key, words, several)
 
     def instead_of(self, other: Value, x: Value) -> Iterator[tuple[float, float, str, tuple[Any, ...], str, str]]:
         """The numbers that are mistaken for that of a factor in the derivative by x."""

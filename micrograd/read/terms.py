@@ -167,8 +167,8 @@ def combine(op: Op, args: Sequence[Term]) -> Term:
     x = op.value(*[arg.x for arg in args])
     if any(isinstance(arg, Name) and arg.name == DOTS for arg in args):
         return Name(DOTS, x)
-    if op.book is not None:
-        return with_number(as_term(op.book(*args)), x)
+    if op.stands_for is not None:
+        return with_number(as_term(op.stands_for(*args)), x)
     if op in ARITHMETIC:
         return readable(ARITHMETIC[op](x, *args))
     return readable(Call(op, args, x))
@@ -181,19 +181,6 @@ def with_number(term: Term, x: float) -> Term:
     other = copy(term)
     other.x = x
     return other
-
-
-def renamed(term: Term, old: Term, new: Term) -> Term:
-    """The formula with `new` wherever `old` stands in it."""
-    if term == old:
-        return new
-    if isinstance(term, Call) and not term.prime:
-        return with_number(combine(term.op, [renamed(arg, old, new) for arg in term.args]), term.x)
-    if isinstance(term, Product):
-        return product_of(term.x, term.coefficient, [(renamed(base, old, new), e) for base, e in term.factors])
-    if isinstance(term, Sum) and len(term.terms) <= LONGEST:
-        return sum_of(term.x, [(renamed(inner, old, new), c) for inner, c in term.terms])
-    return term
 
 
 def added(x: float, a: Term, b: Term, sign: int = 1) -> Term:
@@ -234,7 +221,6 @@ ARITHMETIC: dict[Op, Callable[..., Term]] = {
     ops.pow: powered,
     ops.identity: as_it_is,
 }
-NAMED_WITHIN = (ops.hypot, ops.pow, ops.elu)  # whose result stands in their slopes, where a book writes y: a / y
 
 
 def parts(term: Term) -> tuple[Coefficient, list[tuple[Term, Coefficient]]]:
@@ -494,15 +480,13 @@ class Terms(dict[Value, Term]):
         return [self[parent] for parent in node.parents]
 
     def slope(self, node: Value, i: int) -> Term:
-        """The i-th local derivative of a node, as its row has it."""
+        """The i-th local derivative of a node, as a book has it."""
         plain = plain_slope(node.op, i)
         if isinstance(plain, float):
             return Number(exact(plain))
-        args = self.of_parents(node)
-        slope = as_term(node.op.derivatives[i](self[node], *args))
-        if node.op in NAMED_WITHIN and isinstance(self[node], Name):
-            return renamed(slope, combine(node.op, args), self[node])
-        return slope
+        op, args = node.op, self.of_parents(node)
+        slope = as_term((op.book or op.derivatives)[i](self[node], *args))
+        return with_number(slope, op.slope(i, node.data, *[arg.x for arg in args])) if op.book else slope
 
     def prime(self, node: Value, i: int) -> Term:
         """The same in the notation f′(x), for a function of one argument, where that is shorter: σ′(z), not ln′(x)."""

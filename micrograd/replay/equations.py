@@ -390,6 +390,8 @@ class Writer:
         for step in plan.steps:
             if isinstance(step, Map) and step.op is ops.step:  # step(relu(z)) is step(z)
                 step = step._replace(args=positive.get(step.args[0], step.args))
+            elif isinstance(step, Map):  # without what is not shown: of a slope by y, the x that it is computed by
+                step = step._replace(args=step.args[:1 + max(int(slot) for slot in re.findall(r"{(\d)", step.op.text))])
             elif isinstance(step, Mean):
                 step = step._replace(parts=tuple([self.paired(part) for part in step.parts]))
             steps.append(step)

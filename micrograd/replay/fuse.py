@@ -146,7 +146,6 @@ def ended(program: Program) -> list[Ended | Apply | Gather | None]:
 def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
     """Work out products in the sums that use them, if nothing else does, and if they are then multiplied in the same
     order: 0 * (y * y) is nan where y * y is inf, and (0 * y) * y is 0."""
-    tape = program.tape
     uses = uses_of(body, program)
     users: dict[int, list[int]] = {}  # the sums with terms of which a node is a factor, as often as it is one
     for at, instruction in enumerate(body):
@@ -190,8 +189,13 @@ def pairs(body: list[Ended | Apply | Gather]) -> list[Ended | Pair | Apply | Gat
     both = {each.out: slopes[PAIRS[each.op], each.args] for each in body
             if isinstance(each, Apply) and each.op in PAIRS and (PAIRS[each.op], each.args) in slopes}
     second = set(both.values())
-    return [Pair((each.out, both[each.out]), each.op, each.args) if isinstance(each, Apply) and each.out in both else each
-            for each in body if not (isinstance(each, Apply) and each.out in second)]
+    found: list[Ended | Pair | Apply | Gather] = []
+    for each in body:
+        if isinstance(each, Apply) and each.out in both:
+            found.append(Pair((each.out, both[each.out]), each.op, each.args))
+        elif not (isinstance(each, Apply) and each.out in second):
+            found.append(each)
+    return found
 
 
 def layers(body: Sequence[Ended | Pair | Apply | Gather]) -> Iterator[Ended | Layer | Pair | Apply | Gather]:

@@ -17,7 +17,7 @@ from functools import cache, partial
 from typing import Any
 
 from .. import ops
-from ..ops import SQRT_2, Op
+from ..ops import Op
 from ..outside import needed
 from .trace import AT_LEAST, DETACHED, GREATER
 
@@ -191,11 +191,33 @@ def rows(m: Any, given: Mapping[Op, Function], constant: Function, quiet: Quiet 
     """Every row by the functions of the module m, and by those given that go by a name of their own there."""
     found: dict[Op, Function] = {**WRITTEN, **{row: getattr(m, row.name) for row in NAMED_ALIKE},
                                  **{row: getattr(m, name) for row, name in NAMED.items()}, **given}
-    found |= composed(m, found[ops.erfc])
-    return {row: lifted(function, constant, quiet) for row, function in found.items()}
+    found |= composed(m, found[ops.pow])
+    known = {row: lifted(function, constant, quiet) for row, function in found.items()}
+    for row in (*ops.OPS.values(), *ops.HELPERS.values()):
+        formula = ops.spelling(row)
+        if row.builtin and row not in known and formula is not None:
+            known[row] = spelled_out(formula, known)
+    return known
 
 
-def composed(m: Any, erfc: Function) -> dict[Op, Function]:
+def spelled_out(formula: Function, known: Mapping[Op, Function]) -> Function:
+    """A row by the others that it is made of."""
+    return lambda *args: formula(*[Arrays(arg, known) for arg in args]).x
+
+
+class Arrays(ops.Operators):
+    """An array, or a number, on which the formulas of rows are worked out."""
+
+    def __init__(self, x: Any, known: Mapping[Op, Function]) -> None:
+        self.x, self.known = x, known
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Arrays:
+        numbers = [arg.x if isinstance(arg, Arrays) else float(arg) for arg in args]
+        function = op.value if all(type(x) is float for x in numbers) else self.known[op]
+        return Arrays(function(*numbers), self.known)
+
+
+def composed(m: Any, power: Function) -> dict[Op, Function]:
     """The rows that are made of others, in the same way everywhere. nan fails every comparison: a formula compares so
     that nan then goes through. A Python number in a formula takes the dtype of the array that it meets."""
     where = m.where
@@ -214,7 +236,20 @@ def composed(m: Any, erfc: Function) -> dict[Op, Function]:
     def sign(x: Any) -> Any:
         return where(x > 0, 1.0, where(x < 0, -1.0, x))
 
+    def share(a: Any, b: Any) -> Any:
+        h = m.hypot(a, b)
+        return where(h == 0, 0.0, a / h)
+
+    def pow_slope(a: Any, b: Any) -> Any:
+        y, rounds = power(a, b), ((b - 1) + 1 != b) | (b - (b - 1) != 1)
+        divides = rounds & (((a > 0) & (y > 1e-30) & (y < 1e30)) | (y != y))
+        return where(b == 0, where(a == a, 0.0, a), b * where(divides, y / a, power(a, b - 1)))
+
+    # Of some private rows what ops.py has is for float64 alone, as its bounds are beyond float32.
     return {
+        ops.share: share,
+        ops.inversion: lambda a, b: share(a, b) / where((a == 0) & (b == 0), 1.0, m.hypot(a, b)),
+        ops.pow_slope: pow_slope,
         ops.cbrt: cbrt,
         ops.sign: sign,
         ops.step: lambda x: where(x > 0, 1.0, where(x <= 0, 0.0, x)),
@@ -224,8 +259,6 @@ def composed(m: Any, erfc: Function) -> dict[Op, Function]:
         ops.relu: relu,
         ops.leaky_relu: lambda x, k: where(x <= 0, k * x, x),
         ops.elu: lambda x, k: where(x <= 0, k * m.expm1(x), x),
-        ops.gelu: lambda x: 0.5 * x * erfc(-x / SQRT_2),
-        ops.silu: lambda x: x * sigmoid(x),
         ops.maximum: lambda a, b: where((a >= b) | (a != a), a, b),
         ops.minimum: lambda a, b: where((a <= b) | (a != a), a, b),
         ops.where: lambda condition, a, b: where(condition != 0, a, b),

@@ -100,7 +100,8 @@ def literal(numbers: float | tuple[Any, ...]) -> Both:
 
 def applied(op: Op, args: Sequence[Both]) -> Both:
     """The row's own templates."""
-    text, latex = apply(op, [arg.text for arg in args], TEXT), apply(op, [arg.latex for arg in args], LATEX)
+    by_number = LATEX._replace(template=lambda op: op.latex.replace(r"\cdot", r"\odot"))
+    text, latex = apply(op, [arg.text for arg in args], TEXT), apply(op, [arg.latex for arg in args], by_number)
     return Both(text, latex._replace(text=latex.text.replace(">=", r"\ge")))
 
 

@@ -24,8 +24,9 @@ FIXED, UNIFORM, VARYING = 0, 1, 2  # the ranks
 MEAN = inner_row("mean", "mean", lambda *xs: math.fsum(xs), 1, "over the samples, of the sum of the arguments")
 TOTAL = inner_row("total", "+", lambda *xs: math.fsum(xs), 1, "the sum of any number of arguments")
 LEAVES = (ops.CONSTANT, ops.LEAF, INPUT)
-KEPT = (ops.tanh_slope, ops.sigmoid_slope, ops.elu_slope, ops.bell, ops.density, ops.normal, ops.share,
-        ops.inversion, ops.pow_slope)  # rows that could be written out, but have instructions of their own in kernel.c
+# Rows that could be written out, but have instructions of their own in kernel.c.
+KEPT = (ops.tanh_slope, ops.sigmoid_slope, ops.elu_slope, ops.bell, ops.density, ops.normal, ops.share, ops.inversion,
+        ops.pow_slope, ops.gelu, ops.silu)
 
 
 class Tape:
@@ -39,7 +40,7 @@ class Tape:
         self.labels: dict[int, str] = {}
         self.inputs: list[int] = []                 # a node for each column
         self.parameters: list[int] = []             # a node for each parameter
-        self.written_out: dict[int, int] = {}       # a node without an instruction, or a detached one -> the same in others
+        self.written_out: dict[int, int] = {}       # a node that no instruction is for, or a detached one -> the same
         self.adjoints: dict[int, int] = {}          # a derivative of what was differentiated -> the node by which it is
         self._constants: dict[str, int] = {}
         self._known: dict[Any, int] = {}

@@ -39,7 +39,7 @@ def inner_row(name: str, symbol: str, forward: Callable[..., float], arity: int,
     written = f" {symbol} ".join(f"{{{i}:sum}}" for i in range(arity))
     return Op(name=name, forward=forward, derivatives=(lambda y, *args: 0.0,) * arity, otherwise=forward, symbol=symbol,
               latex=written, text=written, binds="", domain=((-2.0, 2.0),) * arity, kink=None, defaults=(), note=note,
-              spelled=None, book=None, builtin=True)
+              spelled=None, book=(), stands_for=None, builtin=True)
 
 
 INPUT = inner_row("input", "", lambda: math.nan, 0, "a number of a sample")

@@ -381,7 +381,7 @@ EACH_PAIR(v_atan2, atan2)
 INLINE double ISA(pow_slope)(double a, double b) {  /* as ops.py has it */
     if (b == 0) return a == a ? 0 : a;
     const double y = (b - 1) + 1 == b && b - (b - 1) == 1 ? 0 : pow(a, b);
-    return b * (a > 0 && y > 1e-290 && y < 1e300 ? y / a : pow(a, b - 1));
+    return y != y ? y : b * (a > 0 && y > 1e-290 && y < 1e300 ? y / a : pow(a, b - 1));
 }
 EACH_PAIR(v__pow_slope, ISA(pow_slope))
 
