@@ -8,12 +8,12 @@ target which a loss refuses gives nan. This module knows nothing of networks.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from functools import reduce
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial, reduce
 from typing import Any, Union
 
 from .engine import Number, Value, as_value, constant, is_heritable
-from .ops import is_number, maximum, number, relu, where
+from .ops import CONSTANT, is_number, maximum, number, relu, where
 
 Outputs = Union[Value, Sequence[Value]]
 Targets = Union[Number, Sequence[Number]]
@@ -26,61 +26,71 @@ def half_squared_error(outputs: Outputs, targets: Targets) -> Value:
 
 def mean_squared_error(outputs: Outputs, targets: Targets) -> Value:
     """The mean of (y − a)² over the outputs."""
-    squares = [(y - a) ** 2 for a, y in _pairs(outputs, targets)]
-    return Value.sum(squares) / len(squares)
+    return _mean([(y - a) ** 2 for a, y in _pairs(outputs, targets)])
 
 
 def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
     """−(y log p + (1 − y) log(1 − p)), averaged over the outputs p, which are probabilities; targets in [0, 1].
 
-    Prefer `binary_cross_entropy_from_logits` to a sigmoid and this: it stays exact where p rounds to 0 or 1.
+    Every digit holds for the p that is given, and 0 · log 0 is 0. But a sigmoid rounds to 1 from z = 37 on, and nothing
+    is left of 1 − p: prefer `binary_cross_entropy_from_logits` to a sigmoid and this.
     """
     terms = []
     for p, y in _pairs(outputs, targets):
-        if is_heritable(p) or is_heritable(y):  # no branch: what has factor 0 is the logarithm of 1 or more
-            right, wrong = y * (p + where(y, 0.0, 1.0)).log(), (1 - y) * (where(1 - y, 0.0, 1.0) - p).log1p()
-            terms.append(-(right + wrong) + _refused_outside_0_1(y))
-            continue
         _check_between_0_and_1(y)
-        if not 0.0 <= p.data <= 1.0:
+        if not (is_heritable(p) or is_heritable(y) or 0.0 <= p.data <= 1.0):
             raise ValueError(f"binary_cross_entropy needs probabilities in [0, 1], found {p.data}: end the network in "
                              "a sigmoid, or use binary_cross_entropy_from_logits")
-        if y.data != 0.0:  # a term with factor 0 is left out: 0 · log 0 is 0 here
-            terms.append(-y * p.log() if y.data != 1.0 else -p.log())
-        if y.data != 1.0:
-            terms.append(-(1 - y) * (-p).log1p() if y.data != 0.0 else -(-p).log1p())
-    return Value.sum(terms) / len(_listed(outputs))
+        if y.op is CONSTANT:
+            terms.append(-_mixture([y, 1 - y], [p.log, (-p).log1p]))
+        else:  # of what would be 0 · log 0 the logarithm is that of 1; p is in no branch, which would cost much
+            right = y * (p + where(where(y, 1.0, p), 0.0, 1.0)).log()
+            wrong = (1 - y) * (where(where(1 - y, 1.0, 1 - p), 0.0, 1.0) - p).log1p()
+            terms.append(-(right + wrong) + _refused_outside_0_1(y))
+    return _mean(terms)
 
 
 def binary_cross_entropy_from_logits(outputs: Outputs, targets: Targets) -> Value:
-    """The same for p = sigmoid(z), from the logits z: log(1 + e^z) − y z, which no z overflows."""
+    """The same for p = sigmoid(z), from the logits z: y log(1 + e^−z) + (1 − y) log(1 + e^z), which no z overflows.
+
+    Every digit holds at both ends, also where p rounds to 0 or 1; an infinite z on the right side costs 0.
+    """
     terms = []
     for z, y in _pairs(outputs, targets):
-        term = z.softplus() - y * z
-        if is_heritable(y):
-            term = term + _refused_outside_0_1(y)
-        else:
-            _check_between_0_and_1(y)
-        terms.append(term)
-    return Value.sum(terms) / len(terms)
+        _check_between_0_and_1(y)
+        if y.op is CONSTANT:
+            terms.append(_mixture([y, 1 - y], [(-z).softplus, z.softplus]))
+        else:  # without 0 · ∞; z is in both branches, as it would cost much were it in one only
+            cost = where(where(y * (1 - y), 1.0, abs(z) < math.inf), y * (-z).softplus() + (1 - y) * z.softplus(),
+                         (where(y, -1.0, 1.0) * z).softplus())
+            terms.append(cost + _refused_outside_0_1(y))
+    return _mean(terms)
 
 
 def logsumexp(values: Iterable[Number]) -> Value:
-    """log(e^v1 + e^v2 + ...), without overflow."""
+    """log(e^v1 + e^v2 + ...), without overflow, to within a few roundings of the largest value or of 1.
+
+    A value of −inf counts for nothing and gets the gradient 0; if all are −inf, so is the result.
+    """
     nodes = [as_value(v) for v in values]
     if not nodes:
         raise ValueError("logsumexp needs one value at least, found none")
     largest = _largest(nodes)
-    return Value.sum([(node - largest).exp() for node in nodes]).log() + largest
+    shift, nothing = _finite(largest), largest <= -math.inf
+    total = Value.sum([(node - shift).exp() for node in nodes])
+    if is_heritable(total):
+        found: Value = (total + where(nothing, 1.0, 0.0)).log() + shift + where(nothing, -math.inf, 0.0)
+        return found
+    return total.log() + shift if not nothing else constant(-math.inf)
 
 
 def softmax(logits: Sequence[Number]) -> list[Value]:
-    """Probabilities proportional to e^z, without overflow."""
+    """Probabilities proportional to e^z, without overflow. A logit of −inf has the probability and the gradient 0."""
     nodes = [as_value(z) for z in logits]
     if not nodes:
         return []
-    largest = _largest(nodes)
-    powers = [(node - largest).exp() for node in nodes]
+    shift = _finite(_largest(nodes))
+    powers = [(node - shift).exp() for node in nodes]
     total = Value.sum(powers)
     return [power / total for power in powers]
 
@@ -88,27 +98,29 @@ def softmax(logits: Sequence[Number]) -> list[Value]:
 def cross_entropy(outputs: Outputs, target: Any) -> Value:
     """−log of the probability that softmax(outputs) gives to the right class; from logits, without overflow.
 
-    target: the index of the class, 0, 1, ...; or a probability for each class.
+    target: the index of the class, 0, 1, ...; or a probability for each class, where 0 · log 0 is 0.
+
+    It is log Σ e^d − d_c for d = z − max z, with p − y as derivatives. Where the right class c (of probabilities, the
+    likeliest) has the largest logit, it is log(1 + Σ e^(z − z_c)) over the other classes, and the derivative by z_c is
+    minus the sum of the others. So a loss of 1e-300 has all its digits, and so has its gradient.
     """
-    logits = _listed(outputs)
+    logits = [as_value(z) for z in _listed(outputs)]
     if len(logits) < 2:
         raise ValueError("cross_entropy needs an output for each of two classes or more, found 1; for one output use "
                          "binary_cross_entropy_from_logits")
-    if is_heritable(target):
-        chosen: Any = math.nan
-        for i, z in reversed([*enumerate(logits)]):
-            chosen = where(target - i, chosen, z)
-        picked: Value = logsumexp(logits) - chosen
-        return picked
-    if isinstance(target, Value):
+    if isinstance(target, Value) and not is_heritable(target):
         target = target.data
-    if is_number(target):
-        index = int(target)
-        if index != target or not 0 <= index < len(logits):
-            raise ValueError(f"cross_entropy needs the index of a class, 0 to {len(logits) - 1}, found {target!r}")
-        return logsumexp(logits) - as_value(logits[index])
-    total = logsumexp(logits)
-    return Value.sum([y * (total - z) for z, y in _pairs(logits, target)])
+    if not is_heritable(target) and not is_number(target):
+        shares = [y for _, y in _pairs(logits, target)]
+        total, less, _ = _against(logits, _likeliest(shares))
+        if all(y.op is CONSTANT for y in shares):
+            return _mixture(shares, [partial(_minus, total, d) for d in less])
+        kept = [d if d is None else where(where(y, 1.0, d > -math.inf), d, 0.0) for y, d in zip(shares, less)]
+        return Value.sum([y * _minus(total, d) for y, d in zip(shares, kept)])  # without 0 · ∞
+    if is_number(target) and (int(target) != target or not 0 <= target < len(logits)):
+        raise ValueError(f"cross_entropy needs the index of a class, 0 to {len(logits) - 1}, found {target!r}")
+    total, _, own = _against(logits, target)
+    return _minus(total, own)
 
 
 def max_margin(outputs: Outputs, targets: Targets) -> Value:
@@ -121,7 +133,7 @@ def max_margin(outputs: Outputs, targets: Targets) -> Value:
         if y.data not in (-1.0, 1.0):
             raise ValueError(f"max_margin needs targets -1 and 1, found {y.data}")
         terms.append((1 - y * a).relu())
-    return Value.sum(terms) / len(terms) if len(terms) > 1 else terms[0]
+    return _mean(terms)
 
 
 def l1_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
@@ -134,12 +146,72 @@ def l2_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
     return strength * Value.sum([p * p for p in parameters])
 
 
+def _mean(terms: list[Value]) -> Value:
+    return Value.sum(terms) / len(terms) if len(terms) > 1 else terms[0]
+
+
+def _mixture(shares: list[Value], costs: list[Callable[[], Value]]) -> Value:
+    """Σ share · cost for known shares. What has factor 0 is not even computed, as 0 · log 0 is 0; a factor 1 is not
+    written."""
+    return Value.sum([cost() if y.data == 1.0 else y * cost() for y, cost in zip(shares, costs) if y.data != 0.0])
+
+
+def _against(logits: list[Value], c: Any) -> tuple[Value, list[Any], Any]:
+    """log Σ e^d; the list of d, the logits less the largest; and d of class c. p is e^d / Σ e^d.
+
+    Where the logit of c is the largest, it is what is subtracted, and is differentiated by. Then d of c is 0, or None
+    where this is known, and e^0 is kept out of the sum of the others, which may be small.
+    """
+    mine, largest = _at(c, logits), _largest(logits)
+    first = mine >= largest
+    if is_heritable(first):
+        shift = where(first, mine, largest)
+        less = [z - shift for z in logits]
+        own = where(first, 0.0, mine - shift)
+        others = Value.sum([where(c - i, 1.0, 0.0) * d.exp() for i, d in enumerate(less)])
+        return (others + own.expm1()).log1p(), [where(c - i, d, own) for i, d in enumerate(less)], own
+    if first and mine < math.inf:
+        less = [z - mine if i != c else None for i, z in enumerate(logits)]
+        return Value.sum([d.exp() for d in less if d is not None]).log1p(), less, None
+    less = [z - largest for z in logits]
+    return Value.sum([d.exp() for d in less]).log(), less, less[int(c)]
+
+
+def _minus(total: Value, d: Any) -> Value:
+    """total − d, which is −log p; d may be None for 0."""
+    return total if d is None else total - d
+
+
+def _at(c: Any, nodes: Sequence[Any]) -> Any:
+    """nodes[c]; nan where a c that is recorded is the index of none."""
+    if not is_heritable(c):
+        return nodes[int(c)]
+    chosen: Any = Value.sum([where(c - i, 0.0, node) for i, node in enumerate(nodes)])
+    return chosen + where(Value.sum([where(c - i, 0.0, 1.0) for i in range(len(nodes))]), 0.0, math.nan)
+
+
+def _likeliest(shares: list[Value]) -> Any:
+    """The index of the first of the largest shares."""
+    if not any(map(is_heritable, shares)):
+        return max(range(len(shares)), key=lambda i: shares[i].data)
+    most, c = shares[0], 0.0
+    for i, y in enumerate(shares[1:], start=1):
+        more = y > most
+        most, c = where(more, y, most), where(more, float(i), c)
+    return c
+
+
 def _largest(nodes: list[Value]) -> Value:
     """The largest of the numbers, by which others are shifted: no derivative passes through it."""
     if any(map(is_heritable, nodes)):
         largest: Value = reduce(maximum, nodes)
         return largest.detach("max")
     return constant(max(node.data for node in nodes), "max")
+
+
+def _finite(largest: Value) -> Any:
+    """It, or 0 where it is infinite: ∞ − ∞ would be nan."""
+    return where(abs(largest) < math.inf, largest, 0.0)
 
 
 def _refused_outside_0_1(y: Value) -> Any:
@@ -164,5 +236,5 @@ def _pairs(outputs: Outputs, targets: Targets) -> list[tuple[Value, Value]]:
 
 
 def _check_between_0_and_1(y: Value) -> None:
-    if not 0.0 <= y.data <= 1.0:
+    if not is_heritable(y) and not 0.0 <= y.data <= 1.0:
         raise ValueError(f"binary cross-entropy needs targets from 0 to 1, found {y.data}")
