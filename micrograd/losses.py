@@ -206,7 +206,7 @@ def _largest(nodes: list[Value]) -> Value:
     if any(map(is_heritable, nodes)):
         largest: Value = reduce(maximum, nodes)
         return largest.detach("max")
-    return constant(max(node.data for node in nodes), "max")
+    return constant(reduce(maximum, [node.data for node in nodes]), "max")
 
 
 def _finite(largest: Value) -> Any:

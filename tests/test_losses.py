@@ -1,10 +1,13 @@
 """Losses: values against their definitions, gradients, extremes, wrong targets."""
 
 import math
+import random
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from functools import cache
 
 import pytest
 
-from micrograd import Value, check_gradients
+from micrograd import Value, check_gradients, compile, explain, losses
 from micrograd.losses import (
     binary_cross_entropy,
     binary_cross_entropy_from_logits,
@@ -17,6 +20,11 @@ from micrograd.losses import (
     mean_squared_error,
     softmax,
 )
+from micrograd.replay import compiled
+
+WAYS = ["eager", "python"] + (["native"] if compiled.native is not None else [])
+every_way = pytest.mark.parametrize("way", WAYS)
+EPS = 2.0 ** -52
 
 
 def values(*xs: float) -> list[Value]:
@@ -125,3 +133,210 @@ def test_gradients_of_first_and_second_order(loss: object, targets: object, at: 
 def test_wrong_targets(call: object, error: str) -> None:
     with pytest.raises(ValueError, match=error):
         call()
+
+
+# Over the whole line: against 400 digits, eager and compiled, value and gradient
+
+@cache
+def recorded(loss, widths, way):
+    return compile(loss, inputs=widths, backend=way, verify=0)
+
+
+def asked(loss, z, y, way):
+    """The loss and its derivatives by the outputs z, a list. y: a number, a list of numbers, or None."""
+    if way == "eager":
+        nodes = values(*z)
+        cost = loss(nodes) if y is None else loss(nodes, y)
+        cost.backward()
+        return cost.data, [node.grad for node in nodes]
+    width = [len(y)] if isinstance(y, list) else [] if y is None else [None]
+    step = recorded(loss, (len(z), *width), way)
+    found = step.grad(z) if y is None else step.grad(z, y)[0]
+    return (step(z) if y is None else step(z, y)), found
+
+
+def exact(reference, z, y):
+    """(value, gradient, size) in 400 digits; size[i]: of the numbers whose difference the i-th derivative is."""
+    with localcontext(Context(prec=400, Emax=MAX_EMAX, Emin=MIN_EMIN)):
+        return reference([Decimal(x) for x in z], [Decimal(x) for x in y] if isinstance(y, list) else y)
+
+
+def shares_of(z):
+    largest = max(z)
+    powers = [(x - largest).exp() for x in z]
+    return [power / sum(powers) for power in powers], sum(powers).ln() + largest
+
+
+def cross_entropy_exactly(z, y):
+    p, total = shares_of(z)
+    weights = y if isinstance(y, list) else [Decimal(i == y) for i in range(len(z))]
+    rest = [sum(p[:i] + p[i + 1:]) for i in range(len(z))]
+    terms = [(sum(weights[:i] + weights[i + 1:]) * p[i], weights[i] * rest[i]) for i in range(len(z))]
+    return (sum(w * (total - x) for w, x in zip(weights, z)), [a - b for a, b in terms], [a + b for a, b in terms])
+
+
+def binary_exactly(z, y):
+    share = 1 / Decimal(len(z))
+    up, down = [1 / (1 + (-x).exp()) for x in z], [1 / (1 + x.exp()) for x in z]
+    value = share * sum(w * (1 + (-x).exp()).ln() + (1 - w) * (1 + x.exp()).ln() for x, w in zip(z, y))
+    terms = [((1 - w) * p * share, w * q * share) for w, p, q in zip(y, up, down)]
+    return value, [a - b for a, b in terms], [a + b for a, b in terms]
+
+
+def probability_exactly(p, y):
+    share = 1 / Decimal(len(p))
+    value = -share * sum(w * x.ln() + (1 - w) * (1 - x).ln() for x, w in zip(p, y))
+    terms = [((1 - w) / (1 - x) * share, w / x * share) for x, w in zip(p, y)]
+    return value, [a - b for a, b in terms], [a + b for a, b in terms]
+
+
+def squares_exactly(a, y):
+    return sum((x - w) ** 2 for x, w in zip(a, y)) / 2, [x - w for x, w in zip(a, y)], [abs(x - w) for x, w in zip(a, y)]
+
+
+def margin_exactly(a, y):
+    share = 1 / Decimal(len(a))
+    slopes = [-w * share if w * x < 1 else Decimal(0) for x, w in zip(a, y)]
+    return share * sum(max(1 - w * x, 0) for x, w in zip(a, y)), slopes, map(abs, slopes)
+
+
+def agree(found, wanted, steps, name):
+    """Equal to within so many roundings of a number of the size that comes with it; the last bits of subnormal
+    numbers aside."""
+    for part, x, (true, size) in zip(("value", *range(99)), found, wanted):
+        assert abs(Decimal(x) - true) <= Decimal(steps * EPS) * size + Decimal("2e-323"), (name, part, x, float(true))
+
+
+def first_share(z):
+    return softmax(z)[0]
+
+
+def compare(loss, reference, z, y, way, steps):
+    (value, slopes), (true, derivatives, sizes) = asked(loss, z, y, way), exact(reference, z, y)
+    agree([value, *slopes], [(true, abs(true)), *zip(derivatives, sizes)], steps, (z, y))
+
+
+def magnitude(rng, low, high):
+    """A number of any magnitude from e^low to e^high, of any sign."""
+    return rng.choice([-1, 1]) * math.exp(rng.uniform(low, high))
+
+
+@every_way
+def test_cross_entropy_over_the_whole_line(way):
+    rng = random.Random(1)
+    smallest = 1.0
+    for case in range(150):
+        n = rng.randrange(2, 6)
+        spread, middle = 690.0 if case < 5 else math.exp(rng.uniform(-7, 6.5)), rng.choice([0.0, 1.0, -30.0, 1e8, -1e16, 1e16])
+        z = [middle + rng.choice([-0.5, rng.uniform(-0.5, 0.5), 0.5]) * spread for _ in range(n)]
+        y = z.index(max(z)) if case % 3 else rng.randrange(n)
+        steps = 8 + 2 * (max(z) - min(z))  # a difference of 700 is rounded to 1e-13, which e^x keeps
+        compare(losses.cross_entropy, cross_entropy_exactly, z, y, way, steps)
+        smallest = min(smallest, cross_entropy(z, y).data)
+        weights = [float(i == y) for i in range(n)] if case % 2 else [rng.random() / n for _ in z]
+        compare(losses.cross_entropy, cross_entropy_exactly, z, weights, way, steps)
+    assert smallest < 1e-280
+
+
+@every_way
+def test_logsumexp_and_softmax_over_the_whole_line(way):
+    rng = random.Random(4)
+    for case in range(100):
+        z = [magnitude(rng, -20, math.log(350)) + rng.choice([0.0, 1e8]) for _ in range(1 + case % 5)]
+        (value, slopes), (p, total) = asked(logsumexp, z, None, way), exact(lambda z, y: shares_of(z), z, None)
+        steps = 8 + 2 * (max(z) - min(z))
+        agree([value, *slopes], [(total, 1 + abs(Decimal(max(z)))), *[(x, x) for x in p]], steps, z)
+        share, slopes = asked(first_share, z, None, way)
+        wanted = [p[0] * ((i == 0) - x) for i, x in enumerate(p)]
+        agree([share, *slopes], [(p[0], p[0]), *[(x, p[0]) for x in wanted]], steps, z)
+
+
+@every_way
+def test_binary_cross_entropy_over_the_whole_line(way):
+    rng = random.Random(2)
+    for case in range(200):
+        z = [magnitude(rng, -20, math.log(700)) for _ in range(1 + case % 2)]
+        y = [rng.choice([0.0, 1.0, rng.random(), 1e-9, 1 - 1e-9]) for _ in z]
+        compare(losses.binary_cross_entropy_from_logits, binary_exactly, z, y, way, 8)
+        p = [rng.choice([math.exp(-rng.uniform(1, 700)), 1 - math.exp(-rng.uniform(1, 36))]) for _ in z]
+        compare(losses.binary_cross_entropy, probability_exactly, p, y, way, 8)
+
+
+@every_way
+def test_squares_and_margins_over_the_whole_line(way):
+    rng = random.Random(3)
+    for case in range(200):
+        a = [magnitude(rng, -50, 50) for _ in range(1 + case % 3)]
+        compare(losses.half_squared_error, squares_exactly, a, [magnitude(rng, -50, 50) for _ in a], way, 4)
+        compare(losses.max_margin, margin_exactly, a, [rng.choice([-1.0, 1.0]) for _ in a], way, 4)
+
+
+INF = math.inf
+
+
+@every_way
+@pytest.mark.parametrize("loss, z, y, value, slopes", [
+    (cross_entropy, [1e16, 1e16], 1, math.log(2), [0.5, -0.5]),
+    (cross_entropy, [1e15, 1e15], 0, math.log(2), [-0.5, 0.5]),
+    (cross_entropy, [1e15, 1e15], [0.5, 0.5], math.log(2), [0.0, 0.0]),
+    (cross_entropy, [1e16 + 2, 1e16], 0, math.log1p(math.exp(-2)), [-1 / (1 + math.exp(2)), 1 / (1 + math.exp(2))]),
+    (cross_entropy, [1e16 + 2, 1e16], 1, 2 + math.log1p(math.exp(-2)), [1 / (1 + math.exp(-2)), -1 / (1 + math.exp(-2))]),
+    (cross_entropy, [-1e308, 1e308], 1, 0.0, [0.0, 0.0]), (cross_entropy, [0.0, -800.0, 0.0], 2, math.log(2), [0.5, 0.0, -0.5]),
+    (cross_entropy, [-INF, 0.0, -INF], 1, 0.0, [0.0, 0.0, 0.0]), (cross_entropy, [-INF, 0.0], 0, INF, [-1.0, 1.0]),
+    (cross_entropy, [0.0, -INF, 0.0], 0, math.log(2), [-0.5, 0.0, 0.5]),
+    (cross_entropy, [-INF, 0.0], [0.0, 1.0], 0.0, [0.0, 0.0]), (cross_entropy, [-INF, 0.0], [1.0, 0.0], INF, [-1.0, 1.0]),
+    (cross_entropy, [-INF, 0.0, 0.0], [0.0, 0.75, 0.25], math.log(2), [0.0, -0.25, 0.25]),
+    (cross_entropy, [0.0, 0.0], [0.0, 0.0], 0.0, [0.0, 0.0]),
+    (cross_entropy, [-INF, -INF], 0, math.nan, [math.nan, math.nan]), (cross_entropy, [math.nan, 0.0], 1, math.nan, [math.nan] * 2),
+    (cross_entropy, [0.0, math.nan], 0, math.nan, [math.nan] * 2), (cross_entropy, [INF, 0.0], 0, math.nan, [math.nan, math.nan]),
+    (logsumexp, [-INF, -INF], None, -INF, [0.0, 0.0]), (logsumexp, [-INF], None, -INF, [0.0]),
+    (logsumexp, [-INF, 2.0, 2.0], None, 2 + math.log(2), [0.0, 0.5, 0.5]), (logsumexp, [1e16, 1e16], None, 1e16, [0.5, 0.5]),
+    (logsumexp, [-INF, math.nan], None, math.nan, [math.nan, math.nan]), (logsumexp, [INF, 0.0], None, INF, [math.nan, 0.0]),
+    (first_share, [-INF, 0.0], None, 0.0, [0.0, 0.0]), (first_share, [0.0, -INF], None, 1.0, [0.0, 0.0]),
+    (binary_cross_entropy_from_logits, [INF], [1.0], 0.0, [0.0]), (binary_cross_entropy_from_logits, [-INF], [0.0], 0.0, [0.0]),
+    (binary_cross_entropy_from_logits, [-INF], [1.0], INF, [-1.0]), (binary_cross_entropy_from_logits, [INF], [0.0], INF, [1.0]),
+    (binary_cross_entropy_from_logits, [INF], [0.5], INF, [0.5]), (binary_cross_entropy_from_logits, [-INF], [0.5], INF, [-0.5]),
+    (binary_cross_entropy_from_logits, [math.nan], [1.0], math.nan, [math.nan]),
+    (binary_cross_entropy, [1.0], [1.0], 0.0, [-1.0]), (binary_cross_entropy, [0.0], [0.0], 0.0, [1.0]),
+    (binary_cross_entropy, [0.0], [1.0], INF, [-INF]), (binary_cross_entropy, [1.0], [0.0], INF, [INF]),
+    (max_margin, [INF], [1.0], 0.0, [0.0]), (max_margin, [-INF], [1.0], INF, [-1.0]),
+])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_at_the_ends_of_the_line(loss, z, y, value, slopes, way):
+    found = asked(loss, z, y, way)
+    assert [found[0], *found[1]] == pytest.approx([value, *slopes], rel=1e-14, abs=0.0, nan_ok=True)
+    assert loss is binary_cross_entropy or found[0] != 0.0 or math.copysign(1.0, found[0]) == 1.0  # no -0.0
+
+
+@every_way
+@pytest.mark.parametrize("y", [0.0, 0.25, 1.0])
+def test_a_target_may_be_differentiated_by(y, way):
+    """A Value, or the argument of a compiled function: also where it is 0 or 1, and its term would be left out."""
+    def slope(loss, z):
+        if way != "eager":
+            return recorded(loss, (len(z), None), way).grad(z, y)[1]
+        target = Value(y)
+        loss(values(*z), target).backward()
+        return target.grad
+
+    assert slope(on_shares, [3.0, -1.0]) == close(4.0)  # log p₂ - log p₁
+    assert slope(losses.binary_cross_entropy_from_logits, [3.0]) == close(-3.0)
+    assert slope(losses.binary_cross_entropy, [0.2]) == close(math.log(4.0))
+
+
+def on_shares(z, y):
+    return losses.cross_entropy(z, [1 - y, y])
+
+
+def test_derivations_read_as_in_the_notes() -> None:
+    z = [Value(x, f"z_{i + 1}") for i, x in enumerate([1.0, 2.0, 0.5])]
+    p_1 = "exp(z₁ − max) / (exp(z₁ − max) + exp(z₂ − max) + exp(z₃ − max))"
+    assert f"{p_1} − 1\n" in str(explain(cross_entropy(z, 0), z[0]))
+    assert f"{p_1}\n" in str(explain(cross_entropy(z, 2), z[0]))
+    total = "(1 + exp(z₁ − z₂) + exp(z₃ − z₂))"  # the right class has the largest logit
+    assert f"exp(z₁ − z₂) / {total}\n" in str(explain(cross_entropy(z, 1), z[0]))
+    assert f"−(exp(z₁ − z₂) / {total} + exp(z₃ − z₂) / {total})\n" in str(explain(cross_entropy(z, 1), z[1]))
+    assert "ln(1 + exp(z₁ − z₂) + exp(z₃ − z₂)) =" in str(explain(cross_entropy(z, [0.0, 1.0, 0.0])))
+    logit = Value(0.7, "z")
+    assert "−σ(−z)" in str(explain(binary_cross_entropy_from_logits(logit, 1), logit))
+    assert "(1 − y) · σ(z) − y · σ(−z)" in str(explain(binary_cross_entropy_from_logits(logit, 0.3), logit))
