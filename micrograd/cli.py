@@ -180,7 +180,7 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
         history = fit(net, X, scaled, loss=losses.cross_entropy if wanted.classes else losses.half_squared_error,
                       optimizer=optimizer, epochs=epochs, batch_size=batch_size, standardize=True, seed=seed,
                       validation=(held_X, held_scaled) if held else None)
-    if history.stopped.startswith("diverged"):
+    if history.stopped not in ("all epochs done", "interrupted"):
         raise Problem(f"after {history.epochs} of {epochs} epochs, {history.stopped.removeprefix('diverged: ')}")
     if history.stopped == "interrupted":
         say(f"\nInterrupted after {history.epochs} of {epochs} epochs: what was learnt is kept.")

@@ -38,7 +38,7 @@ def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
     terms = []
     for p, y in _pairs(outputs, targets):
         _check_between_0_and_1(y)
-        if not (is_heritable(p) or is_heritable(y) or 0.0 <= p.data <= 1.0):
+        if not (is_heritable(p) or is_heritable(y)) and (p.data < 0.0 or p.data > 1.0):  # nan goes on as nan
             raise ValueError(f"binary_cross_entropy needs probabilities in [0, 1], found {p.data}: end the network in "
                              "a sigmoid, or use binary_cross_entropy_from_logits")
         if y.op is CONSTANT:

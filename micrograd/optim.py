@@ -8,7 +8,8 @@ arrays of NumPy or JAX alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
 from .engine import Value
@@ -78,13 +79,9 @@ class Optimizer:
         if not self.params:
             raise ValueError(f"this optimizer has no parameters: {type(self).__name__}(net.parameters(), lr=...)")
         gradients = [p.grad for p in self.params]
-        for p, g in zip(self.params, gradients):
-            if not math.isfinite(g):
-                raise FloatingPointError(f"the gradient of {p.label or 'a parameter'} is {g}: no parameter was "
-                                         "changed; try a smaller learning rate")
         lr = self.rate()
-        if not 0.0 <= lr < math.inf:
-            raise FloatingPointError(f"the learning rate of step {self.steps} is {lr}: no parameter was changed")
+        if not all(map(math.isfinite, gradients)) or not 0.0 <= lr < math.inf:
+            raise FloatingPointError(trouble(0.0, zip(self.params, gradients), lr, self.steps))
         before = [p.data for p in self.params]
         after = self.update(before, gradients, lr)
         try:
@@ -257,15 +254,86 @@ class AdamW(Adam):
         return x - lr * self.weight_decay * x, g
 
 
+class StartError(FloatingPointError):
+    """What is inf or nan was so before the first step: no learning rate is to blame."""
+
+
 def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, step: int) -> str:
     """Why a gradient step was not taken."""
+    advice = "try a smaller learning rate" if step else "micrograd.diagnose(loss) shows where it comes from"
     if not math.isfinite(loss):
-        return f"the loss of step {step} is {loss}; try a smaller learning rate"
+        return f"the loss of step {step} is {loss}; {advice}"
     for p, slope in slopes:
         if not math.isfinite(slope):
-            return (f"the gradient of {p.label or 'a parameter'} is {slope} in step {step}: no parameter was changed; "
-                    "try a smaller learning rate")
+            return f"the gradient of {_name(p)} is {slope} in step {step}: no parameter was changed; {advice}"
     return f"the learning rate of step {step} is {rate}: no parameter was changed"
+
+
+Sum = Callable[[Sequence[int]], tuple[float, list[tuple[Value, float]]]]
+
+
+def started(run: Iterator[list[float]], optimizer: Optimizer, others: Iterable[Value], rows: int,
+            row: Callable[[int], Sequence[float]], total: Sum) -> Iterator[list[float]]:
+    """A run of gradient steps whose FloatingPointError is a StartError if what it started with is to blame.
+
+    others: parameters that are not trained. row: the numbers of a row of the data. total: the loss over some rows, and
+    its derivatives by the parameters.
+    """
+    before = {p: p.data for p in [*optimizer.params, *others]}
+    fresh = not optimizer.steps  # else earlier steps may be to blame
+    try:
+        yield from run
+    except FloatingPointError:
+        why = trouble_at_start(before, rows, row, total) if fresh else ""
+        if why:
+            raise StartError(why) from None
+        raise
+
+
+def trouble_at_start(before: Mapping[Value, float], rows: int, row: Callable[[int], Sequence[float]],
+                     total: Sum) -> str:
+    """What was inf or nan already when the parameters had the numbers `before`, and what to do; "" if nothing was."""
+    for p, x in before.items():
+        if not math.isfinite(x):
+            return f"{_name(p)} is {x} before the first step: give the parameters finite numbers"
+
+    def wrong(part: Sequence[int]) -> tuple[str, float] | None:
+        loss, slopes = total(part)
+        found = [("the loss of", loss), *[(f"the gradient of {_name(p)} in", slope) for p, slope in slopes]]
+        return next(((what, x) for what, x in found if not math.isfinite(x)), None)
+
+    now = [p.data for p in before]
+    try:
+        for p, x in before.items():
+            p.data = x
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # it is said here
+            part = range(rows)
+            while len(part) > 1 and wrong(part):
+                half = len(part) // 2
+                part = part[:half] if wrong(part[:half]) else part[half:]
+            found = wrong(part) if len(part) == 1 else None
+    finally:
+        for p, x in zip(before, now):
+            p.data = x
+    if found is None:
+        return ""
+    numbers = row(part[0])
+    for x in numbers:
+        if not math.isfinite(x):
+            return f"row {part[0]} holds {x}: leave the row out, or fill the gap"
+    shown = ", ".join(f"{x:g}" for x in numbers[:SHOWN]) + ", ..." * (len(numbers) > SHOWN)
+    what, x = found
+    return (f"{what} row {part[0]} ({shown}) is {x} before the first step, so that a smaller learning rate would not "
+            "help: micrograd.diagnose of that row's loss shows where it comes from. Where a probability rounds to 0 or "
+            "1, losses.binary_cross_entropy_from_logits or losses.cross_entropy takes the logit instead")
+
+
+SHOWN = 6  # numbers of a row in a sentence
+
+
+def _name(p: Value) -> str:
+    return p.label or "a parameter"
 
 
 # Learning rates as functions of the step: pass one as lr

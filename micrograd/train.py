@@ -19,7 +19,7 @@ from . import losses, ops
 from .engine import Value
 from .nn import MLP, Module, Standardizer
 from .ops import is_number
-from .optim import SGD, Optimizer
+from .optim import SGD, Optimizer, StartError, started, trouble
 from .progress import progress_bar
 from .replay.compiled import Compiled, compile
 from .replay.trace import TraceError
@@ -177,6 +177,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         history.stopped = history.stopped or "all epochs done"
     except KeyboardInterrupt:
         history.stopped = "interrupted"
+    except StartError as error:
+        history.stopped = str(error)
     except FloatingPointError as error:
         history.stopped = f"diverged: {error}"
     finally:
@@ -194,28 +196,46 @@ def _eager_epochs(net: Module, X: Sequence[Any], y: Sequence[Any], loss: Loss, o
     """Train for so many epochs, sample by sample; yield the mean loss, and the share of right answers if there is a
     judge, after each. order: the rows, which are shuffled."""
     parameters = net.parameters()
-    for _ in range(epochs):
-        if rng is not None:
-            rng.shuffle(order)
-        total, right = 0.0, 0.0
-        for start in range(0, len(order), size):
-            batch = order[start:start + size]
-            for p in parameters:
-                p.grad = 0.0
-            for i in batch:
-                outputs = net(X[i])
-                cost = loss(outputs, y[i])
-                cost.backward(1.0 / len(batch))
-                total += cost.data
-                right += judge(_numbers(outputs), y[i]) if judge is not None else 0.0
-            if penalty is not None:
-                extra = penalty(parameters)
-                extra.backward()
-                total += extra.data * len(batch)
-            if not math.isfinite(total):
-                raise FloatingPointError(f"the loss is {total}; try a smaller learning rate")
-            optimizer.step()
-        yield [total / len(order)] if judge is None else [total / len(order), right / len(order)]
+
+    def total(rows: Sequence[int]) -> tuple[float, float]:
+        """The loss over these rows, and how many of the answers are right; the gradient is left in the parameters."""
+        cost, right = 0.0, 0.0
+        for p in parameters:
+            p.grad = 0.0
+        for i in rows:
+            outputs = net(X[i])
+            one = loss(outputs, y[i])
+            one.backward(1.0 / len(rows))
+            cost += one.data
+            right += judge(_numbers(outputs), y[i]) if judge is not None else 0.0
+        if penalty is not None:
+            extra = penalty(parameters)
+            extra.backward()
+            cost += extra.data * len(rows)
+        return cost, right
+
+    def steps() -> Iterator[list[float]]:
+        for _ in range(epochs):
+            if rng is not None:
+                rng.shuffle(order)
+            cost, right = 0.0, 0.0
+            for start in range(0, len(order), size):
+                more, as_many = total(order[start:start + size])
+                cost, right = cost + more, right + as_many
+                if not math.isfinite(more):
+                    raise FloatingPointError(trouble(more, (), 0.0, optimizer.steps))
+                optimizer.step()
+            yield [cost / len(order)] if judge is None else [cost / len(order), right / len(order)]
+
+    def sloped(rows: Sequence[int]) -> tuple[float, list[tuple[Value, float]]]:
+        before = [p.grad for p in parameters]
+        cost, _ = total(rows)
+        slopes = [(p, p.grad) for p in optimizer.params]
+        for p, slope in zip(parameters, before):
+            p.grad = slope
+        return cost, slopes
+
+    return started(steps(), optimizer, parameters, len(order), lambda i: _flat(X[i]) + _flat(y[i]), sloped)
 
 
 def _eager_means(net: Module, loss: Loss, judge: Judge | None) -> Callable[..., list[float]]:
@@ -375,6 +395,11 @@ def _largest(xs: Any) -> Any:
 def _numbers(outputs: Any) -> list[float]:
     """What a network returned, as a list of numbers."""
     return [float(out) for out in ([outputs] if isinstance(outputs, Value) else outputs)]
+
+
+def _flat(x: Any) -> list[float]:
+    """A row or a target as a list of numbers."""
+    return [float(x)] if isinstance(x, Value) or is_number(x) else [float(number) for number in x]
 
 
 def _checked(X: Any, y: Any, where: str) -> tuple[list[Any], list[Any]]:

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import math
 import os
 import random
 import re
@@ -263,6 +264,20 @@ def test_training_that_fails_writes_no_model() -> None:
     result = micrograd_("train", "data.csv", "--target", "price", "--lr", "1e300", *QUICK)
     assert result.exit_code == 2
     assert "try a smaller learning rate" in result.stderr
+    assert not Path("model.json").exists()
+
+
+def test_training_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Spoilt(MLP):
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            super().__init__(*args, **kwargs)
+            self.parameters()[0].data = math.inf
+
+    monkeypatch.setattr(cli, "MLP", Spoilt)
+    Path("data.csv").write_text(flowers())
+    result = micrograd_("train", "data.csv", "--target", "kind", *QUICK)
+    assert result.exit_code == 2
+    assert re.search(r"after 0 of \d+ epochs, .* is inf before the first step: give the parameters finite", result.stderr)
     assert not Path("model.json").exists()
 
 

@@ -454,9 +454,9 @@ def test_a_gradient_that_is_nan_is_named():
         b, a = Value(1.0, "b"), Value(0.0, "a")
         step = m.compile(lambda x, a=a, b=b: (a * x).sqrt() + (b * x - x).sqrt() + b, backend=backend, verify=0)
         optimizer = SGD([b, a], lr=0.1)
-        with pytest.raises(FloatingPointError, match=r"the gradient of b is inf.*: no parameter was changed") as error:
+        with pytest.raises(FloatingPointError, match=r"the gradient of b in row 0 \(1\) is inf before the first step") as error:
             step.fit([1.0, 2.0], optimizer=optimizer)
-        messages.append(str(error.value).replace(" in step 0", ""))  # which generated Python does not say
+        messages.append(str(error.value))
         assert (a.data, b.data, optimizer.steps) == (0.0, 1.0, 0)
     assert messages[0] == messages[1]
 

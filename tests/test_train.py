@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-from micrograd import MLP, SGD, Adam, Module, Value, accuracy, fit, losses, train_test_split
+from micrograd import MLP, SGD, Adam, Module, Value, accuracy, compile, fit, losses, train_test_split
+from micrograd.losses import binary_cross_entropy, binary_cross_entropy_from_logits
+from micrograd.replay import compiled
 from micrograd.train import History, converged
 
 LINE_X, LINE_Y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
@@ -13,6 +15,12 @@ LINE_X, LINE_Y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
 
 def line() -> MLP:
     return MLP(1, [1], rng=0)
+
+
+def weight(net: MLP, w: float) -> None:
+    """w as the weight of a neuron without a bias."""
+    for p, x in zip(net.parameters(), (w, 0.0)):
+        p.data = x
 
 
 def test_a_line_is_found() -> None:
@@ -105,6 +113,51 @@ def test_a_run_that_diverges_stops_before_the_numbers_are_gone() -> None:
     history = fit(net, LINE_X, [1e3 * y for y in LINE_Y], optimizer=SGD(lr=1e3), epochs=1000, progress=False)
     assert history.stopped.startswith("diverged")
     assert all(math.isfinite(p.data) for p in net.parameters())
+
+
+EVERY_WAY = ["eager", "python"] + (["native"] if compiled.native is not None else [])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("batch_size", [None, 1])
+def test_a_loss_that_is_inf_before_the_first_step_is_not_put_down_to_the_learning_rate(batch_size: int | None) -> None:
+    """Not in the first batch either, though steps were taken before it came."""
+    X, y, said = [[0.02], [0.01], [1.0], [-0.01]], [1.0, 0.0, 0.0, 1.0], set()
+    for backend in EVERY_WAY:
+        net = MLP(1, [1], output="sigmoid", rng=1)
+        weight(net, 50.0)
+        history = fit(net, X, y, loss=binary_cross_entropy, optimizer=SGD(lr=1e-9), batch_size=batch_size, shuffle=False,
+                      backend=backend, progress=False)
+        said.add(history.stopped)
+        assert history.epochs == 0
+    step = compile(lambda x, t: binary_cross_entropy(net(x), t), inputs=(1, None))
+    weight(net, 50.0)
+    with pytest.raises(FloatingPointError) as error:
+        step.fit(X, y, optimizer=SGD(lr=1e-9), batch_size=batch_size, shuffle=False)
+    [sentence] = said | {str(error.value)}
+    assert sentence.startswith("the loss of row 2 (1, 0) is inf before the first step, so that a smaller learning rate would")
+    assert "micrograd.diagnose" in sentence and "binary_cross_entropy_from_logits" in sentence
+    history = fit(net, X, y, loss=binary_cross_entropy_from_logits, optimizer=SGD(lr=1e-9), progress=False, epochs=2)
+    assert history.stopped == "all epochs done"  # what it says does help
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("backend", EVERY_WAY)
+def test_what_else_is_wrong_before_the_first_step(backend: str) -> None:
+    net = line()
+    weight(net, math.nan)
+    assert fit(net, LINE_X, LINE_Y, backend=backend, progress=False).stopped == (
+        "w^{2} is nan before the first step: give the parameters finite numbers")
+    net = line()
+    weight(net, 0.0)
+    rooted = fit(net, LINE_X, LINE_Y, loss=lambda a, y: (a * y).sqrt(), backend=backend, progress=False)
+    assert rooted.stopped.startswith("the gradient of ") and " is nan before the first step" in rooted.stopped
+    assert [p.data for p in net.parameters()] == [0.0, 0.0]
+    used = SGD(lr=1e3)  # with it the run has diverged: it is not the start of another that is to blame
+    net = line()
+    for _ in range(2):
+        diverged = fit(net, LINE_X, LINE_Y, optimizer=used, backend=backend, progress=False, epochs=1000).stopped
+        assert diverged.startswith("diverged: the ") and diverged.endswith("try a smaller learning rate")
 
 
 def test_converged() -> None:

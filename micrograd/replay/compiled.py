@@ -25,7 +25,7 @@ from typing import Any
 from .. import ops
 from ..engine import Value, engine_kind
 from ..ops import is_number
-from ..optim import SGD, Optimizer
+from ..optim import SGD, Optimizer, started
 from ..progress import progress_bar
 from .arrays import loss_and_gradient
 from .checkpoint import Progress, read, write
@@ -537,7 +537,14 @@ class Compiled:
         self._attach(optimizer)
         self._verify(columns)
         task = self._task(optimizer, size, order, list(range(columns.rows)) if seen is None else seen, stretch)
-        return task.epochs(columns, epochs)
+
+        def total(rows: Sequence[int]) -> tuple[float, list[tuple[Value, float]]]:
+            means, slopes = self._totals("train", self._rows(columns, rows))
+            found = dict(zip(self.params, slopes))
+            return means[0], [(p, found[p]) for p in optimizer.params]
+
+        return started(task.epochs(columns, epochs), optimizer, self._places, columns.rows,
+                       lambda i: self._numbers(columns, i), total)
 
     def _attach(self, optimizer: Optimizer) -> None:
         """Give the parameters to an optimizer that has none. ValueError for one that has others."""
@@ -599,12 +606,12 @@ class Compiled:
         if not count:
             return
         assert self._function is not None
-        samples = [self._row(columns, (2 * i + 1) * columns.rows // (2 * count)) for i in range(count)]
+        chosen_rows = [(2 * i + 1) * columns.rows // (2 * count) for i in range(count)]
+        samples = [self._row(columns, i) for i in chosen_rows]
         waiting, self._unverified = self._unverified, 0
         try:
             self._check_processes({"the rows": samples})
-            data = [[sample[k] for sample in samples] for k in range(len(self.arguments))]
-            means, slopes = self._totals("train", prepared(self.name, self.arguments, data))
+            means, slopes = self._totals("train", self._rows(columns, chosen_rows))
             expected, expected_slopes = self._eagerly(samples)
             scale = max([abs(x) for x in (*expected, *expected_slopes) if math.isfinite(x)], default=0.0)
             labels = [f"output {i}" if self.several else "its value" for i in range(len(means))]
@@ -629,6 +636,16 @@ class Compiled:
 
     def _row(self, columns: Data, i: int) -> list[Any]:
         """One row: for each argument a number, or a list of numbers."""
+        rest = iter(self._numbers(columns, i))
+        return [list(islice(rest, width)) if width else next(rest) for width in self._widths]
+
+    def _rows(self, columns: Data, rows: Iterable[int]) -> Data:
+        """Some of the rows."""
+        samples = [self._row(columns, i) for i in rows]
+        return prepared(self.name, self.arguments, [list(column) for column in zip(*samples)])
+
+    def _numbers(self, columns: Data, i: int) -> list[float]:
+        """The numbers of one row, side by side."""
         numbers: list[float] = []
         for x in columns.given:
             if isinstance(x, float):
@@ -638,8 +655,7 @@ class Compiled:
             else:
                 view = memoryview(x)
                 numbers += [view[i, j] for j in range(view.shape[1] if view.shape else 0)]
-        rest = iter(numbers)
-        return [list(islice(rest, width)) if width else next(rest) for width in self._widths]
+        return numbers
 
     def _eagerly(self, samples: list[list[Any]]) -> tuple[list[float], list[float]]:
         """The outputs and the gradient over these samples, by the engine. No .grad is changed."""
