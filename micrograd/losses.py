@@ -2,7 +2,9 @@
 
 outputs: a list of Values, or one bare Value; targets: as many numbers, or one bare number (for `cross_entropy`, the
 index of the right class). They can be compiled: then numbers are not known while the function is recorded, so that a
-target which a loss refuses gives nan. This module knows nothing of networks.
+target which a loss refuses gives nan. What is recorded then has no 0 · ∞ at infinite outputs, and puts no output into
+one branch of a `where` alone, which would cost a choice for each number of the network. This module knows nothing of
+networks.
 """
 
 from __future__ import annotations

@@ -94,7 +94,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     callback changes in the loss or the network is seen.
 
     Ctrl-C ends the run after the last whole step and keeps what was learnt. A loss or gradient that is inf or nan ends
-    it before the step. History.stopped says why a run ended. Raises ValueError for data that do not fit together.
+    it before the step. History.stopped says why a run ended; what was inf or nan with the numbers that the parameters
+    started with is named with its row. Raises ValueError for data that do not fit together.
     """
     if not callable(loss):
         raise TypeError(f"loss is a function such as micrograd.losses.cross_entropy, found {loss!r}")

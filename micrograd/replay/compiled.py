@@ -451,8 +451,9 @@ class Compiled:
         processes the first one writes, and all read. It is a safetensors file, whole at any moment.
 
         Ctrl-C stops it within a tenth of a second, and raises KeyboardInterrupt after the last whole step. A step whose
-        loss or gradient is inf or nan is not taken, and raises FloatingPointError. Raises TypeError and ValueError for
-        arguments of the wrong kind and for the checkpoint of another run, TraceError as a call does.
+        loss or gradient is inf or nan is not taken, and raises FloatingPointError, which names the row (but of a
+        stream) where it was so before the first step. Raises TypeError and ValueError for arguments of the wrong kind
+        and for the checkpoint of another run, TraceError as a call does.
         """
         if until is not None and not is_number(until):
             raise TypeError(f"until is a number here, the loss to stop at, found {until!r}; a function of the history "
