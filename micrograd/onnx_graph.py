@@ -18,12 +18,13 @@ NODES = {
     ops.add: "Add", ops.sub: "Sub", ops.mul: "Mul", ops.div: "Div", ops.pow: "Pow", ops.neg: "Neg", ops.abs: "Abs",
     ops.exp: "Exp", ops.log: "Log", ops.sqrt: "Sqrt", ops.sin: "Sin", ops.cos: "Cos", ops.sign: "Sign",
     ops.maximum: "Max", ops.minimum: "Min", ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh",
-    ops.identity: "Identity",
+    ops.identity: "Identity", ops.floor: "Floor", ops.ceil: "Ceil", ops.round: "Round",
 }
 COMPOSED: dict[Op, Callable[..., Any]] = {  # where exp would overflow, its argument is cut off at 0 first
     ops.tan: lambda x: ops.sin(x) / ops.cos(x),
     ops.expm1: lambda x: ops.tanh(x / 2) * (ops.exp(x) + 1),  # with all digits near 0
     ops.step: lambda x: ops.sign(ops.relu(x)),
+    ops.trunc: lambda x: ops.sign(x) * ops.floor(ops.abs(x)),
     ops.softplus: lambda x: ops.relu(x) + ops.log(1 + ops.exp(-ops.abs(x))),
     ops.silu: lambda x: x * ops.sigmoid(x),
     ops.leaky_relu: lambda x, k: ops.relu(x) - k * ops.relu(-x),

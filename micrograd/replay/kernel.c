@@ -20,9 +20,11 @@
 #define ROWS_OF_1(_) \
     _(abs) _(exp) _(expm1) _(log) _(log1p) _(log2) _(log10) _(sqrt) _(cbrt) \
     _(sin) _(cos) _(tan) _(asin) _(acos) _(atan) _(sinh) _(cosh) _(tanh) _(asinh) _(acosh) _(atanh) \
-    _(erf) _(erfc) _(sigmoid) _(softplus) _(relu) _(gelu) _(silu) _(step) _(sign)
+    _(erf) _(erfc) _(sigmoid) _(softplus) _(relu) _(gelu) _(silu) _(step) _(sign) \
+    _(floor) _(ceil) _(trunc) _(round)
 #define ROWS_OF_2(_) \
-    _(div) _(pow) _(leaky_relu) _(elu) _(atan2) _(hypot) _(maximum) _(minimum) _(greater) _(at_least)
+    _(div) _(pow) _(leaky_relu) _(elu) _(atan2) _(hypot) _(maximum) _(minimum) _(mod) _(floordiv) \
+    _(greater) _(at_least)
 
 #define NAME(row) #row,
 #define OPCODE(row) OP_##row,

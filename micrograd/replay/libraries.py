@@ -27,7 +27,7 @@ Quiet = Callable[[], AbstractContextManager[Any]]  # a context without warnings
 WRITTEN: dict[Op, Function] = {ops.add: operator.add, ops.sub: operator.sub, ops.mul: operator.mul,
                                ops.div: operator.truediv, ops.neg: operator.neg}
 NAMED_ALIKE = (ops.abs, ops.exp, ops.expm1, ops.log, ops.log1p, ops.log2, ops.log10, ops.sqrt, ops.sin, ops.cos,
-               ops.tan, ops.sinh, ops.cosh, ops.tanh, ops.hypot)
+               ops.tan, ops.sinh, ops.cosh, ops.tanh, ops.hypot, ops.floor, ops.ceil, ops.trunc, ops.round)
 NAMED = {ops.asin: "arcsin", ops.acos: "arccos", ops.atan: "arctan", ops.asinh: "arcsinh", ops.acosh: "arccosh",
          ops.atanh: "arctanh", ops.atan2: "arctan2"}  # the short names are missing in NumPy 1
 
@@ -214,6 +214,19 @@ def composed(m: Any, erfc: Function) -> dict[Op, Function]:
     def sign(x: Any) -> Any:
         return where(x > 0, 1.0, where(x < 0, -1.0, x))
 
+    # As Python has them: by the exact remainder of fmod, from which libraries go on in ways of their own.
+    def mod(a: Any, b: Any) -> Any:
+        r = m.fmod(a, b)
+        return where(r == 0, where(b < 0, -0.0, 0.0), where((r < 0) != (b < 0), r + b, r))
+
+    def floordiv(a: Any, b: Any) -> Any:
+        r = m.fmod(a, b)
+        q = (a - r) / b
+        q = where((r != 0) & ((r < 0) != (b < 0)), q - 1.0, q)
+        whole = m.floor(q)
+        whole = where(q - whole > 0.5, whole + 1.0, whole)
+        return where(b == 0, a / b, where(q == 0, a / b * 0.0, whole))
+
     return {
         ops.cbrt: cbrt,
         ops.sign: sign,
@@ -228,6 +241,8 @@ def composed(m: Any, erfc: Function) -> dict[Op, Function]:
         ops.silu: lambda x: x * sigmoid(x),
         ops.maximum: lambda a, b: where((a >= b) | (a != a), a, b),
         ops.minimum: lambda a, b: where((a <= b) | (a != a), a, b),
+        ops.mod: mod,
+        ops.floordiv: floordiv,
         ops.where: lambda condition, a, b: where(condition != 0, a, b),
         GREATER: lambda a, b: where(a > b, m.ones_like(a), 0.0),
         AT_LEAST: lambda a, b: where(a >= b, m.ones_like(a), 0.0),
