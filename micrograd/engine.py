@@ -256,8 +256,8 @@ class Value:
 
     def fmod(self, other: Number) -> Value:
         """The remainder with the sign of this Value, where `%` has that of the other."""
-        rest = abs(self) % abs(as_value(other))
-        return ops.where(self < 0.0, -rest, rest)
+        b = abs(as_value(other))
+        return ops.where(ops.step(-self), -(-self % b), self % b)
 
     # What NumPy has for floats alone, so that an array is asked so: np.vectorize(Value.isnan)(a)
     def isnan(self) -> bool: return isnan(self.data)

@@ -68,7 +68,7 @@ def numpy_library() -> Library:
 
     given: dict[Op, Function] = {ops.pow: pow, ops.erf: one_by_one(math.erf), ops.erfc: one_by_one(math.erfc),
                                  DETACHED: same}
-    return Library("numpy", rows(np, given, constant, quiet), lambda op: lifted(one_by_one(op.value), constant, quiet),
+    return Library("numpy", rows(np, given, constant, np.fmod, quiet), lambda op: lifted(one_by_one(op.value), constant, quiet),
                    partial(np.concatenate, axis=-1), lifted(np.matmul, constant, quiet), as_index, constant, zeros,
                    lambda like: IN_CACHE, one_after_the_other, quiet)
 
@@ -108,7 +108,7 @@ def jax_library() -> Library:
         return list(total)
 
     given = {ops.pow: jnp.power, ops.erf: special.erf, ops.erfc: special.erfc, DETACHED: jax.lax.stop_gradient}
-    return Library("jax", rows(jnp, given, constant), opaque, partial(jnp.concatenate, axis=-1),
+    return Library("jax", rows(jnp, given, constant, jnp.fmod), opaque, partial(jnp.concatenate, axis=-1),
                    partial(jnp.matmul, precision="highest"), as_index, constant, zeros,
                    lambda like: IN_CACHE if jax.default_backend() == "cpu" else 0, summed)
 
@@ -141,8 +141,13 @@ def torch_library() -> Library:
 
         return lifted(Function.apply, constant)
 
+    def fmod(a: Any, b: Any) -> Any:
+        """torch.fmod, which is nan where a / b overflows: there first by a multiple of b."""
+        largest = 2.0 ** (math.frexp(torch.finfo(a.dtype).max)[1] - 1)
+        return torch.fmod(torch.where(torch.isinf(a / b), torch.fmod(a, b * largest), a), b)
+
     given = {ops.pow: torch.pow, ops.erf: torch.special.erf, ops.erfc: torch.special.erfc, DETACHED: torch.detach}
-    return Library("torch", rows(torch, given, constant), opaque, partial(torch.cat, dim=-1), torch.matmul, as_index,
+    return Library("torch", rows(torch, given, constant, fmod), opaque, partial(torch.cat, dim=-1), torch.matmul, as_index,
                    constant, zeros, lambda like: IN_CACHE if like.device.type == "cpu" else 0,
                    one_after_the_other)
 
@@ -187,15 +192,16 @@ def lifted(function: Function, constant: Function, quiet: Quiet = nullcontext) -
     return call
 
 
-def rows(m: Any, given: Mapping[Op, Function], constant: Function, quiet: Quiet = nullcontext) -> dict[Op, Function]:
+def rows(m: Any, given: Mapping[Op, Function], constant: Function, fmod: Function,
+         quiet: Quiet = nullcontext) -> dict[Op, Function]:
     """Every row by the functions of the module m, and by those given that go by a name of their own there."""
     found: dict[Op, Function] = {**WRITTEN, **{row: getattr(m, row.name) for row in NAMED_ALIKE},
                                  **{row: getattr(m, name) for row, name in NAMED.items()}, **given}
-    found |= composed(m, found[ops.erfc])
+    found |= composed(m, found[ops.erfc], fmod)
     return {row: lifted(function, constant, quiet) for row, function in found.items()}
 
 
-def composed(m: Any, erfc: Function) -> dict[Op, Function]:
+def composed(m: Any, erfc: Function, fmod: Function) -> dict[Op, Function]:
     """The rows that are made of others, in the same way everywhere. nan fails every comparison: a formula compares so
     that nan then goes through. A Python number in a formula takes the dtype of the array that it meets."""
     where = m.where
@@ -216,11 +222,11 @@ def composed(m: Any, erfc: Function) -> dict[Op, Function]:
 
     # As Python has them: by the exact remainder of fmod, from which libraries go on in ways of their own.
     def mod(a: Any, b: Any) -> Any:
-        r = m.fmod(a, b)
-        return where(r == 0, where(b < 0, -0.0, 0.0), where((r < 0) != (b < 0), r + b, r))
+        r = fmod(a, b)
+        return where(r == 0, where(b < 0, -m.abs(r), m.abs(r)), where((r < 0) != (b < 0), r + b, r))
 
     def floordiv(a: Any, b: Any) -> Any:
-        r = m.fmod(a, b)
+        r = fmod(a, b)
         q = (a - r) / b
         q = where((r != 0) & ((r < 0) != (b < 0)), q - 1.0, q)
         whole = m.floor(q)

@@ -331,7 +331,9 @@ def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
         columns = [Traced(column) for column in argument.columns]
         given.append(columns[0] if argument.width is None else columns)
         inputs += columns
-    result = function(*given)
+    with warnings.catch_warnings():  # a Traced holds nan, of which NumPy may warn when Python compares it
+        warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+        result = function(*given)
     several = isinstance(result, (list, tuple))
     outputs = list(result) if several else [result]
     if not outputs or not all(isinstance(y, Value) or is_number(y) for y in outputs):
