@@ -257,17 +257,27 @@ class Value:
     def fmod(self, other: Number) -> Value:
         """The remainder with the sign of this Value, where `%` has that of the other."""
         b = abs(as_value(other))
-        return ops.where(ops.step(-self), -(-self % b), self % b)
+        return (-self).step().where(-(-self % b), self % b)
 
     # What NumPy has for floats alone, so that an array is asked so: np.vectorize(Value.isnan)(a)
-    def isnan(self) -> bool: return isnan(self.data)
-    def isinf(self) -> bool: return isinf(self.data)
-    def isfinite(self) -> bool: return isfinite(self.data)
+
+    def isnan(self) -> bool:
+        """Whether its number is nan."""
+        return isnan(self.data)
+
+    def isinf(self) -> bool:
+        """Whether its number is inf or -inf."""
+        return isinf(self.data)
+
+    def isfinite(self) -> bool:
+        """Whether its number is neither inf nor nan."""
+        return isfinite(self.data)
 
     def logaddexp(self, other: Number) -> Value:
         """log(e^x + e^y), stable over the whole line."""
         high = self.maximum(other)
-        return high + ops.softplus(ops.where(abs(high) < inf, self.minimum(other) - high, 0.0))
+        gap: Value = ops.where(abs(high) < inf, self.minimum(other) - high, as_value(0.0))
+        return high + gap.softplus()
 
     def __op__(self, op: Op, args: Sequence[Any]) -> Value:
         """Record a row called on nodes (what `Op.__call__` asks of a node)."""

@@ -361,7 +361,7 @@ def _step(x: float) -> float:
 
 def _past_multiple(a: float, b: float) -> float:
     """a minus the multiple of b nearest to it."""
-    past = mod(a, b)
+    past: float = mod(a, b)
     return past - b if math.fabs(past) > 0.5 * math.fabs(b) else past
 
 
@@ -498,7 +498,8 @@ round = row("round",    lambda x: copysign(x - math.remainder(x, 1.0), x), lambd
 mod = row("mod",        lambda a, b: a % b,       lambda y, a, b: 1.0,           lambda y, a, b: -floordiv(a, b),
           symbol="%", latex=r"{0:power} \;\operatorname{{mod}}\; {1:power}", text="{0:power} % {1:power}", binds="",
           domain=((-2.0, 2.0), (0.5, 2.0)), kink=_past_multiple,
-          note="the sign is that of b; at multiples of b, where the value jumps, the slopes are those of a - b * (a // b)")
+          note="the sign is that of b; at multiples of b, where the value jumps, the slopes are those of "
+               "a - b * (a // b)")
 floordiv = row("floordiv", lambda a, b: a // b,   lambda y, a, b: 0.0,           lambda y, a, b: 0.0,
                symbol="//", latex=r"\left\lfloor {0:product} / {1:power} \right\rfloor", otherwise=_div,
                domain=((-2.0, 2.0), (0.5, 2.0)), kink=_past_multiple,

@@ -16,14 +16,14 @@ np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install nu
 
 X, Y = (0.3, 1.7, -2.4, 0.9), (1.2, -0.7, 2.3, 0.4)  # off all kinks
 
-ONE = ("exp expm1 exp2 sin cos tan arctan sinh cosh tanh arcsinh cbrt square reciprocal negative positive absolute fabs "
-       "deg2rad radians rad2deg degrees rint conjugate conj sum prod mean std var nansum nanmean nanstd nanvar median max min "
-       "nanmax nanmin ptp cumsum cumprod nancumsum diff sort flip ravel average nan_to_num round around trapezoid unwrap "
-       "sinc ediff1d vander real linalg.norm atleast_2d trim_zeros").split()
-POSITIVE = "log log1p log2 log10 sqrt".split()
-INSIDE = "arcsin arccos arctanh".split()
-TWO = ("add subtract multiply divide true_divide mod remainder fmod maximum minimum fmax fmin hypot arctan2 dot inner outer "
-       "vdot kron matmul convolve correlate polyval").split()
+ONE = """exp expm1 exp2 sin cos tan arctan sinh cosh tanh arcsinh cbrt square reciprocal negative positive absolute fabs
+    deg2rad radians rad2deg degrees rint conjugate conj sum prod mean std var nansum nanmean nanstd nanvar median max min
+    nanmax nanmin ptp cumsum cumprod nancumsum diff sort flip ravel average nan_to_num round around trapezoid unwrap
+    sinc ediff1d vander real linalg.norm atleast_2d trim_zeros"""
+POSITIVE = "log log1p log2 log10 sqrt"
+INSIDE = "arcsin arccos arctanh"
+TWO = """add subtract multiply divide true_divide mod remainder fmod maximum minimum fmax fmin hypot arctan2 dot inner outer
+    vdot kron matmul convolve correlate polyval"""
 OTHERS = {
     "power": lambda x, y: np.power(np.abs(x), y), "x % 0.7": lambda x, y: x % 0.7, "7 % x": lambda x, y: 7.0 % x,
     "x % -y": lambda x, y: x % -y, "clip": lambda x, y: np.clip(x, -1.0, 1.0), "clip by Values": lambda x, y: np.clip(x, None, y[3]),
@@ -48,17 +48,17 @@ OTHERS = {
 def named(name):
     function = np
     for part in name.split("."):
-        function = getattr(function, part)
+        function = getattr(function, part, None)  # None: np.trapezoid came with NumPy 2
     return function
 
 
 def cases():
     for names, change in ((ONE, lambda x: x), (POSITIVE, np.abs), (INSIDE, np.tanh)):
-        for name in names:
-            if "." in name or hasattr(np, name):  # np.trapezoid came with NumPy 2
-                yield name, lambda x, y, f=named(name), change=change: f(change(x))
-    for name in TWO:
-        yield name, lambda x, y, f=named(name): f(x, y)
+        for name in names.split():
+            if named(name):
+                yield name, lambda x, y, name=name, change=change: named(name)(change(x))
+    for name in TWO.split():
+        yield name, lambda x, y, name=name: named(name)(x, y)
     yield from OTHERS.items()
 
 
@@ -140,7 +140,8 @@ def test_functions_for_floats_alone_refuse_and_can_be_written_otherwise(name):
 
 # A single Value
 
-@pytest.mark.parametrize("name", [*"exp2 deg2rad radians rad2deg degrees rint fabs conjugate square reciprocal round around".split()])
+@pytest.mark.parametrize("name", ["exp2", "deg2rad", "radians", "rad2deg", "degrees", "rint", "fabs", "conjugate", "square",
+                                  "reciprocal", "round", "around"])
 def test_functions_of_a_single_value(name):
     v = Value(0.7)
     found = getattr(np, name)(v)

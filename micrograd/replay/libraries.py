@@ -68,9 +68,10 @@ def numpy_library() -> Library:
 
     given: dict[Op, Function] = {ops.pow: pow, ops.erf: one_by_one(math.erf), ops.erfc: one_by_one(math.erfc),
                                  DETACHED: same}
-    return Library("numpy", rows(np, given, constant, np.fmod, quiet), lambda op: lifted(one_by_one(op.value), constant, quiet),
-                   partial(np.concatenate, axis=-1), lifted(np.matmul, constant, quiet), as_index, constant, zeros,
-                   lambda like: IN_CACHE, one_after_the_other, quiet)
+    return Library("numpy", rows(np, given, constant, np.fmod, quiet),
+                   lambda op: lifted(one_by_one(op.value), constant, quiet), partial(np.concatenate, axis=-1),
+                   lifted(np.matmul, constant, quiet), as_index, constant, zeros, lambda like: IN_CACHE,
+                   one_after_the_other, quiet)
 
 
 @cache
@@ -147,8 +148,8 @@ def torch_library() -> Library:
         return torch.fmod(torch.where(torch.isinf(a / b), torch.fmod(a, b * largest), a), b)
 
     given = {ops.pow: torch.pow, ops.erf: torch.special.erf, ops.erfc: torch.special.erfc, DETACHED: torch.detach}
-    return Library("torch", rows(torch, given, constant, fmod), opaque, partial(torch.cat, dim=-1), torch.matmul, as_index,
-                   constant, zeros, lambda like: IN_CACHE if like.device.type == "cpu" else 0,
+    return Library("torch", rows(torch, given, constant, fmod), opaque, partial(torch.cat, dim=-1), torch.matmul,
+                   as_index, constant, zeros, lambda like: IN_CACHE if like.device.type == "cpu" else 0,
                    one_after_the_other)
 
 
