@@ -25,6 +25,8 @@ COMPOSED: dict[Op, Callable[..., Any]] = {  # where exp would overflow, its argu
     ops.expm1: lambda x: ops.tanh(x / 2) * (ops.exp(x) + 1),  # with all digits near 0
     ops.step: lambda x: ops.sign(ops.relu(x)),
     ops.trunc: lambda x: ops.sign(x) * ops.floor(ops.abs(x)),
+    ops.mod: lambda a, b: remainder(a, b),
+    ops.floordiv: lambda a, b: ops.round((a - a % b) / b),
     ops.softplus: lambda x: ops.relu(x) + ops.log(1 + ops.exp(-ops.abs(x))),
     ops.silu: lambda x: x * ops.sigmoid(x),
     ops.leaky_relu: lambda x, k: ops.relu(x) - k * ops.relu(-x),
@@ -108,3 +110,10 @@ class Tensor(ops.Operators):
         raise TypeError("it compares numbers; write it with where and step")
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def remainder(a: Any, b: Any) -> Tensor:
+    """a % b, of which one at least is a Tensor: with the sign of b, where ONNX has that of a."""
+    graph: Graph = (a if isinstance(a, Tensor) else b).graph
+    rest = graph.node("Mod", a, b, fmod=1)
+    return graph.where(ops.relu(-ops.sign(rest) * ops.sign(b)), rest + b, rest)
