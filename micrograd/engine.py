@@ -247,11 +247,11 @@ class Value:
     def arctan2(self, x: Number) -> Value: return binary(ops.atan2, self, as_value(x))
     def rint(self) -> Value: return unary(ops.round, self)
     def fabs(self) -> Value: return unary(ops.abs, self)
-    def exp2(self) -> Value: return 2.0 ** self
-    def radians(self) -> Value: return self * (pi / 180.0)
-    def deg2rad(self) -> Value: return self * (pi / 180.0)
-    def degrees(self) -> Value: return self * (180.0 / pi)
-    def rad2deg(self) -> Value: return self * (180.0 / pi)
+    def exp2(self) -> Value: return power(constant(2.0), self)
+    def radians(self) -> Value: return times(self, constant(pi / 180.0))
+    def deg2rad(self) -> Value: return times(self, constant(pi / 180.0))
+    def degrees(self) -> Value: return times(self, constant(180.0 / pi))
+    def rad2deg(self) -> Value: return times(self, constant(180.0 / pi))
     def conjugate(self) -> Value: return self  # np.std and np.var multiply by it
 
     def fmod(self, other: Number) -> Value:

@@ -445,7 +445,23 @@ def test_a_printed_formula_is_read_back(graph):
         assert text(parse(printed, LEAVES).evaluate(LEAVES)) == printed
 
 
-SIGNS = st.text(st.sampled_from("0123456789.eE+-*/^()|{}[],;='xyw_ \t\\²⁴₁⁻½σδ−·<\0\u202e\u0301日"), max_size=60)
+OPERATORS = st.sampled_from(["+", "-", "*", "/", "%", "//", "**", "* -", "% -", "// -", "+ -", "- -", "- - -"])
+
+
+@given(st.lists(st.tuples(OPERATORS, st.sampled_from(["7", "2.5", "3", "0.75", "(4 - 1.5)", "10"])), min_size=1, max_size=6),
+       st.sampled_from(["", "-", "--"]))
+@settings(max_examples=300, deadline=None)
+def test_operators_bind_as_in_python(chain, sign):
+    written = f"{sign}5.5 " + " ".join(f"{operator} {number}" for operator, number in chain)
+    try:
+        expected = eval(written)
+    except (ZeroDivisionError, OverflowError):
+        return
+    if isinstance(expected, float) and abs(expected) < 1e15:  # -a * b is -(a * b) here, which rounds alike
+        assert parse(written).evaluate({}) == expected
+
+
+SIGNS = st.text(st.sampled_from("0123456789.eE+-*/%⌊⌋⌈⌉^()|{}[],;='xyw_ \t\\²⁴₁⁻½σδ−·<\0\u202e\u0301日"), max_size=60)
 
 
 @given(SIGNS | st.text(max_size=40))
