@@ -28,9 +28,9 @@ if os.environ.get("MICROGRAD_PURE", "0") not in ("", "0"):
 from . import engine, ops
 from .engine import Value, engine_kind, gradient, topological_order
 from .ops import (
-    abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, cos, cosh, div, elu, erf, erfc, exp, expm1, gelu,
-    hypot, identity, leaky_relu, log, log1p, log2, log10, maximum, minimum, mul, neg, op, pow, relu, sigmoid, sign,
-    silu, sin, sinh, softplus, sqrt, step, sub, tan, tanh, where,
+    abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, cos, cosh, div, elu, erf, erfc, exp, expm1,
+    floor, floordiv, gelu, hypot, identity, leaky_relu, log, log1p, log2, log10, maximum, minimum, mod, mul, neg, op,
+    pow, relu, round, sigmoid, sign, silu, sin, sinh, softplus, sqrt, step, sub, tan, tanh, trunc, where,
 )
 
 if TYPE_CHECKING:
@@ -76,11 +76,12 @@ _LAZY = {
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
-__all__ = [  # all but abs, pow and compile, which `from micrograd import *` must not hide
-    "Value", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos", "cosh", "div", "elu",
-    "engine", "engine_kind", "erf", "erfc", "exp", "expm1", "gelu", "gradient", "hypot", "identity", "leaky_relu",
-    "log", "log1p", "log2", "log10", "maximum", "minimum", "mul", "neg", "op", "ops", "relu", "sigmoid", "sign", "silu",
-    "sin", "sinh", "softplus", "sqrt", "step", "sub", "tan", "tanh", "topological_order", "where",
+__all__ = [  # all but abs, pow, round and compile, which `from micrograd import *` must not hide
+    "Value", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh", "div",
+    "elu", "engine", "engine_kind", "erf", "erfc", "exp", "expm1", "floor", "floordiv", "gelu", "gradient", "hypot",
+    "identity", "leaky_relu", "log", "log1p", "log2", "log10", "maximum", "minimum", "mod", "mul", "neg", "op", "ops",
+    "relu", "sigmoid", "sign", "silu", "sin", "sinh", "softplus", "sqrt", "step", "sub", "tan", "tanh",
+    "topological_order", "trunc", "where",
     "calculus", "check", "interchange", "losses", "nn", "optim", "train",
     *(name for name in _HOME if name != "compile"),
 ]

@@ -22,7 +22,7 @@ import warnings
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
-from math import isfinite
+from math import ceil, floor, inf, isfinite, isinf, isnan, pi, trunc
 from os import path
 from typing import Any, Union
 
@@ -146,6 +146,25 @@ class Value:
     def __rtruediv__(self, other: Number) -> Value:
         return over(constant(other), self) if is_number(other) else NotImplemented
 
+    def __mod__(self, other: Number) -> Value:
+        if isinstance(other, Value):
+            return binary(ops.mod, self, other)
+        return binary(ops.mod, self, constant(other)) if is_number(other) else NotImplemented
+
+    def __rmod__(self, other: Number) -> Value:
+        return binary(ops.mod, constant(other), self) if is_number(other) else NotImplemented
+
+    def __floordiv__(self, other: Number) -> Value:
+        if isinstance(other, Value):
+            return binary(ops.floordiv, self, other)
+        return binary(ops.floordiv, self, constant(other)) if is_number(other) else NotImplemented
+
+    def __rfloordiv__(self, other: Number) -> Value:
+        return binary(ops.floordiv, constant(other), self) if is_number(other) else NotImplemented
+
+    def __divmod__(self, other: Number) -> tuple[Value, Value]: return self // other, self % other
+    def __rdivmod__(self, other: Number) -> tuple[Value, Value]: return other // self, other % self
+
     def __pow__(self, other: Number) -> Value:
         if isinstance(other, Value):
             return power(self, other)
@@ -216,6 +235,12 @@ class Value:
     def silu(self) -> Value: return unary(ops.silu, self)
     def step(self) -> Value: return unary(ops.step, self)
     def sign(self) -> Value: return unary(ops.sign, self)
+    def floor(self) -> Value: return unary(ops.floor, self)
+    def ceil(self) -> Value: return unary(ops.ceil, self)
+    def trunc(self) -> Value: return unary(ops.trunc, self)
+    def round(self) -> Value: return unary(ops.round, self)
+    def mod(self, other: Number) -> Value: return self % other
+    def floordiv(self, other: Number) -> Value: return self // other
     def leaky_relu(self, slope: Number = 0.01) -> Value: return binary(ops.leaky_relu, self, as_value(slope))
     def elu(self, alpha: Number = 1.0) -> Value: return binary(ops.elu, self, as_value(alpha))
     def atan2(self, x: Number) -> Value: return binary(ops.atan2, self, as_value(x))
@@ -224,7 +249,7 @@ class Value:
     def minimum(self, other: Number) -> Value: return binary(ops.minimum, self, as_value(other))
     def where(self, a: Number, b: Number) -> Value: return self.__op__(ops.where, (self, a, b))
 
-    # NumPy's other names for the same: np.arcsin(v) calls v.arcsin()
+    # NumPy's other names: np.arcsin(v) calls v.arcsin(), and so for each Value of an array
     def arcsin(self) -> Value: return unary(ops.asin, self)
     def arccos(self) -> Value: return unary(ops.acos, self)
     def arctan(self) -> Value: return unary(ops.atan, self)
@@ -232,6 +257,39 @@ class Value:
     def arccosh(self) -> Value: return unary(ops.acosh, self)
     def arctanh(self) -> Value: return unary(ops.atanh, self)
     def arctan2(self, x: Number) -> Value: return binary(ops.atan2, self, as_value(x))
+    def rint(self) -> Value: return unary(ops.round, self)
+    def fabs(self) -> Value: return unary(ops.abs, self)
+    def exp2(self) -> Value: return power(constant(2.0), self)
+    def radians(self) -> Value: return times(self, constant(pi / 180.0))
+    def deg2rad(self) -> Value: return times(self, constant(pi / 180.0))
+    def degrees(self) -> Value: return times(self, constant(180.0 / pi))
+    def rad2deg(self) -> Value: return times(self, constant(180.0 / pi))
+    def conjugate(self) -> Value: return self  # np.std and np.var multiply by it
+
+    def fmod(self, other: Number) -> Value:
+        """The remainder with the sign of this Value, where `%` has that of the other."""
+        b = abs(as_value(other))
+        return (-self).step().where(-(-self % b), self % b)
+
+    # What NumPy has for floats alone, so that an array is asked so: np.vectorize(Value.isnan)(a)
+
+    def isnan(self) -> bool:
+        """Whether its number is nan."""
+        return isnan(self.data)
+
+    def isinf(self) -> bool:
+        """Whether its number is inf or -inf."""
+        return isinf(self.data)
+
+    def isfinite(self) -> bool:
+        """Whether its number is neither inf nor nan."""
+        return isfinite(self.data)
+
+    def logaddexp(self, other: Number) -> Value:
+        """log(e^x + e^y), stable over the whole line."""
+        high = self.maximum(other)
+        gap: Value = ops.where(abs(high) < inf, self.minimum(other) - high, as_value(0.0))
+        return high + gap.softplus()
 
     def __op__(self, op: Op, args: Sequence[Any]) -> Value:
         """Record a row called on nodes (what `Op.__call__` asks of a node)."""
@@ -297,6 +355,15 @@ class Value:
 
     def __round__(self, digits: int | None = None) -> float:
         return round(self._data, digits)
+
+    def __floor__(self) -> int:
+        return floor(self._data)
+
+    def __ceil__(self) -> int:
+        return ceil(self._data)
+
+    def __trunc__(self) -> int:
+        return trunc(self._data)
 
     def __lt__(self, other: Number) -> bool:
         return self._data < as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented

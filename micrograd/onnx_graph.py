@@ -18,12 +18,15 @@ NODES = {
     ops.add: "Add", ops.sub: "Sub", ops.mul: "Mul", ops.div: "Div", ops.pow: "Pow", ops.neg: "Neg", ops.abs: "Abs",
     ops.exp: "Exp", ops.log: "Log", ops.sqrt: "Sqrt", ops.sin: "Sin", ops.cos: "Cos", ops.sign: "Sign",
     ops.maximum: "Max", ops.minimum: "Min", ops.relu: "Relu", ops.sigmoid: "Sigmoid", ops.tanh: "Tanh",
-    ops.identity: "Identity",
+    ops.identity: "Identity", ops.floor: "Floor", ops.ceil: "Ceil", ops.round: "Round",
 }
 COMPOSED: dict[Op, Callable[..., Any]] = {  # where exp would overflow, its argument is cut off at 0 first
     ops.tan: lambda x: ops.sin(x) / ops.cos(x),
     ops.expm1: lambda x: ops.tanh(x / 2) * (ops.exp(x) + 1),  # with all digits near 0
     ops.step: lambda x: ops.sign(ops.relu(x)),
+    ops.trunc: lambda x: ops.sign(x) * ops.floor(ops.abs(x)),
+    ops.mod: lambda a, b: remainder(a, b),
+    ops.floordiv: lambda a, b: ops.round((a - a % b) / b),
     ops.softplus: lambda x: ops.relu(x) + ops.log(1 + ops.exp(-ops.abs(x))),
     ops.silu: lambda x: x * ops.sigmoid(x),
     ops.leaky_relu: lambda x, k: ops.relu(x) - k * ops.relu(-x),
@@ -107,3 +110,10 @@ class Tensor(ops.Operators):
         raise TypeError("it compares numbers; write it with where and step")
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def remainder(a: Any, b: Any) -> Tensor:
+    """a % b, of which one at least is a Tensor: with the sign of b, where ONNX has that of a."""
+    graph: Graph = (a if isinstance(a, Tensor) else b).graph
+    rest = graph.node("Mod", a, b, fmod=1)
+    return graph.where(ops.relu(-ops.sign(rest) * ops.sign(b)), rest + b, rest)

@@ -131,6 +131,10 @@ class Operators:
     def __rmul__(self, other: Any) -> Any: return mul(other, self)
     def __truediv__(self, other: Any) -> Any: return div(self, other)
     def __rtruediv__(self, other: Any) -> Any: return div(other, self)
+    def __mod__(self, other: Any) -> Any: return mod(self, other)
+    def __rmod__(self, other: Any) -> Any: return mod(other, self)
+    def __floordiv__(self, other: Any) -> Any: return floordiv(self, other)
+    def __rfloordiv__(self, other: Any) -> Any: return floordiv(other, self)
     def __pow__(self, other: Any) -> Any: return pow(self, other)
     def __rpow__(self, other: Any) -> Any: return pow(other, self)
 
@@ -439,6 +443,12 @@ def _step(x: float) -> float:
     return x if x != x else float(x > 0)
 
 
+def _past_multiple(a: float, b: float) -> float:
+    """a minus the multiple of b nearest to it."""
+    past: float = mod(a, b)
+    return past - b if math.fabs(past) > 0.5 * math.fabs(b) else past
+
+
 # Of the private rows. Most are written with rows themselves, so that they hold for arrays and in compiled code as well.
 
 def _tanh_slope(y: Any, x: Any) -> Any:
@@ -642,6 +652,27 @@ step = row("step",      _step,                    lambda y, x: 0.0,
            latex=r"\mathbf{{1}}\left[{0:sum} > 0\right]", kink=lambda x: x, note="step(0) = 0; slope 0 everywhere")
 sign = row("sign",      _sign,                    lambda y, x: 0.0,
            latex=r"\operatorname{{sgn}}\left({0}\right)", kink=lambda x: x, note="sign(0) = 0; slope 0 everywhere")
+floor = row("floor",    lambda x: copysign(math.floor(x), x), lambda y, x: 0.0,      otherwise=lambda x: x,
+            latex=r"\left\lfloor {0} \right\rfloor", kink=lambda x: _past_multiple(x, 1.0),
+            note="slope 0 everywhere, at whole numbers too, where the value jumps")
+ceil = row("ceil",      lambda x: copysign(math.ceil(x), x), lambda y, x: 0.0,       otherwise=lambda x: x,
+           latex=r"\left\lceil {0} \right\rceil", kink=lambda x: _past_multiple(x, 1.0),
+           note="slope 0 everywhere, at whole numbers too, where the value jumps")
+trunc = row("trunc",    lambda x: copysign(math.trunc(x), x), lambda y, x: 0.0,      otherwise=lambda x: x,
+            kink=lambda x: _past_multiple(x, 1.0) if math.fabs(x) > 0.5 else 1.0,
+            note="towards 0; slope 0 everywhere, at whole numbers too, where the value jumps")
+round = row("round",    lambda x: copysign(x - math.remainder(x, 1.0), x), lambda y, x: 0.0, otherwise=lambda x: x,
+            kink=lambda x: _past_multiple(x - 0.5, 1.0),
+            note="halves go to the even neighbour; slope 0 everywhere, at halves too, where the value jumps")
+mod = row("mod",        lambda a, b: a % b,       lambda y, a, b: 1.0,           lambda y, a, b: -floordiv(a, b),
+          symbol="%", latex=r"{0:power} \;\operatorname{{mod}}\; {1:power}", text="{0:power} % {1:power}", binds="",
+          domain=((-2.0, 2.0), (0.5, 2.0)), kink=_past_multiple, otherwise=lambda a, b: nan,
+          note="the sign is that of b; at multiples of b, where the value jumps, the slopes are those of "
+               "a - b * (a // b)")
+floordiv = row("floordiv", lambda a, b: a // b,   lambda y, a, b: 0.0,           lambda y, a, b: 0.0,
+               symbol="//", latex=r"\left\lfloor {0:product} / {1:power} \right\rfloor", otherwise=_div,
+               domain=((-2.0, 2.0), (0.5, 2.0)), kink=_past_multiple,
+               note="slope 0 everywhere, at multiples of b too, where the value jumps")
 where = row("where",    lambda c, a, b: a if c else b,
             lambda y, c, a, b: 0.0,  lambda y, c, a, b: where(c, 1.0, 0.0),  lambda y, c, a, b: where(c, 0.0, 1.0),
             note="a where c is not zero, else b; an eager node is the branch itself, so that a nan in the other branch "

@@ -170,8 +170,9 @@ def test_a_hidden_layer_that_is_saturated_by_half_is_a_warning() -> None:
     assert kinds(diagnose(cost(net, 3))) == [(NOTE, "saturated")]
 
 
-def test_an_op_that_is_flat_everywhere() -> None:
-    C, _ = neuron(1.0, 0.5, "step")
+@pytest.mark.parametrize("activation", ["step", "sign", "floor", "ceil", "trunc", "round"])
+def test_an_op_that_is_flat_everywhere(activation: str) -> None:
+    C, _ = neuron(1.2, 0.5, activation)
     assert "slope is 0 everywhere" in only(diagnose(C)).sentence
 
 

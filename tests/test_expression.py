@@ -41,6 +41,9 @@ CASES = [
     ("e^2", math.exp(2)), ("e^-x", math.exp(-x)), ("e**x**2", math.exp(x * x)), ("2^e^x", 2 ** math.exp(x)),
     ("e^{-x}*2", math.exp(-x) * 2), ("1/(1 + e^-x)", sigmoid(x)), ("(e)^2", math.e ** 2),
     ("|x - 2|", abs(x - 2)), ("||x| - 3|*|-2|", (3 - x) * 2), ("|-|-x||", x), ("2 + |3 - |1 - 5||", 3.0),
+    ("x % 0.5", x % 0.5), ("-x % 3", -x % 3), ("-2*x % 3", -2 * x % 3), ("7 - x % 2 * 3", 7 - x % 2 * 3), ("x mod 2", x % 2),
+    ("-7 // x", -7 // x), ("2 // -x % 3", 2 // -x % 3), ("7 // 2 ** 2", 1.0), ("mod(-x, 2)", -x % 2), ("7mod(x)", 7 % x),
+    ("⌊x⌋ - ⌈x⌉", -1.0), ("⌊-x / 2⌋", -x // 2), ("round(2.5)*2", 4.0), ("trunc(-x)", float(math.trunc(-x))),
     ("2(x + 1)", 2 * (x + 1)), ("(1 - x)(2 - x)", (1 - x) * (2 - x)), ("x(1 - x)", x * (1 - x)), ("½(x)²", x * x / 2),
     ("8/2*2(x)", 8 * x), ("x²(3)", 3 * x * x), ("|x|(2)", 2 * x), ("-x(2)", -2 * x),
     ("exp(1)", math.e), ("ln(x)", math.log(x)), ("σ(x)", sigmoid(x)), (r"\sigma(x)", sigmoid(x)), ("ReLU(-1)", 0.0),
@@ -211,8 +214,10 @@ SLIPS = [  # the text, the place, the message or its beginning
     ("__import__('os')", 0, "there is no function '__import__'"),
     ("lambda x: x", 0, "there is no 'lambda' here, only x, y"),
     ("x if x else y", 2, "an operator is missing here; write x*if"),
-    ("x // y", 3, "a number or a name is missing before '/'"),
-    ("x % y", 2, "unexpected '%'"),
+    ("x /// y", 4, "a number or a name is missing before '/'"),
+    ("x % * y", 4, "a number or a name is missing before '*'; write 0.05 for 5%"),
+    ("x % 2(y)", 5, "an operator is missing here, and without it the order is in doubt"),
+    ("x // 2(y)", 6, "an operator is missing here, and without it the order is in doubt"),
     ("x @ y", 2, "unexpected '@'"),
     ("* x", 0, "a number or a name is missing before '*'"),
     ("()", 1, "a number or a name is missing before ')'"),
@@ -245,7 +250,11 @@ SLIPS = [  # the text, the place, the message or its beginning
     ("1e999", 0, "this number is larger than any float"),
     ("2*∞", 2, "unexpected '∞': numbers are finite"),
     ("√2", 0, "unexpected '√': write sqrt(x)"),
-    ("50%", 2, "unexpected '%': write 0.05 for 5%"),
+    ("50%", 3, "the expression breaks off; a number or a name is missing; write 0.05 for 5%"),
+    ("(5%)", 3, "a number or a name is missing before ')'; write 0.05 for 5%"),
+    ("5 mod", 5, "the expression breaks off; a number or a name is missing"),
+    ("⌊x⌉", 0, "'⌊' is not closed by '⌋'"),
+    ("x⌋", 1, "'⌋' closes nothing that is open"),
     ("xⁿ", 1, "unexpected 'ⁿ'"),
     ("٣", 0, "unexpected '٣'"),
     ("x\0", 1, "unexpected U+0000"),
@@ -436,7 +445,23 @@ def test_a_printed_formula_is_read_back(graph):
         assert text(parse(printed, LEAVES).evaluate(LEAVES)) == printed
 
 
-SIGNS = st.text(st.sampled_from("0123456789.eE+-*/^()|{}[],;='xyw_ \t\\²⁴₁⁻½σδ−·<\0\u202e\u0301日"), max_size=60)
+OPERATORS = st.sampled_from(["+", "-", "*", "/", "%", "//", "**", "* -", "% -", "// -", "+ -", "- -", "- - -"])
+
+
+@given(st.lists(st.tuples(OPERATORS, st.sampled_from(["7", "2.5", "3", "0.75", "(4 - 1.5)", "10"])), min_size=1, max_size=6),
+       st.sampled_from(["", "-", "--"]))
+@settings(max_examples=300, deadline=None)
+def test_operators_bind_as_in_python(chain, sign):
+    written = f"{sign}5.5 " + " ".join(f"{operator} {number}" for operator, number in chain)
+    try:
+        expected = eval(written)
+    except (ZeroDivisionError, OverflowError):
+        return
+    if isinstance(expected, float) and abs(expected) < 1e15:  # -a * b is -(a * b) here, which rounds alike
+        assert parse(written).evaluate({}) == expected
+
+
+SIGNS = st.text(st.sampled_from("0123456789.eE+-*/%⌊⌋⌈⌉^()|{}[],;='xyw_ \t\\²⁴₁⁻½σδ−·<\0\u202e\u0301日"), max_size=60)
 
 
 @given(SIGNS | st.text(max_size=40))

@@ -608,6 +608,8 @@ def own_ops():
     before = dict(ops.OPS)
     micrograd.op("leaky_sine", lambda x: micrograd.where(micrograd.step(x), micrograd.sin(x), x / 10),
                  lambda y, x: micrograd.where(micrograd.step(x), micrograd.cos(x), 0.1), kink=lambda x: x)
+    micrograd.op("sawtooth", lambda x: x % 0.75 + x // -0.5 / 4 + 2.0 % (x * x + 0.5),
+                 lambda y, x: 1 - 2 * x * micrograd.floordiv(2.0, x * x + 0.5))
     micrograd.op("bare", lambda x: math.sin(x), lambda y, x: micrograd.cos(x))
     micrograd.op("branching", lambda x: x if x > 0 else 0.0, lambda y, x: micrograd.step(x), kink=lambda x: x)
     micrograd.op("comparing", lambda x: 0.0 if x == 0 else x, lambda y, x: 1.0)
@@ -622,6 +624,8 @@ def own_ops():
 def test_an_op_of_one_s_own(run_onnx, own_ops, tmp_path):
     rows = [[x] for x in (-3.0, -0.5, 0.5, 2.0)]
     near(run_onnx(one_neuron("leaky_sine"), rows), table(one_neuron("leaky_sine"), rows))
+    rows = [[x] for x in (-3.1, -0.75, -0.4, 0.0, 0.3, 2.0)]
+    near(run_onnx(one_neuron("sawtooth"), rows), table(one_neuron("sawtooth"), rows))
     for name, why in (("bare", "real number"), ("branching", "'>' not supported"), ("comparing", "it compares numbers"),
                       ("truthful", "it branches on a number"), ("flat", "1.5"), ("atan", "real number"), ("cbrt", "it compares numbers")):
         with pytest.raises(ValueError, match=f"layer 3: {name} cannot be written in ONNX .*{why}.* what can are neg, abs, .*, gelu, and an op of your own"):

@@ -99,6 +99,10 @@ DIGITS = [  # computed with 60 digits; the arguments are the floats written here
     ("pow", (2.0, 0.5), 1.4142135623730950488), ("pow", (1.5, -2.5), 0.3628873693012115701), ("pow", (-2.0, 3.0), -8.0),
     ("atan2", (1.0, -2.0), 2.6779450445889871222), ("atan2", (-1.0, -2.0), -2.6779450445889871222),
     ("hypot", (1.0, 2.0), 2.2360679774997896964),
+    ("floor", (2.7,), 2.0), ("floor", (-2.1,), -3.0), ("ceil", (2.1,), 3.0), ("ceil", (-2.7,), -2.0), ("trunc", (-2.7,), -2.0),
+    ("round", (2.5,), 2.0), ("round", (3.5,), 4.0), ("round", (0.49999999999999994,), 0.0), ("round", (-2.7,), -3.0),
+    ("mod", (1.0, 0.1), 0.09999999999999995), ("mod", (-5.5, 2.0), 0.5), ("mod", (5.5, -2.0), -0.5), ("mod", (1e300, 7.0), 1.0),
+    ("floordiv", (1.0, 0.1), 9.0), ("floordiv", (-5.5, 2.0), -3.0), ("floordiv", (5.5, -2.0), -3.0),
     ("maximum", (1.0, 2.0), 2.0), ("maximum", (2.0, 1.0), 2.0), ("minimum", (1.0, 2.0), 1.0),
     ("minimum", (2.0, 1.0), 1.0), ("where", (2.0, 3.0, 4.0), 3.0), ("where", (0.0, 3.0, 4.0), 4.0),
 ]
@@ -114,7 +118,7 @@ def test_the_table_holds_every_function_of_the_calculus_book_and_each_has_digits
     expected = {"add", "sub", "mul", "div", "neg", "pow", "abs", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt",
                 "cbrt", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh", "acosh",
                 "atanh", "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "erf", "erfc", "hypot",
-                "maximum", "minimum", "step", "sign", "where"}
+                "maximum", "minimum", "step", "sign", "floor", "ceil", "trunc", "round", "mod", "floordiv", "where"}
     names = {row.name for row in ROWS}
     assert expected <= names
     assert {name for name, _, _ in DIGITS} == names
@@ -308,6 +312,13 @@ SPECIAL = [  # ISO C annex F, IEEE 754-2019 section 9.2
     ("gelu", (inf,), inf), ("silu", (inf,), inf), ("step", (-0.0,), 0.0), ("sign", (-0.0,), -0.0),
     ("sign", (-inf,), -1.0), ("atan2", (0.0, -0.0), math.pi), ("atan2", (-0.0, 0.0), -0.0), ("atan2", (inf, inf), math.pi / 4),
     ("hypot", (inf, nan), inf), ("hypot", (nan, -inf), inf), ("hypot", (1.0, nan), nan), ("hypot", (0.0, -0.0), 0.0),
+    ("floor", (-0.0,), -0.0), ("floor", (0.5,), 0.0), ("floor", (-5e-324,), -1.0), ("floor", (inf,), inf), ("floor", (1e308,), 1e308),
+    ("ceil", (-0.5,), -0.0), ("ceil", (5e-324,), 1.0), ("ceil", (-inf,), -inf), ("trunc", (-0.9,), -0.0), ("trunc", (inf,), inf),
+    ("round", (-0.5,), -0.0), ("round", (0.5,), 0.0), ("round", (-inf,), -inf), ("round", (4503599627370495.5,), 4503599627370496.0),
+    ("mod", (-1e-320, 1.0), 1.0), ("mod", (4.0, -2.0), -0.0), ("mod", (-4.0, 2.0), 0.0), ("mod", (1.0, inf), 1.0),
+    ("mod", (-1.0, inf), inf), ("mod", (inf, 2.0), nan), ("mod", (1.0, 0.0), nan), ("mod", (0.0, -0.0), nan),
+    ("floordiv", (1.0, 0.0), inf), ("floordiv", (-1.0, 0.0), -inf), ("floordiv", (1.0, -0.0), -inf), ("floordiv", (0.0, 0.0), nan),
+    ("floordiv", (-1.0, inf), -1.0), ("floordiv", (1.0, -inf), -1.0), ("floordiv", (0.0, -2.0), -0.0), ("floordiv", (inf, 2.0), nan),
     ("maximum", (nan, 1.0), nan), ("maximum", (1.0, nan), nan), ("minimum", (nan, 1.0), nan),
     ("minimum", (1.0, nan), nan), ("maximum", (-inf, 1.0), 1.0), ("minimum", (inf, 1.0), 1.0),
 ]
@@ -400,6 +411,8 @@ AT_THE_KINK = {  # arguments on the kink, and the derivatives there
     "leaky_relu": ((0.0, 0.25), (0.25, 0.0)), "elu": ((0.0, 0.75), (0.75, 0.0)),
     "maximum": ((1.5, 1.5), (0.5, 0.5)), "minimum": ((1.5, 1.5), (0.5, 0.5)),
     "hypot": ((0.0, 0.0), (0.0, 0.0)), "atan2": ((0.0, 0.0), (0.0, 0.0)),  # at a point, not along a line
+    "floor": ((-2.0,), (0.0,)), "ceil": ((3.0,), (0.0,)), "trunc": ((-1.0,), (0.0,)), "round": ((1.5,), (0.0,)),
+    "mod": ((3.0, 1.5), (1.0, -2.0)), "floordiv": ((-3.0, 1.5), (0.0, 0.0)),
 }
 
 
@@ -425,6 +438,8 @@ def test_a_kink_is_documented_and_as_documented(row):
     (ops.abs, "abs'(0) = 0"), (ops.relu, "relu'(0) = 0"), (ops.step, "step(0) = 0"), (ops.sign, "sign(0) = 0"),
     (ops.maximum, "one half each"), (ops.minimum, "one half each"), (ops.sqrt, "sqrt'(0) = inf"),
     (ops.cbrt, "cbrt'(0) = inf"), (ops.hypot, "slope 0 at (0, 0)"), (ops.atan2, "slope 0 at (0, 0)"),
+    (ops.floor, "slope 0 everywhere, at whole numbers too"), (ops.round, "slope 0 everywhere, at halves too"),
+    (ops.mod, "at multiples of b, where the value jumps, the slopes are those of a - b * (a // b)"),
     (ops.leaky_relu, "at 0 the slope of the negative side"), (ops.elu, "at 0 the slope of the negative side"),
 ])
 def test_notes_say_what_the_tests_above_hold(row, text):
@@ -493,7 +508,7 @@ def test_a_row_pickles_as_itself(row):
 def test_every_row_is_a_function_of_the_package_and_a_method_of_value(row):
     function, method = getattr(micrograd, row.name), getattr(Value, row.name)
     assert function is row
-    if row.name not in ("abs", "pow"):  # `from micrograd import *` must not hide the built-in functions
+    if row.name not in ("abs", "pow", "round"):  # `from micrograd import *` must not hide the built-in functions
         assert row.name in micrograd.__all__
     assert len(inspect.signature(method).parameters) == row.arity
     args = next(points(row))
@@ -559,7 +574,8 @@ def test_a_wrong_number_of_arguments_is_named(call, message):
 
 OPERATIONS = [
     (ops.add, lambda a, b: a + b), (ops.sub, lambda a, b: a - b), (ops.mul, lambda a, b: a * b),
-    (ops.div, lambda a, b: a / b), (ops.pow, lambda a, b: a ** b),
+    (ops.div, lambda a, b: a / b), (ops.pow, lambda a, b: a ** b), (ops.mod, lambda a, b: a % b),
+    (ops.floordiv, lambda a, b: a // b),
 ]
 
 
@@ -636,9 +652,9 @@ def test_what_an_op_of_ones_own_returns_becomes_a_float(table):
     less = micrograd.op("less", lambda a, b: a < b, lambda y, a, b: 0.0, lambda y, a, b: 0.0, kink=lambda a, b: a - b)
     assert bits(less(1.0, 2.0)) == bits(1.0)
     assert bits(less(Value(1.0), Value(2.0)).data) == bits(1.0)
-    floor = micrograd.op("floor", math.floor, lambda y, x: 0.0, domain=(0.1, 0.9))
-    assert bits(floor(1.5)) == bits(1.0)
-    assert bits(floor(Value(1.5)).data) == bits(1.0)
+    whole = micrograd.op("whole", math.floor, lambda y, x: 0.0, domain=(0.1, 0.9))
+    assert bits(whole(1.5)) == bits(1.0)
+    assert bits(whole(Value(1.5)).data) == bits(1.0)
 
 
 def test_an_op_may_be_redefined_as_a_notebook_cell_does(table):

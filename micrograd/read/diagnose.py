@@ -381,7 +381,7 @@ class Flats:
     """The nodes at which an activation is flat, by kind; and how many activations there are, to compare with.
 
     An activation is a row of one argument, defaults not counted. It is flat if its slope is at most FLAT times the
-    steepest that it has where tests sample it, and if it levels off on that side.
+    steepest that it has where tests sample it, and if it levels off on that side or has no slope at all.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -399,7 +399,7 @@ class Flats:
             self.group[node] = (op, layer)
             self.unit[node] = node.label or node.parents[0].label or node
             limit, x, local = FLAT * steepest[op, rest], node.parents[0].data, node.local_derivatives[0]
-            if abs(local) <= limit and levels_off(op, x, rest, limit):
+            if abs(local) <= limit and (limit == 0 or levels_off(op, x, rest, limit)):  # 0: flat everywhere
                 self.kind[node] = "dead" if local == 0 and op.kink is not None else "saturated"
         self.units = Counter(self.unit.values())
         self.groups = Counter(self.group.values())

@@ -5,7 +5,8 @@ table of operations, which then runs on floats or on Values. There is no recursi
 text from anybody may be read. Whatever cannot be read is an `ExpressionError`, which knows the place.
 
     numbers        2, 0.5, 2e-3, ½, and the constants pi, e and tau, unless these are names
-    operators      + - * / **, also ^ and x² for powers, · and × for products, |x|; "2(x + 1)" is a product
+    operators      + - * / ** % //, also ^ and x² for powers, · and × for products, "a mod b"; |x|, ⌊x⌋, ⌈x⌉;
+                   "2(x + 1)" is a product
     functions      every row, by its name or symbol: exp(x), max(a, b), σ(z); ln(x); σ'(z) for the derivative
     names          as they are spelled, or else as people spell them: a4, a_4, a^4 and a⁴ all find a^{4}
 
@@ -250,10 +251,13 @@ class Bracket(NamedTuple):
 SUM, PRODUCT, POWER = BINDS["sum"], BINDS["product"], BINDS["power"]
 TIMES, MINUS, RAISE = Infix(ops.mul, PRODUCT), Infix(ops.sub, SUM), Infix(ops.pow, POWER)
 EXP = Infix(ops.exp, POWER)  # e^x
+MOD, FLOORDIV = Infix(ops.mod, PRODUCT), Infix(ops.floordiv, PRODUCT)
+MOD_AS_A_WORD = re.compile(r"mod\b")
 INFIX = {"+": Infix(ops.add, SUM), "**": RAISE, "^": RAISE, **dict.fromkeys("*·×⋅∙•∗", TIMES),
-         **dict.fromkeys("/÷∕⁄", Infix(ops.div, PRODUCT)), **dict.fromkeys("-−–‐‑", MINUS)}
+         "%": MOD, "//": FLOORDIV, **dict.fromkeys("/÷∕⁄", Infix(ops.div, PRODUCT)), **dict.fromkeys("-−–‐‑", MINUS)}
 SIGN, SIGN_IN_PRODUCT = Infix(ops.neg, SUM + 0.5), Infix(ops.neg, PRODUCT + 0.5)  # -a * b is -(a * b); 2 * -a * b
-CLOSED_BY = {"(": ")", "{": "}", "|": "|"}
+CLOSED_BY = {"(": ")", "{": "}", "|": "|", "⌊": "⌋", "⌈": "⌉"}
+AROUND = {"|": ops.abs, "⌊": ops.floor, "⌈": ops.ceil}  # brackets that are functions
 PRIMES = tuple("'′’")
 NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 RAISED_NUMBER = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
@@ -263,7 +267,7 @@ HINTS = {
     **dict.fromkeys("[]{}", "the brackets are round"), **dict.fromkeys('"`', "names are written without quotes"),
     **dict.fromkeys(PRIMES, "names are written without quotes; a derivative is one of a function, σ'(z)"),
     ";": "this is a single expression", ".": "a name stands for a number, which has no parts",
-    "√": "write sqrt(x)", "∞": "numbers are finite", "%": "write 0.05 for 5%",
+    "√": "write sqrt(x)", "∞": "numbers are finite",
 }
 
 
@@ -293,7 +297,7 @@ class Reader:
         if not self.text[self.start:self.stop].strip():
             raise self.error(self.start, "an expression is missing, such as 2*x + 1")
         if not complete:
-            raise self.error(self.stop, "the expression breaks off; a number or a name is missing")
+            raise self.error(self.stop, f"the expression breaks off; a number or a name is missing{self.percent()}")
         if bracket:
             raise self.error(bracket.place, f"{bracket.sign!r} is not closed by {CLOSED_BY[bracket.sign]!r}")
         names = dict.fromkeys(step.name for step in self.program if isinstance(step, Name))
@@ -306,6 +310,10 @@ class Reader:
         sign = self.text[self.place]
         shown = repr(sign) if sign.isprintable() else f"U+{ord(sign):04X} {name_of_character(sign, '')}".rstrip()
         return self.error(self.place, f"unexpected {shown}" + (f": {HINTS[sign]}" if sign in HINTS else ""))
+
+    def percent(self) -> str:
+        """What to add to an error where an operand is due after a %."""
+        return "; write 0.05 for 5%" * self.text[self.start:self.place].rstrip().endswith("%")
 
     def skip_spaces(self) -> bool:
         """Go to the next sign. Whether there is one."""
@@ -338,14 +346,14 @@ class Reader:
             return self.number(numeric(sign), self.place + 1)
         if is_letter(sign) or sign == "\\":
             return self.name()
-        if sign in "(|" or (sign == "{" and self.text[self.start:self.place].rstrip().endswith("^")):
+        if sign in "(|⌊⌈" or (sign == "{" and self.text[self.start:self.place].rstrip().endswith("^")):
             return self.open(Bracket(self.place, sign, self.place))
         if INFIX.get(sign) is MINUS:
             before = self.stack[-1] if self.stack else None
             self.stack.append(SIGN_IN_PRODUCT if isinstance(before, Infix) and before.binds >= PRODUCT else SIGN)
-        elif sign in INFIX or sign in ",)}":
+        elif sign in INFIX or sign in ",)}⌋⌉":
             if sign != "+":
-                raise self.error(self.place, f"a number or a name is missing before {sign!r}")
+                raise self.error(self.place, f"a number or a name is missing before {sign!r}{self.percent()}")
         else:
             raise self.unexpected()
         self.place += 1
@@ -445,18 +453,23 @@ class Reader:
             self.program += [float(normalize("NFKC", power[0]).replace("−", "-")), ops.pow]
             self.place = power.end()
             return True
-        infix = RAISE if self.next_is("**") else INFIX.get(sign)
+        word = MOD_AS_A_WORD.match(self.text, self.place, self.stop)
+        if word:
+            self.infix(MOD)
+            self.place = word.end()
+            return False
+        infix = RAISE if self.next_is("**") else FLOORDIV if self.next_is("//") else INFIX.get(sign)
         if infix:
             if infix is RAISE and self.text[self.operand_at:self.place].rstrip() == "e" and self.program[-1] == e:
                 self.program.pop()
                 infix = EXP
             self.infix(infix)
-            self.place += 1 + self.next_is("**")
+            self.place += 1 + self.next_is("**", "//")
             return False
         if sign == "(" and not self.after_call:
             self.product_before_a_bracket()
             return False
-        if sign in ")}|":
+        if sign in ")}|⌋⌉":
             return self.close(sign)
         if sign == ",":
             return self.comma()
@@ -467,13 +480,14 @@ class Reader:
         raise self.unexpected()
 
     def infix(self, infix: Infix) -> None:
-        self.reduce(infix.binds - (0 if infix in (RAISE, EXP) else 0.1))  # a ** b ** c is a ** (b ** c)
+        # a ** b ** c is a ** (b ** c); -a % b is (-a) % b, while -a * b is -(a * b)
+        self.reduce(infix.binds - (0 if infix in (RAISE, EXP) else 0.6 if infix in (MOD, FLOORDIV) else 0.1))
         self.stack.append(infix)
 
     def product_before_a_bracket(self) -> None:
         """2(x + 1), but not 1/2(x + 1), which different people read differently."""
         waiting = [infix for infix in self.stack[-2:] if not (isinstance(infix, Infix) and infix.row is ops.neg)]
-        if waiting and isinstance(waiting[-1], Infix) and waiting[-1].row in (ops.div, ops.pow):
+        if waiting and isinstance(waiting[-1], Infix) and waiting[-1].row in (ops.div, ops.mod, ops.floordiv, ops.pow):
             raise self.error(self.place, "an operator is missing here, and without it the order is in doubt; write *")
         self.infix(TIMES)
 
@@ -495,8 +509,8 @@ class Reader:
         self.stack.pop()
         if bracket.function:
             self.call(bracket, bracket.function)
-        elif sign == "|":
-            self.program.append(ops.abs)
+        elif bracket.sign in AROUND:
+            self.program.append(AROUND[bracket.sign])
         self.completed(bracket.start, self.place + 1, call=bracket.function is not None)
         return True
 

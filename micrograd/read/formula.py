@@ -27,6 +27,7 @@ GREEK_COMMANDS = (r"\alpha \beta \gamma \delta \epsilon \zeta \eta \theta \iota 
                   r"\Gamma \Delta \Theta \Lambda \Xi \Pi \Sigma \Upsilon \Phi \Psi \Omega")
 GREEK = dict(zip(GREEK_LETTERS, GREEK_COMMANDS.split()))
 LETTER = {command: letter for letter, command in GREEK.items()}
+SIGNS = {r"\\cdot": "·", r"\\;": "", r"\\lfloor ": "⌊", r" *\\rfloor": "⌋", r"\\lceil ": "⌈", r" *\\rceil": "⌉"}
 
 
 def latex(node: Value, depth: int | None = 1) -> str:
@@ -129,7 +130,9 @@ def fenced(piece: Written, needs: str, notation: Notation) -> str:
 def template_in_unicode(op: Op) -> str:
     """How a person writes the op on one line: the LaTeX template with letters for its commands, where that has no
     layout of two dimensions; else the template for plain text, with a power raised."""
-    words = re.sub(r"\\(left|right|operatorname|mathbf)\b|\{\{|\}\}", "", op.latex).replace(r"\cdot", "·")
+    words = re.sub(r"\\(left|right|operatorname|mathbf)\b|\{\{|\}\}", "", op.latex)
+    for command, sign in SIGNS.items():
+        words = re.sub(command, sign, words)
     words = re.sub(r"\\[A-Za-z]+", lambda command: LETTER.get(command[0], command[0][1:]), words)
     if re.search(r"[\\^_]|frac|sqrt", words):
         words = re.sub(r"\*\*(\d)", lambda power: power[1].translate(SUPERSCRIPT), op.text)

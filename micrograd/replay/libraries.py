@@ -27,7 +27,7 @@ Quiet = Callable[[], AbstractContextManager[Any]]  # a context without warnings
 WRITTEN: dict[Op, Function] = {ops.add: operator.add, ops.sub: operator.sub, ops.mul: operator.mul,
                                ops.div: operator.truediv, ops.neg: operator.neg}
 NAMED_ALIKE = (ops.abs, ops.exp, ops.expm1, ops.log, ops.log1p, ops.log2, ops.log10, ops.sqrt, ops.sin, ops.cos,
-               ops.tan, ops.sinh, ops.cosh, ops.tanh, ops.hypot)
+               ops.tan, ops.sinh, ops.cosh, ops.tanh, ops.hypot, ops.floor, ops.ceil, ops.trunc, ops.round)
 NAMED = {ops.asin: "arcsin", ops.acos: "arccos", ops.atan: "arctan", ops.asinh: "arcsinh", ops.acosh: "arccosh",
          ops.atanh: "arctanh", ops.atan2: "arctan2"}  # the short names are missing in NumPy 1
 
@@ -68,9 +68,10 @@ def numpy_library() -> Library:
 
     given: dict[Op, Function] = {ops.pow: pow, ops.erf: one_by_one(math.erf), ops.erfc: one_by_one(math.erfc),
                                  DETACHED: same}
-    return Library("numpy", rows(np, given, constant, quiet), lambda op: lifted(one_by_one(op.value), constant, quiet),
-                   partial(np.concatenate, axis=-1), lifted(np.matmul, constant, quiet), as_index, constant, zeros,
-                   lambda like: IN_CACHE, one_after_the_other, quiet)
+    return Library("numpy", rows(np, given, constant, np.fmod, quiet),
+                   lambda op: lifted(one_by_one(op.value), constant, quiet), partial(np.concatenate, axis=-1),
+                   lifted(np.matmul, constant, quiet), as_index, constant, zeros, lambda like: IN_CACHE,
+                   one_after_the_other, quiet)
 
 
 @cache
@@ -108,7 +109,7 @@ def jax_library() -> Library:
         return list(total)
 
     given = {ops.pow: jnp.power, ops.erf: special.erf, ops.erfc: special.erfc, DETACHED: jax.lax.stop_gradient}
-    return Library("jax", rows(jnp, given, constant), opaque, partial(jnp.concatenate, axis=-1),
+    return Library("jax", rows(jnp, given, constant, jnp.fmod), opaque, partial(jnp.concatenate, axis=-1),
                    partial(jnp.matmul, precision="highest"), as_index, constant, zeros,
                    lambda like: IN_CACHE if jax.default_backend() == "cpu" else 0, summed)
 
@@ -141,9 +142,14 @@ def torch_library() -> Library:
 
         return lifted(Function.apply, constant)
 
+    def fmod(a: Any, b: Any) -> Any:
+        """torch.fmod, which is nan where a / b overflows: there first by a multiple of b."""
+        largest = 2.0 ** (math.frexp(torch.finfo(a.dtype).max)[1] - 1)
+        return torch.fmod(torch.where(torch.isinf(a / b), torch.fmod(a, b * largest), a), b)
+
     given = {ops.pow: torch.pow, ops.erf: torch.special.erf, ops.erfc: torch.special.erfc, DETACHED: torch.detach}
-    return Library("torch", rows(torch, given, constant), opaque, partial(torch.cat, dim=-1), torch.matmul, as_index,
-                   constant, zeros, lambda like: IN_CACHE if like.device.type == "cpu" else 0,
+    return Library("torch", rows(torch, given, constant, fmod), opaque, partial(torch.cat, dim=-1), torch.matmul,
+                   as_index, constant, zeros, lambda like: IN_CACHE if like.device.type == "cpu" else 0,
                    one_after_the_other)
 
 
@@ -187,11 +193,12 @@ def lifted(function: Function, constant: Function, quiet: Quiet = nullcontext) -
     return call
 
 
-def rows(m: Any, given: Mapping[Op, Function], constant: Function, quiet: Quiet = nullcontext) -> dict[Op, Function]:
+def rows(m: Any, given: Mapping[Op, Function], constant: Function, fmod: Function,
+         quiet: Quiet = nullcontext) -> dict[Op, Function]:
     """Every row by the functions of the module m, and by those given that go by a name of their own there."""
     found: dict[Op, Function] = {**WRITTEN, **{row: getattr(m, row.name) for row in NAMED_ALIKE},
                                  **{row: getattr(m, name) for row, name in NAMED.items()}, **given}
-    found |= composed(m, found[ops.pow])
+    found |= composed(m, found[ops.pow], fmod)
     known = {row: lifted(function, constant, quiet) for row, function in found.items()}
     for row in (*ops.OPS.values(), *ops.HELPERS.values()):
         formula = ops.spelling(row)
@@ -217,7 +224,7 @@ class Arrays(ops.Operators):
         return Arrays(function(*numbers), self.known)
 
 
-def composed(m: Any, power: Function) -> dict[Op, Function]:
+def composed(m: Any, power: Function, fmod: Function) -> dict[Op, Function]:
     """The rows that are made of others, in the same way everywhere. nan fails every comparison: a formula compares so
     that nan then goes through. A Python number in a formula takes the dtype of the array that it meets."""
     where = m.where
@@ -245,6 +252,19 @@ def composed(m: Any, power: Function) -> dict[Op, Function]:
         divides = rounds & (((a > 0) & (y > 1e-30) & (y < 1e30)) | (y != y))
         return where(b == 0, where(a == a, 0.0, a), b * where(divides, y / a, power(a, b - 1)))
 
+    # As Python has them: by the exact remainder of fmod, from which libraries go on in ways of their own.
+    def mod(a: Any, b: Any) -> Any:
+        r = fmod(a, b)
+        return where(r == 0, where(b < 0, -m.abs(r), m.abs(r)), where((r < 0) != (b < 0), r + b, r))
+
+    def floordiv(a: Any, b: Any) -> Any:
+        r = fmod(a, b)
+        q = (a - r) / b
+        q = where((r != 0) & ((r < 0) != (b < 0)), q - 1.0, q)
+        whole = m.floor(q)
+        whole = where(q - whole > 0.5, whole + 1.0, whole)
+        return where(b == 0, a / b, where(q == 0, a / b * 0.0, whole))
+
     # Of some private rows what ops.py has is for float64 alone, as its bounds are beyond float32.
     return {
         ops.share: share,
@@ -261,6 +281,8 @@ def composed(m: Any, power: Function) -> dict[Op, Function]:
         ops.elu: lambda x, k: where(x <= 0, k * m.expm1(x), x),
         ops.maximum: lambda a, b: where((a >= b) | (a != a), a, b),
         ops.minimum: lambda a, b: where((a <= b) | (a != a), a, b),
+        ops.mod: mod,
+        ops.floordiv: floordiv,
         ops.where: lambda condition, a, b: where(condition != 0, a, b),
         GREATER: lambda a, b: where(a > b, m.ones_like(a), 0.0),
         AT_LEAST: lambda a, b: where(a >= b, m.ones_like(a), 0.0),

@@ -59,6 +59,7 @@ LIST = ("takes a Value for a list: this argument is recorded as a single number"
         "if it is a list, say so: compile(..., inputs=(2, None)) for a list of two numbers and a number")
 NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not "
           "depend on a sample may stay a number")
+ROUNDED = f"micrograd.floor(x), ceil(x), trunc(x) and round(x) record, with slope 0; {NUMBER}"
 
 
 def refuse(what: str, instead: str) -> NoReturn:
@@ -125,12 +126,12 @@ class Traced(Value):
     def __ne__(self, other: object) -> bool: return self == other  # the compiled Value has a __ne__ of its own
     __hash__ = Value.__hash__
     def __float__(self) -> float: refuse("takes the bare number out of a Value (as float() and math.exp() do)", NUMBER)
-    def __int__(self) -> int: refuse("takes a whole number out of a Value", NUMBER)
+    def __int__(self) -> int: refuse("takes a whole number out of a Value", ROUNDED)
     def __index__(self) -> int: refuse("uses a Value as an index or a count", NUMBER)
-    def __round__(self, digits: int | None = None) -> float: refuse("rounds a Value", NUMBER)
-    def __trunc__(self) -> int: refuse("rounds a Value", NUMBER)
-    def __floor__(self) -> int: refuse("rounds a Value", NUMBER)
-    def __ceil__(self) -> int: refuse("rounds a Value", NUMBER)
+    def __round__(self, digits: int | None = None) -> float: refuse("rounds a Value", ROUNDED)
+    def __trunc__(self) -> int: refuse("rounds a Value", ROUNDED)
+    def __floor__(self) -> int: refuse("rounds a Value", ROUNDED)
+    def __ceil__(self) -> int: refuse("rounds a Value", ROUNDED)
     def __format__(self, spec: str) -> str: return repr(self) if not spec else refuse("prints a number", NUMBER)
     def __repr__(self) -> str: return f"Traced({self.label or self.op.name})"
     def __copy__(self) -> Value: return self
@@ -330,7 +331,9 @@ def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
         columns = [Traced(column) for column in argument.columns]
         given.append(columns[0] if argument.width is None else columns)
         inputs += columns
-    result = function(*given)
+    with warnings.catch_warnings():  # a Traced holds nan, of which NumPy may warn when Python compares it
+        warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+        result = function(*given)
     several = isinstance(result, (list, tuple))
     outputs = list(result) if several else [result]
     if not outputs or not all(isinstance(y, Value) or is_number(y) for y in outputs):

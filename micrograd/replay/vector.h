@@ -471,3 +471,38 @@ INLINE vd ISA(pair_gelu)(vd x, vd *normal) {
 }
 
 INLINE vd ISA(v_gelu)(vd x) { vd normal; return ISA(pair_gelu)(x, &normal); }
+
+/* Whole numbers. (SSE2 has no instruction for them.) */
+
+#if LANES == 8
+#define TO_WHOLE(row, f, mode) INLINE vd ISA(row)(vd x) { return (vd)_mm512_roundscale_pd((__m512d)x, mode); }
+#elif LANES == 4
+#define TO_WHOLE(row, f, mode) INLINE vd ISA(row)(vd x) { return (vd)_mm256_round_pd((__m256d)x, mode); }
+#else
+#define TO_WHOLE(row, f, mode) EACH(row, f)
+#endif
+TO_WHOLE(v_floor, floor, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)
+TO_WHOLE(v_ceil, ceil, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC)
+TO_WHOLE(v_trunc, trunc, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)
+TO_WHOLE(v_round, rint, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
+#undef TO_WHOLE
+
+/* a % b and a // b as Python has them: the sign of the remainder is that of b, and both come from the exact remainder
+   of fmod. By 0 they are nan and a / b. */
+
+INLINE double ISA(remainder)(double a, double b) {
+    double r = fmod(a, b);
+    return r == 0 ? copysign(0.0, b) : (r < 0) != (b < 0) ? r + b : r;
+}
+
+INLINE double ISA(quotient)(double a, double b) {
+    double r = fmod(a, b), q = (a - r) / b, whole;
+    if (b == 0) return a / b;
+    if (r != 0 && (r < 0) != (b < 0)) q -= 1;
+    if (q == 0) return copysign(0.0, a / b);
+    whole = floor(q);
+    return q - whole > 0.5 ? whole + 1 : whole;
+}
+
+EACH_PAIR(v_mod, ISA(remainder))
+EACH_PAIR(v_floordiv, ISA(quotient))
