@@ -335,6 +335,7 @@ def looking(p):
             lambda x: x * sorted([p, 0.1])[0], lambda x: x * int(10 * p), lambda x: x if p.data == 0.7 else -x]
 
 
+@pytest.mark.filterwarnings("ignore:math.exp takes the bare number")
 @pytest.mark.parametrize("i", range(len(looking(w))))
 def test_a_look_into_a_parameter_is_found(i):
     with pytest.raises(TraceError, match=r"looks into a parameter|fails with other numbers in the parameters"):
