@@ -33,6 +33,9 @@ MUL, DIV, NEG, POW, RELU = ops.mul.index, ops.div.index, ops.neg.index, ops.pow.
 
 Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
 
+# How many leaves were made until now: where that is as before, nobody can have put a new one in the place of another.
+made = [0]
+
 # How a notebook shows a Value or a network: a function from it to {MIME type: text}, which the package hangs in here.
 in_notebook: Any = None
 
@@ -56,6 +59,8 @@ class Value:
         self._row = LEAF                   # the row of the table that computed it
         self._label = text(label)
         self._visit = 0                    # the last walk over the graph that came by
+        if not is_heritable(self):
+            made[0] += 1
 
     # What a node is
 
@@ -678,6 +683,7 @@ def twin(node: Value, a: Any, b: Any) -> Value:
     copied._row = node._row
     copied._label = node._label
     copied._visit = 0
+    made[0] += 1
     if type(node) is not Value:                            # the attributes of a subclass
         getattr(copied, "__dict__", {}).update(getattr(node, "__dict__", {}))
     return copied

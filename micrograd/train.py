@@ -170,6 +170,9 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
                 if until is not None and (until(history) is True if callable(until) else history.loss[-1] <= until):
                     history.stopped = "converged"
                     break
+                if asked and not set(optimizer.params) <= set(net.parameters()):
+                    raise ValueError("the callback has put other Values in the place of parameters that the optimizer "
+                                     "trains: set the .data of those that are there, or call fit again")
                 if asked and sums is not None and not sums.holds():
                     history.ran = f"{sums.backend}, then eager: the loss has changed after epoch {history.epochs}"
                     sums, held, held_data = None, _eager_means(net, loss, judge), (held_X, held_y)
