@@ -17,13 +17,13 @@ from types import BuiltinFunctionType, CodeType, FrameType, ModuleType
 from typing import Any
 
 # The modules in C whose functions compute with a number, and those of them that only look at it. The last three take
-# lists, which are as often `map(float, ...)`: there the number is asked for by name.
+# iterables, which may be `map(float, ...)`: there the number is asked for by name.
 COMPUTING = {"math", "cmath"}
 LOOKING = {"isnan", "isinf", "isfinite", "isclose", "floor", "ceil", "trunc", "fsum", "dist", "sumprod"}
 # Python code that a caller's number passes through on its way to such a function. The line to show is further out.
 PACKAGE = __name__.partition(".")[0]
 BETWEEN = {PACKAGE, "numpy", "random", "statistics"}
-LIBRARIES = (os.path.dirname(os.__file__) + os.sep, f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+LIBRARIES = (os.path.dirname(dis.__file__) + os.sep, f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 Path = tuple[str, ...]                   # how code loads what it calls: the instruction, a name, names of attributes
 Place = tuple[int, int]                  # a code object, by its id, and where it is
@@ -72,8 +72,8 @@ def function() -> tuple[str, FrameType, bool]:
         if (module in COMPUTING and name not in LOOKING) or (module.startswith("numpy.") and name == "interp"):
             line = outside(frame, BETWEEN)
             file = line.f_code.co_filename
-            known = file.startswith(LIBRARIES[0]) or any(folder in file for folder in LIBRARIES[1:])
-            return "" if known else f"{module.partition('.')[0]}.{name}", line, known
+            library = file.startswith(LIBRARIES[0]) or any(folder in file for folder in LIBRARIES[1:])
+            return "" if library else f"{module.partition('.')[0]}.{name}", line, False
     # What a name means may change, but for a module's and those of Python itself.
     own = path[:1] == ("LOAD_GLOBAL",) and path[1] not in frame.f_globals
     return "", frame, not path or own or isinstance(root, ModuleType)

@@ -92,9 +92,9 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
 
     What the function reads besides its arguments and parameters, a number outside of it, say, stays as it was when it
     was recorded. If that changes, `fit` raises a TraceError; if a new Value takes the place of a parameter, every
-    question does. The function is run four times to be recorded, three of them with other numbers in the parameters, to see
-    that it does not look into them; once for each row that is verified; by each `fit`; and by the next question after
-    Values were made. No other thread may use the parameters meanwhile.
+    question does. To be recorded the function is run four times, three of them with other numbers in the parameters, to
+    see that it does not look into them; then once for each row that is verified, by each `fit`, and by the first
+    question after new Values were made. No other thread may use the parameters meanwhile.
 
     Raises TraceError, with your line, where the recording would not hold for every sample: a branch on a Value, .data,
     float(x), random numbers, ...; also where a verified row differs.
