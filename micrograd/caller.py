@@ -75,8 +75,7 @@ def function() -> tuple[str, FrameType, bool]:
             library = file.startswith(LIBRARIES[0]) or any(folder in file for folder in LIBRARIES[1:])
             return "" if library else f"{module.partition('.')[0]}.{name}", line, False
     # What a name means may change, but for a module's and those of Python itself.
-    own = path[:1] == ("LOAD_GLOBAL",) and path[1] not in frame.f_globals
-    return "", frame, not path or own or isinstance(root, ModuleType)
+    return "", frame, not path or isinstance(root, ModuleType) or root is frame.f_builtins.get(path[1], frame)
 
 
 def package(frame: FrameType) -> str:
