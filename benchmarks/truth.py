@@ -7,6 +7,7 @@ on its error. Where the bound is too wide, because digits cancelled, all is done
 
 import math
 import random
+from fractions import Fraction
 from itertools import combinations_with_replacement
 
 from flint import arb, arb_series, ctx
@@ -64,6 +65,9 @@ FORMULAS = {
     "leaky_relu": kinked(lambda x, k: x, lambda x, k: k * x),
     "elu": kinked(lambda x, k: x, lambda x, k: k * (x.exp() - 1)),
     "step": kinked(lambda x: 0 * x + 1, lambda x: 0 * x), "sign": odd(lambda x: 0 * x + (x[0] > 0)),
+    "floor": lambda x: 0 * x + x[0].floor(), "ceil": lambda x: 0 * x + x[0].ceil(),
+    "trunc": odd(lambda x: 0 * x + x[0].floor()), "round": lambda x: 0 * x + round(Fraction(float(x[0]))),
+    "mod": lambda a, b: a - b * (a[0] / b[0]).floor(), "floordiv": lambda a, b: 0 * a + 0 * b + (a[0] / b[0]).floor(),
     "hypot": lambda a, b: (a * a + b * b).sqrt(), "atan2": atan2,
     "maximum": lambda a, b: a if a[0] > b[0] else b, "minimum": lambda a, b: a if a[0] < b[0] else b,
     "where": lambda c, a, b: a if c[0] != 0 else b,
@@ -180,6 +184,7 @@ DOMAINS = {
     "log": lambda x: x > 0, "log2": lambda x: x > 0, "log10": lambda x: x > 0, "sqrt": lambda x: x > 0,
     "cbrt": lambda x: x != 0, "log1p": lambda x: x > -1, "asin": lambda x: abs(x) < 1, "acos": lambda x: abs(x) < 1,
     "atanh": lambda x: abs(x) < 1, "acosh": lambda x: x > 1, "div": lambda a, b: b != 0,
+    "mod": lambda a, b: b != 0 and a % b != 0, "floordiv": lambda a, b: b != 0 and a % b != 0,
     "atan2": lambda a, b: a != 0 or b != 0, "hypot": lambda a, b: a != 0 or b != 0,
     "pow": lambda a, b: a > 0 or (b == math.floor(b) and (a < 0 or 0 <= b < 9)),
 }

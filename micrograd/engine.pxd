@@ -1,6 +1,7 @@
 # What Cython needs to know to compile engine.py: the layout of a node, and the types of what runs for every node.
 cimport cython
 cimport libc.math as math  # the same functions, but in C: they raise nothing
+from . cimport caller
 
 cdef class Value:
     cdef double _data, _grad
@@ -34,6 +35,7 @@ cdef Value binary(object op, Value a, Value b)
 @cython.locals(node=Value)
 cpdef Value constant(object x, str label=*)
 cpdef Value as_value(object x)
+cdef comparable(object x)
 cdef Value chain_of_sums(Value total, tuple terms)
 @cython.locals(i=Py_ssize_t, product=Value)
 cdef Value chain_of_products(Value total, tuple weights, tuple inputs)

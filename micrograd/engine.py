@@ -18,15 +18,14 @@ from __future__ import annotations
 
 import math
 import sys
-import warnings
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from math import ceil, floor, inf, isfinite, isinf, isnan, pi, trunc
-from os import path
+from numbers import Integral
 from typing import Any, Union
 
-from . import ops
+from . import caller, ops
 from .ops import ROWS, Op, as_float, carries, is_number, number
 
 # A node holds its row by number: ROWS[number] is the row.
@@ -35,6 +34,9 @@ MUL, DIV, NEG, POW, RELU = ops.mul.index, ops.div.index, ops.neg.index, ops.pow.
 TANH, SIGMOID = ops.tanh.index, ops.sigmoid.index
 
 Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
+
+# How many leaves were made until now: where that is as before, nobody can have put a new one in the place of another.
+made = [0]
 
 # How a notebook shows a Value or a network: a function from it to {MIME type: text}, which the package hangs in here.
 in_notebook: Any = None
@@ -59,6 +61,8 @@ class Value:
         self._row = LEAF                   # the row of the table that computed it
         self._label = text(label)
         self._visit = 0                    # the last walk over the graph that came by
+        if not is_heritable(self):
+            made[0] += 1
 
     # What a node is
 
@@ -345,6 +349,8 @@ class Value:
     # A Value behaves as a number. == and hash are by identity, so that a Value can be a key.
 
     def __float__(self) -> float:
+        if self._row != CONSTANT and caller.unsettled():
+            look_who_asks()
         return self._data
 
     def __int__(self) -> int:
@@ -366,16 +372,20 @@ class Value:
         return trunc(self._data)
 
     def __lt__(self, other: Number) -> bool:
-        return self._data < as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+        x = comparable(other)
+        return x if x is NotImplemented else bool(self._data < x)
 
     def __le__(self, other: Number) -> bool:
-        return self._data <= as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+        x = comparable(other)
+        return x if x is NotImplemented else bool(self._data <= x)
 
     def __gt__(self, other: Number) -> bool:
-        return self._data > as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+        x = comparable(other)
+        return x if x is NotImplemented else bool(self._data > x)
 
     def __ge__(self, other: Number) -> bool:
-        return self._data >= as_float(other) if isinstance(other, Value) or is_number(other) else NotImplemented
+        x = comparable(other)
+        return x if x is NotImplemented else bool(self._data >= x)
 
     def __hash__(self) -> int:
         return id(self) >> 4  # as object.__hash__ has it, in half the time
@@ -389,6 +399,10 @@ class Value:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return shown_in_notebook(self)
+
+    def _sympy_(self) -> Any:
+        """SymPy asks what a Value is to it. No number, which would end the graph: so r * v for a Rational r is v's."""
+        raise sys.modules["sympy"].SympifyError(f"{self!r}: give float(v), where only its number is wanted")
 
     # Copies and pickles of a whole graph, node by node, so that its depth is no limit
 
@@ -531,6 +545,21 @@ def as_value(x: Any) -> Value:
     return x if isinstance(x, Value) else constant(number(x, "an operation on a Value"))
 
 
+def comparable(x: Any) -> Any:
+    """What Python compares a float with, to the last digit, in the place of x: a whole number of any size stays one."""
+    kind = type(x)
+    if kind is float or kind is int:
+        return x
+    if isinstance(x, Value):
+        return as_value(x)._data
+    if not is_number(x) and kind.__module__ != "decimal":
+        return NotImplemented
+    if isinstance(x, Integral):                            # NumPy compares its own with a float as two floats
+        return int(x)
+    y = as_float(x)
+    return y if y == x else x                              # a Fraction, say, which is no float
+
+
 def text(label: Any) -> str:
     if not isinstance(label, str):
         raise TypeError(f"a label is a str, found {type(label).__name__} {label!r}")
@@ -556,14 +585,28 @@ def warn_not_finite(node: Value) -> None:
         return
     arguments = ", ".join(f"{parent.label} = {parent.data!r}" if parent.label else repr(parent.data)
                           for parent in node.parents)
-    package = path.dirname(__file__) + path.sep
-    frame: Any = sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame = frame.f_back
     name = node.op.symbol if node.op.stands_for else node.op.name  # a private row goes by what it stands for
-    warnings.warn_explicit(f"{name}({arguments}) is {node.data}", RuntimeWarning,
-                           frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", "<string>"),
-                           frame.f_globals.setdefault("__warningregistry__", {}))
+    caller.warn(f"{name}({arguments}) is {node.data}", caller.outside(sys._getframe()))
+
+
+def look_who_asks() -> None:
+    """A RuntimeWarning at the user's own line, if it computes with the number of a node by a function that records
+    nothing, such as math.sin. (Not for a constant: no gradient is lost with it.)"""
+    found, line, certain = caller.function()
+    if found:
+        name = found.rpartition(".")[2]
+        instead = INSTEAD.get(name) or ("operators and functions of micrograd" if name not in ops.OPS else
+                                        f"micrograd.{name}(x) or x.{name}()" if ops.OPS[name].arity == 1 else
+                                        f"micrograd.{name}")
+        caller.warn(f"{found} takes the bare number out of a Value, and no derivative passes through it: write "
+                    f"{instead}; or {found}(float(x)) where only the number is wanted", line)
+    elif certain:
+        caller.settle()
+
+
+# What to write for functions of Python that have another name here
+INSTEAD = {"fabs": "abs(x)", "exp2": "2 ** x", "degrees": "x * (180 / math.pi)",
+           "radians": "x * (math.pi / 180)"}
 
 
 # Walks over the graph
@@ -743,6 +786,7 @@ def twin(node: Value, a: Any, b: Any) -> Value:
     copied._row = node._row
     copied._label = node._label
     copied._visit = 0
+    made[0] += 1
     if type(node) is not Value:                            # the attributes of a subclass
         getattr(copied, "__dict__", {}).update(getattr(node, "__dict__", {}))
     return copied

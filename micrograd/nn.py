@@ -137,9 +137,9 @@ class Neuron(Module):
         nin = _size(nin, "Neuron(nin)")
         if isinstance(activation, ops.Op):
             activation = activation.name
-        self.activation = activation or ("relu" if nonlin else "linear")
-        self.nonlin = not _is_linear(self.activation)
-        self._act = None if not self.nonlin else _function(self.activation)
+        self.activation = activation if activation is not None else "relu" if nonlin else "linear"
+        self._act = _function(self.activation)
+        self.nonlin = self._act is not None
         places: list[Any] = [index] if index is not None else []
         inputs = [[*places, j + 1] for j in range(nin)]
         if chain or (nin == 1 and not places):
@@ -160,6 +160,10 @@ class Neuron(Module):
         if self._act is None:
             return z
         a = self._act(z)
+        if not isinstance(a, Value):
+            raise TypeError(f"an activation is a function from a Value to a Value, found that "
+                            f"{_activation_name(self.activation)} gives {type(a).__name__} {a!r:.40}: give the name of "
+                            "an op instead, or write it with operators and functions such as micrograd.exp(z)")
         if a is not z:
             a.label = self._a
         return a
@@ -317,7 +321,7 @@ def draws(init: Init, nin: int, nout: int, activation: Activation, rng: Any) -> 
         rule = init
         return lambda: ops.number(rule(nin, nout, rng), "init")
     name = FIT.get(_activation_name(activation), "lecun") if init == "auto" else init
-    if name not in BOUNDS:
+    if not isinstance(name, str) or name not in BOUNDS:
         raise ValueError(f"init is one of {', '.join(BOUNDS)}, auto, or a function (nin, nout, rng) -> float; found "
                          f"{init!r}")
     bound = BOUNDS[name](nin, nout)
@@ -376,22 +380,21 @@ def _generator(rng: Any) -> Any:
     return random.Random(rng)
 
 
-def _is_linear(activation: Activation) -> bool:
-    return activation in ("linear", "identity")
-
-
-def _function(activation: Activation) -> Callable[[Value], Value]:
-    """The function of that name, as fast as it comes: the method of Value, or the row of the table."""
-    if callable(activation):
-        return activation
-    try:
-        row = ops.OPS[str(activation)]
-    except KeyError:
+def _function(activation: Any) -> Callable[[Value], Value] | None:
+    """The function of that name, as fast as it comes: the method of Value, or the row of the table; None for a linear
+    one. A ValueError if there is none."""
+    if callable(activation) and not isinstance(activation, ops.Op):
+        return activation  # type: ignore[no-any-return]
+    name = activation.name if isinstance(activation, ops.Op) else activation
+    if isinstance(name, str) and name in ("linear", "identity"):
+        return None
+    row = ops.OPS.get(name) if isinstance(name, str) else None
+    if row is None:
         unary = ", ".join(name for name, row in ops.OPS.items() if row.arity - len(row.defaults) == 1)
-        raise ValueError(f"no activation is called {activation!r}; there are linear, {unary} (and functions from a "
-                         "Value to a Value)") from None
+        raise ValueError(f"no activation is called {name!r}; there are linear, {unary} (and functions from a Value to "
+                         "a Value)")
     if row.arity - len(row.defaults) != 1:
-        raise ValueError(f"{activation!r} cannot be an activation: it takes {row.arity} arguments")
+        raise ValueError(f"{name!r} cannot be an activation: it takes {row.arity} arguments")
     method: Callable[[Value], Value] = getattr(Value, row.name) if row.builtin else row
     return method
 
@@ -403,14 +406,20 @@ def _activation_name(activation: Activation) -> str:
 
 
 def _each_layer(activation: Any, output: Activation, n: int) -> list[Activation]:
-    if not isinstance(activation, (list, tuple)):
-        return [activation or "linear"] * (n - 1) + [output or "linear"]
-    activations = [a or "linear" for a in activation]
-    if len(activations) == n - 1:
-        return [*activations, output or "linear"]
-    if len(activations) == n:
-        return activations
-    raise ValueError(f"activation has {len(activations)} entries for {n} layers: give one for each hidden layer "
+    several = isinstance(activation, (list, tuple))
+    given = ["linear" if a is None else a for a in (*(activation if several else [activation]), output)]
+    for each in given:
+        _function(each)  # of a network without hidden layers, too, which has no use for it
+    if not several:
+        return given[:1] * (n - 1) + given[1:]
+    if len(given) == n:
+        return given
+    if len(given) == n + 1 and given[-1] in ("linear", given[-2]):
+        return given[:-1]
+    if len(given) == n + 1:
+        raise ValueError(f"activation gives {_activation_name(given[-2])} for the last layer, and output "
+                         f"{_activation_name(given[-1])}: give one of them")
+    raise ValueError(f"activation has {len(given) - 1} entries for {n} layers: give one for each hidden layer "
                      f"({n - 1}), or one for each layer ({n})")
 
 

@@ -103,6 +103,11 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
     if until is converged:  # type: ignore[comparison-overlap]
         raise TypeError("until=converged() with parentheses: converged makes the function that fit asks")
+    if until is not None and not callable(until) and not is_number(until):
+        raise TypeError(f"until is a number, the loss to stop at, or a function of the history, found {until!r}")
+    for name, function in (("penalty", penalty), ("callback", callback)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name} is a function, found {function!r}")
     if validation is not None and not isinstance(validation, (float, tuple, list)):
         raise TypeError(f"validation is a share in (0, 1), or a pair (rows, targets), found {validation!r}")
     if backend not in ("auto", "eager", "native", "python", "jax"):
@@ -171,6 +176,9 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
                 if until is not None and (until(history) is True if callable(until) else history.loss[-1] <= until):
                     history.stopped = "converged"
                     break
+                if asked and not set(optimizer.params) <= set(net.parameters()):
+                    raise ValueError("the callback has put other Values in the place of parameters that the optimizer "
+                                     "trains: set the .data of those that are there, or call fit again")
                 if asked and sums is not None and not sums.holds():
                     history.ran = f"{sums.backend}, then eager: the loss has changed after epoch {history.epochs}"
                     sums, held, held_data = None, _eager_means(net, loss, judge), (held_X, held_y)

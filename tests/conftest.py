@@ -20,7 +20,7 @@ def pytest_configure() -> None:
         return
     engine = Path(micrograd.engine.__file__)
     assert native is not None, "the engine is compiled and the kernel is not: compile again (pip install -e .)"
-    for built, folder, patterns in ((engine, engine.parent, ["engine.py", "engine.pxd"]),
+    for built, folder, patterns in ((engine, engine.parent, ["engine.py", "*.pxd"]),
                                     (Path(native.__file__), engine.parent / "replay", ["*.pyx", "*.c", "*.h"])):
         newest = max((source.stat().st_mtime for pattern in patterns for source in folder.glob(pattern)), default=0.0)
         if newest > built.stat().st_mtime + 1:

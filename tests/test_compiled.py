@@ -308,7 +308,8 @@ def test_a_function_that_changes_after_compile_is_caught_on_the_first_data(backe
         factor[0] = 1.5
         w.grad, w.data = 0.25, 2.0
         for _ in range(2):  # and again
-            with pytest.raises(TraceError, match=r"(?s)loss does not replay as it runs: over the rows .*its value is 3.0 compiled, and 4.5 when it is run"):
+            with pytest.raises(TraceError, match=r"(?s)loss does not replay as it runs: over the rows .*its value is 3.0 compiled, and 4.5 when it is run|"
+                                                 r"loss computes with another number now, 1.5 in the place of 1: "):
                 ask(step)
             assert (w.grad, w.data) == (0.25, 2.0)
         factor[0] = 1.0
@@ -877,3 +878,159 @@ def test_random_programs_replay_as_they_run(case, rows, rng):
             largest = max(max(map(abs, [values[i], *slopes[i]])) for i in chosen)  # of what is added up
             for x, y, bound in zip([mean, *by_parameter], wanted, granted):
                 assert abs(x - y) <= bound + 1e-12 * largest, (x, y, bound)
+
+
+# What was compiled and what has become of the function
+
+def asked_in_all_ways(step):
+    X, Y = [[0.5, -1.0], [1.0, 2.0]], [1.0, -1.0]
+    return {"a mean": lambda: step(X, Y), "columns": lambda: step.columns(X, Y), "a sample": lambda: step([0.5, -1.0], 1.0),
+            "value": lambda: step.value(X, Y), "value_and_grad": lambda: step.value_and_grad(X, Y),
+            "map": lambda: step.map(X, Y), "grad": lambda: step.grad([0.5, -1.0], 1.0),
+            "hessian": lambda: step.hessian([0.5, -1.0], 1.0), "numpy": step.numpy,
+            "epochs": lambda: list(step.epochs(X, Y, optimizer=SGD(lr=1e-9), epochs=1)),
+            "fit": lambda: step.fit(X, Y, epochs=1, optimizer=SGD(lr=1e-9)),
+            "batches": lambda: step.fit(batches=[(X, Y)], optimizer=SGD(lr=1e-9))}
+
+
+def replaced_weight(holder):
+    holder["net"].layers[0].neurons[0].w[0] = Value(5.0, "new")
+
+
+def replaced_net(holder):
+    holder["net"] = MLP(2, [2, 1], rng=1)
+
+
+def copied_layer(holder):
+    holder["net"].layers[1] = copy.deepcopy(holder["net"].layers[1])
+
+
+def another_shape(holder):
+    holder["net"].layers[0] = MLP(2, [2], activation="tanh").layers[0]
+
+
+@every_backend
+@pytest.mark.parametrize("way", asked_in_all_ways(compile(lambda x, y: Value(1.0).data * x[0] * y, inputs=(2, None))))
+@pytest.mark.parametrize("happened", [replaced_weight, replaced_net, copied_layer, another_shape], ids=lambda f: f.__name__)
+def test_what_trains_other_weights_than_those_of_the_function_is_refused(backend, way, happened):
+    holder = {"net": MLP(2, [2, 1], activation="tanh", rng=0)}
+    step = compile(lambda x, y: (holder["net"](x) - y) ** 2, inputs=(2, None), backend=backend)
+    ask = asked_in_all_ways(step)
+    for _ in range(2):
+        for each in ask.values():
+            each()
+    happened(holder)
+    before = [p.data for p in holder["net"].parameters()]
+    for _ in range(2):
+        with pytest.raises(TraceError, match=r"lambda computes with other parameters now, Value\(data=.* in the place of "
+                                             r"Value\(data=.*: what was compiled is out of date. Compile it again"):
+            ask[way]()
+    assert before == [p.data for p in holder["net"].parameters()]
+    assert not step.holds()
+
+
+def test_new_values_that_are_no_parameters_change_nothing():
+    net, runs = MLP(2, [2, 1], rng=0), []
+
+    def loss(x, y):
+        runs.append(1)
+        return (net(x) - y) ** 2
+
+    step = compile(loss, inputs=(2, None))
+    ask = asked_in_all_ways(step)
+    for each in ask.values():
+        each()
+    Value(1.0)
+    expected, before = step([[0.5, -1.0]], [1.0]), len(runs)
+    assert step([[0.5, -1.0]], [1.0]) == expected and len(runs) == before  # not asked again
+    p = net.parameters()[0]
+    p.data += 1.0  # what an optimizer does
+    assert step([[0.5, -1.0]], [1.0]) != expected and len(runs) == before
+    Value(2.0)
+    assert math.isclose(step([[0.5, -1.0]], [1.0]), ((net([0.5, -1.0]) - 1.0) ** 2).data) and len(runs) == before + 1
+
+
+@every_backend
+def test_fit_sees_whatever_else_has_changed(backend):
+    w, scale, power = Value(1.0, "w"), [2.0], [2]
+    step = compile(lambda x: (w * scale[0] - x) ** power[0], backend=backend)
+    step.fit([1.0, 2.0], epochs=1)
+    scale[0] = 3.0
+    with pytest.raises(TraceError, match=r"lambda computes with another number now, 3 in the place of 2: "):
+        step.fit([1.0, 2.0], epochs=1)
+    scale[0] = 2.0
+    step.fit([1.0, 2.0], epochs=1)
+    w.data = 1.0
+    scale[0] = Value(2.0)
+    with pytest.raises(TraceError, match=r"computes with other parameters now, Value\(data=2.0, grad=0.0\) in the place of none"):
+        step([1.0, 2.0])
+    scale.clear()
+    with pytest.raises(TraceError, match=r"lambda fails now, IndexError: list index out of range"):
+        step.fit([1.0, 2.0], epochs=1)
+    scale.append(2.0)
+    weights = [w, 1.0 * w]
+    other = compile(lambda x: sum((v - x) ** 2 for v in weights[:power[0]]), backend=backend)
+    power[0] = 1
+    with pytest.raises(TraceError, match="lambda does other operations now"):
+        other.fit([1.0, 2.0], epochs=1)
+
+
+def test_what_was_pickled_has_no_function_to_differ_from():
+    w = Value(1.0)
+    step = pickle.loads(pickle.dumps(compile(lambda x: (w - x) ** 2)))
+    Value(3.0)
+    assert step.holds() and step([1.0, 3.0]) == 2.0 and step.fit([1.0, 3.0], epochs=1) == [2.0]
+
+
+# Functions that do not depend on their arguments
+
+CONSTANT = {
+    "the slope of the identity": (lambda x: m.grad(m.identity)(x), 1.0),
+    "a slope": (lambda x: m.grad(lambda t: 3 * t)(x), 3.0),
+    "a velocity": (lambda x: m.jvp(lambda t: 4 * t, (x,), (1.0,))[1], 4.0),
+    "a curvature": (lambda x: m.grad(m.grad(lambda t: 3 * t + 1))(x), 0.0),
+    "a hessian": (lambda x: m.hessian(lambda t: 3 * t[0] + t[1] ** 2)([x, x])[1], [0.0, 2.0]),
+    "a jacobian": (lambda x: m.jacobian(lambda t: [2 * t[0], t[0] - t[1]])([x, x])[1], [1.0, -1.0]),
+    "a gradient by a parameter": (lambda x: m.gradient(3 * parameter, parameter), 3.0),
+    "a constant": (lambda x: Value(2.5).detach(), 2.5),
+    "a number": (lambda x: 7, 7.0),
+    "nan": (lambda x: math.nan, math.nan),
+    "two": (lambda x: (7.0, -math.inf), [7.0, -math.inf]),
+}
+parameter = Value(5.0, "w")
+
+
+@every_backend
+@pytest.mark.parametrize("name", CONSTANT)
+def test_a_function_that_is_constant(name, backend):
+    function, value = CONSTANT[name]
+    step = compile(function, backend=backend)
+    values = value if isinstance(value, list) else [value]
+    X = [1.0, 2.0, 3.0]
+
+    def same(found, expected):
+        assert repr(list(found) if step.several else [found]) == repr(expected), (found, expected)
+
+    same(step(X), values)
+    same(step(1.0), values)
+    same(step.value(X), values)
+    assert step.params == [] and step.value_and_grad(X)[1] == []
+    assert repr([x.tolist() for x in (step.map(X) if step.several else [step.map(X)])]) == repr([[x] * 3 for x in values])
+    assert step.map(X, grad=True)[1].tolist() == [0.0] * 3
+    assert step.grad(2.0) == 0.0 and step.hessian(2.0) == [[0.0]]
+    assert [repr(y.data) for y in step.graph()] == [repr(x) for x in values]
+    same(pickle.loads(pickle.dumps(step))(X), values)
+    np.testing.assert_array_equal(step.numpy()(np.zeros(0), np.array(X)[:, None])[0], value)
+    assert str(step) and step.source and str(step.plan)
+    assert repr(compile(function, reduce="sum", backend=backend)(X)) == repr([3 * x for x in values] if step.several else 3 * value)
+    with pytest.raises(ValueError, match="has no parameters to train"):
+        step.fit(X)
+
+
+@every_backend
+def test_a_loss_of_parameters_alone_is_trained(backend):
+    w = Value(4.0)
+    step = compile(lambda x: (w - 1) ** 2, backend=backend)
+    assert step.fit([1.0, 2.0, 3.0], epochs=2, optimizer=SGD(lr=0.5)) == [9.0, 0.0] and w.data == 1.0
+    slope = compile(lambda x: m.grad(lambda t: t * w)(x), backend=backend)
+    assert slope([0.5, 2.0]) == 1.0 and slope.fit([0.5], epochs=1) == [1.0] and w.data == 0.9

@@ -59,11 +59,32 @@ def test_inputs_that_are_no_numbers_are_refused(x: object, error: str) -> None:
     (lambda: MLP(2, [2, 1], activation="rlu"), "no activation is called 'rlu'"),
     (lambda: MLP(2, [2, 1], activation="add"), "takes 2 arguments"),
     (lambda: MLP(2, [2, 2, 1], activation=["tanh"]), "1 entries for 3 layers"),
+    (lambda: MLP(2, [2, 1], activation=["tanh", "tanh"], output="sigmoid"), "gives tanh for the last layer, and output sigmoid"),
     (lambda: MLP(2, [2, 1], init="best"), "init is one of"),
 ])
 def test_networks_that_cannot_be(make: object, error: str) -> None:
     with pytest.raises(ValueError, match=error):
         make()
+
+
+@pytest.mark.parametrize("wrong", ["foo", "", "Tanh", 0, 5, False, True, 1.5, b"tanh", Value(1.0), {}, "add", "atan2", "pow",
+                                   "where", "leaf", micrograd.pow, micrograd.where], ids=repr)
+@pytest.mark.parametrize("make", [
+    lambda wrong: Neuron(2, activation=wrong), lambda wrong: Neuron(2, nonlin=False, activation=wrong),
+    lambda wrong: Layer(2, 2, activation=wrong), lambda wrong: MLP(2, [1], activation=wrong),
+    lambda wrong: MLP(2, [2, 1], activation=wrong), lambda wrong: MLP(2, [1], output=wrong),
+    lambda wrong: MLP(2, [2, 1], activation=["tanh", wrong]), lambda wrong: MLP(2, [2, 1], activation=[wrong, "tanh"]),
+    lambda wrong: MLP(2, [2, 1], activation=["tanh", "linear"], output=wrong),
+])
+def test_what_is_no_activation_is_refused_when_a_network_is_made(make: object, wrong: object) -> None:
+    with pytest.raises(ValueError, match=r"no activation is called .*; there are linear, .*tanh|cannot be an activation: it takes"):
+        make(wrong)
+
+
+@pytest.mark.parametrize("activation", [lambda z: 1.0, lambda z: None, lambda z: z.data, lambda z: [z]])
+def test_an_activation_gives_a_value(activation: object) -> None:
+    with pytest.raises(TypeError, match=r"from a Value to a Value, found that <lambda> gives (float|NoneType|list) .*"):
+        MLP(2, [1], output=activation)([1.0, 2.0])
 
 
 @pytest.mark.parametrize("size", [2.0, "2", None, True])

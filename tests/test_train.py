@@ -228,6 +228,9 @@ def test_wrong_data(call: object, error: str) -> None:
 @pytest.mark.parametrize("call, error", [
     (lambda: fit(line(), LINE_X, LINE_Y, loss="mse"), "loss is a function"),
     (lambda: fit(line(), LINE_X, LINE_Y, optimizer="adam"), "optimizer is an object"),
+    (lambda: fit(line(), LINE_X, LINE_Y, until="lowest"), "until is a number, the loss to stop at, or a function"),
+    (lambda: fit(line(), LINE_X, LINE_Y, penalty="l2"), "penalty is a function, found 'l2'"),
+    (lambda: fit(line(), LINE_X, LINE_Y, callback=[print]), "callback is a function, found"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1), r"a share in \(0, 1\)"),
     (lambda: fit(line(), LINE_X, LINE_Y, until=converged), "with parentheses"),
     (lambda: fit(line(), LINE_X, [1.0, None, 1.0, 1.0]), "found None in row 1"),
@@ -342,6 +345,17 @@ def test_a_callback_may_give_the_optimizer_fewer_parameters(compiled: str) -> No
             callback=freeze, progress=False, backend=backend, shuffle=False)
         ends.append([p.data for p in net.parameters()])
     assert ends[0] == pytest.approx(ends[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("backend", ["eager", "python"])
+def test_a_callback_may_not_replace_what_is_trained(backend: str) -> None:
+    net = line()
+
+    def prune(history: object) -> None:
+        net.layers[0].neurons[0].w[0] = Value(0.0)
+
+    with pytest.raises(ValueError, match=r"the callback has put other Values in the place of parameters that the optimizer trains"):
+        fit(net, LINE_X, LINE_Y, epochs=3, callback=prune, progress=False, backend=backend)
 
 
 def test_a_callback_may_turn_the_loss_into_one_that_cannot_be_recorded() -> None:

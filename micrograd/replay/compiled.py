@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import Any
 
 from .. import ops
-from ..engine import Value, engine_kind
+from ..engine import Value, engine_kind, made
 from ..ops import is_number
 from ..optim import SGD, Optimizer, started
 from ..progress import progress_bar
@@ -39,7 +39,7 @@ from .plan import Plan, plan
 from .schedule import Program, Sum, schedule
 from .source import Script
 from .tape import Tape, gradient, tape_of
-from .trace import Recording, Traced, TraceError, holds, record, refuse
+from .trace import Recording, Traced, TraceError, change, record, refuse
 
 native: Any = None  # the kernel, where it was built; it works on the Values of the compiled engine
 if engine_kind() == "compiled":
@@ -91,8 +91,10 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     gives about 6 digits (and is compared with the engine to 3).
 
     What the function reads besides its arguments and parameters, a number outside of it, say, stays as it was when it
-    was recorded. It is run four times for that, three of them with other numbers in the parameters, to see that it does
-    not look into them; and once for each row that is verified. No other thread may use the parameters meanwhile.
+    was recorded. If that changes, `fit` raises a TraceError; if a new Value takes the place of a parameter, every
+    question does. To be recorded the function is run four times, three of them with other numbers in the parameters, to
+    see that it does not look into them; then once for each row that is verified, by each `fit`, and by the first
+    question after new Values were made. No other thread may use the parameters meanwhile.
 
     Raises TraceError, with your line, where the recording would not hold for every sample: a branch on a Value, .data,
     float(x), random numbers, ...; also where a verified row differs.
@@ -122,10 +124,6 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         if not isinstance(p, Value) or p.op is not ops.LEAF:
             raise TypeError(f"params are Values that you made, found {p!r}")
     recording = record(function, inputs)
-    if all(recording.rows[y] is ops.CONSTANT for y in recording.outputs):
-        found = [recording.constants[y] for y in recording.outputs]
-        raise TraceError(f"{recording.name} returns {found if recording.several else found[0]!r}, which depends on "
-                         "none of its arguments, nor on a parameter")
     return Compiled(recording, wanted, function, reduce, backend, verify, threads, there, dtype,
                     perf_counter() - start)
 
@@ -169,6 +167,7 @@ class Compiled:
         self.backend = self._choose(backend)
         # Who answers for one sample: JAX takes as long for it as for thousands.
         self._singles = {} if self.backend == "jax" else self._executors
+        self._made = made[0]  # leaves, when the parameters were last seen to be those of the function
         self.seconds = seconds + perf_counter() - start
 
     def _choose(self, backend: str) -> str:
@@ -260,7 +259,7 @@ class Compiled:
                 break
         else:
             return self._one(data)
-        if not self._unverified:
+        if not self._unverified and made[0] == self._made:
             executor = self._executors.get("train")
             if executor is not None and self.backend == "native":
                 found = executor.total(data, len(data) == 1 < len(self._widths), self._summed, True)
@@ -269,7 +268,8 @@ class Compiled:
         return self._on_columns(data)
 
     def _one(self, numbers: tuple[float, ...]) -> Any:
-        executor = self._singles.get("map") or self._checked_on("map", numbers)
+        executor = self._singles.get("map") if made[0] == self._made else None
+        executor = executor or self._checked_on("map", numbers)
         try:
             found = executor.one(numbers)
         except (TypeError, ValueError, OverflowError):
@@ -280,6 +280,7 @@ class Compiled:
         """An executor that is asked for one sample, which is then the first to be verified."""
         numbers = self._sample(sample)
         rest = iter(numbers)
+        self._keep_up()
         if numbers:
             self._verify(prepared(self.name, self.arguments,
                                   [[list(islice(rest, width)) if width else next(rest)] for width in self._widths]))
@@ -341,7 +342,7 @@ class Compiled:
     def holds(self) -> bool:
         """Whether the function would be recorded again as it was: not so where something that it depends on, other than
         the numbers of its parameters, has changed."""
-        return self._function is None or holds(self._recording, self._function)
+        return self._function is None or not change(self._recording, self._function)
 
     def value(self, *data: Any) -> Any:
         """The mean over the rows of columns, without touching any gradient."""
@@ -359,7 +360,8 @@ class Compiled:
     def grad(self, *data: Any) -> Any:
         """The derivatives of one sample's (first) output by the inputs: a number for each argument in a tuple, a list
         for one that is a list; bare for a function of one argument."""
-        executor = self._singles.get("slopes") or self._checked_on("slopes", data)
+        executor = self._singles.get("slopes") if made[0] == self._made else None
+        executor = executor or self._checked_on("slopes", data)
         try:
             found = executor.one(data)
         except (TypeError, ValueError, OverflowError):
@@ -467,6 +469,7 @@ class Compiled:
         optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
+        self._keep_up(wholly=True)
         streamed = batches is not None
         order = random.Random(seed) if shuffle and not streamed else None
         columns = Data((), False, 0) if streamed else self._prepared(data)
@@ -601,8 +604,20 @@ class Compiled:
 
     # Trust
 
+    def _keep_up(self, wholly: bool = False) -> None:
+        """A TraceError if the function has other parameters by now. That takes a run of it, which is left out where no
+        leaf was made since the last one; wholly: never, and nothing else may have changed either."""
+        if self._function is not None and (wholly or made[0] != self._made):
+            now = made[0]
+            found = change(self._recording, self._function, parameters_only=not wholly)
+            if found:
+                raise TraceError(f"{self.name} {found}: what was compiled is out of date. Compile it again, and train "
+                                 "by a new optimizer")
+            self._made = now
+
     def _verify(self, columns: Data) -> None:
-        """Compare a few rows with the engine, once."""
+        """Compare a few rows with the engine, once; and see that the function still has the parameters it had."""
+        self._keep_up()
         count = min(self._unverified, columns.rows)
         if not count:
             return
@@ -629,6 +644,7 @@ class Compiled:
             self._unverified = waiting
             raise
         self._unverified = waiting - count
+        self._made = made[0]
 
     def _check_processes(self, facts: dict[str, Any]) -> None:
         """Compare the processes that share the devices, if there are several."""
@@ -725,6 +741,7 @@ class Compiled:
         return self._pure(torch_library())
 
     def _pure(self, library: Library) -> Callable[..., tuple[Any, Any]]:
+        self._keep_up()
         frozen = [p.data for p in self._in_plan()[len(self.params):]]
         return loss_and_gradient(self._plan("train"), library, frozen, self.arguments, self._summed, self.several)
 

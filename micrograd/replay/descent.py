@@ -113,7 +113,7 @@ class Task:
         back = {p: i for i, p in enumerate(trained)}
         done, chunk = 0, 1
         if self.stretch and self.order is None:  # by a guess, which is on the safe side
-            chunk = max(1, int(STRETCH / (SLOW * rows * self.executor.words)))
+            chunk = max(1, int(STRETCH / (SLOW * rows * (1 + self.executor.words))))
         while done < epochs:
             if optimizer.params != attached:  # by a callback, say
                 yield from self.one_by_one(columns, epochs - done)

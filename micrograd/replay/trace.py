@@ -303,18 +303,29 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
     return read(name, wanted, first, parameters, constants, [p for p in reached if p in used])
 
 
-def holds(recording: Recording, function: Callable[..., Any]) -> bool:
-    """Whether the function, run again, leaves the same recording: not so where something that it depends on has
-    changed, maybe to what cannot be recorded at all."""
+def change(recording: Recording, function: Callable[..., Any], parameters_only: bool = False) -> str:
+    """What is no longer as it was recorded, if the function is run again, as the end of a sentence; "" if all is."""
     try:
         again = run(function, recording.name, recording.arguments)
-    except Exception:
-        return False
+    except Exception as error:
+        return f"fails now, {type(error).__name__}: {error}"
     parameters, constants = again.leaves()
+    before, now = dict.fromkeys(recording.parameters.values()), dict.fromkeys(parameters.values())
+    gone, new = [p for p in before if p not in now], [p for p in now if p not in before]
+    if gone or new:
+        named = [f"{some[0]!r}{f' and {len(some) - 1} more' if len(some) > 1 else ''}" if some else "none"
+                 for some in (new, gone)]
+        return f"computes with other parameters now, {named[0]} in the place of {named[1]}"
+    if parameters_only:
+        return ""
     other = read(recording.name, recording.arguments, again, parameters, constants, [])
-    return (recording.rows == other.rows and recording.parents == other.parents and recording.outputs == other.outputs
-            and repr(constants) == repr(recording.constants)  # where nan is nan, and -0.0 is not 0.0
-            and list(parameters.items()) == list(recording.parameters.items()))
+    if (recording.rows, recording.parents, recording.outputs, list(recording.parameters.items())) != (
+            other.rows, other.parents, other.outputs, list(parameters.items())):
+        return "does other operations now"
+    for i, x in recording.constants.items():
+        if repr(x) != repr(constants[i]):  # where nan is nan, and -0.0 is not 0.0
+            return f"computes with another number now, {constants[i]:.6g} in the place of {x:.6g}"
+    return ""
 
 
 def defined(function: Any) -> str:
