@@ -17,8 +17,8 @@ from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, is_number
 from .formula import LATEX, Notation, Written, apply
-from .graph import Graph, look
-from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation, passes
+from .graph import Graph, look, passes
+from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation
 from .report import (
     CARRIED,
     CLOSE,

@@ -109,6 +109,48 @@ def gradients_along(onward: Mapping[Value, Iterable[Edge]]) -> dict[Value, float
     return gradients
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The numbers of a forward and a backward pass, some of which are somebody's own."""
+
+    values: dict[Value, float]                # of each node: own, or as it follows from those below it
+    computed: dict[Value, float]              # as it follows from those below it
+    locals: dict[Value, tuple[float, ...]]    # the local derivatives, from these values
+    gradients: dict[Value, float]             # own, or as it follows from those above it
+    found: dict[Value, float]                 # as it follows from those above it
+
+
+def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value, float],
+           off: Mapping[Value, tuple[float, float]] = {}) -> Pass:
+    """A forward and a backward pass, in which each node that somebody has a number for has that number.
+
+    off: how much is added to a value and a gradient that are worked out, as rounding does.
+    """
+    had: dict[Value, float] = {}
+    computed: dict[Value, float] = {}
+    slopes: dict[Value, tuple[float, ...]] = {}
+    for node in graph.order:
+        parents = node.parents
+        args = [had[parent] for parent in parents]
+        moved = any(had[parent] != parent.data for parent in parents)
+        computed[node] = node.op.value(*args) if moved else node.data
+        y = values.get(node, computed[node])
+        had[node] = y = y + off[node][0] if node in off else y
+        slopes[node] = node.local_derivatives
+        if (moved or y != node.data) and parents:
+            slopes[node] = tuple(0.0 if parent.op is CONSTANT else node.op.slope(i, y, *args)
+                                 for i, parent in enumerate(parents))
+    found = dict.fromkeys(graph.order, 0.0)
+    found[graph.root] = 1.0
+    used = dict.fromkeys(graph.order, 0.0) | gradients
+    for node, edges in graph.onward.items():
+        upstream = found[node] + off[node][1] if node in off else found[node]
+        upstream = used[node] = gradients.get(node, upstream)
+        for edge in edges:
+            found[edge.parent] += slopes[node][edge.i] * upstream
+    return Pass(had, computed, slopes, used, found)
+
+
 def edges_of(node: Value) -> list[Edge]:
     """The edges from a node to its arguments."""
     return [Edge(node, i, parent) for i, parent in enumerate(node.parents)]

@@ -1,0 +1,140 @@
+"""Why a derivative has no value: where 0 meets ∞ on the way back from the root, or a nan comes about in another way.
+
+A derivative is computed factor by factor, and 0 · ∞ is nan, as in IEEE arithmetic. Here is found which slope is the
+infinite one and which factor is the 0, and it is said in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite, isinf, isnan, nan
+
+from ..engine import Value
+from .graph import Edge, Graph, passes
+from .terms import forward_rule, name_of, number_of, partial
+
+ZERO_INFINITE, DIFFERENCE, SLOPE, NUMBER = KINDS = ("0 · ∞", "∞ − ∞", "slope", "value")
+BESIDE = 1e-3     # how far away a point is looked at, as a fraction of |x|; at 0 by itself
+LARGEST = 20_000  # nodes; in a larger graph no other point is looked at
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """Why a derivative is nan.
+
+    kind: "0 · ∞"; "∞ − ∞", contributions to one node that are infinite, with either sign; "slope", a local derivative
+    that is nan at numbers that are not; "value", a number of the graph that is nan itself, or comes of an infinite one.
+    place: the edge along which the first nan goes, None for "∞ − ∞". steep: the edge whose slope is infinite, and zero:
+    the one whose slope is 0, where there is one such edge. sentence: all this in words, without a full stop.
+    """
+
+    kind: str
+    node: Value         # the first whose derivative is nan
+    place: Edge | None
+    steep: Edge | None
+    zero: Edge | None
+    sentence: str
+
+
+def undefined(graph: Graph, x: Value) -> Undefined | None:
+    """Why ∂root/∂x is nan; None if it is a number. x: a node of the graph."""
+    if not isnan(graph.gradients[x]):
+        return None
+    node, edge = x, lost_along(graph, x)
+    while edge is not None and isnan(graph.gradients[edge.node]):
+        node, edge = edge.node, lost_along(graph, edge.node)
+    name = partial(graph, graph.root, node)
+    if edge is None:
+        return Undefined(DIFFERENCE, node, None, None, None, f"{name} is ∞ − ∞: contributions of either sign are infinite")
+    rule, upstream = defined(graph, edge.node), graph.gradients[edge.node]
+    if not isnan(edge.local):
+        steep = edge if isinf(edge.local) else source(graph, edge.node, infinite=True)
+        zero = edge if edge.local == 0 else source(graph, edge.node, infinite=False)
+        return Undefined(ZERO_INFINITE, node, edge, steep, zero,
+                         f"{name} is 0 · ∞: {infinite_factor(graph, steep, edge.node)}, and "
+                         f"{zero_factor(graph, zero, edge.node, steep)}")
+    spoilt = next((v for v in (*edge.node.parents, edge.node) if not isfinite(v.data)), None)
+    if spoilt is not None:
+        return Undefined(NUMBER, node, edge, None, None, f"{worked_out(graph, spoilt)}, a number on the way itself")
+    at = ", ".join(f"{name_of(graph, v)} = {number_of(v.data)}" for v in dict.fromkeys(edge.node.parents)
+                   if graph.names[v])
+    slope = f"the slope of {rule} with {name_of(graph, edge.parent)} is not defined at {at}"
+    return Undefined(SLOPE, node, edge, None, None, slope + f" (and is multiplied by {number_of(upstream)})" * (upstream == 0))
+
+
+def lost_along(graph: Graph, x: Value) -> Edge | None:
+    """The edge that brings a nan to x; None if none does."""
+    return next((edge for edge in reversed(arriving(graph, x)) if isnan(edge.local * graph.gradients[edge.node])), None)
+
+
+def arriving(graph: Graph, x: Value) -> list[Edge]:
+    """The edges along which derivatives come to a node."""
+    return [edge for edge in graph.uses[x] if edge.carries and edge.node in graph.onward]
+
+
+def source(graph: Graph, x: Value, infinite: bool) -> Edge | None:
+    """The edge whose slope makes the gradient of a node infinite, or 0; None if it is no single one: a product too large
+    or too small for a float, or contributions that cancel."""
+    while True:
+        edges = arriving(graph, x)
+        if infinite:
+            edges = [edge for edge in edges if isinf(edge.local * graph.gradients[edge.node])]
+        elif any(edge.local * graph.gradients[edge.node] != 0 for edge in edges):
+            return None
+        for edge in edges:
+            if isinf(edge.local) if infinite else edge.local == 0:
+                return edge
+        above = [edge.node for edge in edges if (isinf if infinite else zero)(graph.gradients[edge.node])]
+        if not above:
+            return None
+        x = above[0]
+
+
+def zero(x: float) -> bool:
+    return x == 0
+
+
+# Words
+
+def defined(graph: Graph, node: Value) -> str:
+    """v₁ = 0 · x; of a leaf the name."""
+    name = name_of(graph, node)
+    return f"{name} = {forward_rule(graph, node)}" if node.parents else str(name)
+
+
+def worked_out(graph: Graph, node: Value) -> str:
+    """f = v₁ / x = 0 / 0 = nan: the name, the rule, with numbers, the result."""
+    rules = [str(forward_rule(graph, node)), str(forward_rule(graph, node, numbers=True))] if node.parents else []
+    return " = ".join(dict.fromkeys([str(name_of(graph, node)), *rules, str(number_of(node.data))]))
+
+
+def infinite_factor(graph: Graph, steep: Edge | None, node: Value) -> str:
+    if steep is None:
+        return f"{partial(graph, graph.root, node)} = {number_of(graph.gradients[node])}, beyond the largest float"
+    at = ", ".join(f"{name_of(graph, v) if v.label else defined(graph, v)} = {number_of(v.data)}"
+                   for v in dict.fromkeys(steep.node.parents) if graph.names[v])
+    return f"the slope of {defined(graph, steep.node)} is {number_of(steep.local)}" + f" at {at}" * bool(at)
+
+
+def zero_factor(graph: Graph, zero: Edge | None, node: Value, steep: Edge | None) -> str:
+    if zero is None:
+        return f"{partial(graph, graph.root, node)} = 0"
+    said = steep is not None and zero.node in (steep.node, steep.parent)
+    return f"{partial(graph, zero.node, zero.parent)} = 0" + f", where {defined(graph, zero.node)}" * (
+        not said and not zero.node.label)
+
+
+def beside(graph: Graph, x: Value) -> str:
+    """What ∂root/∂x is at points beside x, in a sentence: "Beside it there is an answer: 0.5 at x = 1.001". "" for a graph
+    that is too large to compute again."""
+    if len(graph.order) > LARGEST or not isfinite(x.data):
+        return ""
+    h, name = BESIDE * abs(x.data) or BESIDE, name_of(graph, x)
+    points = [x.data + h, x.data - h]
+    found = [passes(graph, {x: t}, {}).found.get(x, nan) for t in points]
+    answers = ", ".join(f"{number_of(slope)} at {name} = {number_of(t)}" for t, slope in zip(points, found)
+                        if isfinite(slope))
+    if answers:
+        return f"Beside it there is an answer: {answers}"
+    return f"There is none beside it either, at {name} = {' and '.join(map(number_of, points))}"
+
