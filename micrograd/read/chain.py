@@ -57,10 +57,10 @@ def links(y: Value, stops: Collection[Value], between: Collection[Value], terms:
     found: list[Link] = []
     while heap:
         node = at[heapq.heappop(heap)]
-        edges = arrived[node][::-1]  # in the order of the graph
-        so_far = edges[0]
-        for edge in edges[1:]:
-            so_far = Link(y, node, so_far.local + edge.local, so_far.rule + edge.rule, so_far.formula + edge.formula)
+        first, *others = arrived[node][::-1]  # in the order of the graph
+        so_far = first
+        for link in others:
+            so_far = Link(y, node, so_far.local + link.local, so_far.rule + link.rule, so_far.formula + link.formula)
         if node in stops and node is not y:
             found.append(so_far)
             continue

@@ -142,7 +142,7 @@ def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value
                                  for i, parent in enumerate(parents))
     found = dict.fromkeys(graph.order, 0.0)
     found[graph.root] = 1.0
-    used = dict.fromkeys(graph.order, 0.0) | gradients
+    used = {**dict.fromkeys(graph.order, 0.0), **gradients}
     for node, edges in graph.onward.items():
         upstream = found[node] + off[node][1] if node in off else found[node]
         upstream = used[node] = gradients.get(node, upstream)

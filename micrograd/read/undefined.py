@@ -6,16 +6,26 @@ infinite one and which factor is the 0, and it is said in words.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
+from functools import reduce
 from math import isfinite, isinf, isnan, nan
+from typing import Any
 
+from .. import ops
 from ..engine import Value
+from .formula import Notation, Written, apply, rounded
 from .graph import Edge, Graph, passes
-from .terms import forward_rule, name_of, number_of, partial
+from .terms import Formula, both, chained, forward_rule, left_out, name_of, number_of, partial
 
 ZERO_INFINITE, DIFFERENCE, SLOPE, NUMBER = KINDS = ("0 · ∞", "∞ − ∞", "slope", "value")
 BESIDE = 1e-3     # how far away a point is looked at, as a fraction of |x|; at 0 by itself
+SHOWN = 4         # products that are written out
+FACTORS = 12      # of one of them; of more only those that are 0 or infinite
 LARGEST = 20_000  # nodes; in a larger graph no other point is looked at
+
+
+Way = tuple[Edge, Any]  # an edge, and the way that goes on from there; None at its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +55,21 @@ def undefined(graph: Graph, x: Value) -> Undefined | None:
         node, edge = edge.node, lost_along(graph, edge.node)
     name = partial(graph, graph.root, node)
     if edge is None:
-        return Undefined(DIFFERENCE, node, None, None, None, f"{name} is ∞ − ∞: contributions of either sign are infinite")
-    rule, upstream = defined(graph, edge.node), graph.gradients[edge.node]
+        sentence = f"{name} is ∞ − ∞, which has no value: contributions of either sign are infinite"
+        return Undefined(DIFFERENCE, node, None, None, None, sentence)
     if not isnan(edge.local):
         steep = edge if isinf(edge.local) else source(graph, edge.node, infinite=True)
         zero = edge if edge.local == 0 else source(graph, edge.node, infinite=False)
         return Undefined(ZERO_INFINITE, node, edge, steep, zero,
-                         f"{name} is 0 · ∞: {infinite_factor(graph, steep, edge.node)}, and "
+                         f"{name} is 0 · ∞, which has no value: {infinite_factor(graph, steep, edge.node)}, and "
                          f"{zero_factor(graph, zero, edge.node, steep)}")
     spoilt = next((v for v in (*edge.node.parents, edge.node) if not isfinite(v.data)), None)
     if spoilt is not None:
-        return Undefined(NUMBER, node, edge, None, None, f"{worked_out(graph, spoilt)}, a number on the way itself")
+        return Undefined(NUMBER, node, edge, None, None, f"{computed(graph, spoilt)}")
     at = ", ".join(f"{name_of(graph, v)} = {number_of(v.data)}" for v in dict.fromkeys(edge.node.parents)
                    if graph.names[v])
-    slope = f"the slope of {rule} with {name_of(graph, edge.parent)} is not defined at {at}"
-    return Undefined(SLOPE, node, edge, None, None, slope + f" (and is multiplied by {number_of(upstream)})" * (upstream == 0))
+    sentence = f"the slope of {defined(graph, edge.node)} with {name_of(graph, edge.parent)} is not defined at {at}"
+    return Undefined(SLOPE, node, edge, None, None, sentence)
 
 
 def lost_along(graph: Graph, x: Value) -> Edge | None:
@@ -73,8 +83,8 @@ def arriving(graph: Graph, x: Value) -> list[Edge]:
 
 
 def source(graph: Graph, x: Value, infinite: bool) -> Edge | None:
-    """The edge whose slope makes the gradient of a node infinite, or 0; None if it is no single one: a product too large
-    or too small for a float, or contributions that cancel."""
+    """The edge whose slope makes the gradient of a node infinite, or 0; None if it is no single one: a product too
+    large or too small for a float, or contributions that cancel."""
     while True:
         edges = arriving(graph, x)
         if infinite:
@@ -94,6 +104,60 @@ def zero(x: float) -> bool:
     return x == 0
 
 
+def ways(graph: Graph, x: Value, stops: Container[Value]) -> list[list[Edge]]:
+    """The ways along which derivatives come to x from the nearest of the stops, or from the root, each from there down;
+    the first few, in the order of the graph."""
+    found: list[list[Edge]] = []
+    stack: list[Way] = [(edge, None) for edge in reversed(arriving(graph, x))]
+    while stack and len(found) <= SHOWN:
+        way: Way | None = stack.pop()
+        assert way is not None
+        top = way[0].node
+        if top in stops or top is graph.root:
+            found.append([])
+            while way is not None:
+                found[-1].append(way[0])
+                way = way[1]
+        else:
+            stack += [(edge, way) for edge in reversed(arriving(graph, top))]
+    return found
+
+
+def worked_out(graph: Graph, x: Value, stops: Container[Value], top: Value | None = None) -> Formula:
+    """∂root/∂x as its factors come, in numbers, before anything cancels: ∞ · 0 + 1. stops: where the gradient is known.
+    top: of these the only one that matters, whose own gradient is left out: what is written is ∂top/∂x."""
+    found = [way for way in ways(graph, x, stops) if top in (None, way[0].node)]
+
+    def write(notation: Notation) -> Written:
+        products = []
+        for way in found[:SHOWN]:
+            upstream = graph.gradients[way[0].node] if top is None else 1.0
+            factors = [factor for factor in (upstream, *(edge.local for edge in way)) if factor != 1] or [1.0]
+            telling = factors
+            if len(factors) > FACTORS:
+                telling = [factor for factor in factors if factor == 0 or not isfinite(factor)][:FACTORS]
+            pieces = [rounded(factor, notation) for factor in telling]
+            if len(factors) > len(telling):
+                pieces.append(left_out(f"{len(factors) - len(telling):,} more factors", notation))
+            products.append(chained(pieces, notation))
+        if len(found) > SHOWN:
+            products.append(left_out("more", notation))
+        return reduce(lambda a, b: apply(ops.add, [a, b], notation), products)
+    return both(write)
+
+
+def no_answer(graph: Graph, x: Value) -> list[str]:
+    """What there is to say of a derivative that is nan, in sentences; nothing of one that is a number."""
+    reason = undefined(graph, x)
+    if reason is None:
+        return []
+    diagnosis = f" diagnose({name_of(graph, graph.root)}) looks for its cause." * (reason.kind == NUMBER)
+    also = beside(graph, x)
+    name = partial(graph, graph.root, x)
+    said = reason.sentence if reason.sentence.startswith(name) else f"{name} has no value here: {reason.sentence}"
+    return [f"{said}." + diagnosis + f" {also}." * bool(also)]
+
+
 # Words
 
 def defined(graph: Graph, node: Value) -> str:
@@ -102,7 +166,7 @@ def defined(graph: Graph, node: Value) -> str:
     return f"{name} = {forward_rule(graph, node)}" if node.parents else str(name)
 
 
-def worked_out(graph: Graph, node: Value) -> str:
+def computed(graph: Graph, node: Value) -> str:
     """f = v₁ / x = 0 / 0 = nan: the name, the rule, with numbers, the result."""
     rules = [str(forward_rule(graph, node)), str(forward_rule(graph, node, numbers=True))] if node.parents else []
     return " = ".join(dict.fromkeys([str(name_of(graph, node)), *rules, str(number_of(node.data))]))
@@ -125,8 +189,8 @@ def zero_factor(graph: Graph, zero: Edge | None, node: Value, steep: Edge | None
 
 
 def beside(graph: Graph, x: Value) -> str:
-    """What ∂root/∂x is at points beside x, in a sentence: "Beside it there is an answer: 0.5 at x = 1.001". "" for a graph
-    that is too large to compute again."""
+    """What ∂root/∂x is at points beside x, in a sentence: "Beside it there is an answer: 0.5 at x = 1.001". "" for a
+    graph that is too large to compute again."""
     if len(graph.order) > LARGEST or not isfinite(x.data):
         return ""
     h, name = BESIDE * abs(x.data) or BESIDE, name_of(graph, x)
