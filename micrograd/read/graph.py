@@ -46,6 +46,10 @@ class Graph:
     onward: dict[Value, list[Edge]]   # for each node that a derivative of the root reaches, the edges that carry it on
     gradients: dict[Value, float]     # d(root)/d(node); 0.0 for a constant
 
+    def sent(self, edge: Edge) -> float:
+        """What goes back along an edge: 0.0 where no derivative of the root does."""
+        return edge.local * self.gradients[edge.node] if edge.carries and edge.node in self.onward else 0.0
+
     def named(self, name: str) -> Value | None:
         """The node of that name or label; None if there is none."""
         return next((node for node in reversed(self.order) if name and name in (self.names[node], node.label)), None)

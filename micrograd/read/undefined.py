@@ -44,6 +44,7 @@ class Undefined:
     steep: Edge | None
     zero: Edge | None
     sentence: str
+    factor: str = ""    # of "0 · ∞" the 0, in words: ∂v₁/∂x = 0
 
 
 def undefined(graph: Graph, x: Value) -> Undefined | None:
@@ -60,9 +61,9 @@ def undefined(graph: Graph, x: Value) -> Undefined | None:
     if not isnan(edge.local):
         steep = edge if isinf(edge.local) else source(graph, edge.node, infinite=True)
         zero = edge if edge.local == 0 else source(graph, edge.node, infinite=False)
-        return Undefined(ZERO_INFINITE, node, edge, steep, zero,
-                         f"{name} is 0 · ∞, which has no value: {infinite_factor(graph, steep, edge.node)}, and "
-                         f"{zero_factor(graph, zero, edge.node, steep)}")
+        factor = zero_factor(graph, zero, edge.node, steep)
+        sentence = f"{name} is 0 · ∞, which has no value: {infinite_factor(graph, steep, edge.node)}, and {factor}"
+        return Undefined(ZERO_INFINITE, node, edge, steep, zero, sentence, factor)
     spoilt = next((v for v in (*edge.node.parents, edge.node) if not isfinite(v.data)), None)
     if spoilt is not None:
         return Undefined(NUMBER, node, edge, None, None, f"{computed(graph, spoilt)}")
@@ -74,7 +75,7 @@ def undefined(graph: Graph, x: Value) -> Undefined | None:
 
 def lost_along(graph: Graph, x: Value) -> Edge | None:
     """The edge that brings a nan to x; None if none does."""
-    return next((edge for edge in reversed(arriving(graph, x)) if isnan(edge.local * graph.gradients[edge.node])), None)
+    return next((edge for edge in reversed(arriving(graph, x)) if isnan(graph.sent(edge))), None)
 
 
 def arriving(graph: Graph, x: Value) -> list[Edge]:
@@ -88,8 +89,8 @@ def source(graph: Graph, x: Value, infinite: bool) -> Edge | None:
     while True:
         edges = arriving(graph, x)
         if infinite:
-            edges = [edge for edge in edges if isinf(edge.local * graph.gradients[edge.node])]
-        elif any(edge.local * graph.gradients[edge.node] != 0 for edge in edges):
+            edges = [edge for edge in edges if isinf(graph.sent(edge))]
+        elif any(graph.sent(edge) != 0 for edge in edges):
             return None
         for edge in edges:
             if isinf(edge.local) if infinite else edge.local == 0:
