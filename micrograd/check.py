@@ -69,8 +69,8 @@ class GradientReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every derivative is "ok" or "kink". One that is "unknown" or "undefined" is not known to be wrong, but
-        not found right either."""
+        """Whether every derivative is "ok" or "kink". One that is "unknown" or "undefined" is not found wrong, but not
+        found right either."""
         return all(row.verdict in (OK, KINK) for row in self.rows)
 
     def __bool__(self) -> bool:
@@ -125,10 +125,10 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     The differences are taken at steps from a trillionth of x up to x or 1, and extrapolated; they bring an estimate of
     their own error, and a derivative is wrong if it is off by more than that and 1e-6 of its size. Where the slopes to
     the left and to the right differ, or do not exist, the verdict is "kink": then only a value that lies between them
-    is not wrong. Where the differences do not settle, or lose all digits to rounding or underflow, it is "unknown". Where
-    reverse or forward mode comes to nan, it is "undefined": 0 · ∞ has no value, and the note says which slope is infinite
-    and which factor is 0. (Forward mode may have ∞ where reverse mode has nan: one adds factors before it multiplies,
-    (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) Raises ValueError if f is not finite at the point.
+    is not wrong. Where the differences do not settle, or lose all digits to rounding or underflow, it is "unknown".
+    Where reverse or forward mode comes to nan, it is "undefined": 0 · ∞ has no value, and the note says which slope is
+    infinite and which factor is 0. (Forward mode may have ∞ where reverse mode has nan: the one adds before it
+    multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) Raises ValueError if f is not finite at the point.
     """
     if order not in (1, 2):
         raise ValueError(f"order is 1 or 2, found {order!r}")
@@ -219,15 +219,15 @@ def roundings(outputs: Sequence[Value], variables: Sequence[Value]) -> dict[Valu
                 least += TINY * max(abs(parent.data) for parent in node.parents)
             off[node] = ULPS * abs(node.data) + least
             for parent, slope in zip(node.parents, node.local_derivatives):
-                inside = 0.0 if node.op in ARITHMETIC else ULPS * abs(parent.data)  # as if the argument were rounded first
+                inside = 0.0 if node.op in ARITHMETIC else ULPS * abs(parent.data)  # as if the argument were rounded
                 if slope and (inside or off.get(parent)):
                     off[node] += abs(slope) * (inside + off.get(parent, 0.0))
     return off
 
 
 def errors_of(y: Value) -> dict[Value, float]:
-    """How far the derivative of y by each node may be off because its factors and products are rounded: in proportion to
-    the sum without regard to signs, and for each product that underflows. inf where one may overflow."""
+    """How far the derivative of y by each node may be off because its factors and products are rounded: in proportion
+    to the sum without regard to signs, and for each product that underflows. inf where one may overflow."""
     sizes, errors = {y: 1.0}, {y: 0.0}
     for node in reversed(topological_order(y)):
         for parent, slope in zip(node.parents, node.local_derivatives) if node in sizes else ():
@@ -254,7 +254,7 @@ def finite(probes: list[list[Point]], k: int) -> Points:
 
 def size_near(x: float, points: Points) -> float:
     """How large a slope is that takes f from 0 to its largest value within |x|, or within 1 of 0."""
-    return max((abs(point.y) for point in points if x == 0 or abs(point.x) <= 2 * abs(x)), default=0.0) / (abs(x) or 1.0)
+    return max(abs(point.y) for point in points if x == 0 or abs(point.x) <= 2 * abs(x)) / (abs(x) or 1.0)
 
 
 class Limit(NamedTuple):
@@ -347,11 +347,11 @@ def judge(found: Found, conventions: str) -> tuple[str, str]:
 
 def refuted(points: Points, reach: float, slope: Callable[[float], float]) -> bool:
     """Whether f changes by something else than the integral of its derivative, on the way from the first point to two
-    others that follow each other, none further away than reach. Differences by themselves may be deceived, where f bends
-    within the steps that rise above rounding.
+    others that follow each other, none further away than reach. Differences by themselves may be deceived, where f
+    bends within the steps that rise above rounding.
 
-    The integral is that of Gauss's rule for five points from each point to the next. It decides nothing where it differs
-    from that for three, nor by as little as rounding explains.
+    The integral is that of Gauss's rule for five points from each point to the next. It decides nothing where it
+    differs from that for three, nor by as little as rounding explains.
     """
     integral = unsure = 0.0
     differed = False
@@ -359,7 +359,8 @@ def refuted(points: Points, reach: float, slope: Callable[[float], float]) -> bo
         if not abs(b.x - points[0].x) <= reach:
             break
         middle, half = 0.5 * a.x + 0.5 * b.x, 0.5 * (b.x - a.x)
-        five, three = (half * sum(weight * slope(middle + half * node) for node, weight in rule) for rule in (FIVE, THREE))
+        five, three = (half * sum(weight * slope(middle + half * place) for place, weight in rule)
+                       for rule in (FIVE, THREE))
         integral, unsure = integral + five, unsure + abs(five - three)
         off = abs(b.y - points[0].y - integral)
         differs = (off > 2 * (b.rounding + points[0].rounding) + RELATIVE * abs(integral) and unsure < RESOLVED * off)

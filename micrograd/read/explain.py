@@ -344,9 +344,9 @@ def contradicts(formal: float, value: float) -> bool:
 
 
 def simplified(formal: str) -> str:
-    """What to say of a formula that contradicts the number, as what makes that infinite, or none at all, has cancelled."""
-    return (f"Simplified, the formula would be {formal}; but a derivative is computed factor by factor, before anything "
-            "cancels.")
+    """What to say of a formula that contradicts the number, as what makes that infinite, or nan, has cancelled."""
+    return (f"Simplified, the formula would be {formal}; but a derivative is computed factor by factor, before "
+            "anything cancels.")
 
 
 def sample_note(graph: Graph, nodes: Iterable[Value]) -> list[str]:
