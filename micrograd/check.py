@@ -240,7 +240,9 @@ def errors_of(y: Value) -> dict[Value, float]:
 
 def steps_around(x: float) -> list[float]:
     """Steps for the differences at x: from a trillionth of |x|, still far above the spacing of the floats there, up to
-    |x| or 1, whichever is larger. Powers of two."""
+    |x| or 1, whichever is larger. Powers of two. None at an infinite x, which has no points beside it."""
+    if not isfinite(x):
+        return []
     steps = [2.0 ** floor(log2(max(abs(x or 1.0) * 2.0 ** -40, TINY)))]
     while steps[-1] < max(abs(x), 1.0):
         steps.append(steps[-1] * RATIO)
@@ -254,7 +256,8 @@ def finite(probes: list[list[Point]], k: int) -> Points:
 
 def size_near(x: float, points: Points) -> float:
     """How large a slope is that takes f from 0 to its largest value within |x|, or within 1 of 0."""
-    return max(abs(point.y) for point in points if x == 0 or abs(point.x) <= 2 * abs(x)) / (abs(x) or 1.0)
+    sizes = [abs(point.y) for point in points if x == 0 or abs(point.x) <= 2 * abs(x)]
+    return max(sizes, default=0.0) / (abs(x) or 1.0)
 
 
 class Limit(NamedTuple):

@@ -150,6 +150,11 @@ def test_what_bends_within_the_smallest_step_is_not_wrong(f, x):
     assert "wrong" not in {row.verdict for row in check_gradients(f, x).rows}
 
 
+def test_an_infinite_point_has_nothing_beside_it():
+    rows = check_gradients(lambda x, y: mg.tanh(x) * y, (math.inf, 2.0)).rows
+    assert (rows[0].verdict, rows[1].verdict) == ("unknown", "ok")
+
+
 # What has no answer
 
 @pytest.mark.parametrize("f, x, note", [

@@ -160,7 +160,7 @@ class Derivation:
                 if user not in self.down:
                     self.down[user] = 0.0
                     heapq.heappush(heap, place[user])
-                self.down[user] += self.local(edge) * self.down[node]
+                self.down[user] += self.local(edge) * self.down[node] if edge.carries else 0.0
                 self.edges.append(edge)
         self.edges.sort(key=lambda edge: place[edge.node], reverse=True)
         self.base = numbers.found[x]
@@ -174,7 +174,8 @@ class Derivation:
     @property
     def size(self) -> float:
         """The sum that the gradient is, without regard to signs: what its rounding errors are in proportion to."""
-        return sum(abs(self.up(edge.node) * self.local(edge)) for edge in self.edges if edge.parent is self.x)
+        return sum(abs(self.up(edge.node) * self.local(edge)) for edge in self.edges
+                   if edge.parent is self.x and edge.carries and edge.node in self.book.graph.onward)
 
     def at(self, edge: Edge, local: float) -> float:
         """The gradient of x, if the local derivative along one edge were another."""

@@ -15,7 +15,6 @@ from typing import Any
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT
-from .chain import depending_on
 from .formula import cut, unicode_label
 from .graph import look
 from .terms import name_of, number_of, partial, signed
@@ -137,8 +136,10 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
         raise ValueError(f"h is a finite number that moves {name} = {number_of(node.data)}, found {step!r}")
     if not isfinite(root.data) or not isfinite(node.data):
         raise ValueError(f"{result} is {number_of(root.data)} at {name} = {number_of(node.data)}: diagnose it first")
-    moving = depending_on(graph, node)
-    del moving[node]
+    moving: dict[Value, None] = {}  # also through step and sign, which hand no derivative on
+    for each in graph.order:
+        if any(parent is node or parent in moving for parent in each.parents) and each is not node:
+            moving[each] = None
 
     def at(t: float) -> float:
         numbers = {node: t}
