@@ -264,3 +264,18 @@ def test_an_arrow_that_carries_nothing_shows_no_flow():
     y.backward()
     assert all(flow == 1.0 for flow in draw.sent_by_backward(look(y, "test").order).values())
     assert "nan" not in draw.draw(y, by_gradient=True).source
+
+
+def test_layers_without_a_value_keep_their_matrices():
+    net = mg.MLP(2, [2, 2], activation="tanh", rng=1)
+    first, second = net([0.3, -0.4])
+    C = mg.sqrt(0 * first) + second
+    C.label = "C"
+    found = explain(C, form="delta")
+    assert len(found.matrices) == 4 and "nan" in str(found.matrices[0])
+    assert [math.isnan(x) for (x,) in found.matrices[0].value] == [True, False]
+
+
+def test_the_page_of_the_steps_says_it():
+    y, _ = at(lambda x: mg.sqrt(0 * x) + x, 3.0)
+    assert "has no value: 0 · ∞" in mg.stepper(y).html()
