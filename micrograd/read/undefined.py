@@ -18,12 +18,11 @@ from .formula import Notation, Written, apply, rounded
 from .graph import Edge, Graph, passes
 from .terms import Formula, both, chained, forward_rule, left_out, name_of, number_of, partial
 
-ZERO_INFINITE, DIFFERENCE, SLOPE, NUMBER = KINDS = ("0 · ∞", "∞ − ∞", "slope", "value")
+ZERO_INFINITE, DIFFERENCE, SLOPE, NUMBER = ("0 · ∞", "∞ − ∞", "slope", "value")
 BESIDE = 1e-3     # how far away a point is looked at, as a fraction of |x|; at 0 by itself
 SHOWN = 4         # products that are written out
 FACTORS = 12      # of one of them; of more only those that are 0 or infinite
 LARGEST = 20_000  # nodes; in a larger graph no other point is looked at
-
 
 Way = tuple[Edge, Any]  # an edge, and the way that goes on from there; None at its end
 
@@ -34,17 +33,15 @@ class Undefined:
 
     kind: "0 · ∞"; "∞ − ∞", contributions to one node that are infinite, with either sign; "slope", a local derivative
     that is nan at numbers that are not; "value", a number of the graph that is nan itself, or comes of an infinite one.
-    place: the edge along which the first nan goes, None for "∞ − ∞". steep: the edge whose slope is infinite, and zero:
-    the one whose slope is 0, where there is one such edge. sentence: all this in words, without a full stop.
+    node: the first whose derivative is nan. steep: of "0 · ∞" the edge whose slope is infinite, None if none is and a
+    product is too large. sentence: all this in words, without a full stop; factor: of "0 · ∞" the 0: ∂v₁/∂x = 0.
     """
 
     kind: str
-    node: Value         # the first whose derivative is nan
-    place: Edge | None
-    steep: Edge | None
-    zero: Edge | None
+    node: Value
     sentence: str
-    factor: str = ""    # of "0 · ∞" the 0, in words: ∂v₁/∂x = 0
+    steep: Edge | None = None
+    factor: str = ""
 
 
 def undefined(graph: Graph, x: Value) -> Undefined | None:
@@ -57,20 +54,20 @@ def undefined(graph: Graph, x: Value) -> Undefined | None:
     name = partial(graph, graph.root, node)
     if edge is None:
         sentence = f"{name} is ∞ − ∞, which has no value: contributions of either sign are infinite"
-        return Undefined(DIFFERENCE, node, None, None, None, sentence)
+        return Undefined(DIFFERENCE, node, sentence)
     if not isnan(edge.local):
         steep = edge if isinf(edge.local) else source(graph, edge.node, infinite=True)
         zero = edge if edge.local == 0 else source(graph, edge.node, infinite=False)
         factor = zero_factor(graph, zero, edge.node, steep)
         sentence = f"{name} is 0 · ∞, which has no value: {infinite_factor(graph, steep, edge.node)}, and {factor}"
-        return Undefined(ZERO_INFINITE, node, edge, steep, zero, sentence, factor)
+        return Undefined(ZERO_INFINITE, node, sentence, steep, factor)
     spoilt = next((v for v in (*edge.node.parents, edge.node) if not isfinite(v.data)), None)
     if spoilt is not None:
-        return Undefined(NUMBER, node, edge, None, None, f"{computed(graph, spoilt)}")
+        return Undefined(NUMBER, node, computed(graph, spoilt))
     at = ", ".join(f"{name_of(graph, v)} = {number_of(v.data)}" for v in dict.fromkeys(edge.node.parents)
                    if graph.names[v])
     sentence = f"the slope of {defined(graph, edge.node)} with {name_of(graph, edge.parent)} is not defined at {at}"
-    return Undefined(SLOPE, node, edge, None, None, sentence)
+    return Undefined(SLOPE, node, sentence)
 
 
 def lost_along(graph: Graph, x: Value) -> Edge | None:
@@ -92,17 +89,14 @@ def source(graph: Graph, x: Value, infinite: bool) -> Edge | None:
             edges = [edge for edge in edges if isinf(graph.sent(edge))]
         elif any(graph.sent(edge) != 0 for edge in edges):
             return None
+        wanted = isinf if infinite else (0.0).__eq__
         for edge in edges:
-            if isinf(edge.local) if infinite else edge.local == 0:
+            if wanted(edge.local):
                 return edge
-        above = [edge.node for edge in edges if (isinf if infinite else zero)(graph.gradients[edge.node])]
-        if not above:
+        above = next((edge.node for edge in edges if wanted(graph.gradients[edge.node])), None)
+        if above is None:
             return None
-        x = above[0]
-
-
-def zero(x: float) -> bool:
-    return x == 0
+        x = above
 
 
 def ways(graph: Graph, x: Value, stops: Container[Value]) -> list[list[Edge]]:
