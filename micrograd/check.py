@@ -8,21 +8,39 @@ from __future__ import annotations
 import html
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import takewhile
-from math import floor, inf, isfinite, log2, nan
+from itertools import pairwise, takewhile
+from math import floor, inf, isfinite, isinf, isnan, log2, nan
 from sys import float_info
-from typing import Any
+from typing import Any, NamedTuple
 
+from . import ops
 from .calculus import Function, Run, leaves, push_forward, rebuild
 from .engine import Value, gradient, topological_order
+from .read.graph import look
+from .read.undefined import undefined
 
-Points = list[tuple[float, float]]  # x and f(x)
 
-RELATIVE = 1e-6  # how far, as a fraction of its size, a derivative may be from what the differences say
-RATIO = 4.0      # from one step of the differences to the next; a power of two, so that x + h is exact
-OK, WRONG, KINK, UNKNOWN = "ok", "wrong", "kink", "unknown"
+class Point(NamedTuple):
+    """A point that the differences look at."""
+
+    x: float
+    y: float
+    rounding: float  # how far y may be off because numbers were rounded on the way
+
+
+Points = list[Point]
+
+RELATIVE = 1e-6   # how far, as a fraction of its size, a derivative may be from what the differences say
+LOST = 0.1        # an error of this fraction of a derivative leaves it no digit to be held against
+RESOLVED = 0.01   # how far two rules for an integral may be apart, as a fraction of what they are to decide
+RATIO = 4.0       # from one step of the differences to the next; a power of two, so that x + h is exact
+ULPS = 2 * float_info.epsilon  # how far a row may be from its exact result, as a fraction of it,
+TINY = 2.0 ** -1074            # and at the least: numbers near 0 have no more digits than that
+SMALL = 2.0 ** -960
+ARITHMETIC = (ops.add, ops.sub, ops.mul, ops.div, ops.neg)  # rounded right, always
+OK, WRONG, KINK, UNKNOWN, UNDEFINED = VERDICTS = ("ok", "wrong", "kink", "unknown", "undefined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +55,22 @@ class Check:
     left: float      # the slopes by differences to either side; nan if they do not settle
     right: float
     verdict: str     # "ok"; "wrong"; "kink": the slopes differ or do not exist, and the engine's value is a convention;
-                     # "unknown": the differences do not settle, and no row of the table says why
-    note: str        # what there is to say of a kink
+                     # "unknown": the differences do not settle, and no row of the table says why, or they have lost all
+                     # digits; "undefined": there is no answer, as 0 · ∞ is nan
+    note: str        # what there is to say of a verdict that is not "ok"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class GradientReport:
-    """What `check_gradients` found: true if no derivative is wrong. Print it, or show it in a notebook."""
+    """What `check_gradients` found: true if every derivative is found right, or is a convention at a kink. Print it, or
+    show it in a notebook."""
 
     rows: tuple[Check, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether no derivative is wrong. A kink is not wrong if the engine's value lies between the slopes."""
+        """Whether every derivative is "ok" or "kink". One that is "unknown" or "undefined" is not found wrong, but not
+        found right either."""
         return all(row.verdict in (OK, KINK) for row in self.rows)
 
     def __bool__(self) -> bool:
@@ -66,9 +87,9 @@ class GradientReport:
 
     def summary(self) -> str:
         """One line: how many of each verdict."""
-        count = {verdict: sum(row.verdict == verdict for row in self.rows) for verdict in (OK, KINK, UNKNOWN, WRONG)}
+        count = {verdict: sum(row.verdict == verdict for row in self.rows) for verdict in VERDICTS}
         kinks = f", {count[KINK]} at a kink" if count[KINK] else ""
-        kinks += f", {count[UNKNOWN]} unknown" if count[UNKNOWN] else ""
+        kinks += "".join(f", {count[each]} {each}" for each in (UNKNOWN, UNDEFINED) if count[each])
         hidden = " (not listed)" if self.long else ""
         plural = "s" * (len(self.rows) != 1)
         return f"{len(self.rows)} derivative{plural}: {count[OK]} ok{hidden}{kinks}, {count[WRONG]} wrong"
@@ -104,7 +125,10 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     The differences are taken at steps from a trillionth of x up to x or 1, and extrapolated; they bring an estimate of
     their own error, and a derivative is wrong if it is off by more than that and 1e-6 of its size. Where the slopes to
     the left and to the right differ, or do not exist, the verdict is "kink": then only a value that lies between them
-    is not wrong. Raises ValueError if f is not finite at the point.
+    is not wrong. Where the differences do not settle, or lose all digits to rounding or underflow, it is "unknown".
+    Where reverse or forward mode comes to nan, it is "undefined": 0 · ∞ has no value, and the note says which slope is
+    infinite and which factor is 0. (Forward mode may have ∞ where reverse mode has nan: the one adds before it
+    multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) Raises ValueError if f is not finite at the point.
     """
     if order not in (1, 2):
         raise ValueError(f"order is 1 or 2, found {order!r}")
@@ -117,20 +141,31 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
         y = run.scalar()
         return run.variables, [y, *gradient(y, run.variables)] if order == 2 else [y]
 
-    def measure(j: int, x: float) -> tuple[float, list[float]]:
+    def measure(j: int, x: float) -> list[Point]:
         try:
-            return x, [y.data for y in record([*point[:j], x, *point[j + 1:]])[1]]
+            variables, outputs = record([*point[:j], x, *point[j + 1:]])
         except (ArithmeticError, ValueError):  # the step leaves the domain of something in f
-            return x, [nan] * len(outputs)
+            return [Point(x, nan, nan)] * len(reverse)
+        rounding = roundings(outputs, variables)
+        return [Point(x, y.data, rounding.get(y, 0.0)) for y in outputs]
+
+    def slope(j: int, k: int, x: float) -> float:
+        try:
+            variables, outputs = record([*point[:j], x, *point[j + 1:]])
+            return float(gradient(outputs[k], variables[j]).data)
+        except (ArithmeticError, ValueError):
+            return nan
 
     variables, outputs = record(point)
     if not isfinite(outputs[0].data):
         raise ValueError(f"f is {outputs[0].data} at {at!r}; check it at a point of its domain")
+    for variable, path in zip(variables, paths):
+        variable.label = path
     reverse = [gradient(y, variables) for y in outputs]
     rows: list[list[Check]] = [[] for _ in outputs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        roundings = [rounding_of(y) for y in outputs]
+        rounding, errors = roundings(outputs, variables), [errors_of(y) for y in outputs]
         for j, x in enumerate(point):
             moving = push_forward(outputs, {variables[j]: 1.0})
             conventions = dict.fromkeys(node.op.note for node in topological_order(outputs[0])
@@ -140,11 +175,22 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
             for k, y in enumerate(outputs):
                 name = (f"∂f/∂{paths[j]}" if k == 0 else
                         f"∂²f/∂{paths[j]}²" if k == j + 1 else f"∂²f/∂{paths[j]}∂{paths[k - 1]}")
-                here, before, after = [(x, y.data)] * len(steps), finite(behind, k), finite(ahead, k)
-                rows[k].append(judge(name, reverse[k][j].data, float(moving.get(y, 0.0)), ", ".join(conventions),
-                                     central=limit(after, before, 2, roundings[k]),
-                                     left=limit(here, before, 1, roundings[k]),
-                                     right=limit(after, here, 1, roundings[k])))
+                here = [Point(x, y.data, rounding.get(y, 0.0))] * len(steps)
+                before, after = finite(behind, k), finite(ahead, k)
+                found = Found(reverse[k][j].data, float(moving.get(y, 0.0)), errors[k].get(variables[j], 0.0),
+                              size_near(x, here + before + after), limit(after, before, 2),
+                              limit(here, before, 1), limit(after, here, 1))
+                verdict, note = judge(found, ", ".join(conventions))
+                if isnan(y.data) or verdict == UNDEFINED:
+                    verdict, note = UNDEFINED, why_undefined(y, variables[j], found)
+                elif verdict == WRONG and found.agree and not any(
+                        refuted([here[0], *points], side.reach, lambda x, j=j, k=k: slope(j, k, x))  # type: ignore[misc]
+                        for points, side in ((after, found.right), (before, found.left), (after, found.central),
+                                             (before, found.central)) if not found.fits(side)):
+                    verdict, note = UNKNOWN, "it changes within steps that are large enough to see it"
+                best = found.best if verdict == OK else found.central
+                rows[k].append(Check(name, found.reverse, found.forward, best.slope, best.error, found.left.slope,
+                                     found.right.slope, verdict, note))
     return GradientReport(tuple(row for group in rows for row in group))
 
 
@@ -163,72 +209,181 @@ def turns(node: Value) -> bool:
     return node.op.kink is not None and node.op.kink(*[parent.data for parent in node.parents]) == 0
 
 
-def rounding_of(y: Value) -> float:
-    """How large the numbers are that were rounded on the way to y: each computed node's, times its weight in y."""
-    nodes = [node for node in topological_order(y) if node.parents]
-    size = sum(abs(slope.data * node.data) for slope, node in zip(gradient(y, nodes), nodes))
-    return size if isfinite(size) else 0.0
+def roundings(outputs: Sequence[Value], variables: Sequence[Value]) -> dict[Value, float]:
+    """How far the number of each node that depends on the variables may be off because all of them are rounded."""
+    off = dict.fromkeys(variables, 0.0)
+    for node in topological_order(*outputs):
+        if any(parent in off for parent in node.parents):
+            least = TINY
+            if abs(node.data) < SMALL and node.op not in ARITHMETIC:  # a factor that underflows inside, times another
+                least += TINY * max(abs(parent.data) for parent in node.parents)
+            off[node] = ULPS * abs(node.data) + least
+            for parent, slope in zip(node.parents, node.local_derivatives):
+                inside = 0.0 if node.op in ARITHMETIC else ULPS * abs(parent.data)  # as if the argument were rounded
+                if slope and (inside or off.get(parent)):
+                    off[node] += abs(slope) * (inside + off.get(parent, 0.0))
+    return off
+
+
+def errors_of(y: Value) -> dict[Value, float]:
+    """How far the derivative of y by each node may be off because its factors and products are rounded: in proportion
+    to the sum without regard to signs, and for each product that underflows. inf where one may overflow."""
+    sizes, errors = {y: 1.0}, {y: 0.0}
+    for node in reversed(topological_order(y)):
+        for parent, slope in zip(node.parents, node.local_derivatives) if node in sizes else ():
+            if isfinite(slope):
+                sizes[parent] = sizes.get(parent, 0.0) + abs(slope) * sizes[node]
+                errors[parent] = errors.get(parent, 0.0) + abs(slope) * errors[node] + TINY * (1 + sizes[node])
+    found = {node: 8 * ULPS * sizes[node] + error for node, error in errors.items()}
+    return {node: inf if isnan(error) else error for node, error in found.items()}
 
 
 def steps_around(x: float) -> list[float]:
     """Steps for the differences at x: from a trillionth of |x|, still far above the spacing of the floats there, up to
-    |x| or 1, whichever is larger. Powers of two."""
-    steps = [2.0 ** floor(log2(max(abs(x or 1.0) * 2.0 ** -40, float_info.min)))]
+    |x| or 1, whichever is larger. Powers of two. None at an infinite x, which has no points beside it."""
+    if not isfinite(x):
+        return []
+    steps = [2.0 ** floor(log2(max(abs(x or 1.0) * 2.0 ** -40, TINY)))]
     while steps[-1] < max(abs(x), 1.0):
         steps.append(steps[-1] * RATIO)
     return steps
 
 
-def finite(probes: list[tuple[float, list[float]]], k: int) -> Points:
+def finite(probes: list[list[Point]], k: int) -> Points:
     """The k-th output at the probes, up to the first that lies outside its domain."""
-    return [(x, values[k]) for x, values in takewhile(lambda probe: isfinite(probe[1][k]), probes)]
+    return [*takewhile(lambda point: isfinite(point.x) and isfinite(point.y), (points[k] for points in probes))]
 
 
-def limit(upper: Points, lower: Points, power: int, rounding: float) -> tuple[float, float]:
-    """The limit of (f(b) - f(a)) / (b - a), and its error, from points b and a that move apart; (nan, inf) if none.
+def size_near(x: float, points: Points) -> float:
+    """How large a slope is that takes f from 0 to its largest value within |x|, or within 1 of 0."""
+    sizes = [abs(point.y) for point in points if x == 0 or abs(point.x) <= 2 * abs(x)]
+    return max(sizes, default=0.0) / (abs(x) or 1.0)
+
+
+class Limit(NamedTuple):
+    """What differences tend to."""
+
+    slope: float = nan
+    error: float = inf
+    reach: float = 0.0  # the largest step that was taken for it
+
+
+def limit(upper: Points, lower: Points, power: int) -> Limit:
+    """The limit of (f(b) - f(a)) / (b - a) with its error, from points b and a that move apart; nan if there is none.
 
     Ridders' method: slopes at a geometric sequence of steps, freed of one power of the step after the other as in
     Neville's table (`power`: 2 if b and a lie symmetrically, else 1); the error is how far a result lies from the two
     that it was made of, and what rounding adds. Larger steps are taken for as long as they confirm the smaller ones.
     (C. J. F. Ridders, Accurate computation of F'(x) and F'(x) F''(x), Advances in Engineering Software 4, 1982.)
     """
-    estimate, error = nan, inf
+    best = Limit()
     finer: list[tuple[float, float]] = []
-    for (b, fb), (a, fa) in zip(upper, lower):
-        row = [((fb - fa) / (b - a), 2 * float_info.epsilon * (rounding + abs(fb) + abs(fa)) / (b - a))]
-        settled = RELATIVE * max(abs(fb), abs(fa)) / (b - a)  # across a jump, slopes differ by more
+    for b, a in zip(upper, lower):
+        width = b.x - a.x
+        row = [((b.y - a.y) / width, (b.rounding + a.rounding) / width + TINY)]
+        settled = RELATIVE * max(abs(b.y), abs(a.y)) / width  # across a jump, slopes differ by more
         for j, (fine, fine_noise) in enumerate(finer[:6], 1):
             coarse, coarse_noise = row[-1]
             gain = 1 / (RATIO ** (power * j) - 1)
             result, noise = fine + (fine - coarse) * gain, fine_noise + (fine_noise + coarse_noise) * gain
             row.append((result, noise))
             spread = max(abs(result - fine), abs(result - coarse))
-            if spread <= settled + noise and spread + noise < error and (
-                    error == inf or abs(result - estimate) <= error + spread + noise):
-                estimate, error = result, spread + noise
+            if spread <= settled + noise and spread + noise < best.error and (
+                    best.error == inf or abs(result - best.slope) <= best.error + spread + noise):
+                best = Limit(result, spread + noise, width)
         finer = row
-    return estimate, error
+    return best
 
 
-def judge(derivative: str, reverse: float, forward: float, conventions: str, *, central: tuple[float, float],
-          left: tuple[float, float], right: tuple[float, float]) -> Check:
-    """The verdict on one derivative, given the limits of the differences with their errors."""
-    def near(a: float, b: float, error: float) -> bool:
-        return a == b or abs(a - b) <= error + RELATIVE * max(abs(a), abs(b))
+class Found(NamedTuple):
+    """What was found of one derivative."""
 
-    best = min(central, left, right, key=lambda found: found[1])
-    agree = near(reverse, forward, best[1] if best[1] < inf else 0.0)
-    sides = sorted(side for side in (left, right) if side[1] < inf)
-    if len(sides) == 2 and near(left[0], right[0], left[1] + right[1]):
-        verdict, note = OK if agree and near(reverse, *best) else WRONG, ""
+    reverse: float
+    forward: float
+    unsure: float                 # how far these may be off by rounding; inf if they may overflow
+    size: float                   # see `size_near`
+    central: Limit
+    left: Limit
+    right: Limit
+
+    @property
+    def best(self) -> Limit:
+        return min(self.central, self.left, self.right, key=lambda side: side.error)
+
+    @property
+    def agree(self) -> bool:
+        """Whether reverse and forward mode come to the same."""
+        return self.near(self.reverse, self.forward, self.best.error if self.best.error < inf else 0.0)
+
+    def near(self, a: float, b: float, error: float) -> bool:
+        return a == b or abs(a - b) <= error + self.unsure + RELATIVE * max(abs(a), abs(b))
+
+    def fits(self, side: Limit) -> bool:
+        """Whether these differences allow for the derivative."""
+        return self.near(self.reverse, side.slope, side.error)
+
+
+def judge(found: Found, conventions: str) -> tuple[str, str]:
+    """The verdict on one derivative, with a note."""
+    reverse, left, right = found.reverse, found.left, found.right
+    if isnan(reverse) or isnan(found.forward):
+        return UNDEFINED, ""
+    if isinf(found.unsure) or (reverse != found.forward and (isinf(reverse) or isinf(found.forward))):
+        return UNKNOWN, "a product of slopes on the way is beyond the largest float"
+    sides = sorted(side for side in (left, right) if side.error < inf)
+    if len(sides) == 2 and found.near(left.slope, right.slope, left.error + right.error):
+        if not found.agree or not found.fits(found.best):
+            return WRONG, ""
+        error = found.best.error + found.unsure
+        if reverse and error > max(LOST * abs(reverse), RELATIVE * found.size):
+            return UNKNOWN, f"the differences have no digits left: {found.best.slope:.2g} ± {error:.0e}"
+        return OK, ""
+    if sides:
+        between = sides[0].slope <= reverse <= sides[-1].slope or any(map(found.fits, sides))
+        verdict = KINK if found.agree and between else WRONG
     else:
-        if sides:
-            between = sides[0][0] <= reverse <= sides[-1][0] or any(near(reverse, *side) for side in sides)
-            verdict = KINK if agree and between else WRONG
-        else:
-            verdict = KINK if conventions or not isfinite(reverse) else UNKNOWN
-        slopes = ["none" if error == inf else f"{slope:.6g}" for slope, error in (left, right)]
-        note = f"left slope {slopes[0]}, right slope {slopes[1]}; the engine takes {reverse:.6g}"
-        note += f" ({conventions})" if conventions else ""
-        best = central
-    return Check(derivative, reverse, forward, *best, left[0], right[0], verdict, note)
+        verdict = KINK if conventions or not isfinite(reverse) else UNKNOWN
+    slopes = ["none" if side.error == inf else f"{side.slope:.6g}" for side in (left, right)]
+    note = f"left slope {slopes[0]}, right slope {slopes[1]}; the engine takes {reverse:.6g}"
+    return verdict, note + (f" ({conventions})" if conventions else "")
+
+
+def refuted(points: Points, reach: float, slope: Callable[[float], float]) -> bool:
+    """Whether f changes by something else than the integral of its derivative, on the way from the first point to two
+    others that follow each other, none further away than reach. Differences by themselves may be deceived, where f
+    bends within the steps that rise above rounding.
+
+    The integral is that of Gauss's rule for five points from each point to the next. It decides nothing where it
+    differs from that for three, nor by as little as rounding explains.
+    """
+    integral = unsure = 0.0
+    differed = False
+    for a, b in pairwise(points):
+        if not abs(b.x - points[0].x) <= reach:
+            break
+        middle, half = 0.5 * a.x + 0.5 * b.x, 0.5 * (b.x - a.x)
+        five, three = (half * sum(weight * slope(middle + half * place) for place, weight in rule)
+                       for rule in (FIVE, THREE))
+        integral, unsure = integral + five, unsure + abs(five - three)
+        off = abs(b.y - points[0].y - integral)
+        differs = (off > 2 * (b.rounding + points[0].rounding) + RELATIVE * abs(integral) and unsure < RESOLVED * off)
+        if differs and differed:
+            return True
+        differed = differs
+    return False
+
+
+# Where, on the interval from -1 to 1, and with which weight
+FIVE = [(0.0, 128 / 225), *((sign * node, weight) for sign in (-1, 1) for node, weight in (
+    (0.5384693101056831, 0.47862867049936647), (0.906179845938664, 0.23692688505618908)))]
+THREE = [(0.0, 8 / 9), (0.7745966692414834, 5 / 9), (-0.7745966692414834, 5 / 9)]
+
+
+def why_undefined(y: Value, x: Value, found: Found) -> str:
+    """Where 0 · ∞, or another nan, comes about."""
+    if isnan(y.data):
+        return "the first derivative is none either"
+    reason = undefined(look(y, "check_gradients"), x)
+    if reason is not None:
+        return reason.sentence
+    return f"forward mode comes to 0 · ∞, which has no value, where reverse mode has {found.reverse:.6g}"

@@ -617,7 +617,7 @@ softplus = row("softplus", _softplus,             lambda y, x: sigmoid(x))
 relu = row("relu",      lambda x: 0.0 if x <= 0 else x, lambda y, x: step(x),    symbol="ReLU",
            latex=r"\operatorname{{ReLU}}\left({0}\right)", kink=lambda x: x, note="relu'(0) = 0")
 leaky_relu = row("leaky_relu", lambda x, k: k * x if x <= 0 else x,
-                 lambda y, x, k: k + (1 - k) * step(x),  lambda y, x, k: -relu(-x),
+                 lambda y, x, k: where(step(x), step(x), k),  lambda y, x, k: -relu(-x),
                  defaults=(0.01,), domain=((-2.0, 2.0), (0.01, 0.5)), kink=lambda x, k: x,
                  note="at 0 the slope of the negative side")
 elu = row("elu",        lambda x, k: k * math.expm1(x) if x <= 0 else x,

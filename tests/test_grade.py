@@ -135,8 +135,7 @@ def test_nan_and_infinite_gradients():
     report = grade(y, {"x": math.inf})
     assert report.answers["x"].verdict == "exact"
     z = Value(math.nan, "z")
-    assert grade(z * z, {"z": math.nan}).answers["z"].verdict in ("exact", "missing")
-    assert grade(z * z, {"z": 1.0}).answers["z"].verdict == "wrong"
+    assert [grade(z * z, {"z": x}).answers["z"].verdict for x in (math.nan, 1.0, "2z", "?")] == ["not judged"] * 4
 
 
 def test_looking_changes_nothing(C):

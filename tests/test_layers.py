@@ -14,13 +14,13 @@ FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__i
 LAYERS = [
     {"ops", "outside", "caller"},
     {"engine"},
-    {"calculus", "check", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "replay",
+    {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "replay",
      "onnx_graph"},
     {"read/graph", "read/mathml", "replay/trace", "interchange"},
     {"read/terms", "read/scene", "replay/tape", "replay/columns", "replay/libraries", "replay/checkpoint"},
-    {"read/chain", "read/matrices", "replay/schedule"},
+    {"read/chain", "read/matrices", "read/undefined", "replay/schedule"},
     {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge", "replay/source", "replay/fuse",
-     "replay/encode", "replay/plan"},
+     "replay/encode", "replay/plan", "check"},
     {"read/mistakes", "replay/arrays", "replay/notation"},
     {"read/sheets", "replay/devices", "replay/equations"},
     {"read/report", "replay/descent"},
@@ -28,7 +28,7 @@ LAYERS = [
     {"read/stepper", "train", "table", "plots"},
     {"cli", "__main__", "__init__"},
 ]
-SIDEWAYS = {("check", "calculus"), ("read/expression", "read/formula"), ("replay/encode", "replay/fuse"),
+SIDEWAYS = {("read/expression", "read/formula"), ("replay/encode", "replay/fuse"),
             ("__main__", "cli")}  # as ARCHITECTURE.md has it
 # Names of activations as data (the default that a user may type, and which initialisation fits which activation), and
 # the heading of a column, a step of the pass

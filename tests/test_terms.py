@@ -3,6 +3,7 @@
 import pickle
 import re
 import xml.dom.minidom
+from fractions import Fraction
 from math import isclose, isfinite, prod
 
 import pytest
@@ -23,6 +24,8 @@ from micrograd.read.terms import (
     Product,
     Sum,
     Terms,
+    comes_to,
+    floated,
     formula_of,
     forward_rule,
     local_rule,
@@ -246,3 +249,16 @@ def test_gradients_are_those_of_backward():
     assert graph.named("nobody") is None
     with pytest.raises(TypeError, match=r"draw\(\) needs a Value, found list"):
         look([C], "draw()")
+
+
+def test_what_a_formula_comes_to_is_what_is_written_not_what_it_was_made_of():
+    zero = Name("x", 0.0)
+    term = 3 * zero ** 2 / zero + 2
+    assert (formula_of(term), comes_to(term)) == ("3x + 2", 2.0) and term.x != term.x
+    assert comes_to(ops.sin(x) * 2 - x / y) == pytest.approx(2 * mg.sin(3.0) - 3.0)
+
+
+def test_coefficients_beyond_the_largest_float():
+    large = Number(Fraction(10**200)) * 1e200 * x
+    assert formula_of(large) == "∞x" and formula_of(large * 1e-300) == "10¹⁰⁰ · x"
+    assert floated(10**400) == float("inf") and floated(-(10**400)) == float("-inf")

@@ -23,6 +23,7 @@ from ..ops import CONSTANT, LEAF, Op
 from .formula import DIGITS, SUPERSCRIPT, counted, indices, unicode_label
 from .graph import Edge, Graph, look, recomputed, same
 from .terms import forward_rule, name_of, number_of, partial
+from .undefined import SLOPE, ZERO_INFINITE, undefined
 
 # What may be found, the worst first.
 KINDS = {
@@ -349,23 +350,31 @@ def first_not_finite(graph: Graph) -> Iterator[Finding]:
 
 
 def not_finite_gradients(graph: Graph) -> Iterator[Finding]:
-    """Slopes, or gradients, that are inf or nan where all numbers are finite."""
+    """Slopes, or gradients, that are inf or nan where all numbers are finite. A slope that no derivative meets does no
+    harm; where one does, all gradients below are lost: as inf, or as nan where it meets a 0."""
     def fine(node: Value) -> bool:
         return isfinite(node.data) and all(isfinite(parent.data) for parent in node.parents)
 
-    steep = [node for node in graph.order if fine(node) and not all(map(isfinite, node.local_derivatives))]
+    steep = [edge for node in reversed(graph.onward) if fine(node) for edge in graph.onward[node]
+             if not isfinite(edge.local)]
     if steep:
-        node = steep[0]
-        i = next(i for i, local in enumerate(node.local_derivatives) if not isfinite(local))
-        parent, local = node.parents[i], node.local_derivatives[i]
+        nodes = list(dict.fromkeys(edge.node for edge in steep))
+        node, _, parent = edge = steep[0]
         lost = [leaf for leaf in graph.order if leaf.op is LEAF and not isfinite(graph.gradients[leaf])]
-        sentence = (f"The slope of {equation(graph, node)} is {number(local)} there, so that "
+        reason = next((reason for each in (parent, *lost) if (reason := undefined(graph, each)) is not None), None)
+        why = ""
+        if reason is not None and reason.kind == ZERO_INFINITE and reason.steep == edge:
+            why = f" It meets {reason.factor}: 0 · ∞ has no value."
+        elif reason is not None and reason.kind != SLOPE:
+            why = f" {reason.sentence}."
+        sentence = (f"The slope of {equation(graph, node)} is {number(edge.local)} there, so that "
                     f"{partial(graph, graph.root, parent)} is {number(graph.gradients[parent])}"
                     + (f", and the gradient of {listing(graph, lost)} inf or nan" if lost and lost != [parent] else "")
-                    + f"{others(graph, steep, ' has such a slope, too', ' have such slopes, too')}.")
-        yield found(graph, "steep", ERROR, steep, sentence,
+                    + f"{others(graph, nodes, ' has such a slope, too', ' have such slopes, too')}."
+                    + why)
+        yield found(graph, "steep", ERROR, nodes, sentence,
                     f"keep {name_of(graph, parent)} away from there: add a small positive number to it, for example",
-                    slope=local, argument=parent.data, gradient=graph.gradients[parent])
+                    slope=edge.local, argument=parent.data, gradient=graph.gradients[parent])
         return
     lost = [node for node in reversed(graph.order) if not isfinite(graph.gradients[node])]
     if lost and all(isfinite(node.data) for node in graph.order):
@@ -513,7 +522,7 @@ def reasons(graph: Graph, flats: Flats) -> dict[Value, Reason]:
     for node in reversed(graph.order[:-1]):
         if graph.gradients[node] != 0 or node.op is CONSTANT:
             continue
-        if any(edge.local * graph.gradients[edge.node] != 0 for edge in graph.uses[node]):
+        if any(graph.sent(edge) != 0 for edge in graph.uses[node]):
             why[node] = Reason("cancelled", node)
         else:
             each = [reason_of(edge, graph, flats, why) for edge in graph.uses[node]]

@@ -32,6 +32,7 @@ except ImportError as error:
 from ..engine import Value, topological_order
 from ..ops import CONSTANT
 from .formula import counted, cut, indices, printable, unicode_label
+from .graph import edges_of
 from .scene import (
     NODES,
     Arrow,
@@ -195,7 +196,8 @@ class Painter:
         if net:
             self.columns(drawing, boxes, dense or scene.symbolic)
         terms = Terms(scene.names) if self.slopes == "formulas" else None
-        flows = {id(arrow): sum(node.local_derivatives[i] * node.grad for node, i in arrow.edges) for arrow in arrows}
+        sent = sent_by_backward(scene.order)
+        flows = {id(arrow): sum(sent.get(edge, 0.0) for edge in arrow.edges) for arrow in arrows}
         scale = scale_of(flows.values()) if self.by_gradient else scale_of(w.data for w in weights.values() if w)
         thickest = 2.0 if dense else 4.0
         met: Counter[Value] = Counter()
@@ -457,6 +459,19 @@ def disc(name: str) -> dict[str, str]:
 
 
 # Lines
+
+def sent_by_backward(order: Sequence[Value]) -> dict[tuple[Value, int], float]:
+    """What backward() has sent along each edge, as (node, which of its arguments), that it has come to."""
+    met: dict[Value, None] = {}
+    sent: dict[tuple[Value, int], float] = {}
+    for node in reversed(order):
+        if node in met or node.grad != 0.0:
+            for edge in edges_of(node):
+                if edge.carries:
+                    met[edge.parent] = None
+                    sent[edge[:2]] = edge.local * node.grad
+    return sent
+
 
 def scale_of(numbers: Iterable[float]) -> float:
     """The largest of the sizes, infinite ones aside; 1 if there is none."""

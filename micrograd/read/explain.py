@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from math import isfinite, isnan, prod
+from operator import attrgetter
 from typing import Any
 
 from ..engine import Value
@@ -37,6 +39,7 @@ from .terms import (
     addends,
     both,
     chained,
+    comes_to,
     derivative_written,
     equation,
     formula_of,
@@ -49,6 +52,7 @@ from .terms import (
     symbol,
     written,
 )
+from .undefined import no_answer, worked_out
 
 FORMS = CHAIN, DELTA = ("chain", "delta")
 SHOWN = 4      # paths that are written out
@@ -233,21 +237,29 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         found = [Link(node, parent, node.local_derivatives[i], terms.prime(node, i), terms.slope(node, i))
                  for i, parent in enumerate(node.parents) if parent.op is not CONSTANT]
     lines = [line(name, *rule, result)]
+    unclear: list[str] = []
     for link in found:
-        factor = factor_of(graph, link)
-        lines.append(line(factor.symbols, factor.rule, factor.formula, formula_of(link.formula, numbers=True),
-                          number_of(link.local, RESULT)))
+        factor, sides = factor_of(graph, link), [number_of(link.local, RESULT)]
+        if contradicts(comes_to(link.formula), link.local):
+            sides.insert(0, worked_out(graph, link.x, terms.names, link.y))
+            unclear += [*no_answer(graph, link.x), simplified(factor.formula)]
+        else:
+            sides[:0] = [factor.rule, factor.formula, formula_of(link.formula, numbers=True)]
+            unclear += no_answer(graph, link.x)
+        lines.append(line(factor.symbols, *sides))
     last = "" if all(link.x in node.parents for link in found) else ", last of all"
     notes = [f"{name} is computed by the op {node.op.name}{last}" + f": {node.op.note}" * bool(node.op.note) + "."]
     if last:
         notes.append(f"To derive a derivative, say by what: wrt=...; all error terms of a network: form={DELTA!r}.")
+    notes = [*dict.fromkeys(unclear), *notes]
     factors = tuple((factor_of(graph, link),) for link in found)
     return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), tuple(notes))
 
 
 def nothing_passes(graph: Graph, x: Value) -> Explanation:
     """The derivative by a node from which every way to the root leads through an op that carries nothing."""
-    symbols, above, flat = partial(graph, graph.root, x), {x: None}, dict[Value, None]()
+    symbols, above = partial(graph, graph.root, x), {x: None}
+    flat: dict[Value, None] = {}
     for node in graph.order:  # those that depend on x, as far as the ops that carry nothing
         for edge in graph.uses[node] if node in above else ():
             (above if edge.carries else flat)[edge.node] = None
@@ -285,13 +297,18 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
         if node is x:
             found.append(path)
         stack += [(link.x, [*path, link]) for link in reversed(below[node])]
-    more, notes = count[root] - len(found), []
+    more, notes = count[root] - len(found), no_answer(graph, x)
     sides = [[product(path, write, len(found) > 1) for path in found] for write in (
         lambda link, notation: derivative_written(graph.names[link.y], graph.names[link.x], notation),
         lambda link, notation: written(link.rule, notation),
         lambda link, notation: written(link.formula, notation),
-        lambda link, notation: rounded(link.local, notation))]
-    if count[root] == len(found[0]) == 1:
+        lambda link, notation: local_written(graph, link, names, notation))]
+    formal = [sum(prod(comes_to(formula(link)) for link in path) for path in found) for formula in (
+        attrgetter("rule"), attrgetter("formula"))]
+    if not more and any(contradicts(x, value) for x in formal):
+        notes.append(simplified(summed(sides[2])))
+        sides[1:3] = [side for side, x in zip(sides[1:3], formal) if not contradicts(x, value)]
+    if count[root] == len(found[0]) == 1 and isfinite(value):
         sides.pop()  # the one number is the result
     if more:
         for side in sides:
@@ -311,6 +328,25 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     notes += sample_note(graph, met)
     derivation = Line(symbols, once([(symbols,), *map(tuple, sides), (number_of(value, RESULT),)])[1:])
     return Explanation(symbols, CHAIN, value, products, count[root], (derivation,), (), tuple(notes))
+
+
+def local_written(graph: Graph, link: Link, stops: Container[Value], notation: Notation) -> Written:
+    """The number of a factor; where it is none, the products that it is the sum of: 0 · ∞ + 1."""
+    if isfinite(link.local):
+        return rounded(link.local, notation)
+    whole = worked_out(graph, link.x, stops, link.y)
+    return Written(whole.latex if notation is LATEX else whole, "sum" if " " in whole else "atom")
+
+
+def contradicts(formal: float, value: float) -> bool:
+    """Whether a formula comes to a number where the derivative, computed factor by factor, is none or infinite."""
+    return not isfinite(value) and formal != value and not isnan(formal)
+
+
+def simplified(formal: str) -> str:
+    """What to say of a formula that contradicts the number, as what makes that infinite, or nan, has cancelled."""
+    return (f"Simplified, the formula would be {formal}; but a derivative is computed factor by factor, before "
+            "anything cancels.")
 
 
 def sample_note(graph: Graph, nodes: Iterable[Value]) -> list[str]:
@@ -348,9 +384,11 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
         raise ValueError("form='delta' needs weighted sums labelled z, z^{k} or z^{k}_{i} on the way, as networks "
                          "label them, and found none: label them (z.label = 'z^{2}'), or use form='chain'")
     terms = Terms({node: graph.names[node] for node in graph.order if node.label or node is root or node is x})
+    place = {node: i for i, node in enumerate(graph.order)}
     so_far: dict[Value, list[Term]] = {root: [ONE]}
     errors: dict[str, list[tuple[str, Line]]] = {}  # by layer
     leaves: list[Line] = []
+    notes: list[str] = []
     for node in reversed(between):
         if node not in so_far:
             continue
@@ -360,6 +398,12 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
             gradient = gradient + other
         symbols, result = partial(graph, root, node), number_of(graph.gradients[node], RESULT)
         sides = [parts_of(gradient), parts_of(gradient, numbers=True), (result,)]
+        shown = node in zs or node is x or (x is None and node.op is LEAF and node.label)
+        if shown and contradicts(comes_to(gradient), graph.gradients[node]):
+            sides[:2] = [(worked_out(graph, node, zs),)]
+            notes += [*no_answer(graph, node), simplified(summed(parts_of(gradient)))]
+        elif shown and not any(isnan(graph.gradients[z]) for z in zs if z is not node and place[z] > place[node]):
+            notes += no_answer(graph, node)
         if node in zs:
             name = symbol(zs[node])
             layer = (indices(node.label) or ("", "", ""))[1]  # of all samples
@@ -374,11 +418,12 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
     matrices = matrix_form(graph, x)
     if x is None:
         leaves = leaves[::-1] if len(leaves) <= LEAVES and not matrices else []
-        notes = () if leaves or matrices else (f"More than {LEAVES} leaves are not listed: wrt=... derives one.",)
-        return Explanation(name_of(graph, root), DELTA, root.data, (), 0, (*lines, *leaves), matrices, notes)
+        if not leaves and not matrices:
+            notes.append(f"More than {LEAVES} leaves are not listed: wrt=... derives one.")
+        return Explanation(name_of(graph, root), DELTA, root.data, (), 0, (*lines, *leaves), matrices, tuple(notes))
     found = last_links(graph, x, between, zs, terms)
     return Explanation(partial(graph, root, x), DELTA, graph.gradients[x], found, len(found), (*lines, *leaves),
-                       matrices, tuple(sample_note(graph, zs)))
+                       matrices, (*notes, *sample_note(graph, zs)))
 
 
 def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:

@@ -17,13 +17,14 @@ from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, is_number
 from .formula import LATEX, Notation, Written, apply
-from .graph import Graph, look
-from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation, passes
+from .graph import Graph, look, passes
+from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation
 from .report import (
     CARRIED,
     CLOSE,
     EXACT,
     MISSING,
+    NOT_JUDGED,
     UNREADABLE,
     WRONG,
     Answer,
@@ -46,6 +47,7 @@ from .sheets import (
     spelled,
 )
 from .terms import ONE, Formula, Term, both, chained, combine, equation, formula_of, number_of, partial, written
+from .undefined import undefined, worked_out
 
 TINY = 1e-15        # an answer of 0 is as near as that to a difference that would be 0 without rounding
 LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: what is forgiven against the right result,
@@ -195,6 +197,8 @@ class Marker:
         """The verdict on one answer. ways: how it follows from other answers, and from the right ones; wrong: whether
         some of those other answers are wrong."""
         verdict, note = self.verdict(given, expected), given.problem
+        if verdict == NOT_JUDGED:
+            note = self.no_right_answer(node, forward)
         found: list[Candidate] = []
         x = given.value
         if verdict == WRONG and x is not None:
@@ -214,7 +218,7 @@ class Marker:
             note = (f"this is the value of {self.book.name(node)}; if that is what was asked for, hand it in as a "
                     f"forward value: forward={{{short!r}: ...}}, or in a file under the heading {meant!r}")
         mistakes = tuple(Mistake(one.kind, one.words) for one in found)
-        error = None if x is None else relative(x, expected)
+        error = None if x is None or verdict == NOT_JUDGED else relative(x, expected)
         called = symbol if forward else self.nodes.delta(key) or symbol
         answer = Answer(key if isinstance(key, str) else name, name, forward, symbol, called, given.given, x, expected,
                         error, verdict, mistakes, line, note, meant, node)
@@ -224,9 +228,11 @@ class Marker:
     def verdict(self, given: Handed, expected: float) -> str:
         """The verdict on an answer by itself."""
         x = given.value
+        if isnan(expected):
+            return NOT_JUDGED
         if x is None:
             return UNREADABLE if given.problem else MISSING
-        if x == expected or (isnan(x) and isnan(expected)):
+        if x == expected:
             return EXACT
         if isnan(x):
             return UNREADABLE
@@ -237,6 +243,13 @@ class Marker:
         if abs(x - expected) <= self.loose * abs(expected) or given.rounds(expected, self.digits):
             return CLOSE
         return WRONG
+
+    def no_right_answer(self, node: Value, forward: bool) -> str:
+        """Why there is nothing to hold an answer against."""
+        reason = None if forward else undefined(self.graph, node)
+        if reason is not None:
+            return f"no right answer, as {reason.sentence}"
+        return f"no right answer: {self.book.name(node)} is nan here"
 
     def near(self, given: Handed, target: float, rough: float) -> bool:
         """Whether an answer is a number that it may be off by rounding."""
@@ -287,7 +300,10 @@ class Marker:
         delta = book.gradient(x)
         steps = [symbol] if delta == symbol else [symbol, delta]
         pieces = self.pieces(right)
-        if not pieces or width(pieces) > WIDEST:
+        if isnan(self.graph.gradients[x]):  # nothing is simplified: what makes it nan would cancel
+            pieces = []
+            steps.append(worked_out(self.graph, x, right.tops))
+        elif not pieces or width(pieces) > WIDEST:
             labelled = {node: None for node in self.graph.order if node.parents and book.is_named(node)}
             pieces = self.pieces(Derivation(book, x, labelled, self.right, self.rates))
         if pieces and width(pieces) <= WIDEST_OF_LABELS:
@@ -331,7 +347,7 @@ def width(pieces: Iterable[tuple[Value, Term]]) -> int:
 
 def relative(x: float, expected: float) -> float:
     """The error relative to the right number; inf if that is 0."""
-    if x == expected or (isnan(x) and isnan(expected)):
+    if x == expected:
         return 0.0
     return abs(x - expected) / abs(expected) if expected and isfinite(expected) else nan if isnan(x) else inf
 
@@ -354,7 +370,8 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
     rounded, from other answers.
     Raises ValueError for a label that is not in the graph, and for a graph whose numbers were changed after the forward
     pass; TypeError for what is no number or expression. An expression that cannot be read, or has no value, gets the
-    verdict "unreadable".
+    verdict "unreadable". Where the right number is nan, as 0 · ∞ is, there is no right answer: whatever the sheet says
+    is "not judged", and counts neither for nor against it.
     """
     marker = Marker(look(root, "grade(root, answers)", fresh=True), digits, lr)
     return marker.mark(answers, {} if forward is None else forward, ask)

@@ -46,6 +46,10 @@ class Graph:
     onward: dict[Value, list[Edge]]   # for each node that a derivative of the root reaches, the edges that carry it on
     gradients: dict[Value, float]     # d(root)/d(node); 0.0 for a constant
 
+    def sent(self, edge: Edge) -> float:
+        """What goes back along an edge: 0.0 where no derivative of the root does."""
+        return edge.local * self.gradients[edge.node] if edge.carries and edge.node in self.onward else 0.0
+
     def named(self, name: str) -> Value | None:
         """The node of that name or label; None if there is none."""
         return next((node for node in reversed(self.order) if name and name in (self.names[node], node.label)), None)
@@ -107,6 +111,48 @@ def gradients_along(onward: Mapping[Value, Iterable[Edge]]) -> dict[Value, float
         for edge in edges:
             gradients[edge.parent] += edge.local * gradients[node]
     return gradients
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The numbers of a forward and a backward pass, some of which are somebody's own."""
+
+    values: dict[Value, float]                # of each node: own, or as it follows from those below it
+    computed: dict[Value, float]              # as it follows from those below it
+    locals: dict[Value, tuple[float, ...]]    # the local derivatives, from these values
+    gradients: dict[Value, float]             # own, or as it follows from those above it
+    found: dict[Value, float]                 # as it follows from those above it
+
+
+def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value, float],
+           off: Mapping[Value, tuple[float, float]] = {}) -> Pass:
+    """A forward and a backward pass, in which each node that somebody has a number for has that number.
+
+    off: how much is added to a value and a gradient that are worked out, as rounding does.
+    """
+    had: dict[Value, float] = {}
+    computed: dict[Value, float] = {}
+    slopes: dict[Value, tuple[float, ...]] = {}
+    for node in graph.order:
+        parents = node.parents
+        args = [had[parent] for parent in parents]
+        moved = any(had[parent] != parent.data for parent in parents)
+        computed[node] = node.op.value(*args) if moved else node.data
+        y = values.get(node, computed[node])
+        had[node] = y = y + off[node][0] if node in off else y
+        slopes[node] = node.local_derivatives
+        if (moved or y != node.data) and parents:
+            slopes[node] = tuple(0.0 if parent.op is CONSTANT else node.op.slope_by_book(i, y, *args)
+                                 for i, parent in enumerate(parents))
+    found = dict.fromkeys(graph.order, 0.0)
+    found[graph.root] = 1.0
+    used = {**dict.fromkeys(graph.order, 0.0), **gradients}
+    for node, edges in graph.onward.items():
+        upstream = found[node] + off[node][1] if node in off else found[node]
+        upstream = used[node] = gradients.get(node, upstream)
+        for edge in edges:
+            found[edge.parent] += slopes[node][edge.i] * upstream
+    return Pass(had, computed, slopes, used, found)
 
 
 def edges_of(node: Value) -> list[Edge]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isclose
+from math import isclose, isnan
 from typing import Any, Union
 
 from ..engine import Value
@@ -161,8 +161,8 @@ class Net:
 
 def checked(line: Matrix, gradients: Rows) -> list[Matrix]:
     """The line, if it gives what the graph gives; else nothing."""
-    same = all(isclose(x, y, rel_tol=1e-9, abs_tol=1e-12) for row, other in zip(line.value, gradients)
-               for x, y in zip(row, other))
+    same = all(isclose(x, y, rel_tol=1e-9, abs_tol=1e-12) or (isnan(x) and isnan(y))
+               for row, other in zip(line.value, gradients) for x, y in zip(row, other))
     return [line] if same else []
 
 

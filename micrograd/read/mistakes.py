@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from ..engine import Value
 from ..ops import CONSTANT, LEAF
 from .chain import Link, is_weighted_sum, links
 from .formula import indices
-from .graph import Edge, Graph
+from .graph import Edge, Graph, Pass
 from .terms import Formula, Terms, formula_of, name_of, number_of, partial, symbol
 
 FORK = "path forgotten at a fork"
@@ -60,48 +59,6 @@ class Candidate(NamedTuple):
     def same(self, value: float) -> bool:
         """Whether it comes to that value, but for rounding."""
         return abs(self.value - value) <= 1e-12 * abs(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """The numbers of a forward and a backward pass, some of which are somebody's own."""
-
-    values: dict[Value, float]                # of each node: own, or as it follows from those below it
-    computed: dict[Value, float]              # as it follows from those below it
-    locals: dict[Value, tuple[float, ...]]    # the local derivatives, from these values
-    gradients: dict[Value, float]             # own, or as it follows from those above it
-    found: dict[Value, float]                 # as it follows from those above it
-
-
-def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value, float],
-           off: Mapping[Value, tuple[float, float]] = {}) -> Pass:
-    """A forward and a backward pass, in which each node that somebody has a number for has that number.
-
-    off: how much is added to a value and a gradient that are worked out, as rounding does.
-    """
-    had: dict[Value, float] = {}
-    computed: dict[Value, float] = {}
-    slopes: dict[Value, tuple[float, ...]] = {}
-    for node in graph.order:
-        parents = node.parents
-        args = [had[parent] for parent in parents]
-        moved = any(had[parent] != parent.data for parent in parents)
-        computed[node] = node.op.value(*args) if moved else node.data
-        y = values.get(node, computed[node])
-        had[node] = y = y + off[node][0] if node in off else y
-        slopes[node] = node.local_derivatives
-        if (moved or y != node.data) and parents:
-            slopes[node] = tuple(0.0 if parent.op is CONSTANT else node.op.slope_by_book(i, y, *args)
-                                 for i, parent in enumerate(parents))
-    found = dict.fromkeys(graph.order, 0.0)
-    found[graph.root] = 1.0
-    used = {**dict.fromkeys(graph.order, 0.0), **gradients}
-    for node, edges in graph.onward.items():
-        upstream = found[node] + off[node][1] if node in off else found[node]
-        upstream = used[node] = gradients.get(node, upstream)
-        for edge in edges:
-            found[edge.parent] += slopes[node][edge.i] * upstream
-    return Pass(had, computed, slopes, used, found)
 
 
 class Book:
@@ -203,7 +160,7 @@ class Derivation:
                 if user not in self.down:
                     self.down[user] = 0.0
                     heapq.heappush(heap, place[user])
-                self.down[user] += self.local(edge) * self.down[node]
+                self.down[user] += self.local(edge) * self.down[node] if edge.carries else 0.0
                 self.edges.append(edge)
         self.edges.sort(key=lambda edge: place[edge.node], reverse=True)
         self.base = numbers.found[x]
@@ -217,7 +174,8 @@ class Derivation:
     @property
     def size(self) -> float:
         """The sum that the gradient is, without regard to signs: what its rounding errors are in proportion to."""
-        return sum(abs(self.up(edge.node) * self.local(edge)) for edge in self.edges if edge.parent is self.x)
+        return sum(abs(self.up(edge.node) * self.local(edge)) for edge in self.edges
+                   if edge.parent is self.x and edge.carries and edge.node in self.book.graph.onward)
 
     def at(self, edge: Edge, local: float) -> float:
         """The gradient of x, if the local derivative along one edge were another."""

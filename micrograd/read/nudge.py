@@ -15,10 +15,10 @@ from typing import Any
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT
-from .chain import depending_on
 from .formula import cut, unicode_label
 from .graph import look
 from .terms import name_of, number_of, partial, signed
+from .undefined import undefined
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -33,11 +33,12 @@ class Nudge:
     before: float                            # the result at x
     after: float                             # the result at x + h
     gradient: float
+    undefined: str                           # why there is no gradient, if it is nan: where 0 · ∞ comes about
     curve: tuple[tuple[float, float], ...]   # the result from x - 2h to x + 2h, for the picture
 
     @property
     def predicted(self) -> float:
-        """The change that the tangent predicts: gradient · h."""
+        """The change that the tangent predicts: gradient · h. nan if there is no gradient, and so no tangent."""
         return self.gradient * self.h
 
     @property
@@ -57,7 +58,8 @@ class Nudge:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data: names, numbers, and the curve as a list of pairs."""
         return {"name": self.name, "result": self.result, "x": self.x, "h": self.h, "before": self.before,
-                "after": self.after, "gradient": self.gradient, "predicted": self.predicted, "actual": self.actual,
+                "after": self.after, "gradient": self.gradient, "undefined": self.undefined,
+                "predicted": self.predicted, "actual": self.actual,
                 "error": self.error, "relative_error": self.relative_error,
                 "curve": [list(point) for point in self.curve]}
 
@@ -65,11 +67,12 @@ class Nudge:
         """The report, line by line, as words and numbers."""
         share = f" ({number_of(100 * self.relative_error)} % of the actual change)" * isfinite(self.relative_error)
         x, ahead, h, before, after = map(number_of, (self.x, self.x + self.h, self.h, self.before, self.after))
-        return [(f"{self.name} moves", f"from {x} to {ahead}, h = {h}"),
-                (f"{self.result} changes", f"from {before} to {after}"),
-                ("predicted change", f"{self.slope} · h = {self.prediction()}"),
-                ("actual change", number_of(self.actual)),
-                ("error", number_of(self.error) + share)]
+        lines = [(f"{self.name} moves", f"from {x} to {ahead}, h = {h}"),
+                 (f"{self.result} changes", f"from {before} to {after}"),
+                 ("predicted change", "none: " * bool(self.undefined) + (
+                     self.undefined or f"{self.slope} · h = {self.prediction()}")),
+                 ("actual change", number_of(self.actual))]
+        return lines if self.undefined else [*lines, ("error", number_of(self.error) + share)]
 
     def prediction(self) -> str:
         """The predicted change in numbers: 0.75 · (−0.25) = −0.1875."""
@@ -133,8 +136,10 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
         raise ValueError(f"h is a finite number that moves {name} = {number_of(node.data)}, found {step!r}")
     if not isfinite(root.data) or not isfinite(node.data):
         raise ValueError(f"{result} is {number_of(root.data)} at {name} = {number_of(node.data)}: diagnose it first")
-    moving = depending_on(graph, node)
-    del moving[node]
+    moving: dict[Value, None] = {}  # also through step and sign, which hand no derivative on
+    for each in graph.order:
+        if any(parent is node or parent in moving for parent in each.parents) and each is not node:
+            moving[each] = None
 
     def at(t: float) -> float:
         numbers = {node: t}
@@ -148,8 +153,10 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
                          "holds now: run the forward pass again (diagnose tells what changed)")
     points = max(9, min(POINTS, RECOMPUTED // (len(moving) + 1) // 4 * 4 + 1))
     places = [node.data + step * 4 * (k / (points - 1) - 0.5) for k in range(points)]
+    reason = undefined(graph, node)
     return Nudge(str(name), str(result), str(partial(graph, root, node)), node.data, step, root.data,
-                 at(node.data + step), graph.gradients[node], tuple((t, at(t)) for t in places))
+                 at(node.data + step), graph.gradients[node], reason.sentence if reason is not None else "",
+                 tuple((t, at(t)) for t in places))
 
 
 # The picture: dark ink on an opaque pale ground, readable on a light page and on a dark one.
@@ -218,8 +225,8 @@ def picture_of(found: Nudge) -> str:
               line(LEFT, 299, LEFT + 34, 299, CURVE, 'stroke-width="2.2"'), dot(LEFT + 17, 299, CURVE),
               words(LEFT + 44, 303.5, f"{result} itself: actual change {number_of(found.actual)}", "start"),
               line(LEFT, 321, LEFT + 34, 321, TANGENT, 'stroke-width="1.8" stroke-dasharray="7 4"'),
-              box(LEFT + 17, 321),
-              words(LEFT + 44, 325.5, f"the tangent: predicted change {found.prediction()}", "start")]
+              box(LEFT + 17, 321), words(LEFT + 44, 325.5, "the tangent: " + (
+                  "there is none here" if found.undefined else f"predicted change {found.prediction()}"), "start")]
     return "".join([*parts, "</svg>"])
 
 

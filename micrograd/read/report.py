@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from math import nan
 from typing import Any
 
 from ..engine import Value
@@ -18,8 +19,8 @@ from .mathml import mathml
 from .sheets import Given, Key, Nodes
 from .terms import Formula, number_of
 
-EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE = "exact", "close", "carried", "wrong", "missing", "unreadable"
-VERDICTS = (EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE)
+EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE, NOT_JUDGED = VERDICTS = (
+    "exact", "close", "carried", "wrong", "missing", "unreadable", "not judged")
 RIGHT = (EXACT, CLOSE, CARRIED)
 WIDTH = 100  # columns of a terminal
 # The verbs that sentences about mistakes begin with:
@@ -52,7 +53,8 @@ class Answer:
     symbol: ∂C/∂z⁴, or z⁴ for a forward value; called: the same, but δ⁴ where the key is one. given: what was handed in;
     value: its number, or None. expected: the right number. error: relative, None without a number.
     verdict: "exact"; "close" (rounded); "carried" (right, given earlier answers that are wrong); "wrong"; "missing";
-    "unreadable". mistakes: the mistakes that lead to this number, the most likely first. line: the right step, symbols
+    "unreadable"; "not judged", whatever the answer, where the right number is nan: there is no right answer, and the
+    note says why. mistakes: the mistakes that lead to this number, the most likely first. line: the right step, symbols
     = numbers = result. note: what else is to be said, such as why an expression cannot be read. meant: "forward z4", if
     the answer is not the gradient but the value of z4; else "".
     """
@@ -100,7 +102,7 @@ class Answer:
                 "line": self.line.to_dict(), "note": self.note, "meant": self.meant}
 
     def __repr__(self) -> str:
-        return (f"<{self.called}: {self.verdict}, found {shown(self.given)}, expected {number_of(self.expected)}"
+        return (f"<{self.called}: {self.verdict}, found {shown(self.given)}, expected {shown_right(self)}"
                 f"{self.mistake and '; '}{self.mistake}>")
 
 
@@ -150,13 +152,13 @@ class Report:
 
     @property
     def total(self) -> int:
-        """How many there are."""
-        return len(self.all)
+        """How many there are; those that are not judged are left out."""
+        return sum(answer.verdict != NOT_JUDGED for answer in self.all)
 
     @property
     def score(self) -> float:
-        """right / total"""
-        return self.right / self.total
+        """right / total; nan where nothing is judged."""
+        return self.right / self.total if self.total else nan
 
     @property
     def summary(self) -> str:
@@ -176,7 +178,7 @@ class Report:
     def table(self) -> list[tuple[str, ...]]:
         """The report as text, cell by cell, the heading first."""
         return [("", "yours", "right", "verdict", "error"), *(
-            (answer.called, shown(answer.given), number_of(answer.expected), answer.verdict, shown_error(answer))
+            (answer.called, shown(answer.given), shown_right(answer), answer.verdict, shown_error(answer))
             for answer in self.all)]
 
     def __str__(self) -> str:
@@ -285,12 +287,22 @@ class ClassReport:
             students.append((printable(name), f"{report.right}/{report.total}",
                              "".join(MARK[answer.verdict] for answer in answers),
                              which or (first.called if first else "")))
-        questions: list[tuple[str, ...]] = [("question", *COLUMNS, "most common mistake")]
+        columns = {head: which for head, which in COLUMNS.items() if which != (NOT_JUDGED,) or self.some_not_judged}
+        questions: list[tuple[str, ...]] = [("question", *columns, "most common mistake")]
         for question in self.questions:
             most = "; ".join(f"{kind} ({n}×)" for kind, n in question.mistakes[:2])
-            counts = (sum(question.verdicts.get(verdict, 0) for verdict in column) for column in COLUMNS.values())
+            counts = (sum(question.verdicts.get(verdict, 0) for verdict in column) for column in columns.values())
             questions.append((question.called, *map(str, counts), most))
         return students, questions
+
+    @property
+    def some_not_judged(self) -> bool:
+        return any(NOT_JUDGED in question.verdicts for question in self.questions)
+
+    @property
+    def legend(self) -> str:
+        """What the marks mean."""
+        return NOT_JUDGED_TOO if self.some_not_judged else LEGEND
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -300,14 +312,14 @@ class ClassReport:
     def __str__(self) -> str:
         students, questions = self.tables()
         notes = (line for note in self.notes for line in (*wrapped(note), ""))
-        return "\n".join([*notes, *in_columns(students), "", LEGEND, "", *in_columns(questions)])
+        return "\n".join([*notes, *in_columns(students), "", self.legend, "", *in_columns(questions)])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<p><b>{escape(note)}</b></p>" for note in self.notes)
         students, questions = self.tables()
-        return (f"<div>{notes}{html_of_class(students, 'First mistake, ')}<p>{LEGEND}</p>"
+        return (f"<div>{notes}{html_of_class(students, 'First mistake, ')}<p>{self.legend}</p>"
                 f"{html_of_class(questions, 'Most common: ')}</div>")
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
@@ -341,6 +353,11 @@ def shown(given: Given) -> str:
     return cut(text, 32)
 
 
+def shown_right(answer: Answer) -> str:
+    """The right number; that there is none."""
+    return "none" if answer.verdict == NOT_JUDGED else number_of(answer.expected)
+
+
 def shown_error(answer: Answer) -> str:
     """The relative error, in percent; nothing where it says nothing."""
     error = answer.error
@@ -368,11 +385,12 @@ BELOW = "text-align:left;white-space:normal;padding:0 5px 10px 20px"
 REMARK = "max-width:min(56em,80vw);overflow-x:auto"
 BADGE = "display:inline-block;padding:0 4px;border-radius:4px;color:#1f2937;white-space:nowrap"
 FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", MISSING: "#e5e7eb",
-        UNREADABLE: "#fbe3a6"}
-MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", MISSING: "·", UNREADABLE: "?"}
+        UNREADABLE: "#fbe3a6", NOT_JUDGED: "#e5e7eb"}
+MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", MISSING: "·", UNREADABLE: "?", NOT_JUDGED: "–"}
 LEGEND = "✓ exact or close, ↓ carried, ✗ wrong, · missing, ? unreadable; ✓ and ↓ count as right"
+NOT_JUDGED_TOO = f"{LEGEND}; – no right answer"
 COLUMNS = {"exact or close": (EXACT, CLOSE), "carried": (CARRIED,), "wrong": (WRONG,),
-           "missing or unreadable": (MISSING, UNREADABLE)}
+           "missing or unreadable": (MISSING, UNREADABLE), "not judged": (NOT_JUDGED,)}
 
 
 def cell(content: str, style: str = WORDS, tag: str = "td") -> str:
@@ -417,7 +435,7 @@ def rows_of(report: Report) -> Iterator[str]:
             remarks.insert(0, "<b>The first mistake.</b>")
         style = WHOLE if len(given) <= 11 else ANYWHERE
         yield html_row([cell(escape(answer.called), WHOLE), cell(escape(given), style),
-                        cell(number_of(answer.expected), WHOLE), cell(badge)], remarks)
+                        cell(shown_right(answer), WHOLE), cell(badge)], remarks)
 
 
 def in_lines(line: Formula) -> str:

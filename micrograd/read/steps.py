@@ -36,7 +36,7 @@ class Frame:
     upstream: the gradient of node; local: ∂node/∂parent along this edge; contribution: their product; before, after:
     the gradient of parent without and with it. path: "2 of 3" for the second of the three edges that lead gradients
     into parent. The first backward frame is the seed, ∂root/∂root = 1: it has no parent; before and after are of root.
-    note: what goes wrong here, in steps of order="naive".
+    note: what goes wrong here: 0 · ∞, which has no value; and in order="naive" what is passed on too early.
     """
 
     number: int                       # its place among the steps: 1, 2, ...
@@ -311,6 +311,8 @@ def taken(graph: Graph, order: str) -> Steps:
         upstream, more = passed_on[edge.node], late[edge.node]
         name = name_of(graph, edge.node)
         note = f"{name} passes on {number_of(upstream)}, but {number_of(more)} more will reach it later" if more else ""
+        if not note and isnan(contribution) and not isnan(upstream) and not isnan(edge.local):
+            note = f"{partial(graph, root, edge.parent)} has no value: 0 · ∞"
         frames.append(Frame(len(frames) + 1, "backward", edge.node, edge.parent, edge.node.data, upstream, edge.local,
                             contribution, before, after, f"{k} of {paths[edge.parent]}", note, edge, graph))
     wrong = {graph.names[node]: (gradients[node], right) for node, right in graph.gradients.items()

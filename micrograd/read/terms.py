@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from fractions import Fraction
 from itertools import groupby
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Union
 
 from .. import ops
@@ -32,6 +32,14 @@ LONGEST = 12                # terms of a sum; the middle of a longer one is left
 DOTS = "…"                  # stands for a formula that is too large
 
 Coefficient = Union[Fraction, float]  # a float only where it is inf or nan
+
+
+def floated(c: Coefficient) -> float:
+    """The float nearest to it; inf where it is too large for one."""
+    try:
+        return float(c)
+    except OverflowError:
+        return inf if c > 0 else -inf
 
 
 class Formula(str):
@@ -96,7 +104,7 @@ class Number(Term):
 
     def __init__(self, value: Coefficient) -> None:
         self.value = value
-        super().__init__(float(value), ("number", value if isfinite(value) else str(value)))
+        super().__init__(floated(value), ("number", value if isinstance(value, Fraction) else str(value)))
 
 
 class Name(Term):
@@ -245,7 +253,7 @@ def addends(term: Term) -> list[tuple[Term, Coefficient]]:
 
 
 def quotient(x: float, coefficient: Coefficient) -> float:
-    return ops.div.value(x, float(coefficient))
+    return ops.div.value(x, floated(coefficient))
 
 
 def product_of(x: float, coefficient: Coefficient, factors: Iterable[tuple[Term, Coefficient]]) -> Term:
@@ -293,8 +301,23 @@ def sum_of(x: float, terms: Iterable[tuple[Term, Coefficient]]) -> Term:
 def shortened(coefficient: Coefficient) -> Coefficient:
     """The same, to the precision of a float where its fraction is longer than that."""
     if isinstance(coefficient, Fraction) and coefficient.denominator > 10**30:
-        return exact(float(coefficient))
+        return exact(floated(coefficient))
     return coefficient
+
+
+def comes_to(term: Term) -> float:
+    """The number of a formula as it is written, after all that cancels has been left out: 1 for x / x at 0, where the
+    product that it was made of is nan."""
+    if isinstance(term, Call) and not term.prime:
+        return term.op.value(*map(comes_to, term.args))
+    if isinstance(term, Product):
+        result = floated(term.coefficient)
+        for base, exponent in term.factors:
+            result *= ops.pow.value(comes_to(base), floated(exponent))
+        return result
+    if isinstance(term, Sum):
+        return sum(floated(coefficient) * comes_to(inner) for inner, coefficient in term.terms)
+    return term.x
 
 
 # Writing
@@ -407,14 +430,14 @@ def decimal(c: Fraction) -> bool:
     for prime in (2, 5):
         while rest % prime == 0:
             rest //= prime
-    return (rest == 1 and len(repr(float(c))) <= 10) or max(c.numerator, c.denominator) > 1000
+    return (rest == 1 and len(repr(floated(c))) <= 10) or max(c.numerator, c.denominator) > 1000
 
 
 def number_written(x: Coefficient, notation: Notation) -> Written:
     if isinstance(x, Fraction) and not decimal(abs(x)):
-        result = apply(ops.div, [notation.number(float(n)) for n in (abs(x.numerator), x.denominator)], notation)
+        result = apply(ops.div, [notation.number(floated(n)) for n in (abs(x.numerator), x.denominator)], notation)
         return apply(ops.neg, [result], notation) if x < 0 else result
-    return notation.number(float(x))
+    return notation.number(floated(x))
 
 
 def number_of(x: float, digits: int = DIGITS) -> Formula:
