@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise, takewhile
 from math import floor, inf, isfinite, isinf, isnan, log2, nan
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from . import ops
 from .calculus import Function, Run, leaves, push_forward, rebuild
 from .engine import Value, gradient, topological_order
+from .ops import carries
 from .read.graph import look
 from .read.undefined import undefined
 
@@ -188,6 +189,9 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
                         for points, side in ((after, found.right), (before, found.left), (after, found.central),
                                              (before, found.central)) if not found.fits(side)):
                     verdict, note = UNKNOWN, "it changes within steps that are large enough to see it"
+                elif verdict == WRONG and all(found.fits(side) or leap_within(y, moving, side.reach)
+                                              for side in (found.left, found.central, found.right)):
+                    verdict, note = UNKNOWN, "it jumps within the steps"
                 best = found.best if verdict == OK else found.central
                 rows[k].append(Check(name, found.reverse, found.forward, best.slope, best.error, found.left.slope,
                                      found.right.slope, verdict, note))
@@ -207,6 +211,18 @@ def argument_names(f: Function, count: int) -> list[str]:
 def turns(node: Value) -> bool:
     """Whether a node stands at a kink of its row."""
     return node.op.kink is not None and node.op.kink(*[parent.data for parent in node.parents]) == 0
+
+
+def leap_within(y: Value, moving: Mapping[Value, Any], reach: float) -> bool:
+    """Whether a row that jumps, as floor does at every whole number, does so within that reach of the variable."""
+    for node in topological_order(y):
+        row = ops.floordiv if node.op is ops.mod else node.op
+        if row.kink is not None and not all(carries(row, i) for i in range(row.arity)):
+            args = [parent.data for parent in node.parents]
+            moves = [float(moving.get(parent, 0.0)) * reach for parent in node.parents]
+            if len({row.value(*[x + sign * move for x, move in zip(args, moves)]) for sign in (-1, 0, 1)}) > 1:
+                return True
+    return False
 
 
 def roundings(outputs: Sequence[Value], variables: Sequence[Value]) -> dict[Value, float]:

