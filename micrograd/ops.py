@@ -461,28 +461,37 @@ def _sigmoid_slope(y: Any, x: Any) -> Any:
     return e / ((1 + e) * (1 + e))
 
 
-def _bell(x: Any) -> Any:
-    """e^-x², with x² as h² and a rest, where h has half of the digits of x (Veltkamp), so that its square is exact."""
-    a = minimum(abs(x), 40.0)  # beyond, it is 0
-    c = 134217729.0 * a
-    h = c - (c - a)
-    return exp(-h * h) * exp((h - a) * (h + a))
+def _elu_slope(x: float, k: float) -> float:
+    return 1.0 if x > 0 else k * math.exp(x)
 
 
-def _density(x: Any) -> Any:
-    a = minimum(abs(x), 40.0)
+def _bell(x: float) -> float:
+    return _gauss(math.fabs(x), 1.0, math.exp) if not math.fabs(x) > 40.0 else 0.0
+
+
+def _density(x: float) -> float:
+    return _gauss(math.fabs(x), 0.5, math.exp) / SQRT_TAU if not math.fabs(x) > 40.0 else 0.0
+
+
+def _gauss(a: Any, k: float, exp: Callable[..., Any]) -> Any:
+    """e^-ka² for a from 0 to 40; a² as h² and a rest, where h has half the digits of a (Veltkamp), so that its square
+    is exact."""
     c = 134217729.0 * a
     h = c - (c - a)
-    return exp(-0.5 * h * h) * exp(0.5 * (h - a) * (h + a)) / SQRT_TAU
+    return exp(-k * h * h) * exp(k * (h - a) * (h + a))
+
+
+def _gelu_slope(x: float) -> float:
+    return _normal(x) + x * _density(x)
 
 
 def _normal(x: float) -> float:
     return _normal_below(x) if -40.0 < x < -1.0 else 0.5 * math.erfc(-x / SQRT_2)
 
 
-def _normal_below(x: Any) -> Any:
-    """½ erfc(t) for t = -x/√2, which is far from erfc of the rounded t where t is large. What rounding took from t
-    (Dekker) times the slope of erfc mends it."""
+def _normal_below(x: Any, erfc: Callable[..., Any] = math.erfc, bell: Callable[..., Any] = _bell) -> Any:
+    """The normal distribution function as ½ erfc(t) for t = -x/√2, which is far from erfc of the rounded t where t is
+    large. What rounding took from t (Dekker) times the slope of erfc mends it."""
     t = -x * SQRT_HALF
     c = 134217729.0 * x
     high = c - (c - x)
@@ -493,7 +502,7 @@ def _normal_below(x: Any) -> Any:
 
 def _normal_anywhere(x: Any) -> Any:
     inside = step(-1.0 - x) * step(x + 40.0)
-    return where(inside, _normal_below(where(inside, x, -2.0)), 0.5 * erfc(-x / SQRT_2))
+    return where(inside, _normal_below(where(inside, x, -2.0), erfc, bell), 0.5 * erfc(-x / SQRT_2))
 
 
 def _share(a: Any, b: Any) -> Any:
@@ -626,8 +635,8 @@ elu = row("elu",        lambda x, k: k * math.expm1(x) if x <= 0 else x,
           book=(lambda y, x, k: where(step(x), 1.0, y + k), lambda y, x, k: expm1(-relu(-x))),
           note="at 0 the slope of the negative side; Clevert, Unterthiner and Hochreiter 2015")
 gelu = row("gelu",      _gelu,
-           lambda y, x: normal(x) + x * density(x),
-           spelled=lambda x: x * normal(x),
+           lambda y, x: gelu_slope(x),
+           spelled=lambda x: x * _normal_anywhere(x),
            note="x times the normal distribution function, exact; Hendrycks and Gimpel 2016")
 silu = row("silu",      _silu,                    lambda y, x: sigmoid(x) + y * sigmoid(-x),
            spelled=lambda x: where(step(x + 700), x * sigmoid(x), _silu_below(maximum(x, -2000.0))),
@@ -691,9 +700,10 @@ sigmoid_slope = row("_sigmoid_slope", _sigmoid_slope, lambda s, y, x: sigmoid_tu
 sigmoid_turn = row("_sigmoid_turn", lambda y, x: -tanh(0.5 * x), lambda s, y, x: -2.0, lambda s, y, x: 0.0,
                    latex=r"1 - 2 \cdot {0:product}", text="1 - 2 * {0:product}", binds="sum",
                    symbol="1-2σ", stands_for=lambda y, x: 1 - 2 * y)
-elu_slope = row("_elu_slope", lambda x, k: where(step(x), step(x), k * exp(-relu(-x))),
+elu_slope = row("_elu_slope", _elu_slope,
                 lambda s, x, k: where(step(x), 0.0, s),  lambda s, x, k: where(step(x), 0.0, exp(-relu(-x))),
                 latex=r"\operatorname{{elu}}'\left({0}, {1}\right)", text="elu'({0}, {1})",
+                spelled=lambda x, k: where(step(x), step(x), k * exp(-relu(-x))),
                 symbol="elu'", stands_for=lambda x, k: where(step(x), 1.0, elu(x, k) + k))
 third = row("_third",   lambda y: 1 / (3 * y * y),  lambda s, y: -2 * s / y,
             latex=r"\frac{{1}}{{3 {0:atom}^2}}", text="1 / (3 * {0:atom}**2)", binds="product",
@@ -704,16 +714,21 @@ witch = row("_witch",   lambda x: 1 / (1 + x * x),  lambda s, x: -2 * (x * s) * 
 one_minus_square = row("_one_minus_square", lambda x: (1 - x) * (1 + x), lambda s, x: -2 * x,
                        latex="1 - {0:atom}^2", text="1 - {0:atom}**2", binds="sum", symbol="1-x²",
                        stands_for=lambda x: 1 - x * x)
-bell = row("_bell",     _bell,                    lambda s, x: -2 * (x * s),
-           latex="e^{{-{0:atom}^2}}", text="exp(-{0:atom}**2)", binds="power", symbol="exp(-x²)",
-           stands_for=lambda x: exp(-x * x))
-density = row("_density", _density,               lambda s, x: -(x * s),
+within = row("_within", lambda x: maximum(minimum(x, 40.0), -40.0), lambda s, x: 1.0,
+             latex="{0:product}", text="{0:product}", binds="product", symbol="x", stands_for=lambda x: x,
+             note="x as a factor of e^-x² and the like, which are 0 beyond 38: with it no power of x is inf there")
+bell = row("_bell",     _bell,                    lambda s, x: -2 * (within(x) * s),
+           latex="e^{{-{0:atom}^2}}", text="exp(-{0:atom}**2)", binds="power",
+           spelled=lambda x: _gauss(minimum(abs(x), 40.0), 1.0, exp),
+           symbol="exp(-x²)", stands_for=lambda x: exp(-x * x))
+density = row("_density", _density,               lambda s, x: -(within(x) * s),
               latex=r"\frac{{e^{{-{0:atom}^2 / 2}}}}{{\sqrt{{2 \pi}}}}", text="exp(-{0:atom}**2 / 2) / sqrt(2 * pi)",
+              spelled=lambda x: _gauss(minimum(abs(x), 40.0), 0.5, exp) / SQRT_TAU,
               binds="product", symbol="φ", stands_for=lambda x: exp(-0.5 * x * x) / SQRT_TAU)
-normal = row("_normal", _normal,                  lambda s, x: density(x),       spelled=_normal_anywhere,
-             latex=r"\frac{{1}}{{2}} \operatorname{{erfc}}\left(-\frac{{{0}}}{{\sqrt{{2}}}}\right)",
-             text="0.5 * erfc(-{0:product} / sqrt(2))", binds="product", symbol="Φ",
-             stands_for=lambda x: 0.5 * erfc(-x / SQRT_2))
+gelu_slope = row("_gelu_slope", _gelu_slope,      lambda s, x: 2 * density(x) - within(x) * (within(x) * density(x)),
+                 latex=r"\operatorname{{gelu}}'\left({0}\right)", text="gelu'({0})",
+                 spelled=lambda x: _normal_anywhere(x) + x * density(x),
+                 symbol="gelu'", stands_for=lambda x: 0.5 * erfc(-x / SQRT_2) + x * exp(-0.5 * x * x) / SQRT_TAU)
 share = row("_share",   _share,                   lambda s, a, b: share(b, a)**2 / hypot(a, b),
             lambda s, a, b: -s * share(b, a) / hypot(a, b),
             latex=r"\frac{{{0}}}{{\sqrt{{{0:atom}^2 + {1:atom}^2}}}}", text="{0:product} / hypot({0}, {1})",

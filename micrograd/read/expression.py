@@ -177,7 +177,7 @@ class Slope(NamedTuple):
     row: Op
 
     def __call__(self, x: Number) -> Number:
-        if not isinstance(x, Value):
+        if not hasattr(x, "__op__"):
             return self.row.slope(0, self.row.value(x), x)
         slope: Number = self.row.derivatives[0](self.row(x), x)
         return slope
@@ -208,7 +208,7 @@ class Expression:
                 if step.name not in values:
                     raise ExpressionError(self.text, step.place, f"{step.name!r} has no value")
                 value = values[step.name]
-                stack.append(value if isinstance(value, Value) else ops.number(value, f"the value of {step.name!r}"))
+                stack.append(value if hasattr(value, "__op__") else ops.number(value, f"the value of {step.name!r}"))
             else:
                 row = step.row if isinstance(step, Slope) else step
                 arguments = stack[-row.arity:]

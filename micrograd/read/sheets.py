@@ -22,11 +22,11 @@ from typing import Any, Union
 
 from ..engine import Number, Value
 from ..ops import as_float, is_number
-from .chain import is_weighted_sum
+from .chain import depending_on, is_weighted_sum, links
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .graph import Graph, gradients_along, onward_from
 from .mistakes import Book
-from .terms import Formula, symbol
+from .terms import Formula, as_term, symbol
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
@@ -51,7 +51,7 @@ class Nodes:
     """The nodes of a graph, found by a Value or by what people write: w5, w_5, δ4 for z^{4}, dC/dw5, ∂C/∂w²."""
 
     def __init__(self, book: Book) -> None:
-        self.graph = graph = book.graph
+        self.book, self.graph = book, (graph := book.graph)
         self.by_name = {graph.names[node]: node for node in graph.order if book.is_named(node)}
         self.deltas = {}  # δ^{4}: z^{4}, where no node is called so
         for name, node in self.by_name.items():
@@ -277,6 +277,8 @@ class HandedIn:
                     if not ready:
                         raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
                     x = self.evaluate(reference)
+                    if isnan(x) and own is self.gradients and self.is_formula_of_book(node, reference):
+                        x = self.graph.gradients[node]
                     own[node] = Handed(text, x, problem=NO_VALUE * isnan(x))
                 except ExpressionError as error:
                     own[node] = Handed(text, problem=str(error))
@@ -336,6 +338,17 @@ class HandedIn:
             else:
                 values[name] = self.nodes.by_name[name].data
         return float(reference.expression.evaluate(values))
+
+
+    def is_formula_of_book(self, node: Value, reference: Reference) -> bool:
+        """Whether an expression that has no number here, as a/y at (0, 0), is what a derivation comes to."""
+        terms, names, between = self.nodes.book.terms, reference.expression.names, depending_on(self.graph, node)
+        if not between or node is self.graph.root or not all(name in self.nodes.by_name for name in names):
+            return False
+        of_names: dict[str, Any] = {name: terms[self.nodes.by_name[name]] for name in names}
+        given = reference.expression.evaluate(of_names)
+        [link] = links(self.graph.root, (node,), between, terms, self.nodes.book.place)
+        return as_term(given) == link.formula
 
 
 def place_of(name: str, expression: Expression) -> int:

@@ -21,12 +21,12 @@
     _(abs) _(exp) _(expm1) _(log) _(log1p) _(log2) _(log10) _(sqrt) _(cbrt) \
     _(sin) _(cos) _(tan) _(asin) _(acos) _(atan) _(sinh) _(cosh) _(tanh) _(asinh) _(acosh) _(atanh) \
     _(erf) _(erfc) _(sigmoid) _(softplus) _(relu) _(gelu) _(silu) _(step) _(sign) \
-    _(floor) _(ceil) _(trunc) _(round) _(_bell) _(_density) _(_normal)
+    _(floor) _(ceil) _(trunc) _(round) _(_bell) _(_density) _(_gelu_slope)
 #define ROWS_OF_2(_) \
     _(div) _(pow) _(leaky_relu) _(elu) _(atan2) _(hypot) _(maximum) _(minimum) _(mod) _(floordiv) \
     _(greater) _(at_least) \
     _(_tanh_slope) _(_sigmoid_slope) _(_elu_slope) _(_share) _(_inversion) _(_pow_slope)
-#define PAIRS_OF_1(_) _(tanh) _(sigmoid) _(gelu) /* a row and its slope (of gelu, a part of it) from one exponential */
+#define PAIRS_OF_1(_) _(tanh) _(sigmoid) _(gelu) /* a row and its slope */
 #define PAIRS_OF_2(_) _(elu)
 
 #define NAME(row) #row,

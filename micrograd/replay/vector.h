@@ -453,7 +453,7 @@ INLINE vd ISA(gauss)(vd x, double k) {
 INLINE vd ISA(v__bell)(vd x) { return ISA(gauss)(x, 1.0); }
 INLINE vd ISA(v__density)(vd x) { return ISA(gauss)(x, 0.5) / 2.5066282746310002; }
 
-INLINE vd ISA(v__normal)(vd x) {
+INLINE vd ISA(normal)(vd x) {
     const vi below = TEST(x < -1.0) & TEST(x > -40.0);
     vd t = select(below, -x * 0.7071067811865476, -x / 1.4142135623730951), y = ISA(v_erfc)(t);
     if (any(below)) {  /* as ops.py has it */
@@ -465,12 +465,14 @@ INLINE vd ISA(v__normal)(vd x) {
     return 0.5 * y;
 }
 
-INLINE vd ISA(pair_gelu)(vd x, vd *normal) {
-    *normal = ISA(v__normal)(x);
-    return x * *normal;
+INLINE vd ISA(pair_gelu)(vd x, vd *slope) {
+    vd y = ISA(normal)(x);
+    *slope = y + x * ISA(v__density)(x);
+    return x * y;
 }
 
-INLINE vd ISA(v_gelu)(vd x) { vd normal; return ISA(pair_gelu)(x, &normal); }
+INLINE vd ISA(v_gelu)(vd x) { return x * ISA(normal)(x); }
+INLINE vd ISA(v__gelu_slope)(vd x) { vd slope; ISA(pair_gelu)(x, &slope); return slope; }
 
 /* Whole numbers. (SSE2 has no instruction for them.) */
 
