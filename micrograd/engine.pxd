@@ -9,10 +9,6 @@ cdef class Value:
     cdef double _da, _db
     cdef str _label
     cdef unsigned int _row, _visit  # 32 bits each: with them a node takes 80 bytes
-    @cython.locals(x=double, e=double)
-    cpdef Value tanh(self)
-    @cython.locals(x=double, e=double)
-    cpdef Value sigmoid(self)
 
 cdef unsigned int LEAF, CONSTANT, ADD, SUB, MUL, DIV, NEG, POW, RELU, TANH, SIGMOID
 
@@ -30,6 +26,10 @@ cdef Value over(Value a, Value b)
 cdef Value power(Value a, Value b)
 @cython.locals(x=double, y=double, da=double)
 cdef Value unary(object op, Value a)
+@cython.locals(x=double, e=double)
+cdef Value tanh_of(Value a)
+@cython.locals(x=double, e=double)
+cdef Value sigmoid_of(Value a)
 @cython.locals(x=double, w=double, y=double, da=double, db=double)
 cdef Value binary(object op, Value a, Value b)
 @cython.locals(node=Value)

@@ -193,18 +193,6 @@ class Value:
         x = self._data
         return record(RELU, 0.0 if x <= 0.0 else x, self, 1.0 if x > 0.0 else x if x != x else 0.0, None, 0.0)
 
-    def tanh(self) -> Value:
-        """(e^x − e^−x) / (e^x + e^−x). Its derivative is 1 − tanh²x, computed so that no digit is lost near ±1."""
-        x = self._data
-        e = math.exp(-2.0 * math.fabs(x))
-        return record(TANH, math.tanh(x), self, 4.0 * e / ((1.0 + e) * (1.0 + e)), None, 0.0)
-
-    def sigmoid(self) -> Value:
-        """1 / (1 + e^−x). Its derivative is y (1 − y), computed so that no digit is lost near 1."""
-        x = self._data
-        e = math.exp(-math.fabs(x))
-        return record(SIGMOID, (1.0 if x >= 0.0 else e) / (1.0 + e), self, e / ((1.0 + e) * (1.0 + e)), None, 0.0)
-
     def add(self, other: Number) -> Value: return self + other
     def sub(self, other: Number) -> Value: return self - other
     def mul(self, other: Number) -> Value: return self * other
@@ -228,12 +216,14 @@ class Value:
     def atan(self) -> Value: return unary(ops.atan, self)
     def sinh(self) -> Value: return unary(ops.sinh, self)
     def cosh(self) -> Value: return unary(ops.cosh, self)
+    def tanh(self) -> Value: return tanh_of(self)
     def asinh(self) -> Value: return unary(ops.asinh, self)
     def acosh(self) -> Value: return unary(ops.acosh, self)
     def atanh(self) -> Value: return unary(ops.atanh, self)
     def erf(self) -> Value: return unary(ops.erf, self)
     def erfc(self) -> Value: return unary(ops.erfc, self)
     def identity(self) -> Value: return unary(ops.identity, self)
+    def sigmoid(self) -> Value: return sigmoid_of(self)
     def softplus(self) -> Value: return unary(ops.softplus, self)
     def gelu(self) -> Value: return unary(ops.gelu, self)
     def silu(self) -> Value: return unary(ops.silu, self)
@@ -501,6 +491,20 @@ def power(a: Value, b: Value) -> Value:
         except (ValueError, ArithmeticError):
             pass                                           # nan or inf, as the row has it
     return binary(ops.pow, a, b)
+
+
+def tanh_of(a: Value) -> Value:
+    """tanh(a), whose slope 1 - tanh² is computed so that no digit is lost near ±1."""
+    x = a._data
+    e = math.exp(-2.0 * math.fabs(x))
+    return record(TANH, math.tanh(x), a, 4.0 * e / ((1.0 + e) * (1.0 + e)), None, 0.0)
+
+
+def sigmoid_of(a: Value) -> Value:
+    """σ(a), whose slope σ (1 - σ) is computed so that no digit is lost near 1."""
+    x = a._data
+    e = math.exp(-math.fabs(x))
+    return record(SIGMOID, (1.0 if x >= 0.0 else e) / (1.0 + e), a, e / ((1.0 + e) * (1.0 + e)), None, 0.0)
 
 
 def unary(op: Op, a: Value) -> Value:
