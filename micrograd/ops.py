@@ -538,8 +538,10 @@ def _pow_log(a: Any, b: Any) -> Any:
 
 
 def _slope_in_base(a: Any, b: Any) -> Any:
-    """b a^(b-1): of a constant exponent as a book has it, where that loses nothing."""
-    return b * pow(a, b - 1) if is_number(b) and b and not _lost(float(b)) else pow_slope(a, b)
+    """b a^(b-1): of a constant exponent as a book has it, where that loses nothing; that of x^0 is 0 to any order."""
+    if not is_number(b) or _lost(float(b)):
+        return pow_slope(a, b)
+    return b * pow(a, b - 1) if b else 0.0 * step(a)
 
 
 LN_2, LN_10 = math.log(2), math.log(10)
@@ -739,7 +741,7 @@ inversion = row("_inversion", _inversion,
                 latex=r"\frac{{{0}}}{{{0:atom}^2 + {1:atom}^2}}", text="{0:product} / ({0:atom}**2 + {1:atom}**2)",
                 binds="product", symbol="atan2'", stands_for=lambda a, b: a / (a * a + b * b), note="0 at (0, 0)")
 pow_slope = row("_pow_slope", _pow_slope,
-                lambda s, a, b: 0.0 if is_number(b) and b == 0 else b * pow_slope(a, b - 1),
+                lambda s, a, b: b * pow_slope(a, b - 1),
                 lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
                 latex=r"{1:product} \cdot {0:atom}^{{{1:sum} - 1}}", text="{1:product} * {0:atom}**({1:sum} - 1)",
                 binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",

@@ -17,7 +17,7 @@ from typing import NamedTuple, Union
 
 from .. import ops
 from ..ops import Op
-from .tape import LEAVES, MEAN, TOTAL, UNIFORM, VARYING, Tape
+from .tape import LEAVES, MEAN, SYMMETRIC, TOTAL, UNIFORM, VARYING, Tape
 
 NONE = -1  # in the place of a second factor
 
@@ -67,6 +67,10 @@ class Program:
 def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) -> Program:
     """The program that computes these nodes of the tape."""
     ops_, args, rank = tape.ops, [*tape.args], tape.rank
+    if tape.repeats:
+        first = merged(tape)
+        args = [tuple([first[arg] for arg in each]) for each in args]
+        uniform, varying = ([first[node] for node in nodes] for nodes in (uniform, varying))
     for node, made in tape.written_out.items():  # in other words
         args[node] = (made,)
     outputs = [*uniform, *varying]
@@ -164,6 +168,17 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
         if node in gathers:
             body.append(Gather(node, gathers[node]))
     return Program(tape, before, body, after, means, list(uniform), list(varying), nodes)
+
+
+def merged(tape: Tape) -> list[int]:
+    """For each node the first that computes the same."""
+    first = list(range(len(tape.ops)))
+    known: dict[tuple[Op, tuple[int, ...]], int] = {}
+    for node, (op, args) in enumerate(zip(tape.ops, tape.args)):
+        if args:
+            same = tuple([first[arg] for arg in args])
+            first[node] = known.setdefault((op, tuple(sorted(same)) if op in SYMMETRIC else same), node)
+    return first
 
 
 ADDITIVE = {ops.add: (1, 1), ops.sub: (1, -1), ops.neg: (-1, 0), TOTAL: (1, 1)}  # the signs of the first, the others

@@ -42,6 +42,7 @@ class Tape:
         self.parameters: list[int] = []             # a node for each parameter
         self.written_out: dict[int, int] = {}       # a node that no instruction is for, or a detached one -> the same
         self.adjoints: dict[int, int] = {}          # a derivative of what was differentiated -> the node by which it is
+        self.repeats = False                        # whether two nodes compute the same
         self._constants: dict[str, int] = {}
         self._known: dict[Any, int] = {}
 
@@ -66,8 +67,11 @@ class Tape:
         """The place of a node, or of a number as a constant."""
         return x.place if isinstance(x, Node) else self.constant(ops.number(x, "a recorded formula"))
 
-    def emit(self, op: Op, args: tuple[int, ...]) -> int:
-        """The node op(args): a new one, or the one that computes the same already."""
+    def emit(self, op: Op, args: tuple[int, ...], anew: bool = False) -> int:
+        """The node op(args): a new one, or the one that computes the same already.
+
+        anew: a new one in any case. Two nodes of a recorded graph have a gradient each, and 1 · inf − 1 · inf is nan,
+        where (1 − 1 + 1) · inf is inf. They become one when the program is scheduled."""
         simpler = SIMPLER.get(op)
         if simpler is not None:
             found: int | None = simpler(self, *args)
@@ -75,6 +79,8 @@ class Tape:
                 return found
         key = (op, args if op not in SYMMETRIC or args[0] <= args[1] else args[::-1])
         node = self._known.get(key)
+        if anew and node is not None:
+            node, self.repeats = None, True
         if node is None:
             ranks = self.rank
             rank = UNIFORM if op is MEAN else max([ranks[arg] for arg in args])
@@ -221,7 +227,7 @@ def tape_of(recording: Recording) -> tuple[Tape, list[int]]:
         elif row is BRANCHES:
             spot.append(-1)
         else:
-            node = tape.emit(row, tuple([spot[parent] for parent in recording.parents[i]]))
+            node = tape.emit(row, tuple([spot[parent] for parent in recording.parents[i]]), anew=True)
             if recording.labels[i] and tape.args[node]:
                 tape.labels.setdefault(node, recording.labels[i])
             spot.append(node)
