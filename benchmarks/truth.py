@@ -2,7 +2,8 @@
 
 The formulas here share nothing with micrograd's. A row is written once more, as a function of power series with
 coefficients in ball arithmetic (python-flint): put in x + t, and what comes out is f + f′t + f″/2 t², each with a bound
-on its error. Where the bound is too wide, because digits cancelled, all is done again with more of them.
+on its error. Where the bound is too wide, because digits cancelled, all is done again with more of them. (A row that is
+made of others and has no line here is taken for what it says of itself.)
 """
 
 import math
@@ -11,6 +12,8 @@ from fractions import Fraction
 from itertools import combinations_with_replacement
 
 from flint import arb, arb_series, ctx
+
+from micrograd import ops
 
 BITS = 256, 1280, 2560, 5120, 10240  # of precision, until an answer is sharp; 1,100 tell 1e-308 from 1 + 1e-308
 SHARP = 70                           # bits that must be right: the 53 of a float, and a ten-thousandth of its last one
@@ -128,10 +131,25 @@ def asked(name, at, args, value, true):
     return true
 
 
+class Ball(ops.Operators):
+    """A power series on which a row that is made of others is worked out by the truth of those."""
+
+    def __init__(self, series):
+        self.series = series
+
+    def __op__(self, op, args):
+        series = [arg.series if isinstance(arg, Ball) else arb_series([arb(arg)]) for arg in args]
+        return Ball(FORMULAS[op.name](*series))
+
+
+def by_rows(formula):
+    return lambda *args: formula(*map(Ball, args)).series
+
+
 def balls(name, args, smooth):
     """The quantities in ball arithmetic; None where there is nothing to know."""
     ctx.cap = 3
-    formula, n = FORMULAS[name], len(args)
+    formula, n = FORMULAS.get(name) or by_rows(ops.spelling(ops.named(name))), len(args)
 
     def along(*directions):
         moving = [[arb(x), arb(1)] if i in directions else [arb(x)] for i, x in enumerate(args)]

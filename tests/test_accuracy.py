@@ -1,7 +1,7 @@
 """Every row of the table against the truth: value, first and second derivatives, in units in the last place.
 
 The truth, the points and the goal are those of benchmarks/truth.py; benchmarks/accuracy.py asks at many more points,
-and asks others, too. A new row wants a line in FORMULAS there.
+and asks others, too. A new row that is not made of others wants a line in FORMULAS there.
 """
 
 import importlib.util

@@ -58,3 +58,9 @@ def test_it_is_an_activation_in_onnx(softsign, tmp_path):
     session = runtime.InferenceSession(tmp_path / "net.onnx")
     [found] = session.run(None, {"x": np.array([[0.5, -1.0], [2.0, 1.0]])})
     assert found[:, 0] == pytest.approx([net([0.5, -1.0]).data, net([2.0, 1.0]).data], rel=1e-12)
+
+
+def test_its_truth_is_that_of_the_rows_it_is_made_of(softsign):
+    from test_accuracy import truth
+    (value, _, unit), (slope, _, _), (bend, _, _) = truth.truths("softsign", (-3.0,))
+    assert (value, slope) == (-0.75, 0.0625) and abs(bend - 0.03125) < 1e-17 and unit == 2.0 ** -53
