@@ -485,9 +485,12 @@ def over(a: Value, b: Value) -> Value:
 def power(a: Value, b: Value) -> Value:
     x = a._data
     n = b._data
-    if b._row == CONSTANT and x != 0.0 and n != 0.0 and n - 1.0 + 1.0 == n and n - (n - 1.0) == 1.0:
+    exact = n - 1.0 + 1.0 == n and n - (n - 1.0) == 1.0    # else see ops._pow_slope
+    if b._row == CONSTANT and x != 0.0 and n != 0.0 and (exact or x > 0.0):
         try:
-            return record(POW, math.pow(x, n), a, n * math.pow(x, n - 1.0), b, 0.0)
+            y = math.pow(x, n)
+            divides = not exact and 1e-290 < y < 1e300
+            return record(POW, y, a, n * (y / x if divides else math.pow(x, n - 1.0)), b, 0.0)
         except (ValueError, ArithmeticError):
             pass                                           # nan or inf, as the row has it
     return binary(ops.pow, a, b)
@@ -509,14 +512,19 @@ def sigmoid_of(a: Value) -> Value:
 
 def unary(op: Op, a: Value) -> Value:
     """The node op(a), computed by the row."""
+    row = op.index
+    if row == TANH:
+        return tanh_of(a)
+    if row == SIGMOID:
+        return sigmoid_of(a)
     x = a._data
     try:
         y = float(op.forward(x))
-        da = float(op.derivatives[0](y, x))
+        da = float(op.slopes[0](y, x))
     except (TypeError, ValueError, ArithmeticError):       # where Python's float refuses; the row's total forms do not
         y = op.value(x)
         da = op.slope(0, y, x)
-    return record(op.index, y, a, da, None, 0.0)
+    return record(row, y, a, da, None, 0.0)
 
 
 def binary(op: Op, a: Value, b: Value) -> Value:

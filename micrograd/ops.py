@@ -41,12 +41,13 @@ class Op:
     has defaults for may be left out.
     """
 
-    __slots__ = ("name", "forward", "derivatives", "otherwise", "symbol", "latex", "text", "binds", "domain", "kink",
-                 "defaults", "note", "spelled", "book", "stands_for", "builtin", "index")
+    __slots__ = ("name", "forward", "derivatives", "slopes", "otherwise", "symbol", "latex", "text", "binds", "domain",
+                 "kink", "defaults", "note", "spelled", "book", "stands_for", "builtin", "index")
 
     name: str                                   # "tanh"
     forward: Callable[..., float]               # floats to float; may raise what Python's math raises
     derivatives: tuple[Callable[..., Any], ...]  # the i-th: (y, *arguments) -> dy/d(argument i)
+    slopes: tuple[Callable[..., Any], ...]      # the derivatives for floats alone; see `shortcut`
     otherwise: Callable[..., float]             # the IEEE result, where forward raises
     symbol: str                                 # what a drawing shows: "+"
     latex: str                                  # a template in LaTeX: "{0:sum} - {1:product}"
@@ -65,6 +66,7 @@ class Op:
     def __init__(self, **fields: Any) -> None:
         for field, value in fields.items():
             setattr(self, field, value)
+        self.slopes = self.derivatives
         self.index = len(ROWS)
         ROWS.append(self)
 
@@ -95,7 +97,10 @@ class Op:
 
     def slope(self, i: int, y: float, *args: float) -> float:
         """dy/d(argument i) on floats, y being the op's value there. Total, like `value`."""
-        return _total(self.derivatives[i], y, args)
+        try:
+            return float(self.slopes[i](y, *args))
+        except (TypeError, ValueError, ArithmeticError):
+            return _total(self.derivatives[i], y, args)
 
     def slope_by_book(self, i: int, y: float, *args: float) -> float:
         """The same by the formula of a book, which goes by y, whatever y is: what somebody with another y would get."""
@@ -174,13 +179,13 @@ class Opaque(Operators):
     """What a rule is called on to see what can be said of it whatever its arguments are. It has no number, and knows
     the ops that it is made of."""
 
-    __slots__ = ("ops",)
+    __slots__ = ("args", "ops")
 
-    def __init__(self, *ops: Op) -> None:
-        self.ops = ops
+    def __init__(self, *ops: Op, args: Sequence[Any] = ()) -> None:
+        self.ops, self.args = ops, args
 
     def __op__(self, op: Op, args: Sequence[Any]) -> Opaque:
-        return Opaque(op, *[inner for arg in args if isinstance(arg, Opaque) for inner in arg.ops])
+        return Opaque(op, *[inner for arg in args if isinstance(arg, Opaque) for inner in arg.ops], args=args)
 
     def refuse(self, *args: Any) -> Any: raise TypeError("the rule looks at its arguments")
 
@@ -208,6 +213,21 @@ def carries(op: Op, i: int) -> bool:
     0 · inf is nan. It depends on the op alone, so that all who differentiate a graph come to the same answer."""
     slope = plain_slope(op, i)
     return not (isinstance(slope, float) and slope == 0.0)
+
+
+def shortcut(rule: Callable[..., Any], arity: int) -> Callable[..., Any]:
+    """A rule for floats. One that is a private row of its arguments, as they are, is the forward function of that."""
+    given = [Opaque() for _ in range(arity + 1)]
+    found = rule(*given)
+    if isinstance(found, Opaque) and len(found.ops) == 1 and all(arg in given for arg in found.args):
+        f = found.ops[0].forward
+        match tuple(given.index(arg) for arg in found.args):
+            case (0,): return lambda y, *args: f(y)
+            case (1,): return lambda y, x, *rest: f(x)
+            case (0, 1): return f
+            case (1, 2): return lambda y, a, b: f(a, b)
+            case (2, 1): return lambda y, a, b: f(b, a)
+    return rule
 
 
 @cache
@@ -274,7 +294,7 @@ def row(name: str, forward: Callable[..., float], *derivatives: Callable[..., An
     command = r"\operatorname{{" + name.replace("_", r"\_") + "}}"
     table = HELPERS if name.startswith("_") and builtin else OPS
     table[name] = Op(name=name, forward=forward, derivatives=derivatives,
-                     otherwise=otherwise or _by_rows(forward), symbol=symbol or name,
+                     otherwise=otherwise or _by_rows(spelled or forward), symbol=symbol or name,
                      latex=latex or rf"{command}\left({slots}\right)", text=text or f"{name}({slots})", binds=binds,
                      domain=intervals, kink=kink, defaults=defaults, note=note, spelled=spelled, book=book,
                      stands_for=stands_for, builtin=builtin)
@@ -449,7 +469,7 @@ def _past_multiple(a: float, b: float) -> float:
     return past - b if math.fabs(past) > 0.5 * math.fabs(b) else past
 
 
-# Of the private rows. Most are written with rows themselves, so that they hold for arrays and in compiled code as well.
+# Of the private rows
 
 def _tanh_slope(y: Any, x: Any) -> Any:
     e = exp(-2 * abs(x))
@@ -505,12 +525,40 @@ def _normal_anywhere(x: Any) -> Any:
     return where(inside, _normal_below(where(inside, x, -2.0), erfc, bell), 0.5 * erfc(-x / SQRT_2))
 
 
-def _share(a: Any, b: Any) -> Any:
+def _share(a: float, b: float) -> float:
+    h = math.hypot(a, b)
+    if 1e-150 < h < 1e150:
+        return a / h
+    s = 2.0**500 if h < 1.0 else 2.0**-500  # where h is subnormal, or inf
+    return a * s / math.hypot(a * s, b * s) if h else 0.0
+
+
+def _inversion(a: float, b: float) -> float:
+    h = math.hypot(a, b)
+    s = 1.0 if 1e-150 < h < 1e150 else 2.0**500 if h < 1.0 else 2.0**-500
+    h = math.hypot(a * s, b * s)
+    return a * s * 2.0**500 / h / h * 2.0**-500 * s if h else 0.0
+
+
+def _pow_slope(a: float, b: float) -> float:
+    """b a^(b-1); by a^b / a, where the subtraction rounds and the quotient does not lose what it needs."""
+    if b == 0:
+        return 0.0 if a == a else a
+    if (b - 1) + 1 != b or b - (b - 1) != 1:
+        y = math.pow(a, b)
+        if (a > 0 and 1e-290 < y < 1e300) or y != y:
+            return b * (y / a)
+    return b * math.pow(a, b - 1)
+
+
+# The same in rows, where there is a branch
+
+def _share_by_rows(a: Any, b: Any) -> Any:
     s = _scale(hypot(a, b))
     return where(hypot(a, b), a * s / hypot(a * s, b * s), 0.0)
 
 
-def _inversion(a: Any, b: Any) -> Any:
+def _inversion_by_rows(a: Any, b: Any) -> Any:
     s = _scale(hypot(a, b))
     h = hypot(a * s, b * s)
     return where(hypot(a, b), a * s * 2.0**500 / h / h * 2.0**-500 * s, 0.0)
@@ -521,8 +569,7 @@ def _scale(h: Any) -> Any:
     return where(step(1e-150 - h), 2.0**500, where(step(h - 1e150), 2.0**-500, 1.0))
 
 
-def _pow_slope(a: Any, b: Any) -> Any:
-    """b a^(b-1); by a^b / a, where the subtraction rounds and the quotient does not lose what it needs."""
+def _pow_slope_by_rows(a: Any, b: Any) -> Any:
     by_power, y = b * pow(a, b - 1), pow(a, b)
     divides = step(a) * step(y - 1e-290) * step(1e300 - y)
     return where(b, where(_lost(b), where(divides, b * (y / a), by_power), by_power), 0.0 * step(a))
@@ -628,7 +675,7 @@ softplus = row("softplus", _softplus,             lambda y, x: sigmoid(x))
 relu = row("relu",      lambda x: 0.0 if x <= 0 else x, lambda y, x: step(x),    symbol="ReLU",
            latex=r"\operatorname{{ReLU}}\left({0}\right)", kink=lambda x: x, note="relu'(0) = 0")
 leaky_relu = row("leaky_relu", lambda x, k: k * x if x <= 0 else x,
-                 lambda y, x, k: where(step(x), step(x), k),  lambda y, x, k: -relu(-x),
+                 lambda y, x, k: leaky_slope(x, k),             lambda y, x, k: -relu(-x),
                  defaults=(0.01,), domain=((-2.0, 2.0), (0.01, 0.5)), kink=lambda x, k: x,
                  note="at 0 the slope of the negative side")
 elu = row("elu",        lambda x, k: k * math.expm1(x) if x <= 0 else x,
@@ -702,6 +749,11 @@ sigmoid_slope = row("_sigmoid_slope", _sigmoid_slope, lambda s, y, x: sigmoid_tu
 sigmoid_turn = row("_sigmoid_turn", lambda y, x: -tanh(0.5 * x), lambda s, y, x: -2.0, lambda s, y, x: 0.0,
                    latex=r"1 - 2 \cdot {0:product}", text="1 - 2 * {0:product}", binds="sum",
                    symbol="1-2σ", stands_for=lambda y, x: 1 - 2 * y)
+leaky_slope = row("_leaky_slope", lambda x, k: 1.0 if x > 0 else k if x <= 0 else x,
+                  lambda s, x, k: 0.0,                   lambda s, x, k: where(step(x), 0.0, 1.0),
+                  latex=r"\operatorname{{leaky\_relu}}'\left({0}, {1}\right)", text="leaky_relu'({0}, {1})",
+                  spelled=lambda x, k: where(step(x), step(x), k), symbol="leaky_relu'",
+                  stands_for=lambda x, k: where(step(x), step(x), k))
 elu_slope = row("_elu_slope", _elu_slope,
                 lambda s, x, k: where(step(x), 0.0, s),  lambda s, x, k: where(step(x), 0.0, exp(-relu(-x))),
                 latex=r"\operatorname{{elu}}'\left({0}, {1}\right)", text="elu'({0}, {1})",
@@ -734,24 +786,30 @@ gelu_slope = row("_gelu_slope", _gelu_slope,      lambda s, x: 2 * density(x) - 
 share = row("_share",   _share,                   lambda s, a, b: share(b, a)**2 / hypot(a, b),
             lambda s, a, b: -s * share(b, a) / hypot(a, b),
             latex=r"\frac{{{0}}}{{\sqrt{{{0:atom}^2 + {1:atom}^2}}}}", text="{0:product} / hypot({0}, {1})",
-            binds="product", symbol="hypot'", stands_for=lambda a, b: a / hypot(a, b), note="0 at (0, 0)")
+            binds="product", symbol="hypot'", spelled=_share_by_rows,
+            stands_for=lambda a, b: a / hypot(a, b), note="0 at (0, 0)")
 inversion = row("_inversion", _inversion,
                 lambda s, a, b: ((b - a) / hypot(a, b) * ((b + a) / hypot(a, b))) / hypot(a, b) / hypot(a, b),
                 lambda s, a, b: -2 * s * share(b, a) / hypot(a, b),
                 latex=r"\frac{{{0}}}{{{0:atom}^2 + {1:atom}^2}}", text="{0:product} / ({0:atom}**2 + {1:atom}**2)",
-                binds="product", symbol="atan2'", stands_for=lambda a, b: a / (a * a + b * b), note="0 at (0, 0)")
+                binds="product", symbol="atan2'", spelled=_inversion_by_rows,
+                stands_for=lambda a, b: a / (a * a + b * b), note="0 at (0, 0)")
 pow_slope = row("_pow_slope", _pow_slope,
                 lambda s, a, b: b * pow_slope(a, b - 1),
                 lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
                 latex=r"{1:product} \cdot {0:atom}^{{{1:sum} - 1}}", text="{1:product} * {0:atom}**({1:sum} - 1)",
                 binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",
-                stands_for=lambda a, b: b * pow(a, b - 1))
+                spelled=_pow_slope_by_rows, stands_for=lambda a, b: b * pow(a, b - 1))
 pow_log = row("_pow_log", _pow_log,               lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
               lambda s, a, b: pow_log(a, 0.5 * b)**2,
               latex=r"{0:atom}^{{{1}}} \cdot \ln\left({0}\right)", text="{0:atom}**{1:atom} * log({0})",
               binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",
               stands_for=lambda a, b: pow(a, b) * log(a), note="0 where a^b is 0")
 # fmt: on
+
+for _row in OPS.values():
+    _row.slopes = tuple(shortcut(rule, _row.arity) for rule in _row.derivatives)
+del _row
 
 # A leaf is a node that no op computed. These two stand in the place of its op.
 LEAF, CONSTANT = (
