@@ -17,6 +17,8 @@ from typing import Any, Union
 from .engine import Number, Value, as_value, constant, is_heritable
 from .ops import CONSTANT, is_number, maximum, number, relu, where
 
+CERTAIN = 1 / 64  # the odds against a class, from which on what rounding takes from log p counts
+
 Outputs = Union[Value, Sequence[Value]]
 Targets = Union[Number, Sequence[Number]]
 
@@ -103,8 +105,9 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
     target: the index of the class, 0, 1, ...; or a probability for each class, where 0 · log 0 is 0.
 
     It is log Σ e^d − d_c for d = z − max z, with p − y as derivatives. Where the right class c (of probabilities, the
-    likeliest) has the largest logit, it is log(1 + Σ e^(z − z_c)) over the other classes, and the derivative by z_c is
-    minus the sum of the others. So a loss of 1e-300 has all its digits, and so has its gradient.
+    likeliest) is all but certain, it is log(1 + Σ e^(z − z_c)) over the other classes, and the derivative by z_c is
+    minus the sum of the others. So a loss of 1e-300 has all its digits, and so has its gradient. (Compiled, this holds
+    wherever c has the largest logit.)
     """
     logits = [as_value(z) for z in _listed(outputs)]
     if len(logits) < 2:
@@ -162,7 +165,8 @@ def _against(logits: list[Value], c: Any) -> tuple[Value, list[Any], Any]:
     """log Σ e^d; the list of d, the logits less the largest; and d of class c. p is e^d / Σ e^d.
 
     Where the logit of c is the largest, it is what is subtracted, and is differentiated by. Then d of c is 0, or None
-    where this is known, and e^0 is kept out of the sum of the others, which may be small.
+    where this is known, and e^0 is kept out of the sum of the others, which may be small. Eagerly this is done only
+    where they are small, as otherwise it loses next to nothing, and p − y is what people know.
     """
     mine, largest = _at(c, logits), _largest(logits)
     first = mine >= largest
@@ -172,7 +176,7 @@ def _against(logits: list[Value], c: Any) -> tuple[Value, list[Any], Any]:
         own = where(first, 0.0, mine - shift)
         others = Value.sum([where(c - i, 1.0, 0.0) * d.exp() for i, d in enumerate(less)])
         return (others + own.expm1()).log1p(), [where(c - i, d, own) for i, d in enumerate(less)], own
-    if first and mine < math.inf:
+    if first and mine < math.inf and sum(math.exp(z.data - mine.data) for z in logits) < 1 + CERTAIN:
         less = [z - mine if i != c else None for i, z in enumerate(logits)]
         return Value.sum([d.exp() for d in less if d is not None]).log1p(), less, None
     less = [z - largest for z in logits]
