@@ -448,7 +448,7 @@ def test_a_printed_formula_is_read_back(graph):
 OPERATORS = st.sampled_from(["+", "-", "*", "/", "%", "//", "**", "* -", "% -", "// -", "+ -", "- -", "- - -"])
 
 
-@given(st.lists(st.tuples(OPERATORS, st.sampled_from(["7", "2.5", "3", "0.75", "(4 - 1.5)", "10"])), min_size=1, max_size=6),
+@given(st.lists(st.tuples(OPERATORS, st.sampled_from(["7.0", "2.5", "3.0", "0.75", "(4 - 1.5)", "10.0"])), min_size=1, max_size=6),
        st.sampled_from(["", "-", "--"]))
 @settings(max_examples=300, deadline=None)
 def test_operators_bind_as_in_python(chain, sign):
