@@ -64,10 +64,11 @@ def binary_cross_entropy_from_logits(outputs: Outputs, targets: Targets) -> Valu
         _check_between_0_and_1(y)
         if y.op is CONSTANT:
             terms.append(_mixture([y, 1 - y], [(-z).softplus, z.softplus]))
-        else:  # without 0 · ∞; z is in both branches, as it would cost much were it in one only
-            cost = where(where(y * (1 - y), 1.0, abs(z) < math.inf), y * (-z).softplus() + (1 - y) * z.softplus(),
-                         (where(y, -1.0, 1.0) * z).softplus())
-            terms.append(cost + _refused_outside_0_1(y))
+        else:  # softplus(−|z|) + (1 − y) z or − y z: no term is negative; without 0 · ∞, and z is in no branch alone
+            up = z >= 0  # 1 or 0
+            share = up - y
+            weighed = share * where(where(share, 1.0, abs(z) < math.inf), z, 0.0)
+            terms.append(((1 - 2 * up) * z).softplus() + weighed + _refused_outside_0_1(y))
     return _mean(terms)
 
 
@@ -222,7 +223,7 @@ def _finite(largest: Value) -> Any:
 
 def _refused_outside_0_1(y: Value) -> Any:
     """0, or nan for a target that is not between 0 and 1: to be added, as then nothing else is in a branch of it."""
-    return where(y >= 0, where(y <= 1, 0.0, math.nan), math.nan)
+    return where(y * (1 - y) >= 0, 0.0, math.nan)
 
 
 def _listed(x: Any) -> list[Any]:
