@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
+from operator import mul
 from typing import Any, Union
 
 from .engine import Number, Value, as_value, constant, is_heritable
@@ -105,10 +106,10 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
 
     target: the index of the class, 0, 1, ...; or a probability for each class, where 0 · log 0 is 0.
 
-    It is log Σ e^d − d_c for d = z − max z, with p − y as derivatives. Where the right class c (of probabilities, the
-    likeliest) is all but certain, it is log(1 + Σ e^(z − z_c)) over the other classes, and the derivative by z_c is
-    minus the sum of the others. So a loss of 1e-300 has all its digits, and so has its gradient. (Compiled, this holds
-    wherever c has the largest logit.)
+    It is log Σ e^d − d_c for d = z − max z, with p − y as derivatives. Where the likeliest class is all but certain,
+    the first is log(1 + Σ e^d) over the other classes, and the derivative by its logit is minus the sum of the others.
+    So a loss of 1e-300 has all its digits, and so has its gradient. (Compiled, it is so wherever the right class is the
+    likeliest; of probabilities, always.)
     """
     logits = [as_value(z) for z in _listed(outputs)]
     if len(logits) < 2:
@@ -118,15 +119,14 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
         target = target.data
     if not is_heritable(target) and not is_number(target):
         shares = [y for _, y in _pairs(logits, target)]
-        total, less, _ = _against(logits, _likeliest(shares))
+        total, less = _log_sum(logits)
         if all(y.op is CONSTANT for y in shares):
             return _mixture(shares, [partial(_minus, total, d) for d in less])
         kept = [d if d is None else where(where(y, 1.0, d > -math.inf), d, 0.0) for y, d in zip(shares, less)]
         return Value.sum([y * _minus(total, d) for y, d in zip(shares, kept)])  # without 0 · ∞
     if is_number(target) and (int(target) != target or not 0 <= target < len(logits)):
         raise ValueError(f"cross_entropy needs the index of a class, 0 to {len(logits) - 1}, found {target!r}")
-    total, _, own = _against(logits, target)
-    return _minus(total, own)
+    return _cost_of_class(logits, target)
 
 
 def max_margin(outputs: Outputs, targets: Targets) -> Value:
@@ -162,26 +162,45 @@ def _mixture(shares: list[Value], costs: list[Callable[[], Value]]) -> Value:
     return Value.sum([cost() if y.data == 1.0 else y * cost() for y, cost in zip(shares, costs) if y.data != 0.0])
 
 
-def _against(logits: list[Value], c: Any) -> tuple[Value, list[Any], Any]:
-    """log Σ e^d; the list of d, the logits less the largest; and d of class c. p is e^d / Σ e^d.
+def _log_sum(logits: list[Value]) -> tuple[Value, list[Any]]:
+    """log Σ e^d and the list of d, the logits less the largest. p is e^d / Σ e^d.
 
-    Where the logit of c is the largest, it is what is subtracted, and is differentiated by. Then d of c is 0, or None
-    where this is known, and e^0 is kept out of the sum of the others, which may be small. Eagerly this is done only
-    where they are small, as otherwise it loses next to nothing, and p − y is what people know.
+    Where their sum without that of the class r with the largest logit, e^0, may be small, it is kept out of the sum:
+    then d of r is 0, or None where this is known, and the others are differentiated by its logit.
     """
+    r, most = _first_largest(logits)
+    shift = most if is_heritable(r) or _is_certain(r, logits) else _largest(logits)
+    less: list[Any] = [z - shift for z in logits]
+    if is_heritable(r):
+        others = [where(r - i, 1.0, 0.0) for i in range(len(logits))]
+        return (Value.sum([other * d.exp() for other, d in zip(others, less)]).log1p(),
+                [other * d for other, d in zip(others, less)])
+    if shift is most:
+        less[r] = None
+        return Value.sum([d.exp() for d in less if d is not None]).log1p(), less
+    return Value.sum([d.exp() for d in less]).log(), less
+
+
+def _cost_of_class(logits: list[Value], c: Any) -> Value:
+    """log Σ e^d − d of class c: as above where its logit is the largest. Else it is by itself, no derivative passes
+    through the largest, and what is recorded needs fewer choices."""
     mine, largest = _at(c, logits), _largest(logits)
     first = mine >= largest
     if is_heritable(first):
-        shift = where(first, mine, largest)
-        less = [z - shift for z in logits]
-        own = where(first, 0.0, mine - shift)
-        others = Value.sum([where(c - i, 1.0, 0.0) * d.exp() for i, d in enumerate(less)])
-        return (others + own.expm1()).log1p(), [where(c - i, d, own) for i, d in enumerate(less)], own
-    if first and mine < math.inf and sum(math.exp(z.data - mine.data) for z in logits) < 1 + CERTAIN:
-        less = [z - mine if i != c else None for i, z in enumerate(logits)]
-        return Value.sum([d.exp() for d in less if d is not None]).log1p(), less, None
+        shift, own = where(first, mine, largest), where(first, 0.0, mine - largest)
+        others = Value.sum([where(c - i, 1.0, 0.0) * (z - shift).exp() for i, z in enumerate(logits)])
+        cost: Value = (others - (1 - own.exp())).log1p() - own
+        return cost
+    if first and _is_certain(c, logits):
+        return Value.sum([(z - mine).exp() for i, z in enumerate(logits) if i != c]).log1p()
     less = [z - largest for z in logits]
-    return Value.sum([d.exp() for d in less]).log(), less, less[int(c)]
+    return Value.sum([d.exp() for d in less]).log() - less[int(c)]
+
+
+def _is_certain(c: Any, logits: list[Value]) -> bool:
+    """Whether so little speaks against class c that 1 − p would lose digits. Else p − y is as good, and well known."""
+    z = logits[int(c)].data
+    return z < math.inf and sum(math.exp(min(x.data - z, 1.0)) for x in logits) < 1 + CERTAIN
 
 
 def _minus(total: Value, d: Any) -> Value:
@@ -189,23 +208,23 @@ def _minus(total: Value, d: Any) -> Value:
     return total if d is None else total - d
 
 
-def _at(c: Any, nodes: Sequence[Any]) -> Any:
+def _at(c: Any, nodes: Sequence[Value]) -> Any:
     """nodes[c]; nan where a c that is recorded is the index of none."""
     if not is_heritable(c):
         return nodes[int(c)]
-    chosen: Any = Value.sum([where(c - i, 0.0, node) for i, node in enumerate(nodes)])
-    return chosen + where(Value.sum([where(c - i, 0.0, 1.0) for i in range(len(nodes))]), 0.0, math.nan)
+    chosen = Value.sum([where(c - i, 0.0, node) for i, node in enumerate(nodes)])
+    return chosen + where(reduce(mul, [c - i for i in range(len(nodes))]), math.nan, 0.0)
 
 
-def _likeliest(shares: list[Value]) -> Any:
-    """The index of the first of the largest shares."""
-    if not any(map(is_heritable, shares)):
-        return max(range(len(shares)), key=lambda i: shares[i].data)
-    most, c = shares[0], 0.0
-    for i, y in enumerate(shares[1:], start=1):
-        more = y > most
-        most, c = where(more, y, most), where(more, float(i), c)
-    return c
+def _first_largest(nodes: list[Value]) -> tuple[Any, Value]:
+    """The index of the first of the largest nodes, and this node."""
+    if not any(map(is_heritable, nodes)):
+        return max(enumerate(nodes), key=lambda each: each[1].data)
+    most, index = nodes[0], 0.0
+    for i, node in enumerate(nodes[1:], start=1):
+        more = node > most
+        most, index = where(more, node, most), where(more, float(i), index)
+    return index, most
 
 
 def _largest(nodes: list[Value]) -> Value:

@@ -327,6 +327,24 @@ def test_a_target_may_be_differentiated_by(y, way):
     assert slope(losses.binary_cross_entropy, [0.2]) == close(math.log(4.0))
 
 
+@pytest.mark.parametrize("way", WAYS[1:])
+@pytest.mark.parametrize("loss, z, y", [(losses.binary_cross_entropy_from_logits, [0.0], [0.25]),
+                                        (cross_entropy, [0.0, 0.0, 0.0], [0.5, 0.25, 0.25])])
+def test_there_is_no_kink_where_a_recorded_formula_changes_sides(loss, z, y, way):
+    """At equal logits: the second derivatives are those of a softmax there, too."""
+    found = recorded(loss, (len(z), len(y)), way).hessian(z, y)
+    p = 0.5 if len(z) == 1 else 1 / 3
+    for i in range(len(z)):
+        assert found[i][:len(z)] == pytest.approx([p * (i == j) - p * p for j in range(len(z))], rel=1e-14)
+
+
+@pytest.mark.parametrize("way", WAYS[1:])
+@pytest.mark.parametrize("loss, z, y", [(cross_entropy, 3, c) for c in (-1.0, 0.5, 3.0, 1e300, -INF, INF, math.nan, 5e-324)] + [
+    (losses.binary_cross_entropy_from_logits, 1, y) for y in (-5e-324, 1 + 1e-15, INF, -INF, math.nan)])
+def test_a_recorded_target_that_is_none_gives_nan(loss, z, y, way):
+    assert math.isnan(recorded(loss, (z, None), way)([0.3] * z, y))
+
+
 def on_shares(z, y):
     return losses.cross_entropy(z, [1 - y, y])
 
