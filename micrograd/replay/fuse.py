@@ -153,7 +153,7 @@ def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
                 for x in (a, b):
                     users.setdefault(x, []).append(at)
 
-    def folded(term: Product, node: int, inner: Product) -> Product | None:
+    def folded(term: Product, inner: Product) -> Product | None:
         if term.b != NONE or NONE not in (term.uniform, inner.uniform):
             return None
         return Product(term.sign * inner.sign, max(term.uniform, inner.uniform), inner.a, inner.b)
@@ -168,7 +168,7 @@ def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
         for user in dict.fromkeys(users[node]):
             sum_ = body[user]
             assert isinstance(sum_, Ended)
-            terms = [folded(term, node, inner) if node in (term.a, term.b) else term for term in sum_.terms]
+            terms = [folded(term, inner) if node in (term.a, term.b) else term for term in sum_.terms]
             known = [term for term in terms if term is not None]
             if len(known) < len(terms):
                 break

@@ -27,18 +27,19 @@
     _(greater) _(at_least) \
     _(_tanh_slope) _(_sigmoid_slope) _(_elu_slope) _(_share) _(_inversion) _(_pow_slope)
 #define PAIRS_OF_1(_) _(tanh) _(sigmoid) _(gelu) /* a row and its slope */
-#define PAIRS_OF_2(_) _(elu)
+#define PAIRS_OF_2(_) _(elu)                     /* (of which arguments_of names the first) */
 
 #define NAME(row) #row,
 #define OPCODE(row) OP_##row,
 #define PAIR_NAME(row) #row "+",
 #define PAIR_OPCODE(row) PAIR_##row,
-enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, PAIRS_OF_1(PAIR_OPCODE) PAIRS_OF_2(PAIR_OPCODE) LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DOT, OPCODES };
+enum { ROWS_OF_1(OPCODE) ROWS_OF_2(OPCODE) OP_where, PAIRS_OF_1(PAIR_OPCODE) PAIRS_OF_2(PAIR_OPCODE)
+       LOAD, STORE, SPREAD, SUM, LAYER, GATHER, DOT, OPCODES };
 enum { U_PLUS, U_MINUS, V_PLUS, V_MINUS, UV_PLUS, UV_MINUS, VV_PLUS, VV_MINUS, UVV_PLUS, UVV_MINUS, KINDS };
 enum { AS_IS, RELU, TIMES, TIMES_STEP, ENDS }; /* what is done with a sum before it goes to its register */
 enum { PAD = 4 }; /* vectors */
-const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", PAIRS_OF_1(PAIR_NAME) PAIRS_OF_2(PAIR_NAME) "load", "store", "spread",
-                                 "sum", "layer", "gather", "dot", NULL};
+const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", PAIRS_OF_1(PAIR_NAME) PAIRS_OF_2(PAIR_NAME)
+                                 "load", "store", "spread", "sum", "layer", "gather", "dot", NULL};
 
 #if defined(__GNUC__)
 #define PREFETCH(address) __builtin_prefetch(address)

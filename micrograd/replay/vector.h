@@ -7,8 +7,10 @@
        ISA(name)    the name for this instruction set: name##_avx2
 
    A row gives what `row.value` gives in Python: the same at nan, infinities and zeros of both signs, and elsewhere a
-   result within 2 ulp of the true one; sinh, tan and silu within 3.5, and what calls libm is as good as libm. Knows
-   nothing of programs, blocks and memory.
+   result within 2 ulp of the true one; sinh, tan, silu, _density and _share within 3.5, the slopes of tanh and sigmoid
+   and _inversion within 5, and what calls libm is as good as libm. As in Python, what is computed by a subnormal number
+   has the digits of that: gelu below -37.5 by erfc, the slope of elu below -708 by e^x, for a large k. Knows nothing of
+   programs, blocks and memory.
 
    Where the error of a sum is computed, it holds with and without fused multiply-add, since each product in the sum is
    exact by itself, or too small for its rounding to count. Polynomials are minimax (Remez exchange in 120 digits, then
@@ -215,6 +217,7 @@ INLINE vd ISA(v_cosh)(vd x) {
 /* A row and its slope: pair_row(x, &slope). */
 
 INLINE vd ISA(v__tanh_slope)(vd y, vd x) {
+    (void)y;
     vd e = ISA(exp_down)(2.0 * x), d = 1.0 + e;
     return 4.0 * e / (d * d);
 }
@@ -239,7 +242,7 @@ INLINE vd ISA(pair_sigmoid)(vd x, vd *slope) {
 }
 
 INLINE vd ISA(v_sigmoid)(vd x) { vd slope; return ISA(pair_sigmoid)(x, &slope); }
-INLINE vd ISA(v__sigmoid_slope)(vd y, vd x) { vd slope; ISA(pair_sigmoid)(x, &slope); return slope; }
+INLINE vd ISA(v__sigmoid_slope)(vd y, vd x) { (void)y; vd slope; ISA(pair_sigmoid)(x, &slope); return slope; }
 
 INLINE vd ISA(v_silu)(vd x) {
     vd y = x * ISA(v_sigmoid)(x);
