@@ -588,6 +588,8 @@ def _slope_in_base(a: Any, b: Any) -> Any:
     """b a^(b-1): of a constant exponent as a book has it, where that loses nothing; that of x^0 is 0 to any order."""
     if not is_number(b) or _lost(float(b)):
         return pow_slope(a, b)
+    if b == 1:
+        return 1.0
     return b * pow(a, b - 1) if b else 0.0 * step(a)
 
 

@@ -165,3 +165,13 @@ def test_second_derivatives_are_one(function, x, y):
         compiled = mg.compile(function, backend=backend, verify=0)
         found[backend] = flat(compiled.hessian(x, y))
     hold(found, scale, function, (x, y))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 8, -1, 0.5])
+def test_whole_powers_have_the_same_second_derivatives_beside_inf(n):
+    """Compiled, x**1 is x and x**2 is x·x: no factor 0 may come in by x**0, which meets ∞."""
+    for at in [(math.inf, 2.0), (math.inf, 1e-309), (math.inf, 0.0), (1.0, math.inf), (1e300, 1e300)]:
+        hold({"backward": flat(mg.hessian(lambda x, y: x * y**n)(*at)),
+              **{backend: flat(mg.compile(lambda x, y: x * y**n, backend=backend, verify=0).hessian(*at))
+                 for backend in BACKENDS}}, 1.0, lambda x, y: x * y**n, at)
+    assert mg.hessian(lambda x, y: x * mg.atanh(y**1))(-math.inf, 1e-309)[1][1] == -math.inf
