@@ -128,6 +128,31 @@ def test_every_row_is_there_and_no_more(side):
     assert ops.LEAF not in side.library.rows
 
 
+def test_a_quotient_is_that_of_ieee_arithmetic(side):
+    """Among others too: by what is repeated, by a constant, by a quotient, a root or a power of e, and one after the other."""
+    div, root, exp = (side.library.rows[row] for row in (ops.div, ops.sqrt, ops.exp))
+    rng = random.Random(5)
+    a, b = ([float(rng.randint(1, 59)) for _ in range(3481)] for _ in range(2))
+    A, B = np.array(a), np.array(b)
+    exactly = [(lambda a, b: div(a, 49.0), A / 49.0), (lambda a, b: div(a, div(b, 3.0)), A / (B / 3.0)),
+               (lambda a, b: div(div(a, b), 3.0), A / B / 3.0), (lambda a, b: div(a, b[:1]), A / B[0]),
+               (lambda a, b: div(1.0, root(a)), 1.0 / side(root, a)),
+               (lambda a, b: div(div(1e-200, 1e-200 * a), 1e-200 * b), 1e-200 / (1e-200 * A) / (1e-200 * B))]
+    for function, wanted in exactly:
+        assert (side(function, a, b) == wanted).all()
+    assert (side(lambda a, b: div(a, exp(b)), a, b) == A / side(exp, b)).all()
+
+
+@pytest.mark.parametrize("row", [ops.share, ops.inversion], ids=lambda row: row.name)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_slopes_of_a_hypotenuse_hold_where_it_is_subnormal_or_inf(side, row, dtype):
+    small, large, tiny = (5e-324, 1.7e308, 0.0) if dtype == "float64" else (1.4e-45, 3.4e38, 0.0)
+    if side.library.name == "jax":  # XLA takes subnormal numbers for 0
+        small, tiny = (1e-220, 1e-307) if dtype == "float64" else (1e-30, 1e-37)
+    columns = list(zip(*[(x * u, x * v) for x in (small, large) for u, v in ((1, 1), (1, -1), (0, 1), (1, 0))]))
+    compare(side(side.library.rows[row], *columns, dtype=dtype), expected(row, columns, dtype), 1e-6, tiny)
+
+
 @each_row
 def test_a_row_on_arrays_is_the_row_on_numbers(side, row):
     columns = points(row)

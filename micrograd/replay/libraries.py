@@ -108,7 +108,13 @@ def jax_library() -> Library:
         total, _ = jax.lax.scan(lambda total, xs: ([a + b for a, b in zip(total, function(*xs))], None), zeros, arrays)
         return list(total)
 
-    given = {ops.pow: jnp.power, ops.erf: special.erf, ops.erfc: special.erfc, DETACHED: jax.lax.stop_gradient}
+    def div(a: Any, b: Any) -> Any:
+        """a / b by itself: XLA would divide by b and by c as by b * c, which overflows, and multiply by the inverse of a
+        b that it repeats for many a."""
+        return operator.truediv(*jax.lax.optimization_barrier(tuple(jnp.broadcast_arrays(a, b))))
+
+    given = {ops.div: div, ops.pow: jnp.power, ops.erf: special.erf, ops.erfc: special.erfc,
+             DETACHED: jax.lax.stop_gradient}
     return Library("jax", rows(jnp, given, constant, jnp.fmod), opaque, partial(jnp.concatenate, axis=-1),
                    partial(jnp.matmul, precision="highest"), as_index, constant, zeros,
                    lambda like: IN_CACHE if jax.default_backend() == "cpu" else 0, summed)
@@ -198,7 +204,7 @@ def rows(m: Any, given: Mapping[Op, Function], constant: Function, fmod: Functio
     """Every row by the functions of the module m, and by those given that go by a name of their own there."""
     found: dict[Op, Function] = {**WRITTEN, **{row: getattr(m, row.name) for row in NAMED_ALIKE},
                                  **{row: getattr(m, name) for row, name in NAMED.items()}, **given}
-    found |= composed(m, found[ops.pow], fmod)
+    found |= composed(m, found[ops.pow], found[ops.div], fmod)
     known = {row: lifted(function, constant, quiet) for row, function in found.items()}
     for row in (*ops.OPS.values(), *ops.HELPERS.values()):
         formula = ops.spelling(row)
@@ -224,7 +230,7 @@ class Arrays(ops.Operators):
         return Arrays(function(*numbers), self.known)
 
 
-def composed(m: Any, power: Function, fmod: Function) -> dict[Op, Function]:
+def composed(m: Any, power: Function, div: Function, fmod: Function) -> dict[Op, Function]:
     """The rows that are made of others, in the same way everywhere. nan fails every comparison: a formula compares so
     that nan then goes through. A Python number in a formula takes the dtype of the array that it meets."""
     where = m.where
@@ -243,9 +249,21 @@ def composed(m: Any, power: Function, fmod: Function) -> dict[Op, Function]:
     def sign(x: Any) -> Any:
         return where(x > 0, 1.0, where(x < 0, -1.0, x))
 
+    def scaled(a: Any, b: Any) -> tuple[Any, Any, Any]:
+        """Two numbers times a power of 2 by which their hypotenuse is neither subnormal nor inf; and the power."""
+        h = m.hypot(a, b)
+        s = where(h < 1e-30, 2.0**100, where(h > 1e30, 2.0**-100, m.ones_like(h)))
+        return a * s, b * s, s
+
     def share(a: Any, b: Any) -> Any:
+        a, b, _ = scaled(a, b)
         h = m.hypot(a, b)
         return where(h == 0, 0.0, a / h)
+
+    def inversion(a: Any, b: Any) -> Any:
+        a, b, s = scaled(a, b)
+        h = m.hypot(a, b)
+        return where(h == 0, 0.0, div(div(a, h), h) * s)
 
     def pow_slope(a: Any, b: Any) -> Any:
         y, rounds = power(a, b), ((b - 1) + 1 != b) | (b - (b - 1) != 1)
@@ -268,7 +286,7 @@ def composed(m: Any, power: Function, fmod: Function) -> dict[Op, Function]:
     # Of some private rows what ops.py has is for float64 alone, as its bounds are beyond float32.
     return {
         ops.share: share,
-        ops.inversion: lambda a, b: share(a, b) / where((a == 0) & (b == 0), 1.0, m.hypot(a, b)),
+        ops.inversion: inversion,
         ops.pow_slope: pow_slope,
         ops.cbrt: cbrt,
         ops.sign: sign,
