@@ -7,7 +7,8 @@ text from anybody may be read. Whatever cannot be read is an `ExpressionError`, 
     numbers        2, 0.5, 2e-3, ½, and the constants pi, e and tau, unless these are names
     operators      + - * / ** % //, also ^ and x² for powers, · and × for products, "a mod b"; |x|, ⌊x⌋, ⌈x⌉;
                    "2(x + 1)" is a product
-    functions      every row, by its name or symbol: exp(x), max(a, b), σ(z); ln(x); σ'(z) for the derivative
+    functions      every row, by its name or symbol: exp(x), max(a, b), σ(z); ln(x); σ'(z) for the derivative, also
+                   elu'(z) and elu'(z, 0.5)
     names          as they are spelled, or else as people spell them: a4, a_4, a^4 and a⁴ all find a^{4}
 
 A caret is thus a power, unless it makes a name that is known. Where it could be both, that is an error.
@@ -172,14 +173,14 @@ class Name(NamedTuple):
 
 
 class Slope(NamedTuple):
-    """A step of a program: the derivative of a row of one argument, as in σ'(z)."""
+    """A step of a program: the derivative of a row by its first argument, as in σ'(z), elu'(z) and elu'(z, 0.5)."""
 
     row: Op
 
-    def __call__(self, x: Number) -> Number:
-        if not hasattr(x, "__op__"):
-            return self.row.slope(0, self.row.value(x), x)
-        slope: Number = self.row.derivatives[0](self.row(x), x)
+    def __call__(self, *args: Number) -> Number:
+        if not any(hasattr(arg, "__op__") for arg in args):
+            return self.row.slope(0, self.row(*args), *map(float, args))
+        slope: Number = self.row.derivatives[0](self.row(*args), *args)
         return slope
 
 
@@ -383,7 +384,7 @@ class Reader:
         word, name = self.word()
         self.place = end = start + len(word)
         function = functions().get(word.removeprefix("\\"))
-        slope = function is not None and function.arity == 1 and self.next_is(*PRIMES)
+        slope = function is not None and function.arity - len(function.defaults) == 1 and self.next_is(*PRIMES)
         self.place += slope
         called = self.skip_spaces() and self.next_is("(")
         if function and called:
