@@ -2,12 +2,14 @@
 
 import re
 import warnings
+from itertools import product
 
 import pytest
 
 import micrograd
-from micrograd import Value, latex, ops, text
+from micrograd import Value, gradient, latex, ops, text
 from micrograd.read import formula
+from micrograd.read.expression import parse
 
 a, b, c, x = (Value(data, name) for data, name in ((1.5, "a"), (2.0, "b"), (3.0, "c"), (0.5, "x")))
 w, z, y = Value(0.1, "w^{2}_{1,1}"), Value(0.7, "a^{4}"), Value(1.0, "y")
@@ -175,6 +177,77 @@ def test_a_parser_of_latex_accepts_every_row_and_label():
     hostile = Value(1.0, "\\ {}}} $x$ #1 % _ ^ ~ <b>'\" \\end")
     for node in [*drawn_with_every_row(), *(graph for graph, _, _ in CASES), hostile * hostile]:
         parse(f"${latex(node)}$")
+
+
+# What derivatives are computed by, and what a book has in its place
+
+OF_RESULT = {"_tanh_slope": ops.tanh, "_sigmoid_slope": ops.sigmoid, "_sigmoid_turn": ops.sigmoid}  # of y, and x besides
+
+
+def points(row):
+    """Arguments at which a row is sampled; those of a function of a result y belong together."""
+    grid = product(*([low + fraction * (high - low) for fraction in (0.12, 0.31, 0.67, 0.94)] for low, high in row.domain))
+    of = OF_RESULT.get(row.name)
+    return [(of.value(args[1]), args[1]) if of else args for args in grid]
+
+
+def read_latex(formula_in_latex):
+    """A formula in LaTeX as an expression that `parse` reads."""
+    words = formula_in_latex
+    for pattern, form in ((r"\\_", "_"), (r"\\left([(|])", r"\1"), (r"\\right([)|])", r"\1"), (r"\\operatorname\{(\w+)\}", r"\1"),
+                          (r"\\left\\lfloor (.*?) \\right\\rfloor", r"⌊\1⌋"), (r"\\left\\lceil (.*?) \\right\\rceil", r"⌈\1⌉"),
+                          (r"\\mathbf\{1\}\\left\[(.*?) > 0\\right\]", r"step(\1)"), (r"\\log_2", "log2"),
+                          (r"\\log_\{10\}", "log10"), (r"\\(ln|max|min|arc\w+|cosh?|sinh?|tanh?|sigma|pi)\b", r"\1"),
+                          (r"\\cdot", "*"), (r"\\;", ""), (r"(?<=\d) (?=\\sqrt|[pq(])", "*"), (r"(?<=\d) pi", "*pi")):
+        words = re.sub(pattern, form, words)
+    before = ""
+    while before != words:  # from the innermost braces outwards
+        before = words
+        for pattern, form in ((r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"((\1) / (\2))"), (r"\\sqrt\{([^{}]*)\}", r"sqrt(\1)"),
+                              (r"\\sqrt\[3\]\{([^{}]*)\}", r"cbrt(\1)"), (r"(?<!\w)e\^\{([^{}]*)\}", r"exp(\1)"),
+                              (r"\^\{([^{}]*)\}", r"**(\1)")):
+            words = re.sub(pattern, form, words)
+    return words
+
+
+def written_everywhere(node):
+    """The formula of a node in its three notations, as expressions."""
+    yield text(node, depth=None)
+    yield read_latex(latex(node, depth=None))
+    in_unicode = formula.formula(node, None, formula.UNICODE, "test")
+    yield re.sub(r"1\[(.*?) > 0\]", r"step(\1)", in_unicode)
+
+
+@pytest.mark.parametrize("row", [*ops.OPS.values(), *ops.HELPERS.values()], ids=lambda row: row.name)
+def test_the_formula_of_a_book_is_what_is_computed(row):
+    for args in points(row):
+        y = row.value(*args)
+        if row.stands_for:
+            assert float(row.stands_for(*map(ops.Ieee, args))) == pytest.approx(y, rel=1e-9), args
+        for i in range(row.arity):
+            assert row.slope_by_book(i, y, *args) == pytest.approx(row.slope(i, y, *args), rel=1e-9), args
+
+
+@pytest.mark.parametrize("row", ops.HELPERS.values(), ids=lambda row: row.name)
+def test_a_private_row_is_written_so_that_it_can_be_read(row):
+    for args in points(row):
+        nodes = [Value(x, name) for x, name in zip(args, "pq")]
+        for words in written_everywhere(row(*nodes)):
+            assert "_" not in words
+            assert parse(words, "pq").evaluate(dict(zip("pq", args))) == pytest.approx(row.value(*args), rel=1e-9), words
+
+
+@pytest.mark.parametrize("row", [row for row in ops.OPS.values() if row is not ops.where], ids=lambda row: row.name)
+def test_gradients_of_every_row_are_written_so_that_they_can_be_read(row):
+    """To the second order, with no name of a private row; to the digits of a number that a formula has."""
+    for args in points(row):
+        nodes = [Value(x, name) for x, name in zip(args, "pq")]
+        first = [gradient(row(*nodes), x) for x in nodes]
+        for node in (row(*nodes), *first, *(gradient(slope, x) for slope in first for x in nodes)):
+            for words in written_everywhere(node):
+                assert not any(name in words for name in ops.HELPERS), words
+                read = float(parse(words, "pq").evaluate(dict(zip("pq", args))))
+                assert read == pytest.approx(node.data, rel=1e-5, abs=1e-9), words
 
 
 def test_an_op_of_ones_own():

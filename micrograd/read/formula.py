@@ -136,8 +136,10 @@ def template_in_unicode(op: Op) -> str:
     words = re.sub(r"\\[A-Za-z]+", lambda command: LETTER.get(command[0], command[0][1:]), words)
     if re.search(r"[\\^_]|frac|sqrt", words):
         words = re.sub(r"\*\*(\d)", lambda power: power[1].translate(SUPERSCRIPT), op.text)
-        words = words.replace("**{1:atom}", f"{{1:{RAISED}}}").replace("*", "·")
-    return words.replace("-", "−")
+        words = words.replace("**{1:atom}", f"{{1:{RAISED}}}").replace("**", "^").replace("*", "·")
+        if op.builtin:
+            words = words.replace("log(", "ln(").replace("pi", "π")
+    return words.replace("-", "−").replace("'", "′")
 
 
 # Names. A label such as w^{2}_{1,1}, x_i, δ^{4} or \delta^4 is notation: letters with an index above, below, or both.
