@@ -696,6 +696,7 @@ silu = row("silu",      _silu,                    lambda y, x: sigmoid(x) + y * 
 # Two arguments, and the steps that other rows are made of
 atan2 = row("atan2",    math.atan2,
             lambda y, a, b: inversion(b, a),             lambda y, a, b: -inversion(a, b),
+            book=(lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b)),
             domain=((0.1, 2.0), (-2.0, 2.0)), kink=lambda a, b: hypot(a, b), note="slope 0 at (0, 0)")
 hypot = row("hypot",    math.hypot,               lambda y, a, b: share(a, b),    lambda y, a, b: share(b, a),
             latex=r"\sqrt{{{0:atom}^2 + {1:atom}^2}}", book=(lambda y, a, b: a / y, lambda y, a, b: b / y),
@@ -803,7 +804,7 @@ pow_slope = row("_pow_slope", _pow_slope,
                 binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",
                 spelled=_pow_slope_by_rows, stands_for=lambda a, b: b * pow(a, b - 1))
 pow_log = row("_pow_log", _pow_log,               lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
-              lambda s, a, b: pow_log(a, 0.5 * b)**2,
+              lambda s, a, b: s * log(where(s, a, 1.0)),
               latex=r"{0:atom}^{{{1}}} \cdot \ln\left({0}\right)", text="{0:atom}**{1:atom} * log({0})",
               binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",
               stands_for=lambda a, b: pow(a, b) * log(a), note="0 where a^b is 0")

@@ -381,6 +381,59 @@ def test_the_factors_give_the_gradient(program, detail):
                 xml.dom.minidom.parseString(factor.formula.mathml)
 
 
+SATURATED = [  # an op at a point, the formula of its derivative, and what that comes to in floats
+    ("sigmoid", (40.0,), "y(1 − y)", 0.0), ("sigmoid", (32.0,), "y(1 − y)", 1.2656542480726623e-14),
+    ("tanh", (20.0,), "1 − y²", 0.0), ("elu", (-40.0, 1.0), "y + 1", 0.0), ("hypot", (0.0, 0.0), "z / y", None),
+    ("atan2", (0.0, 0.0), "w / (z² + w²)", None), ("pow", (0.0, 0.0), "w · z^(w − 1)", None),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "rule", "comes_to"), SATURATED)
+def test_a_formula_that_does_not_come_to_the_number_beside_it_is_owned_up_to(name, args, rule, comes_to):
+    leaves = [Value(x, label) for x, label in zip(args, "zw")]
+    leaves[1:] = [w.data for w in leaves[1:]] if name == "elu" else leaves[1:]
+    y = mg.ops.named(name)(*leaves)
+    y.label = "y"
+    for found in (explain(y, leaves[0]), explain(y)):
+        start = f"{rule} has no value here" if comes_to is None else f"{rule} with rounded numbers comes to "
+        [note] = [note for note in found.notes if note.startswith(start)]
+        assert "∂y/∂z = 0 by definition" in note or note.endswith("computed in another way, which loses no digits.")
+    assert len(explain(y, leaves[0]).notes) == 1
+
+
+def test_formulas_that_hold_need_no_note():
+    for name, *args in (("sigmoid", 3.0), ("tanh", -2.0), ("elu", -1.0), ("hypot", 3.0, 4.0), ("atan2", 1.0, 2.0), ("asin", 1.0),
+                        ("pow", 2.0, 3.0), ("floor", 2.5)):
+        y = mg.ops.named(name)(*(Value(x, label) for x, label in zip(args, "zw")))
+        assert not any("comes to" in note or "no value" in note for note in explain(y).notes), name
+
+
+def test_a_slope_says_that_it_is_computed_in_another_way_and_names_no_private_row():
+    x = Value(0.8, "x")
+    for row in mg.ops.OPS.values():
+        if row.arity == 1:
+            y = row(Value(0.3 * row.domain[0][0] + 0.7 * row.domain[0][1], "x"))
+            slope = mg.gradient(y, next(leaf for leaf in y.parents))
+            words = str(explain(slope))
+            assert not any(name in words for name in mg.ops.HELPERS), words
+    y = mg.tanh(x)
+    y.label = "y"
+    assert "\nf is computed in another way than it is written, which loses no digits." in str(explain(mg.gradient(y, x)))
+
+
+def test_what_only_leads_through_flat_ops_is_written_out_with_derivative_0():
+    a, b = Value(0.8, "a"), Value(-0.4, "b")
+    found = str(explain(mg.gradient(mg.maximum(a, b), a)))
+    assert found.startswith("f     = 0.5 + 0.5 · sgn(a − b) = 0.5 + 0.5 · sgn(0.8 − (−0.4)) = 1\n∂f/∂a = 0\n∂f/∂b = 0\n")
+
+
+def test_a_hypotenuse_is_the_same_from_either_side():
+    a, b = Value(3.0, "a"), Value(4.0, "b")
+    slope = mg.gradient(mg.hypot(a, b), a)
+    assert str(explain(slope, a)).startswith("∂f/∂a = b² / hypot(b, a)³")
+    assert str(explain(mg.gradient(b ** a, a), a)).startswith("∂f/∂a = f · ln(b)")
+
+
 def test_random_nets_in_delta_form():
     rng = random.Random(0)
     for _ in range(20):

@@ -32,6 +32,7 @@ from .terms import (
     DOTS,
     LONGEST,
     ONE,
+    ZERO,
     Formula,
     Name,
     Term,
@@ -63,6 +64,7 @@ ERROR = "δΔεd"  # how error terms are called: the first letter that no node's
 LEAVES = 40    # leaves that the delta form of a whole graph lists
 WIDTH = 100    # characters; a longer line of text is broken
 RESULT = 6     # digits of the result
+VISIBLE = 1e-6  # relative; a difference that such a result shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,13 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         return Explanation(name, "node", node.data, (), 0, (line(name, result),), (), (f"{name} is {kind}.",))
     names = {v: graph.names[v] for v in graph.order if v.label or v is node}
     terms = Terms(names)
+    inside = dict.fromkeys(written_out(node, names))
+    nearest = [v for v in graph.order
+               if v in names and v.op is not CONSTANT and any(use.node in inside for use in graph.uses[v])]
     found = links(node, names, graph.names, terms, place) if detail is None else []
+    if detail is None:  # what only an op that carries nothing leads to has the derivative 0
+        reached = {link.x: link for link in found}
+        found = [reached.get(v, Link(node, v, 0.0, ZERO, ZERO)) for v in nearest]
     try:
         rule = [Formula(*(formula(node, 1, notation, "explain(y)", numbers, names) for notation in (UNICODE, LATEX)))
                 for numbers in (False, True)]
@@ -248,7 +256,10 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
             unclear += no_answer(graph, link.x)
         lines.append(line(factor.symbols, *sides))
     last = "" if all(link.x in node.parents for link in found) else ", last of all"
-    notes = [f"{name} is computed by the op {node.op.name}{last}" + f": {node.op.note}" * bool(node.op.note) + "."]
+    unclear += digits_lost(written_out(node, terms.names), graph.names, graph, terms)
+    how = f"by the op {node.op.name}{last}" if node.op.stands_for is None else (
+        "in another way than it is written, which loses no digits")
+    notes = [f"{name} is computed {how}" + f": {node.op.note}" * bool(node.op.note) + "."]
     if last:
         notes.append(f"To derive a derivative, say by what: wrt=...; all error terms of a network: form={DELTA!r}.")
     notes = [*dict.fromkeys(unclear), *notes]
@@ -325,7 +336,7 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
                   if node in met and node is not root and not node.label]
     if unlabelled:
         notes.append("Here " + ", ".join(unlabelled[:DEFINED]) + ", …" * (len(unlabelled) > DEFINED) + ".")
-    notes += sample_note(graph, met)
+    notes += digits_lost((node for node in between if node is not x), between, graph, terms) + sample_note(graph, met)
     derivation = Line(symbols, once([(symbols,), *map(tuple, sides), (number_of(value, RESULT),)])[1:])
     return Explanation(symbols, CHAIN, value, products, count[root], (derivation,), (), tuple(notes))
 
@@ -341,6 +352,37 @@ def local_written(graph: Graph, link: Link, stops: Container[Value], notation: N
 def contradicts(formal: float, value: float) -> bool:
     """Whether a formula comes to a number where the derivative, computed factor by factor, is none or infinite."""
     return not isfinite(value) and formal != value and not isnan(formal)
+
+
+def written_out(root: Value, names: Container[Value]) -> list[Value]:
+    """The nodes whose slopes make up the derivatives of root by the named nodes nearest to it."""
+    found, stack = {root: None}, [root]
+    while stack:
+        for parent in stack.pop().parents:
+            if parent.parents and parent not in names and parent not in found:
+                found[parent] = None
+                stack.append(parent)
+    return list(found)
+
+
+def digits_lost(nodes: Iterable[Value], parents: Container[Value], graph: Graph, terms: Terms) -> list[str]:
+    """What to say of formulas that do not come to the numbers beside them: a(1 − a), where a is 1 but for rounding, and
+    a / y at (0, 0). These are computed in another way. parents: the arguments that a derivative is asked for by."""
+    notes = []
+    for node in nodes:
+        args = [parent.data for parent in node.parents]
+        for i, parent in enumerate(node.parents if node.op.book else ()):
+            by_book, local = node.op.slope_by_book(i, node.data, *args), node.local_derivatives[i]
+            if (parent not in parents or parent.op is CONSTANT or isnan(local) or by_book == local
+                    or abs(by_book - local) <= VISIBLE * abs(local)):
+                continue
+            rule, slope = formula_of(terms.slope(node, i)), f"{partial(graph, node, parent)} = {number_of(local)}"
+            notes.append(f"{rule} has no value here: {slope} by definition." if isnan(by_book) else
+                         f"{rule} with rounded numbers comes to {number_of(by_book)}: {slope} is computed in another "
+                         "way, which loses no digits.")
+            if len(notes) == SHOWN:
+                return notes
+    return notes
 
 
 def simplified(formal: str) -> str:

@@ -31,6 +31,8 @@ SUMMED = 1000               # terms of a sum that is worked with
 LONGEST = 12                # terms of a sum; the middle of a longer one is left out
 DOTS = "…"                  # stands for a formula that is too large
 
+SYMMETRIC = (ops.hypot, ops.maximum, ops.minimum)  # of what the algebra does not look into: f(a, b) is f(b, a)
+
 Coefficient = Union[Fraction, float]  # a float only where it is inf or nan
 
 
@@ -124,7 +126,7 @@ class Call(Term):
 
     def __init__(self, op: Op, args: Sequence[Term], x: float, prime: bool = False) -> None:
         self.op, self.args, self.prime = op, tuple(args), prime
-        super().__init__(x, (op.index, prime, *args), args)
+        super().__init__(x, (op.index, prime, frozenset(args) if op in SYMMETRIC else tuple(args)), args)
 
 
 class Product(Term):
