@@ -13,6 +13,7 @@ import pytest
 from graphs import two_by_two
 
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
+from micrograd.ops import named
 from micrograd.read import mistakes
 from micrograd.read.grade import Marker
 from micrograd.read.graph import look
@@ -891,3 +892,20 @@ def test_the_benchmark_reaches_its_goals():
     assert sum(made for made, _, _ in table.values()) == 100
     for goal, share in grading.GOALS.items():
         assert found[goal] >= 100 * share, goal
+
+
+@pytest.mark.parametrize(("name", "args", "formula", "comes_to"), [
+    ("sigmoid", (40.0,), "c*a*(1-a)", 0.0), ("sigmoid", (34.0,), "a(1 - a)*c", 1.7763568394002474e-09), ("tanh", (20.0,), "c(1 - a^2)", 0.0),
+    ("hypot", (0.0, 0.0), "c*z/a", float("nan")), ("atan2", (0.0, 0.0), "c*w/(z^2 + w^2)", float("nan")),
+])
+def test_the_formula_of_a_book_is_exact_where_its_number_has_lost_digits(name, args, formula, comes_to):
+    leaves = [Value(x, label) for x, label in zip(args, "zw")]
+    a = named(name)(*leaves)
+    a.label = "a"
+    C = Value(1e6, "c") * a
+    C.label = "C"
+    answer = grade(C, {"z": formula}).answers["z"]
+    assert (answer.verdict, answer.value) == ("exact", answer.expected)
+    assert answer.expected != comes_to
+    if comes_to == comes_to:  # the number alone is right, too, as somebody with rounded numbers has it
+        assert grade(C, {"z": comes_to}).answers["z"].verdict == "close"

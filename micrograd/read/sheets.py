@@ -277,8 +277,9 @@ class HandedIn:
                     if not ready:
                         raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
                     x = self.evaluate(reference)
-                    if isnan(x) and own is self.gradients and self.is_formula_of_book(node, reference):
-                        x = self.graph.gradients[node]
+                    right = self.graph.gradients[node]
+                    if own is self.gradients and x != right and self.is_formula_of_book(node, reference):
+                        x = right
                     own[node] = Handed(text, x, problem=NO_VALUE * isnan(x))
                 except ExpressionError as error:
                     own[node] = Handed(text, problem=str(error))
@@ -341,7 +342,8 @@ class HandedIn:
 
 
     def is_formula_of_book(self, node: Value, reference: Reference) -> bool:
-        """Whether an expression that has no number here, as a/y at (0, 0), is what a derivation comes to."""
+        """Whether an expression is what a derivation comes to, though its number is another: a/y has none at (0, 0),
+        and a(1 − a) loses digits where a is nearly 1."""
         terms, names, between = self.nodes.book.terms, reference.expression.names, depending_on(self.graph, node)
         if not between or node is self.graph.root or not all(name in self.nodes.by_name for name in names):
             return False
