@@ -109,8 +109,8 @@ def jax_library() -> Library:
         return list(total)
 
     def div(a: Any, b: Any) -> Any:
-        """a / b by itself: XLA would divide by b and by c as by b * c, which overflows, and multiply by the inverse of a
-        b that it repeats for many a."""
+        """a / b by itself: XLA would divide by b and by c as by b * c, which overflows, and multiply by the inverse of
+        a b that it repeats for many a."""
         return operator.truediv(*jax.lax.optimization_barrier(tuple(jnp.broadcast_arrays(a, b))))
 
     given = {ops.div: div, ops.pow: jnp.power, ops.erf: special.erf, ops.erfc: special.erfc,
