@@ -233,7 +233,7 @@ def test_a_private_row_is_written_so_that_it_can_be_read(row):
     for args in points(row):
         nodes = [Value(x, name) for x, name in zip(args, "pq")]
         for words in written_everywhere(row(*nodes)):
-            assert "_" not in words
+            assert "_" not in words.replace("leaky_relu", "")
             assert parse(words, "pq").evaluate(dict(zip("pq", args))) == pytest.approx(row.value(*args), rel=1e-9), words
 
 
