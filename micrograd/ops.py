@@ -805,6 +805,7 @@ pow_slope = row("_pow_slope", _pow_slope,
                 spelled=_pow_slope_by_rows, stands_for=lambda a, b: b * pow(a, b - 1))
 pow_log = row("_pow_log", _pow_log,               lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1),
               lambda s, a, b: pow_log(a, 0.5 * b)**2,
+              book=(lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1), lambda s, a, b: s * log(a)),
               latex=r"{0:atom}^{{{1}}} \cdot \ln\left({0}\right)", text="{0:atom}**{1:atom} * log({0})",
               binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",
               stands_for=lambda a, b: pow(a, b) * log(a), note="0 where a^b is 0")
