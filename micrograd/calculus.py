@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Union
 
 from . import ops
-from .engine import Value, as_value, gradient, local_slope, topological_order
+from .engine import Value, as_value, gradient, local_slope, of_branch, topological_order
 from .ops import carries, is_number
 
 Function = Callable[..., Any]
@@ -150,16 +150,23 @@ class Run:
 def push_forward(outputs: list[Value], velocities: dict[Value, Any]) -> dict[Value, Any]:
     """Forward mode: the velocity of every node that moves when the given nodes do, parents before children.
 
-    A velocity is a float or a Value. (== between a Value and a number is False: only numbers fold.)
+    A velocity is a float or a Value. Only numbers fold.
     """
+    def is_one(x: Any) -> bool:
+        return not isinstance(x, Value) and x == 1
+
     moving = dict(velocities)
     for node in topological_order(*outputs):
         if node in velocities:
             continue
         for i, parent in enumerate(node.parents):
             if parent in moving and carries(node.op, i):
-                velocity, slope = moving[parent], local_slope(node, i)
-                term = slope if velocity == 1 else velocity if slope == 1 else velocity * slope
+                velocity = moving[parent]
+                if node.op is ops.where:  # recorded to be compiled; eagerly it is the branch itself
+                    term = of_branch(node, i, velocity)
+                else:
+                    slope = local_slope(node, i)
+                    term = slope if is_one(velocity) else velocity if is_one(slope) else velocity * slope
                 moving[node] = moving[node] + term if node in moving else term
     return moving
 

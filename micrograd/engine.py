@@ -749,14 +749,29 @@ def gradient(y: Value, xs: Any) -> Any:
         if node._a in depends or node._b in depends:
             depends[node] = None
     gradients = {y: constant(1.0)} if y in depends else {}
+    uses: dict[Value, Any] = {y: None}  # 0 where only a branch not taken needs a node, else 1; None: it always counts
     for node in reversed(order):
         if node in gradients:
             for i, parent in enumerate(node.parents):
                 if parent in depends and carries(node.op, i):
-                    term = chained(gradients[node], local_slope(node, i))
-                    gradients[parent] = gradients[parent] + term if parent in gradients else term
+                    use = uses[node]
+                    if node.op is ops.where:               # recorded to be compiled; what leaves a branch is cut
+                        use = of_branch(node, i, 1.0 if use is None else use)
+                        term = of_branch(node, i, gradients[node])
+                    else:
+                        term = chained(gradients[node], local_slope(node, i))
+                        term = term if use is None else ops.where(use, term, 0.0)
+                    if parent in gradients:
+                        term = gradients[parent] + term
+                        use = None if use is None or uses[parent] is None else ops.where(use, 1.0, uses[parent])
+                    gradients[parent], uses[parent] = term, use
     result = [gradients[x] if x in gradients else constant(0.0) for x in wanted]
     return result[0] if isinstance(xs, Value) else result
+
+
+def of_branch(choice: Value, i: int, x: Any) -> Any:
+    """x where a `where` takes its branch i, 1 or 2, else 0."""
+    return ops.where(choice.parents[0], *((x, 0.0) if i == 1 else (0.0, x)))
 
 
 def local_slope(node: Value, i: int) -> Any:

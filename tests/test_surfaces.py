@@ -175,3 +175,29 @@ def test_whole_powers_have_the_same_second_derivatives_beside_inf(n):
               **{backend: flat(mg.compile(lambda x, y: x * y**n, backend=backend, verify=0).hessian(*at))
                  for backend in BACKENDS}}, 1.0, lambda x, y: x * y**n, at)
     assert mg.hessian(lambda x, y: x * mg.atanh(y**1))(-math.inf, 1e-309)[1][1] == -math.inf
+
+
+@examples(150)
+@given(functions(longest=4), st.sampled_from(MILD), st.sampled_from(MILD))
+def test_a_compiled_derivative_is_the_derivative(function, x, y):
+    """A function that asks for a gradient itself: recorded, both branches of a `where` are there, and only one counts."""
+    _, scale = reverse(function, (x, y))
+    expected = mg.grad(function)(x, y)
+    for backend in BACKENDS:
+        compiled = mg.compile(lambda x, y: list(mg.grad(function)(x, y)), backend=backend, verify=0)
+        hold({"backward": expected, backend: compiled(x, y)}, scale, function, (x, y))
+
+
+@pytest.mark.parametrize("ask", [
+    lambda f, x: mg.grad(f)(x), lambda f, x: mg.vjp(f, x)[1](1.0), lambda f, x: mg.jvp(f, (x,), (1.0,))[1],
+    lambda f, x: mg.grad(mg.grad(f))(x), lambda f, x: mg.hvp(f, (x,), (1.0,))])
+@pytest.mark.parametrize("f", [
+    lambda x: mg.where(mg.step(x), mg.sqrt(x), 2 * x), lambda x: mg.where(mg.step(x), mg.log(x) * x, 0.0 * x),
+    lambda x: mg.sin(mg.where(mg.step(x), mg.where(mg.step(x - 3), mg.sqrt(x - 3), x), mg.cbrt(x - 1)) * x),
+    lambda x: mg.sin(x * x)])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_compiled_derivative_knows_nothing_of_the_branch_not_taken(ask, f, backend):
+    compiled = mg.compile(lambda x: ask(f, x), backend=backend, verify=0)
+    for x in [0.0, -1.0, 2.0, 3.0, 4.0]:
+        assert compiled(x) == pytest.approx(ask(f, x), rel=1e-12, abs=1e-15)
+        assert compiled.grad(x) == pytest.approx(mg.grad(lambda x: ask(f, x))(x), rel=1e-12, abs=1e-15)
