@@ -502,7 +502,7 @@ def _gauss(a: Any, k: float, exp: Callable[..., Any]) -> Any:
 
 
 def _gelu_slope(x: float) -> float:
-    return _normal(x) + x * _density(x)
+    return _normal(x) + max(-40.0, min(x, 40.0)) * _density(x)  # where x is infinite, the density is 0
 
 
 def _normal(x: float) -> float:
@@ -784,7 +784,7 @@ density = row("_density", _density,               lambda s, x: -(within(x) * s),
               binds="product", symbol="φ", stands_for=lambda x: exp(-0.5 * x * x) / SQRT_TAU)
 gelu_slope = row("_gelu_slope", _gelu_slope,      lambda s, x: 2 * density(x) - within(x) * (within(x) * density(x)),
                  latex=r"\operatorname{{gelu}}'\left({0}\right)", text="gelu'({0})",
-                 spelled=lambda x: _normal_anywhere(x) + x * density(x),
+                 spelled=lambda x: _normal_anywhere(x) + within(x) * density(x),
                  symbol="gelu'", stands_for=lambda x: 0.5 * erfc(-x / SQRT_2) + x * exp(-0.5 * x * x) / SQRT_TAU)
 share = row("_share",   _share,                   lambda s, a, b: share(b, a)**2 / hypot(a, b),
             lambda s, a, b: -s * share(b, a) / hypot(a, b),

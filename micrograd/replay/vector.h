@@ -470,7 +470,7 @@ INLINE vd ISA(normal)(vd x) {
 
 INLINE vd ISA(pair_gelu)(vd x, vd *slope) {
     vd y = ISA(normal)(x);
-    *slope = y + x * ISA(v__density)(x);
+    *slope = y + ISA(at_most)(ISA(at_least)(x, -40.0), 40.0) * ISA(v__density)(x);
     return x * y;
 }
 
