@@ -482,7 +482,9 @@ def _sigmoid_slope(y: Any, x: Any) -> Any:
 
 
 def _elu_slope(x: float, k: float) -> float:
-    return 1.0 if x > 0 else k * math.exp(x)
+    if x > 0:
+        return 1.0
+    return k * math.exp(0.5 * x) * math.exp(0.5 * x) if x < -700.0 else k * math.exp(x)
 
 
 def _bell(x: float) -> float:
@@ -786,7 +788,7 @@ gelu_slope = row("_gelu_slope", _gelu_slope,      lambda s, x: 2 * density(x) - 
                  latex=r"\operatorname{{gelu}}'\left({0}\right)", text="gelu'({0})",
                  spelled=lambda x: _normal_anywhere(x) + within(x) * density(x),
                  symbol="gelu'", stands_for=lambda x: 0.5 * erfc(-x / SQRT_2) + x * exp(-0.5 * x * x) / SQRT_TAU)
-share = row("_share",   _share,                   lambda s, a, b: share(b, a)**2 / hypot(a, b),
+share = row("_share",   _share,                   lambda s, a, b: share(b, a) * (share(b, a) / hypot(a, b)),
             lambda s, a, b: -s * share(b, a) / hypot(a, b),
             latex=r"\frac{{{0}}}{{\sqrt{{{0:atom}^2 + {1:atom}^2}}}}", text="{0:product} / hypot({0}, {1})",
             binds="product", symbol="hypot'", spelled=_share_by_rows,

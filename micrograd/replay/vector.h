@@ -226,7 +226,7 @@ INLINE vd ISA(pair_tanh)(vd x, vd *slope) {  /* e / (e + 1/2), corrected by the 
     vd lost, a = ISA(v_abs)(x), e = ISA(quarter_expm1)(2.0 * ISA(at_most)(a, 170.0), &lost);
     vd d = e + 0.5, back = d - e, d_lost = ((e - (d - back)) + (0.5 - back)) + lost, y = e / d;
     y = y + 2.0 * (1.0 - y) * (lost - y * d_lost);  /* 2 (1 - y) is 1 / d */
-    *slope = (e + 0.25) / (d * d);
+    *slope = (e + 0.25 + (lost - d_lost * (1.0 + y))) / (d * d);  /* (1 + y) / 2 is (e + 1/4) / d */
     const vi beyond = TEST(a > 170.0);
     if (any(beyond)) *slope = select(beyond, ISA(v__tanh_slope)(x, x), *slope);
     return select(TEST(a < TINY), x, with_sign(y, x));
@@ -254,13 +254,13 @@ INLINE vd ISA(v_silu)(vd x) {
 
 INLINE vd ISA(pair_elu)(vd x, vd k, vd *slope) {  /* e^x and e^x - 1 from the same parts, for x <= 0 */
     const vi down = TEST(x <= 0.0);
-    vd c = ISA(at_least)(select(TEST(x > 0.0), splat(0.0), x), -746.0), t, q, r = ISA(exp_parts)(c, &t, &q);
+    vd c = ISA(at_least)(select(TEST(x > 0.0), splat(0.0), x), -1400.0), t, q, r = ISA(exp_parts)(c, &t, &q);
     vd y = 1.0 + r, rest = (1.0 - y) + r;
     vi n = bits(t), half = bits((t - ROUND) * 0.5 + ROUND);
-    vd e = (y + (rest + q)) * ISA(power_of_2)(half) * ISA(power_of_2)(n - half);
+    vd e = k * ((y + (rest + q)) * ISA(power_of_2)(half)) * ISA(power_of_2)(n - half);  /* k e^x, however large k is */
     vd scale = ISA(power_of_2)(n), a = scale - 1.0, b = scale * r, s = a + b, minus = s + (((a - s) + b) + scale * q);
     minus = select(TEST(c < -40.0), splat(-1.0), select(TEST(c > -TINY), c, minus));
-    *slope = select(TEST(x > 0.0), splat(1.0), k * e);
+    *slope = select(TEST(x > 0.0), splat(1.0), select(TEST(x < -1400.0), 0.0 * k, e));
     return select(down, k * minus, x);
 }
 
