@@ -15,6 +15,7 @@ import pytest
 import micrograd
 from micrograd import Value, gradient, ops
 
+pytest.importorskip("flint", reason="python-flint is not installed: pip install python-flint")
 PATH = Path(__file__).parents[1] / "benchmarks" / "truth.py"
 if not PATH.exists():
     pytest.skip("benchmarks/ is not in the sdist", allow_module_level=True)
