@@ -8,9 +8,8 @@
 
    A row gives what `row.value` gives in Python: the same at nan, infinities and zeros of both signs, and elsewhere a
    result within 2 ulp of the true one; sinh, tan, silu, _density and _share within 3.5, the slopes of tanh and sigmoid
-   and _inversion within 5, and what calls libm is as good as libm. As in Python, what is computed by a subnormal number
-   has the digits of that: gelu below -37.5 by erfc, the slope of elu below -708 by e^x, for a large k. Knows nothing of
-   programs, blocks and memory.
+   and _inversion within 5, and what calls libm is as good as libm. As in Python, gelu below -37.5 has the digits of a
+   subnormal erfc. Knows nothing of programs, blocks and memory.
 
    Where the error of a sum is computed, it holds with and without fused multiply-add, since each product in the sum is
    exact by itself, or too small for its rounding to count. Polynomials are minimax (Remez exchange in 120 digits, then
