@@ -16,17 +16,17 @@ def softsign(request):
     """x / (1 + |x|), whose forward function takes anything that rows take; or floats only, with a formula for others."""
     written = {"forward": lambda x: x / (1 + ops.abs(x))} if request.param == "written with rows" else {
         "forward": lambda x: x / (1 + (x if x > 0 else -x)), "spelled": lambda x: x / (1 + ops.abs(x))}
-    row = ops.row("softsign", written.pop("forward"), lambda y, x: 1 / (1 + ops.abs(x)) ** 2, **written)
+    row = ops.row("a_row_alone", written.pop("forward"), lambda y, x: 1 / (1 + ops.abs(x)) ** 2, **written)
     yield row
-    del ops.OPS["softsign"]
+    del ops.OPS["a_row_alone"]
     ops.ROWS.remove(row)
 
 
 def test_it_is_a_function_of_the_package(softsign):
-    assert micrograd.softsign is softsign
-    y = micrograd.softsign(Value(-3.0, "x"))
+    assert micrograd.a_row_alone is softsign
+    y = micrograd.a_row_alone(Value(-3.0, "x"))
     assert y.data == -0.75 and micrograd.grad(softsign)(-3.0) == 0.0625
-    assert str(micrograd.explain(y, wrt=y.parents[0])) == "∂f/∂x = softsign′(x)\n      = 1 / (1 + |x|)²\n      = 0.0625"
+    assert str(micrograd.explain(y, wrt=y.parents[0])) == "∂f/∂x = a_row_alone′(x)\n      = 1 / (1 + |x|)²\n      = 0.0625"
 
 
 @pytest.mark.parametrize("backend", ["python", "native"] if micrograd.engine_kind() == "compiled" else ["python"])
@@ -52,7 +52,7 @@ def test_it_is_an_activation_in_onnx(softsign, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
     import numpy as np
-    net = MLP(2, [3, 1], activation="softsign", rng=random.Random(1))
+    net = MLP(2, [3, 1], activation="a_row_alone", rng=random.Random(1))
     micrograd.to_onnx(net, tmp_path / "net.onnx")
     session = runtime.InferenceSession(tmp_path / "net.onnx")
     [found] = session.run(None, {"x": np.array([[0.5, -1.0], [2.0, 1.0]])})
@@ -61,5 +61,5 @@ def test_it_is_an_activation_in_onnx(softsign, tmp_path):
 
 def test_its_truth_is_that_of_the_rows_it_is_made_of(softsign):
     from test_accuracy import truth
-    (value, _, unit), (slope, _, _), (bend, _, _) = truth.truths("softsign", (-3.0,))
+    (value, _, unit), (slope, _, _), (bend, _, _) = truth.truths("a_row_alone", (-3.0,))
     assert (value, slope) == (-0.75, 0.0625) and abs(bend - 0.03125) < 1e-17 and unit == 2.0 ** -53
