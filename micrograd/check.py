@@ -129,8 +129,8 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     is not wrong. Where the differences do not settle, or lose all digits to rounding or underflow, it is "unknown".
     Where reverse or forward mode comes to nan, it is "undefined": 0 · ∞ has no value, and the note says which slope is
     infinite and which factor is 0. (Forward mode may have ∞ where reverse mode has nan: the one adds before it
-    multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) What `detach` keeps from being differentiated is part of
-    the differences all the same, so there the verdict is "wrong". Raises ValueError if f is not finite at the point.
+    multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) What `detach` keeps from being differentiated is part
+    of the differences all the same, so there the verdict is "wrong". Raises ValueError if f is not finite at the point.
     """
     if order not in (1, 2):
         raise ValueError(f"order is 1 or 2, found {order!r}")
