@@ -553,23 +553,7 @@ def _pow_slope(a: float, b: float) -> float:
     return b * math.pow(a, b - 1)
 
 
-# The same in rows, where there is a branch
-
-def _share_by_rows(a: Any, b: Any) -> Any:
-    s = _scale(hypot(a, b))
-    return where(hypot(a, b), a * s / hypot(a * s, b * s), 0.0)
-
-
-def _inversion_by_rows(a: Any, b: Any) -> Any:
-    s = _scale(hypot(a, b))
-    h = hypot(a * s, b * s)
-    return where(hypot(a, b), a * s * 2.0**500 / h / h * 2.0**-500 * s, 0.0)
-
-
-def _scale(h: Any) -> Any:
-    """A power of 2 by which h is neither subnormal nor inf."""
-    return where(step(1e-150 - h), 2.0**500, where(step(h - 1e150), 2.0**-500, 1.0))
-
+# The same in rows
 
 def _pow_slope_by_rows(a: Any, b: Any) -> Any:
     by_power, y = b * pow(a, b - 1), pow(a, b)
@@ -791,13 +775,13 @@ gelu_slope = row("_gelu_slope", _gelu_slope,      lambda s, x: 2 * density(x) - 
 share = row("_share",   _share,                   lambda s, a, b: share(b, a) * (share(b, a) / hypot(a, b)),
             lambda s, a, b: -s * share(b, a) / hypot(a, b),
             latex=r"\frac{{{0}}}{{\sqrt{{{0:atom}^2 + {1:atom}^2}}}}", text="{0:product} / hypot({0}, {1})",
-            binds="product", symbol="hypot'", spelled=_share_by_rows,
+            binds="product", symbol="hypot'",
             stands_for=lambda a, b: a / hypot(a, b), note="0 at (0, 0)")
 inversion = row("_inversion", _inversion,
                 lambda s, a, b: ((b - a) / hypot(a, b) * ((b + a) / hypot(a, b))) / hypot(a, b) / hypot(a, b),
                 lambda s, a, b: -2 * s * share(b, a) / hypot(a, b),
                 latex=r"\frac{{{0}}}{{{0:atom}^2 + {1:atom}^2}}", text="{0:product} / ({0:atom}**2 + {1:atom}**2)",
-                binds="product", symbol="atan2'", spelled=_inversion_by_rows,
+                binds="product", symbol="atan2'",
                 stands_for=lambda a, b: a / (a * a + b * b), note="0 at (0, 0)")
 pow_slope = row("_pow_slope", _pow_slope,
                 lambda s, a, b: b * pow_slope(a, b - 1),

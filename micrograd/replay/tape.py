@@ -25,8 +25,8 @@ MEAN = inner_row("mean", "mean", lambda *xs: math.fsum(xs), 1, "over the samples
 TOTAL = inner_row("total", "+", lambda *xs: math.fsum(xs), 1, "the sum of any number of arguments")
 LEAVES = (ops.CONSTANT, ops.LEAF, INPUT)
 # Rows that could be written out, but have instructions of their own in kernel.c.
-KEPT = (ops.tanh_slope, ops.sigmoid_slope, ops.elu_slope, ops.bell, ops.density, ops.gelu_slope, ops.share,
-        ops.inversion, ops.pow_slope, ops.gelu, ops.silu)
+KEPT = (ops.tanh_slope, ops.sigmoid_slope, ops.elu_slope, ops.bell, ops.density, ops.gelu_slope, ops.pow_slope,
+        ops.gelu, ops.silu)
 
 
 class Tape:
