@@ -22,7 +22,6 @@ from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
-from unicodedata import normalize
 
 import click
 
@@ -32,31 +31,19 @@ from .nn import MLP
 from .optim import Adam
 from .read.draw import draw, svg_of
 from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
-from .read.expression import (
-    LOWERED_RUN,
-    RAISED_RUN,
-    ExpressionError,
-    Names,
-    UnknownName,
-    parse,
-    parse_program,
-    parse_values,
-)
-from .read.formula import GREEK, LATEX, UNICODE, Notation, formula, unicode_label
+from .read.expression import ExpressionError, Names, UnknownName, parse, parse_program, parse_values
+from .read.formula import LATEX, UNICODE, Notation, formula, unicode_label
 from .read.grade import grade_class
 from .read.graph import look
 from .read.mathml import mathml
+from .read.page import page
+from .read.plain import typewriter
 from .read.stepper import stepper
 from .read.terms import number_of
 from .table import Plan, Row, Table, TableError, find_target, listed, make_plan, read_table
 from .train import History, accuracy, fit, train_test_split
 
 IRIS = Path(__file__).with_name("data") / "iris.csv"  # Fisher 1936; see the README beside it
-TYPEWRITER = str.maketrans({letter: command[1:] for letter, command in GREEK.items()} | {
-    "∂": "d", "½": "1/2", "·": "*", "×": "x", "÷": "/", "−": "-", "–": "-", "′": "'", "∞": "inf", "⊙": "(*)", "ᵀ": "^T",
-    "…": "...", "⋯": "...", "≈": "~", "→": "->", "←": "<-", "∇": "grad ", "Σ": "sum", "⁄": "/",
-    "✓": "+", "✗": "x", "↓": "v", **dict.fromkeys("⎡⎢⎣", "["), **dict.fromkeys("⎤⎥⎦", "]"), **dict.fromkeys("⎛⎜⎝", "("),
-    **dict.fromkeys("⎞⎟⎠", ")")})
 
 
 def run() -> None:
@@ -66,24 +53,6 @@ def run() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="typewriter")
     main(prog_name="micrograd")
-
-
-def typewriter(error: UnicodeError) -> tuple[str, int]:
-    """For streams that cannot write a sign (see `codecs.register_error`): a^4 for a⁴, a^(k-1) for aᵏ⁻¹, x_1 for x₁."""
-    assert isinstance(error, UnicodeEncodeError)
-    end = error.end
-    for index in (RAISED_RUN, LOWERED_RUN):
-        more = index.match(error.object, error.end - 1)  # an index stays together, though Latin-1 has the ¹
-        end = more.end() if more else end
-    words = RAISED_RUN.sub(lambda index: "^" + on_the_line(index[0]), error.object[error.start:end])
-    words = LOWERED_RUN.sub(lambda index: "_" + on_the_line(index[0]), words)
-    return words.translate(TYPEWRITER).encode("ascii", "replace").decode(), end
-
-
-def on_the_line(index: str) -> str:
-    """A raised or lowered index in ordinary signs."""
-    plain = normalize("NFKC", index)
-    return f"({plain})" if len(plain) > 1 else plain
 
 
 def say(words: str, stream: TextIO | None = None) -> None:
@@ -437,33 +406,6 @@ def derivation_page(title: str, root: Value, derivations: Sequence[Explanation])
     lines = r"\begin{aligned}" + r" \\ ".join(forward(root, LATEX, align="& ")) + r"\end{aligned}"
     return page(title, [*(mathml(latex, display=True) for latex in (r",\quad ".join(leaves), lines)),
                         *(derivation.to_html() for derivation in derivations)])
-
-
-def page(title: str, sections: Sequence[str]) -> str:
-    """An HTML page. title: as text; sections: as HTML."""
-    body = "\n".join(f"<section>{section}</section>" for section in sections)
-    return PAGE.format(title=html.escape(title), body=body)
-
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 1.1rem/1.6 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem }}
-h1 {{ font-size: 1.3rem; overflow-wrap: anywhere }}
-h2 {{ font-size: 1.1rem }}
-section {{ margin: 1.2rem 0; padding: .3rem 0; overflow: auto hidden }}
-math {{ font-size: 1.15rem; text-align: left }}
-mtd {{ padding-block: .35em }}
-@media (max-width: 30rem) {{ body {{ font-size: 1rem; padding: 0 .5rem }} table, math {{ font-size: .8rem }} }}
-</style>
-<h1>{title}</h1>
-{body}
-</html>
-"""
 
 
 @main.command("explain", cls=ExpressionCommand, short_help="Derive a derivative, step by step.")

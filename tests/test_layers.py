@@ -14,9 +14,10 @@ FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__i
 LAYERS = [
     {"ops", "outside", "caller"},
     {"engine"},
-    {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "replay",
+    {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "read/page",
+     "replay",
      "onnx_graph"},
-    {"read/graph", "read/mathml", "replay/trace", "interchange"},
+    {"read/graph", "read/mathml", "read/plain", "replay/trace", "interchange"},
     {"read/terms", "read/scene", "replay/tape", "replay/columns", "replay/libraries", "replay/checkpoint"},
     {"read/chain", "read/matrices", "read/undefined", "replay/schedule"},
     {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge", "replay/source", "replay/fuse",
