@@ -1,6 +1,6 @@
 """How fast the grouped lowering is: a scalar loss as array code on JAX, next to the same network written by hand.
 
-    pip install "micrograd[jax]"
+    pip install "micrograd-lab[jax]"
     python benchmarks/grouped.py [--json FILE] [--rounds N] [--quick]
 
 Both run in one process, in turn, in float64 (on a GPU in float32, too), and must come to the same numbers before

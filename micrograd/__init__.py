@@ -12,6 +12,9 @@ Set MICROGRAD_PURE=1 before the first import to run the engine as plain Python e
 
 from __future__ import annotations
 
+__version__ = "1.0.0"
+__distribution__ = "micrograd-lab"  # the name on the package index, by which `outside.only_ours` knows this file
+
 import os
 import sys
 from importlib import import_module
@@ -25,7 +28,11 @@ if os.environ.get("MICROGRAD_PURE", "0") not in ("", "0"):
     sys.modules[_spec.name] = module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules[_spec.name])
 
-from . import engine, ops
+from . import engine, ops, outside as _outside
+
+if not hasattr(engine, "engine_kind"):
+    raise _outside.in_the_way(__name__, "engine.py")
+
 from .engine import Value, engine_kind, gradient, topological_order
 from .ops import (
     abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, cos, cosh, div, elu, erf, erfc, exp, expm1,
@@ -51,8 +58,6 @@ if TYPE_CHECKING:
     from .replay.compiled import Compiled, compile
     from .replay.trace import TraceError
     from .train import History, accuracy, fit, train_test_split
-
-__version__ = "1.0.0"
 
 # What is loaded when it is first asked for: the module, and the names that it gives to the package.
 _LAZY = {
@@ -86,7 +91,10 @@ __all__ = [  # all but abs, pow, round and compile, which `from micrograd import
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
-        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        module = import_module(f"{__name__}.{_HOME[name]}")
+        if not all(hasattr(module, ours) for ours in _LAZY[_HOME[name]]):
+            raise _outside.in_the_way(__name__, f"{_HOME[name].replace('.', '/')}.py")
+        value = getattr(module, name)
     elif name in _LAZY:
         value = import_module(f"{__name__}.{name}")
     elif name in ops.OPS and ops.OPS[name].builtin:

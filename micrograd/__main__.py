@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 
+from .outside import only_ours
+
 
 def main() -> None:
-    """Run the command line, which needs the package click."""
+    """Run the command line."""
+    only_ours(__package__)
     try:
         import click  # noqa: F401
     except ImportError:
-        print('the command line needs click: pip install "micrograd[demo]"', file=sys.stderr)
+        print("the command line needs click: pip install click", file=sys.stderr)
         sys.exit(1)
     from .cli import run
     run()

@@ -29,6 +29,7 @@ from . import __version__, losses, ops
 from .engine import Value, engine_kind, topological_order
 from .nn import MLP
 from .optim import Adam
+from .outside import to_install
 from .read.draw import draw, svg_of
 from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
 from .read.expression import ExpressionError, Names, UnknownName, parse, parse_program, parse_values
@@ -602,7 +603,7 @@ def pictures(trained: Trained, out: Path) -> dict[str, str]:
     try:
         from .plots import decision_boundary, learning_curve
     except ImportError:
-        return dict.fromkeys(("learning-curve.png", "boundary.png"), 'left out; for it, pip install "micrograd[plot]"')
+        return dict.fromkeys(("learning-curve.png", "boundary.png"), f"left out; for it, {to_install('plot')}")
     net, plan, history, X, y, held_X, held_y = trained
     learning_curve(history).savefig(out / "learning-curve.png")
     decision_boundary(net, X, y, held_X, held_y, features=(2, 3), names=[column.name for column in plan.columns],

@@ -25,8 +25,10 @@ from math import ceil, floor, inf, isfinite, isinf, isnan, pi, trunc
 from numbers import Integral
 from typing import Any, Union
 
-from . import caller, ops
+from . import caller, ops, outside
 from .ops import ROWS, Op, as_float, carries, is_number, number
+
+outside.only_ours(__name__.rpartition(".")[0])
 
 # A node holds its row by number: ROWS[number] is the row.
 LEAF, CONSTANT, ADD, SUB = ops.LEAF.index, ops.CONSTANT.index, ops.add.index, ops.sub.index

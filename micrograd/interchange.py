@@ -117,7 +117,7 @@ def to_torch(net: MLP, dtype: Any = None) -> Any:
     activation that torch.nn lacks, or a parameter that is not finite, in the net or in this dtype.
     """
     layers = _layers(net, "to_torch")
-    torch = needed("torch", "micrograd[torch]")
+    torch = needed("torch", "torch")
     dtype = getattr(torch, dtype or DTYPES[0]) if dtype is None or dtype in DTYPES else dtype
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise TypeError(f"to_torch: dtype is 'float64', 'float32' or a floating dtype of torch, found {dtype!r}")
@@ -160,7 +160,7 @@ def from_torch(module: Any) -> MLP:
 
     Raises TypeError for what is no module, and ValueError that names the first layer that cannot be expressed.
     """
-    torch = needed("torch", "micrograd[torch]")
+    torch = needed("torch", "torch")
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"from_torch needs a torch.nn.Sequential, found {type(module).__name__} (give it the module "
                         "itself: not its state_dict, its outputs, or the path of a file)")
@@ -259,7 +259,7 @@ def to_safetensors(net: MLP, path: FileName) -> None:
         tensors.update({"scaler.means": net.scaler.means, "scaler.scales": net.scaler.scales})
     about = json.dumps({"format": FORMAT, "version": VERSION, "config": {**net.config(), "scaler": None},
                         "meta": net.meta}, allow_nan=False)
-    numpy, safetensors = needed("numpy", "micrograd[torch]"), needed("safetensors.numpy", "micrograd[torch]")
+    numpy, safetensors = (needed(package, "safetensors") for package in ("numpy", "safetensors.numpy"))
     arrays = {name: numpy.array(numbers, dtype=float) for name, numbers in tensors.items()}
     write_whole(path, safetensors.save(arrays, {KEY: about}))
 
@@ -306,7 +306,7 @@ def from_safetensors(path: FileName, into: MLP | None = None) -> MLP:
 
 def _read(where: str) -> tuple[dict[str, Any], str | None]:
     """The tensors in the file, as float64 arrays, and what `to_safetensors` wrote about them."""
-    numpy, safetensors = needed("numpy", "micrograd[torch]"), needed("safetensors", "micrograd[torch]")
+    numpy, safetensors = (needed(package, "safetensors") for package in ("numpy", "safetensors"))
     tensors = {}
     try:
         with safetensors.safe_open(where, framework="numpy") as file:
@@ -368,7 +368,7 @@ def to_onnx(net: MLP, path: FileName, dtype: str = "float64") -> None:
     layers = _layers(net, "to_onnx")
     if dtype not in DTYPES:
         raise ValueError(f"to_onnx: dtype is 'float64' or 'float32', found {dtype!r}")
-    graph = Graph(needed("onnx", "micrograd[onnx]"), needed("numpy", "micrograd[onnx]"), dtype)
+    graph = Graph(needed("onnx", "onnx"), needed("numpy", "onnx"), dtype)
     y = Tensor(graph, "x")
     try:
         if net.scaler is not None:

@@ -1,4 +1,5 @@
-"""The world outside: packages that may be missing, files that are read and written whole or not at all, and streams."""
+"""The world outside: packages that may be missing or in the way, and files that are read and written whole or not at all,
+and streams."""
 
 from __future__ import annotations
 
@@ -14,16 +15,46 @@ from typing import IO, Any, Union
 
 FileName = Union[str, "os.PathLike[str]"]
 File = Union[FileName, bytes, IO[bytes]]
+DISTRIBUTION = "micrograd-lab"  # what is installed; on the package index, micrograd is the original
 LEFT = 600  # seconds, after which nobody is still writing
 NOT_OURS = (errno.EPERM, errno.EACCES, errno.EBUSY, errno.EINVAL)  # to replace, or to give the owner that it has
 
 
-def needed(package: str, install: str) -> Any:
-    """The package, loaded when it is first asked for. An ImportError says what to install."""
+def to_install(extra: str) -> str:
+    """The command that brings what an extra of setup.cfg names."""
+    return f'pip install "{DISTRIBUTION}[{extra}]"'
+
+
+def needed(package: str, extra: str = "") -> Any:
+    """The package, loaded when it is first asked for. An ImportError says what to install: the extra that has it, or,
+    where none has, the package itself."""
     try:
         return import_module(package)
     except ImportError as error:
-        raise ImportError(f'{package} cannot be loaded ({error}): pip install "{install}"') from error
+        how = to_install(extra) if extra else f"pip install {package}"
+        raise ImportError(f"{package} cannot be loaded ({error}): {how}") from error
+
+
+def only_ours(package: str) -> None:
+    """Raise an ImportError if the package is not ours: another one of the same name was put into the same folder, or
+    was, and has taken files away as it left. What is ours says so in `__distribution__`."""
+    if getattr(sys.modules[package], "__distribution__", None) != DISTRIBUTION:
+        raise in_the_way(package, "__init__.py")
+
+
+def in_the_way(package: str, file: str) -> ImportError:
+    """What to say where a file of the package is not ours. Who it is is looked up in what pip wrote down."""
+    from importlib.metadata import distributions  # slow, and of no use until something is wrong
+    folder = sys.modules[package].__path__[0]
+    others = {f"{other.name} {other.version}": other.name for other in distributions() if other.name != DISTRIBUTION
+              and any(path.parts[0] == package for path in other.files or ())
+              and os.path.realpath(str(other.locate_file(package))) == os.path.realpath(folder)}
+    path = os.path.join(folder, file)
+    return ImportError(
+        f"{path} is {'not that' if os.path.exists(path) else 'gone, that'} of {DISTRIBUTION}: "
+        f"{' and '.join(sorted(others)) or 'another package'} was installed into the same folder, and two packages "
+        f"cannot share it. Keep one: pip uninstall {' '.join([*sorted(others.values()), DISTRIBUTION])}, then install "
+        f"{DISTRIBUTION} again")
 
 
 def read_whole(file: File) -> tuple[str, bytes]:

@@ -13,13 +13,14 @@ from typing import Any
 from .engine import Value
 from .losses import softmax
 from .nn import MLP
+from .outside import to_install
 
 try:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 except ImportError as error:
-    raise ImportError('plots need matplotlib: pip install "micrograd[plot]"') from error
+    raise ImportError(f"plots need matplotlib: {to_install('plot')}") from error
 
 Rows = Sequence[Sequence[float]]
 INK = "#1f2937"

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-pytest.importorskip("safetensors.numpy", reason='safetensors is not installed: pip install "micrograd[jax]"')
+pytest.importorskip("safetensors.numpy", reason='safetensors is not installed: pip install "micrograd-lab[safetensors]"')
 
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -160,7 +160,7 @@ def test_a_damaged_file_is_not_read(tmp_path):
 def test_without_the_packages(missing, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
     for call in (lambda: read(tmp_path / "run", RUN), lambda: write(tmp_path / "run", FULL, RUN)):
-        with pytest.raises(ImportError, match=r'pip install "micrograd\[jax\]"'):
+        with pytest.raises(ImportError, match=r'pip install "micrograd-lab\[safetensors\]"'):
             call()
 
 

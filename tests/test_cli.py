@@ -149,7 +149,7 @@ def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.exit_code == 0, result.output
     assert {file.name for file in Path("micrograd-demo").iterdir()} == {"model.json", "iris.csv", "neuron.gv",
                                                                         "derivation.html", "stepper.html"}
-    assert 'left out; for it, pip install "micrograd[plot]"' in result.stdout
+    assert 'left out; for it, pip install "micrograd-lab[plot]"' in result.stdout
     assert "neuron.gv" in result.stdout
 
 
@@ -703,7 +703,7 @@ def test_without_click() -> None:
     code = "import sys; sys.modules['click'] = None; import micrograd.__main__; micrograd.__main__.main()"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
-    assert result.stderr == 'the command line needs click: pip install "micrograd[demo]"\n'
+    assert result.stderr == "the command line needs click: pip install click\n"
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:

@@ -13,7 +13,7 @@ from array import array
 
 import pytest
 
-pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd-lab[jax]"')
 
 import jax
 import jax.numpy as jnp
@@ -679,7 +679,7 @@ for ask in ({asks}):
     try:
         ask()
     except ImportError as error:
-        assert 'pip install "micrograd[{package}]"' in str(error), error
+        assert 'pip install "micrograd-lab[{package}]"' in str(error), error
     else:
         raise AssertionError(ask)
 print("said")
@@ -809,7 +809,7 @@ def test_pure_functions_for_numpy(pure):
 
 
 def test_pure_functions_for_torch(pure):
-    torch = pytest.importorskip("torch", reason='torch is not installed: pip install "micrograd[torch]"')
+    torch = pytest.importorskip("torch", reason='torch is not installed: pip install "micrograd-lab[torch]"')
     step, _, _, _, (X, Y) = pure
     f = step.torch()
     for dtype, tolerance in ((torch.float64, CLOSE), (torch.float32, FLOAT32)):

@@ -32,7 +32,7 @@ ROUNDING32 = 2e-5
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch", reason='needs torch: pip install "micrograd[torch]"')
+    return pytest.importorskip("torch", reason='needs torch: pip install "micrograd-lab[torch]"')
 
 
 @pytest.fixture
@@ -43,15 +43,15 @@ def numpy():
 @pytest.fixture
 def safetensors():
     pytest.importorskip("numpy", reason="needs numpy: pip install numpy")
-    return pytest.importorskip("safetensors", reason='needs safetensors: pip install "micrograd[torch]"')
+    return pytest.importorskip("safetensors", reason='needs safetensors: pip install "micrograd-lab[safetensors]"')
 
 
 @pytest.fixture
 def run_onnx(tmp_path):
     """A function from (net, rows, dtype) to what onnxruntime computes for the rows."""
     numpy = pytest.importorskip("numpy", reason="needs numpy: pip install numpy")
-    pytest.importorskip("onnx", reason='needs onnx: pip install "micrograd[onnx]"')
-    runtime = pytest.importorskip("onnxruntime", reason='needs onnxruntime: pip install "micrograd[onnx]"')
+    pytest.importorskip("onnx", reason='needs onnx: pip install "micrograd-lab[onnx]"')
+    runtime = pytest.importorskip("onnxruntime", reason='needs onnxruntime: pip install "micrograd-lab[onnx]"')
 
     def run(net, rows, dtype="float64"):
         to_onnx(net, tmp_path / "net.onnx", dtype)
@@ -140,7 +140,7 @@ def test_a_sequential_is_what_a_user_of_torch_would_write(torch):
 @settings(max_examples=40, deadline=None)
 @given(net=nets(IN_TORCH))
 def test_to_torch_computes_what_the_net_does(net):
-    torch = pytest.importorskip("torch", reason='needs torch: pip install "micrograd[torch]"')
+    torch = pytest.importorskip("torch", reason='needs torch: pip install "micrograd-lab[torch]"')
     rows = random_rows(net.nin)
     model = to_torch(net)
     near(model(torch.tensor(rows, dtype=torch.float64)).tolist(), table(net, rows))
@@ -397,17 +397,17 @@ def test_nets_that_are_no_ordinary_mlp(torch, safetensors, run_onnx, tmp_path):
 
 @pytest.mark.parametrize(("package", "extra", "use"), [
     ("torch", "torch", "micrograd.to_torch(net)"), ("torch", "torch", "micrograd.from_torch(net)"),
-    ("safetensors", "torch", "micrograd.from_safetensors('net')"), ("safetensors", "torch", "micrograd.to_safetensors(net, 'net')"),
+    ("safetensors", "safetensors", "micrograd.from_safetensors('net')"), ("safetensors", "safetensors", "micrograd.to_safetensors(net, 'net')"),
     ("onnx", "onnx", "micrograd.to_onnx(net, 'net')"), ("numpy", "onnx", "micrograd.to_onnx(net, 'net')")])
 def test_a_missing_package_is_an_error_that_names_the_extra(package, extra, use):
     pytest.importorskip("numpy", reason="needs numpy: pip install numpy")
-    pytest.importorskip("onnx", reason='needs onnx: pip install "micrograd[onnx]"')
+    pytest.importorskip("onnx", reason='needs onnx: pip install "micrograd-lab[onnx]"')
     code = f"import sys; sys.modules[{package!r}] = None\nimport micrograd\nnet = micrograd.MLP(1, [1])\n{use}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert last.startswith("ImportError: ") and package in last
-    assert last.endswith(f'pip install "micrograd[{extra}]"')
+    assert last.endswith(f'pip install "micrograd-lab[{extra}]"')
 
 
 def test_importing_the_module_loads_no_package():
@@ -421,7 +421,7 @@ def test_importing_the_module_loads_no_package():
 @given(net=nets(IN_ONNX))
 def test_safetensors_and_back_is_the_same_net_to_the_last_bit(net, tmp_path_factory):
     pytest.importorskip("numpy", reason="needs numpy: pip install numpy")
-    pytest.importorskip("safetensors", reason='needs safetensors: pip install "micrograd[torch]"')
+    pytest.importorskip("safetensors", reason='needs safetensors: pip install "micrograd-lab[safetensors]"')
     path = tmp_path_factory.getbasetemp() / "random.safetensors"
     net.meta["classes"] = ["a", 0.1]
     to_safetensors(net, path)
@@ -558,9 +558,9 @@ def test_files_that_cannot_be_read_or_written(safetensors, tmp_path, monkeypatch
 @settings(max_examples=30, deadline=None)
 @given(net=nets(STEADY))
 def test_onnxruntime_computes_what_the_net_does(net, tmp_path_factory):
-    pytest.importorskip("onnx", reason='needs onnx: pip install "micrograd[onnx]"')
+    pytest.importorskip("onnx", reason='needs onnx: pip install "micrograd-lab[onnx]"')
     numpy = pytest.importorskip("numpy", reason="needs numpy: pip install numpy")
-    runtime = pytest.importorskip("onnxruntime", reason='needs onnxruntime: pip install "micrograd[onnx]"')
+    runtime = pytest.importorskip("onnxruntime", reason='needs onnxruntime: pip install "micrograd-lab[onnx]"')
     path = tmp_path_factory.getbasetemp() / "random.onnx"
     rows = random_rows(net.nin)
     to_onnx(net, path)

@@ -1,16 +1,25 @@
 """The package as a whole: its public names, and what importing it loads."""
 
 import ast
+import configparser
 import inspect
 import os
+import re
+import shutil
 import subprocess
 import sys
+from email import message_from_string
+from email.message import Message
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 import micrograd
-from micrograd import ops
+from micrograd import ops, outside
+
+PACKAGE = Path(micrograd.__file__).parent
+ROOT = Path(__file__).parents[1]
 
 
 def python(code: str, **environment: str) -> str:
@@ -70,6 +79,98 @@ def test_no_public_function_shares_its_name_with_a_submodule() -> None:
 
 def test_the_types_are_shipped() -> None:
     assert (Path(micrograd.__file__).parent / "py.typed").exists()
+
+
+def installed(folder: Path, *theirs: str) -> Path:
+    """A folder with a copy of the package in which files are another package's, as pip leaves it behind."""
+    shutil.copytree(PACKAGE, folder / "micrograd", ignore=shutil.ignore_patterns("__pycache__"))
+    about = folder / "micrograd_viz-0.2.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: micrograd-viz\nVersion: 0.2.0\n", encoding="utf-8")
+    (about / "RECORD").write_text("".join(f"micrograd/{name},,\n" for name in theirs), encoding="utf-8")
+    for name in theirs:
+        (folder / "micrograd" / name).write_text("class Value: ...\nclass MLP: ...\n", encoding="utf-8")
+    return folder
+
+
+def complaint_of(code: str, folder: Path) -> str:
+    """The last line that a program leaves behind for which the package lies in that folder, and nowhere else."""
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=folder, env=alone)
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("theirs", "use"), [
+    (["__init__.py", "nn.py"], "import micrograd.engine"),
+    (["__init__.py", "engine.py", "nn.py"], "import runpy; runpy.run_module('micrograd', run_name='__main__')"),
+    (["engine.py"], "import os; os.environ['MICROGRAD_PURE'] = '1'; import micrograd"),
+    (["nn.py"], "import micrograd; micrograd.MLP"),
+])
+def test_another_package_in_the_same_folder_is_one_clear_error(theirs: list[str], use: str, tmp_path: Path) -> None:
+    complaint = complaint_of(use, installed(tmp_path, *theirs))
+    replaced = tmp_path / "micrograd" / theirs[0]
+    assert complaint == (
+        f"ImportError: {replaced} is not that of micrograd-lab: micrograd-viz 0.2.0 was installed into the same folder, and "
+        "two packages cannot share it. Keep one: pip uninstall micrograd-viz micrograd-lab, then install micrograd-lab again")
+
+
+def test_another_package_that_took_our_file_away_with_it(tmp_path: Path) -> None:
+    installed(tmp_path)
+    (tmp_path / "micrograd" / "__init__.py").unlink()
+    complaint = complaint_of("import micrograd.engine", tmp_path)
+    assert "__init__.py is gone, that of micrograd-lab: another package was " in complaint
+
+
+def test_two_packages_in_two_folders_are_no_matter(tmp_path: Path) -> None:
+    assert python(f"import sys; sys.path[:0] = [{str(installed(tmp_path))!r}]; import micrograd; print(micrograd.MLP)")
+
+
+def test_what_is_to_be_installed_is_an_extra() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert setup["metadata"]["name"] == micrograd.__distribution__ == outside.DISTRIBUTION
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("needed", "to_install"):
+                extra = node.args[-1] if node.func.id == "to_install" or len(node.args) == 2 else None
+                if isinstance(extra, ast.Constant):
+                    assert extra.value in setup["options.extras_require"], f"{path.name}, line {node.lineno}"
+    texts = [path for folder in (PACKAGE, ROOT / "tests", ROOT / "docs", ROOT / "benchmarks", ROOT / "notebooks")
+             for path in folder.rglob("*") if path.suffix in (".py", ".md", ".ipynb")]
+    wrong = re.compile(r"pip install \S?micrograd\[")  # that is another product
+    assert not [path.name for path in [*texts, *ROOT.glob("*.md")] if wrong.search(path.read_text(encoding="utf-8"))]
+
+
+def metadata(**environment: str) -> Message:
+    """What a package index is told: the fields, and the README as the payload."""
+    with TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "setup.py", "-q", "egg_info", "-e", folder], check=True, capture_output=True, cwd=ROOT,
+                       env={**os.environ, "MICROGRAD_PURE": "1", "MICROGRAD_REPOSITORY": "", **environment})
+        return message_from_string((Path(folder) / "micrograd_lab.egg-info" / "PKG-INFO").read_text(encoding="utf-8"))
+
+
+def test_the_page_on_the_index() -> None:
+    pytest.importorskip("setuptools", minversion="77.0.3", reason="the metadata is made by setuptools")
+    there = metadata(MICROGRAD_REPOSITORY="https://host.example/me/lab/")
+    assert (there["Name"], there["License-Expression"], there["Version"]) == ("micrograd-lab", "MIT", micrograd.__version__)
+    assert there["Author"] in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    at = f"https://host.example/me/lab/{{}}/v{micrograd.__version__}/"
+    page = there.get_payload()
+    links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", page, flags=re.S))
+    assert [link for link in links if not link.startswith("https://")] == []
+    for link in links:
+        for kind in ("raw", "blob"):
+            if link.startswith(at.format(kind)):
+                file = ROOT / link.removeprefix(at.format(kind))
+                assert file.is_file()
+                assert (kind == "raw") == (file.suffix in (".svg", ".png"))
+    assert sum(link.startswith(at.format("raw")) for link in links) == 3
+    assert {url.split(", ")[0] for url in there.get_all("Project-URL")} == {"Homepage", "Documentation", "Changelog", "Issues"}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").strip()
+    assert page.replace(at.format("raw"), "").replace(at.format("blob"), "").strip() == readme
+    here = metadata()  # nobody publishes: no address is made up
+    assert here.get_payload().strip() == readme
+    assert here.get_all("Project-URL") is None
 
 
 def test_the_version_is_in_the_changelog() -> None:

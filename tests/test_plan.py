@@ -83,7 +83,7 @@ def planned(step, program, found, table, mask=None, noise=None):
 
 
 def by_torch(program, found, p, table, mask):
-    torch = pytest.importorskip("torch", reason='torch is not installed: pip install "micrograd[torch]"')
+    torch = pytest.importorskip("torch", reason='torch is not installed: pip install "micrograd-lab[torch]"')
     p, table, mask = (torch.tensor(x) for x in (p, table, mask))
     return (Run(found, torch_library(), p, table, mask).uniform().numpy() if program.uniform else [],
             [x.numpy() for x in (Run(found, torch_library(), p, table).varying() if program.varying else [])])
@@ -97,7 +97,7 @@ def jax_in_float64(jax):
 
 
 def by_jax(program, found, p, table, mask):
-    jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+    jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd-lab[jax]"')
 
     def all_of_it(p, table, mask):
         return (Run(found, jax_library(), p, table, mask).uniform() if program.uniform else [],
@@ -636,10 +636,10 @@ def test_many_rows_go_block_by_block(name, masked, rows, monkeypatch):
     if name == "numpy":
         library, array, ran = numpy_library(), np.asarray, lambda f, *args: f(*args)
     elif name == "torch":
-        torch = pytest.importorskip("torch", reason='torch is not installed: pip install "micrograd[torch]"')
+        torch = pytest.importorskip("torch", reason='torch is not installed: pip install "micrograd-lab[torch]"')
         library, array, ran = torch_library(), torch.tensor, lambda f, *args: f(*args)
     else:
-        jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+        jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd-lab[jax]"')
         library, array = jax_library(), np.asarray
 
         def ran(f, *args):

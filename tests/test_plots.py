@@ -78,7 +78,7 @@ def test_one_output_is_refused() -> None:
 def test_without_matplotlib() -> None:
     code = "import sys; sys.modules['matplotlib'] = sys.modules['matplotlib.axes'] = None; import micrograd.plots"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert 'ImportError: plots need matplotlib: pip install "micrograd[plot]"' in result.stderr
+    assert 'ImportError: plots need matplotlib: pip install "micrograd-lab[plot]"' in result.stderr
 
 
 def test_matplotlibs_own_state_is_left_alone() -> None:

@@ -14,8 +14,8 @@ import worker
 
 import micrograd as mg
 
-jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
-pytest.importorskip("safetensors", reason='safetensors is not installed: pip install "micrograd[jax]"')
+jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd-lab[jax]"')
+pytest.importorskip("safetensors", reason='safetensors is not installed: pip install "micrograd-lab[safetensors]"')
 if os.name != "posix":
     pytest.skip("JAX joins processes on POSIX systems only", allow_module_level=True)
 

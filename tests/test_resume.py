@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 
-pytest.importorskip("safetensors.numpy", reason='safetensors is not installed: pip install "micrograd[jax]"')
+pytest.importorskip("safetensors.numpy", reason='safetensors is not installed: pip install "micrograd-lab[safetensors]"')
 
 import numpy as np
 
@@ -26,7 +26,7 @@ BACKENDS = ["python"] + (["native"] if compiled.native is not None else [])
 STEPS = 1e-10  # some dozens of gradient steps, each of which hands its roundings on to the next
 
 without_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None,
-                                 reason='JAX is not installed: pip install "micrograd[jax]"')
+                                 reason='JAX is not installed: pip install "micrograd-lab[jax]"')
 every_backend = pytest.mark.parametrize("backend", [*BACKENDS, pytest.param("jax", marks=without_jax)])
 X = [[math.sin(3.1 * i + j) for j in range(2)] for i in range(23)]
 Y = [a * b for a, b in X]
@@ -265,7 +265,7 @@ def test_where_nothing_can_be_written_nothing_is_trained(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         step.fit(X, Y, checkpoint=tmp_path / "runs" / "1")
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(ImportError, match=r'safetensors.*pip install "micrograd\[jax\]"'):
+    with pytest.raises(ImportError, match=r'safetensors.*pip install "micrograd-lab\[safetensors\]"'):
         step.fit(X, Y, checkpoint=tmp_path / "run")
     assert [p.data for p in net.parameters()] == before and list(tmp_path.iterdir()) == []
 

@@ -331,7 +331,7 @@ def test_a_loss_that_looks_up_its_target_is_trained_on_eagerly() -> None:
 def test_a_callback_may_give_the_optimizer_fewer_parameters(compiled: str) -> None:
     """The rest of the run leaves the others alone, compiled as eagerly."""
     if compiled == "jax":
-        pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+        pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd-lab[jax]"')
     ends = []
     for backend in (compiled, "eager"):
         net = MLP(2, [3, 1], rng=1)
@@ -371,7 +371,7 @@ def test_a_callback_may_turn_the_loss_into_one_that_cannot_be_recorded() -> None
 
 @pytest.mark.parametrize("devices", [None, 3])
 def test_jax_takes_the_same_steps(devices: int | None) -> None:
-    pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd[jax]"')
+    pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd-lab[jax]"')
     ends = {}
     for backend in ("jax", "eager"):
         net = MLP(2, [3, 1], activation="tanh", rng=1)

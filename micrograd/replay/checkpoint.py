@@ -153,5 +153,5 @@ def _in_a_folder(path: FileName) -> str:
 
 def _packages() -> tuple[Any, Any]:
     """NumPy and safetensors."""
-    numpy, _ = (needed(package, "micrograd[jax]") for package in ("numpy", "safetensors.numpy"))
-    return numpy, needed("safetensors", "micrograd[jax]")
+    numpy, _ = (needed(package, "safetensors") for package in ("numpy", "safetensors.numpy"))
+    return numpy, needed("safetensors", "safetensors")

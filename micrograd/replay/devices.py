@@ -32,7 +32,7 @@ def chosen(devices: Any) -> list[Any]:
 
     Raises ImportError without JAX, TypeError and ValueError for what names none.
     """
-    jax = needed("jax", "micrograd[jax]")
+    jax = needed("jax", "jax")
     if devices is None:
         return list(jax.local_devices()[:1])
     there = list(jax.devices())
@@ -63,8 +63,8 @@ class OnDevices:
         self.devices = list(devices)
         self.dtype = dtype
         self.library = jax_library()
-        self.jax = needed("jax", "micrograd[jax]")
-        self.numpy = needed("numpy", "micrograd[jax]")
+        self.jax = needed("jax", "jax")
+        self.numpy = needed("numpy", "jax")
         mesh = self.jax.sharding.Mesh(self.numpy.array(self.devices), (AXIS,))
         part = self.jax.sharding.PartitionSpec
         self.everywhere, self.spread = (self.jax.sharding.NamedSharding(mesh, part(*axes)) for axes in ((), (AXIS,)))
@@ -80,7 +80,7 @@ class OnDevices:
             return nullcontext()
         switch = getattr(self.jax, "enable_x64", None)
         if switch is None:  # before JAX 0.8
-            switch = needed("jax.experimental", "micrograd[jax]").enable_x64
+            switch = needed("jax.experimental", "jax").enable_x64
         found: AbstractContextManager[Any] = switch(True)
         return found
 
@@ -150,7 +150,7 @@ class OnDevices:
             return function
         share = getattr(self.jax, "shard_map", None)
         if share is None:  # before JAX 0.6
-            share = needed("jax.experimental.shard_map", "micrograd[jax]").shard_map
+            share = needed("jax.experimental.shard_map", "jax").shard_map
         everywhere, rows = self.everywhere.spec, self.spread.spec
         return share(function, mesh=self.everywhere.mesh, out_specs=rows if gives_rows else everywhere,
                      in_specs=(everywhere, *[rows] * spread, *[everywhere] * plain))
@@ -253,7 +253,7 @@ class Descent:
         """
         if masked not in self.compiled:
             machine, optimizer, outputs = self.machine, self.optimizer, self.outputs
-            jnp = needed("jax.numpy", "micrograd[jax]")
+            jnp = needed("jax.numpy", "jax")
 
             def update(given: Any, table: Any, *mask: Any) -> Any:
                 (x, taken, fine, totals, means, slopes, *memory), rest, (rate, steps, rows) = given

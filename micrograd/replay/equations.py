@@ -120,7 +120,7 @@ class Equations:
         parameters: a number for each, in the plan's order. table: a row for each sample, a column for each input.
         Raises ImportError without NumPy.
         """
-        np = needed("numpy", "numpy")
+        np = needed("numpy")
         run = Run(self.plan, numpy_library(), np.asarray(parameters, float),
                   np.asarray(table, float).reshape(len(table), len(self.plan.groups[COLUMNS])), whole=True)
         if self.plan.uniform is not None:

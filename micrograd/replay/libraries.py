@@ -55,7 +55,7 @@ class Library:
 @cache
 def numpy_library() -> Library:
     """The rows by NumPy. Raises ImportError where it is missing."""
-    np = needed("numpy", "numpy")
+    np = needed("numpy")
     quiet = partial(np.errstate, all="ignore")
     as_index, constant, zeros = makers(np, np.intp, quiet)
 
@@ -77,8 +77,8 @@ def numpy_library() -> Library:
 @cache
 def jax_library() -> Library:
     """The rows by JAX, to be traced or not. Raises ImportError where it is missing."""
-    jax, jnp, special = (needed(f"jax{module}", "micrograd[jax]") for module in ("", ".numpy", ".scipy.special"))
-    np = needed("numpy", "numpy")
+    jax, jnp, special = (needed(f"jax{module}", "jax") for module in ("", ".numpy", ".scipy.special"))
+    np = needed("numpy")
     as_index, constant, zeros = makers(jnp, int, partial(np.errstate, over="ignore"))
 
     def opaque(op: Op) -> Function:
@@ -123,7 +123,7 @@ def jax_library() -> Library:
 @cache
 def torch_library() -> Library:
     """The rows by torch, on whichever device its arguments are. Raises ImportError where it is missing."""
-    torch = needed("torch", "micrograd[torch]")
+    torch = needed("torch", "torch")
 
     def as_index(numbers: Any, like: Any) -> Any:
         return torch.as_tensor(numbers, dtype=torch.int64, device=like.device)
