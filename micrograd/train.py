@@ -36,8 +36,9 @@ class History:
     accuracy: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
-    stopped: str = ""  # why the run ended
-    ran: str = ""      # how: "native", "python" or "jax", by the compiled loss; or "eager", sample by sample, and why
+    best: int | None = None  # with patience: the epoch, from 1, whose numbers the network has when the run is over
+    stopped: str = ""        # why the run ended
+    ran: str = ""  # how: "native", "python" or "jax", by the compiled loss; or "eager", sample by sample, and why
 
     @property
     def epochs(self) -> int:
@@ -46,8 +47,15 @@ class History:
 
     def last(self) -> dict[str, float]:
         """The newest entry of each list that has one."""
+        return self._entries(-1)
+
+    def kept(self) -> dict[str, float]:
+        """The entries of the epoch whose numbers the network has: of the best one with patience, else of the last."""
+        return self._entries(-1 if self.best is None else self.best - 1)
+
+    def _entries(self, place: int) -> dict[str, float]:
         columns = ("loss", "accuracy", "validation_loss", "validation_accuracy")
-        return {name: getattr(self, name)[-1] for name in columns if getattr(self, name)}
+        return {name: getattr(self, name)[place] for name in columns if getattr(self, name)}
 
     def brief(self) -> str:
         """The newest numbers in a few words, for a progress bar: "loss 0.0267, accuracy 99.1%, validation 97.2%"."""
@@ -65,15 +73,16 @@ class History:
         return f"<History: {self}>"
 
     def __str__(self) -> str:
-        numbers = ", ".join(f"{name.replace('_', ' ')} {x:.4g}" for name, x in self.last().items())
-        return f"{self.epochs} epochs ({self.stopped}): {numbers or 'no epoch was finished'}"
+        numbers = ", ".join(f"{name.replace('_', ' ')} {x:.4g}" for name, x in self.kept().items())
+        kept = "" if self.best is None else f"; epoch {self.best} kept"
+        return f"{self.epochs} epochs ({self.stopped}{kept}): {numbers or 'no epoch was finished'}"
 
 
 def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.half_squared_error,
         optimizer: Optimizer | None = None, epochs: int = 100, batch_size: int | None = None, until: Until = None,
-        validation: tuple[Sequence[Any], Sequence[Any]] | float | None = None, standardize: bool = False,
-        penalty: Callable[[list[Value]], Value] | None = None, shuffle: bool = True, seed: int | None = None,
-        progress: bool | None = None, callback: Callable[[History], None] | None = None,
+        validation: tuple[Sequence[Any], Sequence[Any]] | float | None = None, patience: int | None = None,
+        standardize: bool = False, penalty: Callable[[list[Value]], Value] | None = None, shuffle: bool = True,
+        seed: int | None = None, progress: bool | None = None, callback: Callable[[History], None] | None = None,
         backend: str = "auto", devices: Any = None) -> History:
     """Train a network on rows X and targets y. Returns the `History`; the network is changed in place.
 
@@ -82,10 +91,13 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     network's. epochs: how often every sample is seen, at the most. batch_size: samples per gradient step; None for all
     of them, 1 for one at a time. until: stop after the first epoch whose mean loss is at most this number, or after
     which this function of the history is true, such as `converged()`. validation: rows and targets that are not trained
-    on, or the share of X (in (0, 1)) to hold out for it. standardize: scale every column of X, which an MLP then does
-    by itself (`net.scaler`) and saves. penalty: added to each batch's loss, a function of the parameters. shuffle,
-    seed: the order of the samples in each epoch; the same seed gives the same run. progress: a tqdm bar; by default if
-    tqdm is installed. callback: called with the history after each epoch.
+    on, or the share of X (in (0, 1)) to hold out for it. patience: keep the best epoch, and stop when none of so many
+    epochs after it was better. The best one has the lowest validation loss (which is without the penalty), and
+    `history.best` names it; the network has its numbers when the run is over, however that ends, and the optimizer what
+    it remembers of the last epoch. Without validation, the share HELD_OUT, a fifth of X, is held out. standardize:
+    scale every column of X, which an MLP then does by itself (`net.scaler`) and saves. penalty: added to each batch's
+    loss, a function of the parameters. shuffle, seed: the order of the samples in each epoch; the same seed gives the
+    same run. progress: a tqdm bar; by default if tqdm is installed. callback: called with the history after each epoch.
 
     backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the same
     steps faster, equal but for rounding; "native", "python" or "jax" insist on it, and "eager" trains sample by sample.
@@ -110,12 +122,16 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
             raise TypeError(f"{name} is a function, found {function!r}")
     if validation is not None and not isinstance(validation, (float, tuple, list)):
         raise TypeError(f"validation is a share in (0, 1), or a pair (rows, targets), found {validation!r}")
+    if patience is not None and (isinstance(patience, bool) or not isinstance(patience, int) or patience < 1):
+        raise ValueError(f"patience is a whole number of epochs, 1 or more, found {patience!r}")
     if backend not in ("auto", "eager", "native", "python", "jax"):
         raise ValueError(f"backend is auto, eager, native, python or jax; found {backend!r}")
     if devices is not None and backend != "jax":
         raise ValueError("devices are of JAX: give backend='jax' with them")
     X, y = _checked(X, y, "fit")
     rng = random.Random(seed)
+    if patience is not None and validation is None:
+        validation = HELD_OUT
     if isinstance(validation, float):
         X, held_X, y, held_y = train_test_split(X, y, test=validation, seed=rng.random())
     else:
@@ -152,6 +168,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         means, found, _ = _compiled(net, loss, None, judge, held_X, held_y, optimizer.params, backend, devices)
         held, held_data = (held, held_data) if means is None else (means.value, found)
     history.ran = f"eager: {why}" if sums is None else sums.backend
+    lowest = math.inf
+    kept: tuple[int | None, list[tuple[Value, float]]] = (None, [])  # the best epoch, and the numbers after it
     asked = callback is not None or callable(until)  # who is asked may change what the loss depends on
     bar = progress_bar(epochs, progress)
     try:
@@ -169,12 +187,19 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
                     cost, *right = held(*held_data)
                     history.validation_loss.append(cost)
                     history.validation_accuracy += right
+                    if patience is not None and cost < lowest:
+                        lowest, kept = cost, (history.epochs, [(p, p.data) for p in net.parameters()])
+                        history.best = history.epochs
                 bar.set_postfix_str(history.brief(), refresh=False)
                 bar.update()
                 if callback is not None:
                     callback(history)
                 if until is not None and (until(history) is True if callable(until) else history.loss[-1] <= until):
                     history.stopped = "converged"
+                    break
+                if patience is not None and history.epochs - (history.best or 0) >= patience:
+                    never = "" if history.best else ": the validation loss was never finite"
+                    history.stopped = f"no better for {patience} epoch{'s' * (patience > 1)}{never}"
                     break
                 if asked and not set(optimizer.params) <= set(net.parameters()):
                     raise ValueError("the callback has put other Values in the place of parameters that the optimizer "
@@ -192,9 +217,13 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         history.stopped = f"diverged: {error}"
     finally:
         bar.close()
+        history.best, best_numbers = kept
+        for p, x in best_numbers:
+            p.data = x
     return history
 
 
+HELD_OUT = 0.2     # the share of the rows to stop by, where none is given
 WORTHWHILE = 1000  # samples to be seen in a run, from where on it is worth to compile the loss
 Judge = Callable[[Any, Any], Any]
 

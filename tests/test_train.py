@@ -1,6 +1,7 @@
 """fit: the algorithm, its ends, its history; splitting and accuracy."""
 
 import math
+import random
 import sys
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from micrograd import MLP, SGD, Adam, Module, Value, accuracy, compile, fit, losses, train_test_split
 from micrograd.losses import binary_cross_entropy, binary_cross_entropy_from_logits
 from micrograd.replay import compiled
-from micrograd.train import History, converged
+from micrograd.train import HELD_OUT, History, converged
 
 LINE_X, LINE_Y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
 
@@ -167,6 +168,129 @@ def test_converged() -> None:
     history = fit(line(), LINE_X, LINE_Y, until=converged(), epochs=10_000, progress=False)
     assert history.stopped == "converged"
     assert history.epochs < 10_000
+
+
+# Patience
+
+AND_JAX = [*EVERY_WAY, "jax"]
+
+
+def up_to_two(backend: str, net: MLP | None = None, lr: float = 0.05, **options: object) -> tuple[list[float], History]:
+    """An output that grows from 0 to 2, while it is judged by a row for which 1 would be right."""
+    if backend == "jax":
+        pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd-lab[jax]"')
+    net = line() if net is None else net
+    weight(net, 0.0)
+    history = fit(net, [[1.0]], [2.0], optimizer=SGD(lr=lr), backend=backend, progress=False,
+                  validation=([[1.0]], [1.0]), **options)
+    return [p.data for p in net.parameters()], history
+
+
+@pytest.mark.parametrize("backend", AND_JAX)
+def test_the_best_epoch_is_kept(backend: str) -> None:
+    numbers, history = up_to_two(backend, patience=5)
+    best = min(range(history.epochs), key=history.validation_loss.__getitem__) + 1
+    assert (history.best, history.epochs, history.stopped) == (best, best + 5, "no better for 5 epochs")
+    assert 1 < best < 20 and 0.9 < sum(numbers) < 1.1
+    assert numbers == up_to_two(backend, epochs=best)[0]
+    assert str(history).startswith(f"{best + 5} epochs (no better for 5 epochs; epoch {best} kept): loss ")
+    assert f"validation loss {history.validation_loss[best - 1]:.4g}" in str(history)
+    assert history.kept()["loss"] == history.loss[best - 1]
+
+
+@pytest.mark.parametrize("backend", EVERY_WAY)
+def test_the_best_epoch_is_kept_however_a_run_ends(backend: str) -> None:
+    numbers, whole = up_to_two(backend, patience=50)
+    assert (whole.stopped, whole.epochs) == ("no better for 50 epochs", whole.best + 50)
+
+    def interrupt(history: History) -> None:
+        if history.epochs == 30:
+            raise KeyboardInterrupt
+
+    for stopped, options in (("all epochs done", {"epochs": 30}), ("converged", {"until": whole.loss[29]}),
+                             ("converged", {"until": lambda history: history.epochs == 30}),
+                             ("interrupted", {"callback": interrupt})):
+        found, history = up_to_two(backend, patience=50, **options)
+        assert (found, history.best, history.epochs, history.stopped) == (numbers, whole.best, 30, stopped)
+
+    def fail(history: History) -> None:
+        if history.epochs == 30:
+            raise LookupError
+
+    net = line()
+    with pytest.raises(LookupError):
+        up_to_two(backend, net, patience=50, callback=fail)
+    assert [p.data for p in net.parameters()] == numbers
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("backend", EVERY_WAY)
+def test_the_best_epoch_of_a_run_that_diverges_is_kept(backend: str) -> None:
+    numbers, history = up_to_two(backend, lr=3.0, epochs=2000, patience=2000)  # 0, 6, -6, 30, ...
+    assert history.stopped.startswith("diverged: ") and history.best == 1
+    assert numbers == up_to_two(backend, lr=3.0, epochs=1)[0]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("backend", EVERY_WAY)
+def test_a_validation_loss_that_is_nan_is_never_the_best(backend: str) -> None:
+    def loss(out: Value, t: float) -> Value:
+        return (t - out) ** 1.5  # of the row that it is judged by, from 1 on
+
+    numbers, history = up_to_two(backend, loss=loss, patience=6)
+    assert all(map(math.isnan, history.validation_loss[-6:])) and history.epochs == history.best + 6
+    assert numbers == up_to_two(backend, loss=loss, epochs=history.best)[0] and sum(numbers) <= 1.0
+    net, same = line(), line()
+    history = fit(net, LINE_X, LINE_Y, validation=([[1.0]], [math.nan]), patience=3, backend=backend, progress=False)
+    assert (history.epochs, history.best) == (3, None)
+    assert history.stopped == "no better for 3 epochs: the validation loss was never finite"
+    fit(same, LINE_X, LINE_Y, epochs=3, backend=backend, progress=False)
+    assert net.state_dict() == same.state_dict()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_epoch_is_that_of_the_lowest_validation_loss(seed: int) -> None:
+    """The first of them, by which the numbers can be found again; the rows to stop by are a fifth, where none are given."""
+    rng = random.Random(seed)
+    X = [[rng.gauss(0, 1) for _ in range(3)] for _ in range(40)]
+    y = [x[0] + rng.gauss(0, 1) for x in X]
+
+    def run(**options: object) -> tuple[dict[str, float], History]:
+        net = MLP(3, [6, 1], activation="tanh", rng=seed)
+        history = fit(net, X, y, optimizer=Adam(lr=0.05), batch_size=8, seed=seed, progress=False,
+                      backend="python", **options)
+        return net.state_dict(), history
+
+    numbers, history = run(epochs=300, patience=7)
+    assert history.best == min(range(history.epochs), key=history.validation_loss.__getitem__) + 1
+    assert history.epochs == history.best + 7
+    assert numbers == run(epochs=history.best, validation=HELD_OUT)[0]
+
+
+def test_a_callback_sees_which_epoch_is_the_best() -> None:
+    seen = []
+    _, history = up_to_two("eager", patience=3, callback=lambda history: seen.append(history.best))
+    assert seen == [*range(1, history.best + 1), *[history.best] * 3]
+
+
+def test_patience_goes_on_where_the_loss_changes() -> None:
+    """From compiled to eager steps; the numbers that are kept may be of either."""
+    ends = []
+    for backend in ("python", "eager"):
+        power = [2]
+        ends.append(up_to_two(backend, loss=lambda out, t, power=power: abs(out - t) ** power[0], patience=4, lr=0.01,
+                              callback=lambda h, power=power: power.__setitem__(0, 3) if h.epochs == 2 else None))
+    assert ends[0][1].ran == "python, then eager: the loss has changed after epoch 2"
+    assert ends[0][1].best == ends[1][1].best > 4 and ends[0][0] == pytest.approx(ends[1][0], rel=1e-12)
+
+
+@pytest.mark.parametrize("patience", [0, -1, True, 2.5, "3"])
+def test_patience_is_a_count(patience: object) -> None:
+    net = line()
+    before = net.state_dict()
+    with pytest.raises(ValueError, match=f"patience is a whole number of epochs, 1 or more, found {patience!r}"):
+        fit(net, LINE_X, LINE_Y, patience=patience)
+    assert net.state_dict() == before
 
 
 def xor() -> tuple[list[list[float]], list[int]]:
