@@ -27,6 +27,7 @@ from typing import Any, Union
 
 from . import caller, ops, outside
 from .ops import ROWS, Op, as_float, carries, is_number, number
+from .outside import IN_BROWSER
 
 outside.only_ours(__name__.rpartition(".")[0])
 
@@ -421,6 +422,18 @@ class Value:
 def engine_kind() -> str:
     """Which engine runs: "compiled" (this file, compiled by Cython) or "pure" (this file as Python)."""
     return "pure" if __file__.endswith(".py") else "compiled"
+
+
+def let_go(node: Any) -> None:
+    """What `__dealloc__` is to the compiled engine, as the `__del__` of the pure one."""
+    if getattr(node, "_a", None) is not None:              # a node whose __init__ has failed has not even that
+        bury(node)
+
+
+# CPython frees a long chain of nodes by itself; but in WebAssembly it does not see how little stack a browser has, and
+# 5,000 nodes overflow it. (Elsewhere there is no `__del__`, as it costs the pure engine a fifth of its speed.)
+if IN_BROWSER and engine_kind() == "pure":
+    Value.__del__ = let_go  # type: ignore[attr-defined]
 
 
 def shown_in_notebook(thing: Any) -> dict[str, str]:
@@ -899,7 +912,9 @@ def bury(node: Value) -> None:
     if not burying:
         burying = True
         a = b = node._a = node._b = None                   # from here on only the graveyard holds them
-        while graveyard.pop() is not None:
-            pass
-        graveyard.append(None)
-        burying = False
+        try:
+            while graveyard.pop() is not None:
+                pass
+            graveyard.append(None)
+        finally:                                           # Ctrl-C, where this runs as Python
+            burying = False

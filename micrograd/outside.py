@@ -1,5 +1,5 @@
-"""The world outside: packages that may be missing or in the way, and files that are read and written whole or not at all,
-and streams."""
+"""The world outside: packages that may be missing or in the way, whether this is a browser, and files that are read and
+written whole or not at all, and streams."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from typing import IO, Any, Union
 FileName = Union[str, "os.PathLike[str]"]
 File = Union[FileName, bytes, IO[bytes]]
 DISTRIBUTION = "micrograd-lab"  # what is installed; on the package index, micrograd is the original
+# Python in WebAssembly: no processes, no threads, and little stack.
+IN_BROWSER = sys.platform in ("emscripten", "wasi")
 LEFT = 600  # seconds, after which nobody is still writing
 NOT_OURS = (errno.EPERM, errno.EACCES, errno.EBUSY, errno.EINVAL)  # to replace, or to give the owner that it has
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from .outside import IN_BROWSER
+
 
 class NoBar:
     """In the place of a tqdm bar that is not wanted."""
@@ -26,4 +28,6 @@ def progress_bar(epochs: int, progress: bool | None) -> Any:
         if progress:
             raise ImportError("progress=True needs tqdm: pip install tqdm, or leave progress out") from None
         return NoBar()
+    if IN_BROWSER:
+        tqdm.monitor_interval = 0  # which would be a thread
     return tqdm(total=epochs, bar_format="{n}/{total} |{bar}| {remaining} left{postfix}", dynamic_ncols=True)

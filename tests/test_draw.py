@@ -296,6 +296,75 @@ def test_without_the_package_graphviz_the_error_says_what_to_install():
     assert done.stdout.strip() == "micrograd.draw needs the package graphviz: pip install graphviz graphviz-pure"
 
 
+# A renderer of one's own, as in a browser
+
+def an_svg(dot):
+    return f"<?xml version='1.0'?>\n<!-- by hand -->\n<svg width='9pt'><desc>{len(dot)}</desc></svg>\n"
+
+
+def test_a_renderer_makes_all_pictures_and_no_executable_is_sought(no_executable, monkeypatch, tmp_path):
+    y, asked = neuron(), []
+    monkeypatch.setattr(draw, "renderer", lambda dot: asked.append(dot) or an_svg(dot))
+    svg = an_svg(draw(y).source)
+    assert draw(y).pipe() == svg.encode() and draw(y).pipe("svg", encoding="utf-8") == svg
+    assert svg_of(y) == svg[svg.index("<svg"):].strip()
+    assert "<desc>" in notebook_view(y)["image/svg+xml"] and "<desc>" in draw(y)._repr_mimebundle_()["image/svg+xml"]
+    assert "<desc>" in micrograd.stepper(y).html()
+    assert set(asked) >= {draw(y).source}
+    monkeypatch.chdir(tmp_path)
+    files = [draw(y).render("a"), draw(y).render("b", directory="folder", cleanup=True), draw(y).render(outfile="c.svg")]
+    assert files == ["a.svg", str(Path("folder", "b.svg")), "c.svg"]
+    assert all(Path(file).read_text() == svg for file in files)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "a.svg", "b.svg", "c.gv", "c.svg", "folder"]
+    assert Path("a").read_text().strip() == Path("c.gv").read_text().strip() == draw(y).source.strip()
+
+
+def test_what_a_renderer_does_not_make_is_left_to_an_executable(executable, monkeypatch, tmp_path):
+    monkeypatch.setattr(draw, "renderer", an_svg)
+    assert draw(neuron()).pipe(format="png").startswith(b"\x89PNG")
+    assert Path(draw(neuron()).render(outfile=tmp_path / "y.png")).read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(draw, "renderer", None)
+    assert b"by hand" not in draw(neuron()).pipe()
+
+
+async def later(dot):
+    return an_svg(dot)
+
+
+@pytest.mark.parametrize(("renderer", "kind", "message"), [
+    (3, TypeError, "is a function from DOT text to SVG text, or None; found int 3"),
+    (lambda: "", RuntimeError, r"raised TypeError: .*takes 0 positional arguments"),
+    (lambda dot: 1 / 0, RuntimeError, "raised ZeroDivisionError: division by zero"),
+    (lambda dot: None, TypeError, "returned NoneType None, where text, one <svg> element, is needed"),
+    (lambda dot: b"<svg></svg>", TypeError, "returned bytes b'<svg></svg>'"),
+    (lambda dot: "<svg", ValueError, "returned '<svg', which is no <svg> element"),
+    (lambda dot: dot, ValueError, "returned 'digraph {.*…, which is no <svg> element"),
+], ids=["no function", "no argument", "raises", "nothing", "bytes", "cut off", "the DOT text"])
+def test_a_renderer_that_makes_no_svg(renderer, kind, message, monkeypatch):
+    monkeypatch.setattr(draw, "renderer", renderer)
+    with pytest.raises(kind, match="micrograd.draw.renderer.*" + message):
+        draw(neuron()).pipe()
+    assert re.search("(?s)no picture: micrograd.draw.renderer.*" + message, notebook_view(neuron())["text/plain"])
+
+
+def test_a_renderer_that_answers_later(monkeypatch):
+    answer = later("")
+    monkeypatch.setattr(draw, "renderer", lambda dot: answer)
+    with pytest.raises(TypeError, match="returned a promise, where the SVG itself is needed: await what loads Graphviz"):
+        draw(neuron()).pipe()
+    answer.close()
+
+
+def test_in_a_browser_no_executable_is_sought(monkeypatch, tmp_path):
+    module = sys.modules[draw.__module__]
+    monkeypatch.setattr(module, "IN_BROWSER", True)
+    monkeypatch.setattr(module, "shutil", None)
+    for act in (draw(neuron()).pipe, lambda: draw(neuron()).render(tmp_path / "x")):
+        with pytest.raises(graphviz.ExecutableNotFound, match=r"micrograd.draw.renderer: the README has the lines"):
+            act()
+    assert draw(neuron())._repr_mimebundle_()["text/plain"].startswith("// In a browser")
+
+
 # Roles, ids and classes
 
 def groups(root, **options):

@@ -113,6 +113,44 @@ def test_a_deep_graph_dies_in_a_thread_with_little_stack():
         threading.stack_size(before)
 
 
+IN_A_BROWSER = """
+import sys, threading
+sys.platform = "emscripten"
+import micrograd
+assert "__del__" in vars(micrograd.Value)
+
+class Failing(micrograd.Value):
+    def __init__(self): raise ValueError("no slot of it is filled")
+
+def task():
+    y = x = micrograd.Value(1.0)
+    for _ in range(100_000):
+        y = y + x
+    z = y * 2
+    del y
+    assert z.parents[0].parents[1] is x  # what is still held stays whole
+    del z
+    for make in Failing, lambda: micrograd.Value("3"):
+        try: make()
+        except (ValueError, TypeError): done.append(x.data)
+
+done = []
+threading.stack_size(256 * 1024)
+for _ in range(2):
+    thread = threading.Thread(target=task)
+    thread.start()
+    thread.join()
+print(len(done))
+"""
+
+
+def test_in_a_browser_the_pure_engine_frees_a_deep_graph_node_by_node():
+    # test_pyodide.py has the small stack; this has the same engine where no browser is
+    finished = subprocess.run([sys.executable, "-c", IN_A_BROWSER], capture_output=True, text=True,
+                              env=os.environ | {"MICROGRAD_PURE": "1"})
+    assert (finished.returncode, finished.stdout, finished.stderr) == (0, "4\n", "")
+
+
 def test_many_parents_below_one_node_and_many_children_above_one():
     xs = [Value(float(i)) for i in range(50_000)]
     total = Value.sum(xs)

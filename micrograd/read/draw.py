@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from inspect import isawaitable
 from math import isfinite, log10
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ except ImportError as error:
 
 from ..engine import Value, topological_order
 from ..ops import CONSTANT
+from ..outside import IN_BROWSER, write_whole
 from .formula import counted, cut, indices, printable, unicode_label
 from .graph import edges_of
 from .scene import (
@@ -100,6 +102,9 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
 
     In the SVG the i-th node in topological order has the id "n{i}", the arrow from its j-th argument "e{i}_{j}", and
     roles are classes. A collapsed box has the id of its last node.
+
+    Where `micrograd.draw.renderer = f` is set, f(DOT text) → SVG text makes all pictures in place of an installed
+    Graphviz: in a browser, say.
 
     Raises ValueError for more than max_nodes boxes, or arrows too long to place; for collapse or clusters where no
     label tells a neuron, and for by_gradient before any backward().
@@ -597,19 +602,37 @@ def summary(thing: Any, order: list[Value]) -> str:
 
 # Rendering
 
+# A function from DOT text to SVG text, which is asked before an executable is sought: micrograd.draw.renderer = f
+draw.renderer = None  # type: ignore[attr-defined]
+
+
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no types
     """A graphviz.Digraph that finds a `dot` to render it, and shows its DOT text in a notebook where there is none."""
 
     def __repr__(self) -> str:
         return "<drawing of a graph; .render(outfile='graph.svg') writes it>"
 
-    def pipe(self, *args: Any, **options: Any) -> Any:
+    def pipe(self, format: str | None = None, *args: Any, **options: Any) -> Any:
+        svg = hooked(self.source) if (format or self.format) == "svg" else None
+        if svg is not None:
+            return svg if options.get("encoding") else svg.encode()
         use_any_dot()
-        return super().pipe(*args, **{"quiet": True, **options})
+        return super().pipe(format, *args, **{"quiet": True, **options})
 
-    def render(self, *args: Any, **options: Any) -> Any:
+    def render(self, filename: Any = None, *args: Any, **options: Any) -> Any:
+        outfile = options.get("outfile")
+        format = options.get("format") or (Path(outfile).suffix[1:] if outfile else self.format)
+        svg = hooked(self.source) if format == "svg" and not options.get("view") else None
+        if svg is not None:
+            source = super().save(filename or (outfile and Path(outfile).with_suffix(".gv")),
+                                  directory=options.get("directory"))
+            rendered = os.fspath(outfile or f"{source}.svg")
+            write_whole(rendered, svg.encode())
+            if options.get("cleanup"):
+                os.remove(source)
+            return rendered
         use_any_dot()
-        return super().render(*args, **{"quiet": True, **options})
+        return super().render(filename, *args, **{"quiet": True, **options})
 
     def _repr_mimebundle_(self, *args: Any, **options: Any) -> Any:
         try:
@@ -620,20 +643,54 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
         return bundle | (picture_views(element(svg), "a drawing of a graph") if svg else {})
 
 
+def hooked(dot: str) -> str | None:
+    """What `micrograd.draw.renderer` makes of DOT text: SVG text; None if there is no renderer.
+
+    Raises RuntimeError if the renderer raises, TypeError or ValueError for what is no SVG.
+    """
+    renderer = getattr(draw, "renderer", None)
+    if renderer is None:
+        return None
+    if not callable(renderer):
+        raise TypeError("micrograd.draw.renderer is a function from DOT text to SVG text, or None; found "
+                        f"{type(renderer).__name__} {cut(repr(renderer), LONGEST_LABEL)}")
+    try:
+        svg = renderer(dot)
+    except Exception as error:
+        raise RuntimeError(f"micrograd.draw.renderer(dot) raised {type(error).__name__}: {error}") from error
+    if isawaitable(svg):
+        raise TypeError("micrograd.draw.renderer(dot) returned a promise, where the SVG itself is needed: await what "
+                        "loads Graphviz first, and then give its function that answers at once")
+    if not isinstance(svg, str):
+        raise TypeError(f"micrograd.draw.renderer(dot) returned {type(svg).__name__} {cut(repr(svg), LONGEST_LABEL)}, "
+                        "where text, one <svg> element, is needed")
+    if not re.search(r"<svg\b.*</svg>\s*$", svg, re.DOTALL):
+        raise ValueError(f"micrograd.draw.renderer(dot) returned {cut(repr(svg), LONGEST_LABEL)}, "
+                         "which is no <svg> element")
+    return svg
+
+
 def use_any_dot() -> None:
     """Point the package graphviz to the executable of graphviz-pure, if it would find none.
 
     Raises graphviz.ExecutableNotFound if there is neither. An environment that is not activated has its scripts folder
-    nowhere on PATH, so that is looked at as well.
+    nowhere on PATH, so that is looked at as well. In a browser there are no executables.
     """
+    if IN_BROWSER:
+        raise not_found("In a browser there is no executable that could place the boxes. Graphviz in JavaScript makes "
+                        'SVG there, as micrograd.draw.renderer: the README has the lines, under "In the browser".')
     if shutil.which(os.fspath(dot_command.DOT_BINARY)):
         return
     folders = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")),
                os.path.dirname(sys.executable), os.environ.get("PATH", "")]
     pure = shutil.which("graphviz-pure", path=os.pathsep.join(folders))
     if pure is None:
-        error = graphviz.ExecutableNotFound(["dot"])
-        error.args = ("No Graphviz to place the boxes: pip install graphviz-pure (no administrator needed), or install "
-                      "Graphviz (https://graphviz.org/download) so that `dot` is on PATH.",)
-        raise error
+        raise not_found("No Graphviz to place the boxes: pip install graphviz-pure (no administrator needed), or "
+                        "install Graphviz (https://graphviz.org/download) so that `dot` is on PATH.")
     dot_command.DOT_BINARY = Path(pure)
+
+
+def not_found(words: str) -> Exception:
+    error: Exception = graphviz.ExecutableNotFound(["dot"])
+    error.args = (words,)
+    return error
