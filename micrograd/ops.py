@@ -243,15 +243,30 @@ def spelling(op: Op) -> Callable[..., Any] | None:
 
 
 def is_number(x: object) -> bool:
-    """Whether x is one real number: int, float, bool, Fraction, NumPy scalar; no array, no text, no node."""
+    """Whether x is one real number: int, float, bool, Fraction, NumPy scalar, an array or tensor without dimensions; no
+    other array, no text, no node."""
     kind = type(x)
-    return isinstance(x, (float, int, Real)) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
+    return (isinstance(x, (float, int, Real)) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
+            or (getattr(x, "shape", None) == () and isinstance(alone(x), (float, int, Real))))
+
+
+def alone(x: Any) -> Any:
+    """What an array or tensor without dimensions holds; x itself, if it is none."""
+    if isinstance(x, (float, int)) or getattr(x, "shape", None) != ():
+        return x
+    take = getattr(x, "tolist", None) or getattr(x, "item", None)  # a masked one gives None by the first alone
+    if take is None or getattr(getattr(x, "dtype", None), "kind", None) in ("m", "M"):  # a date, which gives an int
+        return x
+    try:
+        return take()
+    except Exception:  # it is being traced by JAX, or lies where it cannot be read
+        return x
 
 
 def as_float(x: Any) -> float:
     """A number as a float; a whole number beyond all floats as inf."""
     try:
-        return float(x)
+        return float(alone(x))
     except OverflowError:
         return inf if x > 0 else -inf
 

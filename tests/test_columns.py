@@ -48,7 +48,9 @@ def unaligned(xs):
 
 KINDS = {
     "list": list, "tuple": tuple, "array": lambda xs: array("d", xs), "array of floats": lambda xs: array("f", xs),
-    "numpy": np.array, "float32": lambda xs: np.array(xs, np.float32), "float16": lambda xs: np.array(xs, np.float16),
+    "numpy": np.array, "big-endian": lambda xs: np.array(xs, ">f8"), "objects": lambda xs: np.array(xs, object),
+    "records of one": lambda xs: np.array([(x,) for x in xs], [("a", float)]), "rows of one": lambda xs: [[x] for x in xs],
+    "float32": lambda xs: np.array(xs, np.float32), "float16": lambda xs: np.array(xs, np.float16),
     "strided": strided, "reversed": lambda xs: np.array(xs[::-1])[::-1], "read-only": read_only, "unaligned": unaligned,
     "a row of a Fortran table": lambda xs: np.asfortranarray([xs, xs])[0], "a column that is a table": lambda xs: np.array([xs]).T,
     "every other": lambda xs: np.repeat(xs, 2)[::2], "object array as a list": lambda xs: list(np.array(xs, object)),
@@ -141,7 +143,7 @@ def test_every_kind_of_table(f, pair, kind):
     check(pair, [x * 2.0 - y for x, y in rows], lambda: make([(x, y, 2.0) for x, y in rows]))
 
 
-@pytest.mark.parametrize("number", [2.0, 2, True + 1, np.float64(2), np.int8(2), np.float32(2), fractions.Fraction(2)])
+@pytest.mark.parametrize("number", [2.0, 2, True + 1, np.float64(2), np.int8(2), np.float32(2), fractions.Fraction(2), np.array(2.0)])
 def test_a_number_stands_for_a_column(f, number):
     check(f, [x * 2.0 + x for x in A], lambda: A, lambda: number)
     check(f, [2.0 * x + 2.0 for x in A], lambda: number, lambda: np.array(A))
@@ -193,32 +195,33 @@ WRONG = {
     "NumPy's complex of single precision": ((np.ones(2), list(np.ones(2, np.complex64))), TypeError, "y, row 0: a real number is needed"),
     "a complex number in a table": (([[1.0, 2.0], [3.0, np.complex64(1)]],), TypeError, "the table, row 1, column 1: a real number"),
     "an object": (([1.0, Odd()], [1.0, 2.0]), TypeError, "x, row 1: a real number is needed, found Odd"),
-    "a list too deep": (([[1.0], [[2.0]]], [1.0, 2.0]), TypeError, "x, row 0: a real number is needed, found list [1.0]"),
+    "a list too deep": (([[1.0], [[2.0]]], [1.0, 2.0]), TypeError, "x, row 1: a real number is needed, found list [2.0]"),
+    "a list with a row": (([1.0, [2.0]], [1.0, 2.0]), TypeError, "x, row 1: a real number is needed, found list [2.0]"),
     "a list of arrays": (([np.array([1.0, 2.0]), np.array([1.0, 2.0])], [1.0, 2.0]), TypeError, "x, row 0: a real number is needed"),
     "text": (("12345", B), TypeError, "x needs numbers, one for each row, found str '12345'"),
     "bytes": ((b"12345", B), TypeError, "x needs numbers, one for each row, found bytes"),
     "a dictionary": ((dict(enumerate(A)), B), TypeError, "x needs numbers, one for each row, found dict"),
     "no sequence": ((Odd(), B), TypeError, "x needs numbers, one for each row, found Odd"),
     "None alone": ((None, B), TypeError, "x needs numbers, one for each row, found NoneType"),
-    "object array": ((np.array(A, object), B), TypeError, "x needs real numbers, found an array with items of format 'O'"),
-    "complex array": ((np.array(A, complex), B), TypeError, "x needs real numbers, found an array with items of format 'Zd'"),
-    "array of text": ((np.array(["1", "2"]), B), TypeError, "x needs real numbers, found an array with text"),
+    "object array": ((np.array([1.0, None], object), B), TypeError, "x, row 1: a real number is needed, found NoneType None"),
+    "complex array": ((np.array(A, complex), B), TypeError, "x, row 0: a real number is needed, found complex128"),
+    "array of text": ((np.array(["1", "2"]), B), TypeError, "x, row 0: a real number is needed, found str_"),
+    "a memoryview of complex numbers": ((memoryview(np.array(A, complex)), B), TypeError,
+                                        "x needs real numbers, found an array with items of format 'Zd'"),
     "dates": ((np.array(["2026-01-01"] * 5, "datetime64[D]"), B), TypeError, "x, row 0: a real number is needed"),
-    "records": ((np.zeros(5, [("a", float)]), B), TypeError, "x needs real numbers, found an array with items of format 'T{"),
-    "big-endian": ((np.array(A, ">f8"), B), TypeError, "x needs real numbers, found an array with items of format '>d'"),
-    "a number array": ((np.array(3.0), B), ValueError, "x is one column of numbers, found an array of 0 dimensions"),
-    "two dimensions": ((np.ones((5, 2)), B), ValueError, "x is one column of numbers, found an array of 2 dimensions"),
-    "three dimensions": ((np.ones((5, 1, 1)), B), ValueError, "x is one column of numbers, found an array of 3 dimensions"),
+    "records of two": ((np.zeros(5, [("a", float), ("b", float)]), B), ValueError, "x is one column of numbers, found a table of 5 rows and 2 columns"),
+    "two dimensions": ((np.ones((5, 2)), B), ValueError, "x is one column of numbers, found a table of 5 rows and 2 columns"),
+    "three dimensions": ((np.ones((5, 1, 1)), B), ValueError, "x is one column of numbers, found an array of 5x1x1"),
     "one argument too many": ((A, B, A), TypeError, "product takes x, y: one column for each, or one table of 2 columns; found 3 arguments"),
-    "a table of three columns": ((np.ones((5, 3)),), ValueError, "the table must have 2 columns, found an array of 5x3"),
+    "a table of three columns": ((np.ones((5, 3)),), ValueError, "the table must have 2 columns, found a table of 5 rows and 3 columns"),
     "a table of three dimensions": ((np.ones((5, 2, 1)),), ValueError, "the table must have 2 columns, found an array of 5x2x1"),
-    "one column for two": ((np.ones(5),), ValueError, "the table must have 2 columns, found an array of 5"),
+    "one column for two": ((np.ones(5),), ValueError, "the table must have 2 columns, found one flat list of 5 numbers"),
     "a list for two columns": ((A,), TypeError, "one table of 2 columns; found one flat list of numbers"),
     "ragged rows": (([[1.0, 2.0], [3.0]],), ValueError, "the table must have 2 numbers a row, found 1 in row 1"),
     "rows too long": (([[1.0, 2.0, 3.0]],), ValueError, "the table must have 2 numbers a row, found 3 in row 0"),
     "text in a table": (([[1.0, 2.0], [3.0, "4"]],), TypeError, "the table, row 1, column 1: a real number is needed, found str '4'"),
     "a row that is text": (([[1.0, 2.0], "ab"],), TypeError, "the table, row 1, needs numbers"),
-    "object table": ((np.ones((5, 2), object),), TypeError, "the table needs real numbers, found an array with items of format 'O'"),
+    "object table": ((np.array([[1.0, 2.0], [3.0, "4"]], object),), TypeError, "the table, row 1, column 1: a real number is needed, found str '4'"),
     "no rows": (([], []), ValueError, "over no rows is asked for; one row at least is needed"),
     "no rows in an array": ((np.zeros(0), np.zeros(0)), ValueError, "over no rows is asked for"),
     "no rows in a table": (([],), ValueError, "the table has no rows"),
@@ -242,7 +245,7 @@ def test_what_is_odd_is_named(f, case):
 def test_in_tables_of_one_argument_the_argument_is_named(pair):
     for data, words in [
             (([[1.0, 2.0], [3.0]], [1.0, 2.0]), "xs must have 2 numbers a row, found 1 in row 1"),
-            ((np.ones((4, 3)), np.ones(4)), "xs must have 2 columns, found an array of 4x3"),
+            ((np.ones((4, 3)), np.ones(4)), "xs must have 2 columns, found a table of 4 rows and 3 columns"),
             ((np.ones((4, 2)), np.ones(3)), "the columns differ in length: xs has 4 rows, y has 3 rows")]:
         with pytest.raises(ValueError, match=re.escape(words)):
             pair(*data)

@@ -13,9 +13,8 @@ FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__i
          for path in sorted(PACKAGE.rglob("*.py"))}
 LAYERS = [
     {"ops", "outside", "caller"},
-    {"engine"},
-    {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "read/page",
-     "replay",
+    {"engine", "dataset"},
+    {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "read/page", "replay",
      "onnx_graph"},
     {"read/graph", "read/mathml", "read/plain", "replay/trace", "interchange"},
     {"read/terms", "read/scene", "replay/tape", "replay/columns", "replay/libraries", "replay/checkpoint"},

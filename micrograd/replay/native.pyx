@@ -124,6 +124,16 @@ cdef tuple plain(tuple data):
     return data
 
 
+cdef dict known = {}
+
+
+cdef bint veiled(kind):
+    """Whether arrays of that type may be masked: their buffers show what lies behind the mask as numbers."""
+    if kind not in known:
+        known[kind] = hasattr(kind, "mask")
+    return known[kind]
+
+
 cdef class Machine:
     """A program that runs in native code.
 
@@ -253,7 +263,7 @@ cdef class Machine:
                 self.columns[place].stride = 0
                 place += 1
                 continue
-            if not PyObject_CheckBuffer(given):
+            if not PyObject_CheckBuffer(given) or veiled(type(given)):
                 return -1
             view = &self.views[self.held]
             try:
