@@ -242,3 +242,64 @@ def test_what_a_dying_graph_held_is_let_go(steps):
     assert Tracked.alive == steps
     del y
     assert Tracked.alive == 0
+
+
+# A process forks while other threads run compiled functions, and compile some. What the child needs is theirs at most
+# times, and nobody there would give it back.
+FORKS = """
+import gc, os, signal, sys, threading, time, traceback
+from array import array
+import micrograd as mg
+
+net = mg.MLP(2, [8, 1], rng=1)
+step = mg.compile(lambda a, b, y: (net([a, b]) - y) ** 2, threads=2)
+f = mg.compile(lambda a, b: a * b + b ** 3)
+X = array("d", [i / 1000 for i in range(20_000)])
+expected = step.value(X, X, X), f(2.0, 3.0), f.grad(2.0, 3.0), list(f.map(X, X))
+
+def train():
+    own = mg.Adam(lr=1e-300)
+    while True:
+        step.fit(X, X, X, optimizer=own, epochs=100_000, progress=False)
+
+def compile():
+    while True:
+        mg.compile(lambda a, b: mg.exp(a) * sum(b ** k for k in range(1, 200))).grad(1.0, 0.5)
+
+def ask():
+    while True:
+        f.map(X, X)
+
+def child():
+    assert gc.isenabled()
+    assert (step.value(X, X, X), f(2.0, 3.0), f.grad(2.0, 3.0), list(f.map(X, X))) == expected
+    assert step.fit(X, X, X, optimizer=mg.SGD(lr=1e-4), epochs=2, progress=False)[1] < expected[0]
+    assert mg.compile(lambda a: a * mg.sin(a)).grad(0.0) == 0.0
+    rows, own = [[i / 50, 1.0] for i in range(50)], mg.MLP(2, [3, 1], rng=1)
+    assert mg.fit(own, rows, [x for x, _ in rows], epochs=30, progress=False).epochs == 30
+
+for task in (train, compile, ask):
+    threading.Thread(target=task, daemon=True).start()
+time.sleep(0.5)
+for i in range(int(sys.argv[1])):
+    time.sleep(0.01 * i)
+    process = os.fork()
+    if not process:
+        code = 1
+        try:
+            signal.alarm(120)  # instead of for ever
+            child()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        os._exit(code)
+    assert os.waitpid(process, 0)[1] == 0
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_child_of_a_process_whose_other_threads_compute():
+    finished = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS, "8"], capture_output=True, text=True,
+                              timeout=500, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import islice
-from threading import RLock
+from threading import RLock, get_ident
 from time import perf_counter
 from typing import Any
 
@@ -58,12 +58,32 @@ def uncollected() -> Iterator[None]:
     """Without Python's garbage collector, for whole functions: it would go through all that a large program is made of
     again and again, and find no cycle. Of the whole process, for as long as something is compiled."""
     was = gc.isenabled()
+    if was:
+        pausing.add(get_ident())
     gc.disable()
     try:
         yield
     finally:
         if was:
+            pausing.discard(get_ident())
             gc.enable()
+
+
+pausing: set[int] = set()  # the threads that have switched the collector off
+building = RLock()         # on all tapes, which grow with each program. Held while a process forks, so that in the
+                           # child none is in the middle of something
+
+
+def forked() -> None:
+    """In a child, in the one thread that is left."""
+    building.release()
+    if pausing - {get_ident()}:
+        pausing.intersection_update({get_ident()})
+        gc.enable()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=forked)
 
 
 @uncollected()
@@ -158,7 +178,6 @@ class Compiled:
         self.params: list[Value] = recording.order if params is None else list(dict.fromkeys(params))
         # The gradient comes out from the last place to the first; in this order neighbours are neighbours.
         self._trained = sorted(self.params, key=self._places.__getitem__, reverse=True)
-        self._lock = RLock()  # on the tape, which grows with each program
         self._programs: dict[str, Program] = {}
         self._plans: dict[str, Plan] = {}
         self._executors: dict[str, Any] = {}
@@ -188,7 +207,7 @@ class Compiled:
     def _program(self, kind: str) -> Program:
         """train: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its
         Hessian."""
-        with self._lock:
+        with building:
             if kind not in self._programs:
                 tape, outputs = self._tape, self._outputs
                 if kind in ("train", "value"):
@@ -215,7 +234,7 @@ class Compiled:
     def _executor(self, kind: str, single: bool = False) -> Any:
         """Who runs a program: for a single sample, or for columns."""
         executors = self._singles if single else self._executors
-        with self._lock:
+        with building:
             if kind not in executors:
                 start = perf_counter()
                 program = self._program(kind)
@@ -240,7 +259,7 @@ class Compiled:
     @uncollected()
     def _plan(self, kind: str) -> Plan:
         """A program as operations on arrays. The slopes come in the order of `params`."""
-        with self._lock:
+        with building:
             if kind not in self._plans:
                 program = self._program(kind)
                 uniform = dict(zip(self._trained, program.uniform[len(self._outputs):]))

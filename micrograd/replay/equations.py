@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, groupby
 from typing import Any, Union
 
@@ -86,11 +85,14 @@ class Equations:
         self.plan = plan
         self.note = note if plan.steps else "nothing is computed"
         self.writer = Writer(plan, name)
+        self.written: tuple[Equation, ...] | None = None
 
-    @cached_property
+    @property
     def equations(self) -> tuple[Equation, ...]:
         """The lines as data."""
-        return tuple(self.writer.lines())
+        if self.written is None:
+            self.written = tuple(self.writer.lines())
+        return self.written
 
     def __repr__(self) -> str:
         return f"<Equations: {len(self.equations)} lines for {self.plan.program.nodes:,} nodes; print them>"

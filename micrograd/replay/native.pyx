@@ -12,6 +12,7 @@ from libc.string cimport memcpy
 
 from micrograd.engine cimport Value
 
+import os
 from array import array
 
 
@@ -134,6 +135,20 @@ cdef bint veiled(kind):
     return known[kind]
 
 
+cdef unsigned long forks = 0     # between this process and the one that loaded the module
+cdef unsigned long survivor = 0  # the thread that made the last of them, the only one that goes on in the child
+
+
+def forked():
+    global forks, survivor
+    forks += 1
+    survivor = PyThread_get_thread_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=forked)
+
+
 cdef class Machine:
     """A program that runs in native code.
 
@@ -158,6 +173,7 @@ cdef class Machine:
     cdef void *memory
     cdef PyThread_type_lock lock
     cdef unsigned long owner      # the thread that holds the lock, 0 for none
+    cdef unsigned long forks      # when the lock was made
     cdef const int32_t *uniform
 
     def __cinit__(self, code, list values, int trained, list widths, str instruction_set, int threads):
@@ -206,6 +222,7 @@ cdef class Machine:
         self.views = <Py_buffer *>PyMem_Malloc(sizeof(Py_buffer) * (len(widths) + self.p.outs + 1))
         self.memory = workspace(&self.p, self.set)
         self.lock = PyThread_allocate_lock()
+        self.forks = forks
         if not (self.slots and self.numbers and self.columns and self.outs and self.views and self.memory
                 and self.lock):
             raise MemoryError("there is not enough memory for the registers of this program")
@@ -224,6 +241,8 @@ cdef class Machine:
 
     cdef int acquire(self) except -1:
         cdef unsigned long thread = PyThread_get_thread_ident()
+        if self.forks != forks:
+            self.after_fork()
         if not PyThread_acquire_lock(self.lock, 0):
             if self.owner == thread:
                 raise RuntimeError("a compiled function is called by its own data, while it reads them")
@@ -232,11 +251,27 @@ cdef class Machine:
         self.owner = thread
         return 0
 
-    cdef void release(self):
+    cdef int after_fork(self) except -1:
+        """In a child the thread that held the lock is gone, and would never release it: what it left is undone here.
+        (The old lock is not freed, as Python does not free its own: it may have been in the middle of something.)"""
+        cdef PyThread_type_lock lock
+        if self.owner != survivor:  # though it be 0: who has just got the lock has not said so yet
+            lock = PyThread_allocate_lock()
+            if lock == NULL:
+                raise MemoryError("there is not enough memory for a lock")
+            self.lock = lock
+            self.give_back()
+        self.forks = forks
+        return 0
+
+    cdef void give_back(self):
         while self.held:
             self.held -= 1
             PyBuffer_Release(&self.views[self.held])
         self.owner = 0
+
+    cdef void release(self):
+        self.give_back()
         PyThread_release_lock(self.lock)
 
     cdef void read_parameters(self):

@@ -14,7 +14,6 @@ import re
 import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 from .. import ops
@@ -51,6 +50,7 @@ class Script:
     def __init__(self, program: Program, parameters: Sequence[Value]) -> None:
         self.program = program
         self.parameters = list(parameters)
+        self.written: dict[bool, dict[str, Any]] = {}
 
     @property
     def source(self) -> str:
@@ -62,10 +62,10 @@ class Script:
         numbers = floats(numbers)
         parameters = [p.data for p in self.parameters]
         try:
-            return self._fast["one"](numbers, parameters)  # type: ignore[no-any-return]
+            return self._functions(careful=False)["one"](numbers, parameters)  # type: ignore[no-any-return]
         except REFUSALS:
             pass
-        return self._careful["one"](numbers, parameters)  # type: ignore[no-any-return]
+        return self._functions(careful=True)["one"](numbers, parameters)  # type: ignore[no-any-return]
 
     def total(self, columns: Sequence[Sequence[float]], start: int, stop: int, scale: float) -> list[float]:
         """The uniform outputs, from the rows start <= i < stop; a mean is the sum over these rows times scale.
@@ -74,32 +74,31 @@ class Script:
         """
         parameters = [p.data for p in self.parameters]
         try:
-            return self._fast["total"](self._samples(columns, start, stop), scale, parameters)  # type: ignore[no-any-return]
+            return self._functions(careful=False)["total"](self._samples(columns, start, stop), scale, parameters)  # type: ignore[no-any-return]
         except REFUSALS:
             pass
-        return self._careful["total"](self._samples(columns, start, stop), scale, parameters)  # type: ignore[no-any-return]
+        return self._functions(careful=True)["total"](self._samples(columns, start, stop), scale, parameters)  # type: ignore[no-any-return]
 
     def map(self, columns: Sequence[Sequence[float]], rows: int, outs: Sequence[Any]) -> None:
         """The varying outputs for each of the first rows. columns: as in `total`. outs: where to write each output, an
         array or a memoryview of doubles that shares no memory with the columns."""
         parameters = [p.data for p in self.parameters]
         try:
-            self._fast["each"](self._samples(columns, 0, rows), outs, parameters)
+            self._functions(careful=False)["each"](self._samples(columns, 0, rows), outs, parameters)
         except REFUSALS:
-            self._careful["each"](self._samples(columns, 0, rows), outs, parameters)
+            self._functions(careful=True)["each"](self._samples(columns, 0, rows), outs, parameters)
 
     def _samples(self, columns: Sequence[Sequence[float]], start: int, stop: int) -> Iterable[Any]:
         if not self.program.tape.inputs:
             return range(start, stop)
         return zip(*[floats(column[start:stop]) for column in columns])
 
-    @cached_property
-    def _fast(self) -> dict[str, Any]:
-        return Writer(self.program, careful=False).compiled()
-
-    @cached_property
-    def _careful(self) -> dict[str, Any]:
-        return Writer(self.program, careful=True).compiled()
+    def _functions(self, careful: bool) -> dict[str, Any]:
+        """Written when first needed. (Not a cached_property: up to Python 3.11 that has a lock, at which the child of a
+        fork waits for ever if another thread of the parent was just writing.)"""
+        if careful not in self.written:
+            self.written[careful] = Writer(self.program, careful).compiled()
+        return self.written[careful]
 
 
 def floats(rows: Sequence[float]) -> Sequence[float]:
