@@ -11,11 +11,10 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
-from operator import mul
 from typing import Any, NamedTuple
 
 from . import ops
-from .nn import FORMAT, MLP, VERSION, Activation, Layer, Neuron, Standardizer
+from .nn import FORMAT, MLP, VERSION, Activation, Layer, Neuron, Standardizer, check_shape
 from .onnx_graph import COMPOSED, NODES, Graph, Tensor
 from .outside import FileName, needed, write_whole
 
@@ -341,9 +340,7 @@ def _blank(where: str, tensors: dict[str, Any], about: str | None) -> MLP:
         document = json.loads(about)
         if (document["format"], document["version"]) != (FORMAT, VERSION):
             raise ValueError(f"version {VERSION} expected, found {document['version']!r}")
-        sizes = [document["config"]["nin"], *document["config"]["nouts"]]
-        if sum(map(mul, sizes, sizes[1:])) != sum(t.size for name, t in tensors.items() if name.endswith(".weight")):
-            raise ValueError("its parameters are not those of its layers")  # before memory is taken
+        check_shape(document["config"], sum(t.size for name, t in tensors.items() if not name.startswith("scaler.")))
         net = MLP(**{**document["config"], "init": _zero})
         net.meta = dict(document["meta"])
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:

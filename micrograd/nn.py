@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import mul
 from typing import Any, TypeVar, Union
 
 from . import ops
 from .engine import Number, Value, constant, shown_in_notebook
-from .outside import write_whole
+from .outside import File, read_whole, write_whole
 
 Activation = Union[str, Callable[[Value], Value], None]
 Self = TypeVar("Self", bound="Module")
@@ -76,8 +76,8 @@ class Module:
         raise TypeError(f"a {type(self).__name__} does not say how to make it again: give it a config() method, or "
                         "save its state_dict() with json")
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the module to a JSON file: shape, parameters to the last digit, and `meta`.
+    def save(self, path: File) -> None:
+        """Write the module to a JSON file: shape, parameters to the last digit, and `meta`. path: or a stream of bytes.
 
         Raises TypeError where the shape cannot be written (an activation that is not an op of the table), and
         ValueError for a parameter that is inf or nan. The file is whole or not there.
@@ -94,29 +94,39 @@ class Module:
         write_whole(path, f"{content}\n".encode())
 
     @classmethod
-    def load(cls: type[Self], path: str | os.PathLike[str]) -> Self:
-        """Read a module that `save` wrote. Runs no code from the file. Raises ValueError for any other file."""
+    def load(cls: type[Self], path: File) -> Self:
+        """Read a module that `save` wrote, from a file or a stream of bytes. Runs no code from the file, and makes no
+        network that is larger than the file. Raises ValueError for any other file."""
+        where, content = read_whole(path)
         try:
-            with open(path, encoding="utf-8") as file:
-                document = json.load(file)
+            document = json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{os.fspath(path)} is not a saved model: it is not JSON ({error})") from None
+            raise ValueError(f"{where} is not a saved model: it is not JSON ({error})") from None
         if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise ValueError(f"{os.fspath(path)} is not a saved model: it lacks \"format\": {FORMAT!r}")
+            raise ValueError(f"{where} is not a saved model: it lacks \"format\": {FORMAT!r}")
         if document.get("version") != VERSION:
-            raise ValueError(f"{os.fspath(path)} has version {document.get('version')!r}; this program reads {VERSION}")
+            raise ValueError(f"{where} has version {document.get('version')!r}; this program reads {VERSION}")
         if document.get("class") != cls.__name__:
-            raise ValueError(f"{os.fspath(path)} holds a {document.get('class')}, not a {cls.__name__}")
+            raise ValueError(f"{where} holds a {document.get('class')}, not a {cls.__name__}")
         try:
             state, config = dict(document["parameters"]), dict(document["config"])
-            if sum(config.get("nouts", [])) > len(state) or not all(map(math.isfinite, state.values())):
-                raise ValueError("its parameters are not those of its layers, or not finite")  # before memory is taken
+            check_shape(config, len(state))
+            if not all(map(math.isfinite, state.values())):
+                raise ValueError("a parameter is not finite")
             module = cls(**config)
             module.load_state_dict(state)
             module.meta = dict(document["meta"])
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
-            raise ValueError(f"{os.fspath(path)} is damaged, or made for other ops: {error}") from error
+            raise ValueError(f"{where} is damaged, or made for other ops: {error}") from error
         return module
+
+
+def check_shape(config: Mapping[str, Any], found: int) -> None:
+    """Before a network of a file is made: a ValueError unless its layers need as many parameters as the file has."""
+    if "nin" in config and "nouts" in config:
+        sizes = [_size(n, "a file") for n in (config["nin"], *config["nouts"])]
+        if sum(map(mul, sizes, sizes[1:])) + sum(sizes[1:]) * bool(config.get("bias", True)) != found:
+            raise ValueError(f"its layers need more or fewer parameters than the {found:,} that it has")
 
 
 FORMAT, VERSION = "micrograd model", 1

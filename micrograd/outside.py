@@ -97,6 +97,8 @@ def write_whole(file: File, content: bytes) -> None:
     except OSError as error:
         if error.errno == errno.ENOENT and name and not os.path.isdir(folder := os.path.dirname(name) or os.curdir):
             raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder!r} to write to", name) from None
+        if error.errno is None:
+            raise
         raise OSError(error.errno, error.strerror, name) from None
 
 
@@ -141,7 +143,7 @@ def replace(target: str, there: os.stat_result | None, content: bytes) -> None:
     folder, name = os.path.split(target)
     name = name[:50]  # of long ones, as names have an end
     take_away_what_was_left(folder, name)
-    part = os.path.join(folder, f"{name}.{os.urandom(4).hex()}.micrograd-part")
+    part = os.path.join(folder, f"{name}.{os.urandom(4).hex()}.micrograd.part")
     try:
         made = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
                        0o666 if there is None else 0o600)
@@ -202,7 +204,7 @@ def overwrite(target: str, content: bytes) -> None:
 
 def take_away_what_was_left(folder: str, name: str) -> None:
     """Remove the beginnings of a file that somebody who was killed has left behind."""
-    left = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.micrograd-part")
+    left = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.micrograd\.part")
     with suppress(OSError):
         for path in [os.path.join(folder, found) for found in os.listdir(folder) if left.fullmatch(found)]:
             if time() - os.path.getmtime(path) > LEFT:

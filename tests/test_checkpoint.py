@@ -1,6 +1,5 @@
 """A run in a file: what comes back is what was written, bit for bit; of another run or a damaged file nothing does."""
 
-import builtins
 import json
 import math
 import os
@@ -180,7 +179,7 @@ def test_a_name_without_a_folder(tmp_path, monkeypatch):
 
 # Whole or not there
 
-@pytest.mark.parametrize("module, name", [(os, "fsync"), (os, "replace"), (builtins, "open")])
+@pytest.mark.parametrize("module, name", [(os, "fsync"), (os, "replace"), (os, "open")])
 @pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt()], ids=["full", "interrupted"])
 def test_a_write_that_fails_leaves_the_old_file(module, name, error, tmp_path, monkeypatch):
     path = tmp_path / "run"

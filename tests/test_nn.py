@@ -1,8 +1,10 @@
 """Neurons, layers, networks: the contract of micrograd, names, shapes, initial weights, saving."""
 
+import io
 import json
 import math
 import random
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -259,7 +261,7 @@ def test_what_cannot_be_saved_says_so_and_leaves_the_old_file(tmp_path: Path) ->
     (lambda d: json.dumps({**d, "class": "Layer"}), "holds a Layer"),
     (lambda d: json.dumps({**d, "parameters": {}}), "damaged"), (lambda d: json.dumps({**d, "config": {}}), "damaged"),
     (lambda d: json.dumps({**d, "config": {**d["config"], "activation": ["gone", "linear"]}}), "'gone'"),
-    (lambda d: json.dumps({**d, "config": {**d["config"], "nouts": [10**9, 1]}}), "not those of its layers"),
+    (lambda d: json.dumps({**d, "config": {**d["config"], "nouts": [10**9, 1]}}), "its layers need more"),
     (lambda d: json.dumps({**d, "config": {**d["config"], "scaler": {"means": [0.0], "scales": [1.0]}}}), "2 columns"),
     (lambda d: json.dumps({**d, "parameters": dict.fromkeys(d["parameters"], math.nan)}), "not finite"),
     (lambda d: json.dumps({**d, "parameters": dict.fromkeys(d["parameters"], 10**400)}), "damaged"),
@@ -271,6 +273,49 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, damage: object, erro
     path.write_text(damage(json.loads(path.read_text())))
     with pytest.raises(ValueError, match=error):
         MLP.load(path)
+
+
+HUGE = (10**5, 10**12, 10**30, 10**4000)
+
+
+@pytest.mark.parametrize("config", [
+    *[{"nin": n} for n in HUGE], *[{"nouts": [n]} for n in HUGE], *[{"nouts": [1, n, 1]} for n in HUGE],
+    *[{"nouts": [n, 1], "nin": 1, "bias": False} for n in HUGE], {"nouts": [1] * 10_000}, {"nouts": []},
+    {"nin": 10**30, "nouts": [1, -10**30]}, {"nin": -10**30, "nouts": [-1]}, {"nin": 10**30, "nouts": [0]},
+    {"nin": 1e30}, {"nin": "9" * 30}, {"nin": True}, {"nin": [10**30]}, {"nin": None}, {"nouts": 10**30}, {"nouts": "99"},
+    {"nouts": {"9": 9}}, {"nouts": [[10**30]]},
+])
+def test_a_small_file_of_a_huge_network_takes_no_memory(tmp_path: Path, config: dict[str, object]) -> None:
+    path = tmp_path / "net.json"
+    MLP(2, [2, 1], rng=1).save(path)
+    document = json.loads(path.read_text())
+    document["config"].update(config)
+    path.write_text(json.dumps(document))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"net\.json is "):
+            MLP.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 50 * path.stat().st_size + 100_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_any_shape_is_saved_and_loaded(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    for bias in (True, False):
+        for _ in range(10):
+            net = MLP(rng.randint(1, 4), [rng.randint(1, 4) for _ in range(rng.randint(1, 4))], bias=bias)
+            net.save(tmp_path / "net.json")
+            assert MLP.load(tmp_path / "net.json").state_dict() == net.state_dict()
+
+
+def test_a_network_goes_through_a_stream() -> None:
+    net, stream = MLP(2, [2, 1]), io.BytesIO()
+    net.save(stream)
+    stream.seek(0)
+    assert MLP.load(stream).state_dict() == net.state_dict()
+    with pytest.raises(ValueError, match="the stream is not a saved model"):
+        MLP.load(stream)
 
 
 def test_standardizer() -> None:

@@ -41,8 +41,8 @@ def test_a_stream_is_written_to_and_read(tmp_path):
 
 
 def test_what_was_left_behind_goes_and_nothing_else(tmp_path):
-    old, new = tmp_path / "file[1].0123abcd.micrograd-part", tmp_path / "file[1].89abcdef.micrograd-part"
-    others = [tmp_path / name for name in ("file[1].7.part", "file[1].0123abcd.part", "file1.0123abcd.micrograd-part")]
+    old, new = tmp_path / "file[1].0123abcd.micrograd.part", tmp_path / "file[1].89abcdef.micrograd.part"
+    others = [tmp_path / name for name in ("file[1].7.part", "file[1].0123abcd.part", "file1.0123abcd.micrograd.part")]
     for part in (old, new, *others):
         part.write_bytes(b"half")
     for part in (old, *others):

@@ -15,6 +15,7 @@ from typing import Any
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT
+from ..outside import write_whole
 from .formula import cut, unicode_label
 from .graph import look
 from .terms import name_of, number_of, partial, signed
@@ -93,8 +94,7 @@ class Nudge:
         """Write the picture to a file that ends in .svg. Raises ValueError for any other ending."""
         if not os.fspath(path).lower().endswith(".svg"):
             raise ValueError(f"Nudge.save writes an SVG picture to a name that ends in .svg; found {os.fspath(path)!r}")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(self.svg)
+        write_whole(path, self.svg.encode())
 
     def _repr_html_(self) -> str:
         # As an image: notebooks that are not trusted keep it, unlike SVG in the page.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
+import io
 import re
 import textwrap
 from collections import Counter
@@ -14,6 +14,7 @@ from math import nan
 from typing import Any
 
 from ..engine import Value
+from ..outside import File, write_whole
 from .formula import cut, printable, unicode_label
 from .mathml import mathml
 from .sheets import Given, Key, Nodes
@@ -322,19 +323,21 @@ class ClassReport:
         return (f"<div>{notes}{html_of_class(students, 'First mistake, ')}<p>{self.legend}</p>"
                 f"{html_of_class(questions, 'Most common: ')}</div>")
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
+    def to_csv(self, path: File) -> None:
         """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake.
 
-        The columns of verdicts are called as the questions were, those of forward values "forward z".
+        path: of a file, or a stream of bytes. The columns of verdicts are called as the questions were, those of forward
+        values "forward z".
         """
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            asked = ["forward " * question.forward + question.label for question in self.questions]
-            writer.writerow(["student", "right", "total", *map(harmless, asked), "first mistake", "which"])
-            for name, report, answers in self.rows:
-                first = report.first_wrong
-                writer.writerow([harmless(name), report.right, report.total, *(answer.verdict for answer in answers),
-                                 harmless(first.heading) if first else "", first.mistake if first else ""])
+        table = io.StringIO()
+        writer = csv.writer(table)
+        asked = ["forward " * question.forward + question.label for question in self.questions]
+        writer.writerow(["student", "right", "total", *map(harmless, asked), "first mistake", "which"])
+        for name, report, answers in self.rows:
+            first = report.first_wrong
+            writer.writerow([harmless(name), report.right, report.total, *(answer.verdict for answer in answers),
+                             harmless(first.heading) if first else "", first.mistake if first else ""])
+        write_whole(path, table.getvalue().encode())
 
 
 def harmless(text: str) -> str:
