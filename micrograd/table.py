@@ -16,8 +16,9 @@ import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from .outside import File, read_whole
 
 MISSING = {"", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "missing"}
 LEAST_ROWS = 10         # below this nothing is learnt, let alone judged
@@ -76,14 +77,15 @@ class Table:
         return x, match[1] or match[3] or ""
 
 
-def read_table(path: str | Path) -> Table:
-    """Read a CSV file with a header. Commas, semicolons or tabs separate its columns; text is UTF-8, else Windows-1252.
+def read_table(path: File) -> Table:
+    """Read a CSV file with a header, by its path or as a stream of bytes. Commas, semicolons or tabs separate its
+    columns; text is UTF-8, else Windows-1252.
 
     A column without a name is called "column 1" if it is the first, and so on. A first line `sep=;`, as Excel knows it,
     tells the separator.
     Raises TableError, with the line, for a file that is not such a table; OSError for one that cannot be read.
     """
-    where, content = str(path), Path(path).read_bytes()
+    where, content = read_whole(path)
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     if b"\0" in content and not wide:
         raise TableError(f"{where} is not a text file: save the table as CSV")

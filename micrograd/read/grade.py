@@ -382,12 +382,12 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
 def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: int = 4) -> ClassReport:
     """Mark the sheets of a class, all on the same graph.
 
-    sheets: {student: answers}, or the path of a CSV file, see `read_sheets`. A key "forward a4" of the answers is the
-    forward value of a4. What one student has answered, all were asked. For the rest see `grade`.
+    sheets: {student: answers}, or a CSV file, by its path or as a stream of bytes, see `read_sheets`. A key "forward a4"
+    of the answers is the forward value of a4. What one student has answered, all were asked. For the rest see `grade`.
     """
     graph = look(root, "grade_class(root, sheets)", fresh=True)
     marker = Marker(graph, digits, lr)
-    if isinstance(sheets, (str, os.PathLike)):
+    if isinstance(sheets, (str, os.PathLike)) or hasattr(sheets, "read"):
         sheets = read_sheets(sheets, marker.nodes.has)
     if not isinstance(sheets, Mapping) or not sheets:
         raise TypeError("sheets is the path of a CSV file, or a dict {student: answers} of one student at least, found "

@@ -326,8 +326,8 @@ class ClassReport:
     def to_csv(self, path: File) -> None:
         """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake.
 
-        path: of a file, or a stream of bytes. The columns of verdicts are called as the questions were, those of forward
-        values "forward z".
+        path: or a stream of bytes. The columns of verdicts are called as the questions were, those of forward values
+        "forward z".
         """
         table = io.StringIO()
         writer = csv.writer(table)

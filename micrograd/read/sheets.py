@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from typing import Any, Union
 
 from ..engine import Number, Value
 from ..ops import as_float, is_number
+from ..outside import File, read_whole
 from .chain import depending_on, is_weighted_sum, links
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .graph import Graph, gradients_along, onward_from
@@ -378,8 +378,8 @@ def no_label(heading: str) -> bool:
     return False
 
 
-def read_sheets(path: str | os.PathLike[str], is_label: Callable[[str], bool] = no_label) -> dict[str, dict[str, str]]:
-    """Read the answer sheets of a class from a CSV file: {student: {label: answer}}.
+def read_sheets(path: File, is_label: Callable[[str], bool] = no_label) -> dict[str, dict[str, str]]:
+    """Read the answer sheets of a class from a CSV file, or a stream of its bytes: {student: {label: answer}}.
 
     A row for each student: the name in the first column, an answer in each other column, whose heading is the label
     (w5, dC/dw5; "forward a4" for a forward value). Or a row for each answer, under the headings student, label, answer;
@@ -389,8 +389,7 @@ def read_sheets(path: str | os.PathLike[str], is_label: Callable[[str], bool] = 
     students are row 1, row 2, ...
     Raises ValueError, with the line, for any other file; OSError for one that cannot be read.
     """
-    where = os.fspath(path)
-    content = Path(path).read_bytes()
+    where, content = read_whole(path)
     try:
         text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError:
