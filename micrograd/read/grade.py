@@ -382,8 +382,8 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
 def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: int = 4) -> ClassReport:
     """Mark the sheets of a class, all on the same graph.
 
-    sheets: {student: answers}, or a CSV file, by its path or as a stream of bytes, see `read_sheets`. A key "forward a4"
-    of the answers is the forward value of a4. What one student has answered, all were asked. For the rest see `grade`.
+    sheets: {student: answers}, or a CSV file, by its path or as a stream of bytes: see `read_sheets`. A key "forward a"
+    of the answers is the forward value of a. What one student has answered, all were asked. For the rest see `grade`.
     """
     graph = look(root, "grade_class(root, sheets)", fresh=True)
     marker = Marker(graph, digits, lr)

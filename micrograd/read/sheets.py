@@ -429,7 +429,7 @@ def read_sheets(path: File, is_label: Callable[[str], bool] = no_label) -> dict[
     if len(header) in (2, 3) and lower[-2] in LONG[0] and lower[-1] in LONG[1]:
         for line, cells in rows[1:]:
             *student, label, answer = [*cells, "", ""][:len(header)]
-            sheet = sheets.setdefault(student[0] if student else Path(path).stem, {})
+            sheet = sheets.setdefault(student[0] if student else Path(where).stem, {})
             if label in sheet:
                 raise ValueError(f"{where}, line {line}: a second answer for {label!r}")
             sheet[label] = answer
