@@ -6,7 +6,6 @@ It reads files, calls the library, and prints; whatever needs no terminal is don
 from __future__ import annotations
 
 import codecs
-import csv
 import html
 import math
 import os
@@ -26,10 +25,12 @@ from typing import Any, NamedTuple, TextIO
 import click
 
 from . import __version__, losses, ops
+from .delimited import Row, write_delimited
 from .engine import Value, engine_kind, topological_order
 from .nn import MLP
 from .optim import Adam
 from .outside import to_install
+from .quantities import quantity
 from .read.draw import draw, svg_of
 from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
 from .read.expression import ExpressionError, Names, UnknownName, parse, parse_program, parse_values
@@ -41,7 +42,7 @@ from .read.page import page
 from .read.plain import typewriter
 from .read.stepper import stepper
 from .read.terms import number_of
-from .table import Plan, Row, Table, TableError, find_target, listed, make_plan, read_table
+from .table import Plan, Table, TableError, find_target, listed, make_plan, read_table, span
 from .train import History, accuracy, fit, train_test_split
 
 IRIS = Path(__file__).with_name("data") / "iris.csv"  # Fisher 1936; see the README beside it
@@ -124,9 +125,9 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     odd = f" (read as {table.encoding})" if table.encoding != "utf-8-sig" else ""
     say(f"{Path(table.path).name}: {len(table.rows)} rows, {len(table.header)} columns{odd}")
     found = (f"{len(wanted.classes)} classes: {listed(wanted.classes, 5)}" if wanted.classes else
-             f"{min(y + held_y):g} to {max(y + held_y):g}, mean {wanted.mean:g}")
+             f"{span(y + held_y, wanted.unit, wanted.suffixes)}, mean {wanted.mean:g}")
     without = len(table.rows) - len(rows) - len(held)
-    if task == "auto" and len(wanted.classes) > 2 and all(map(table.number, wanted.classes)):
+    if task == "auto" and len(wanted.classes) > 2 and all(map(quantity, wanted.classes)):
         found += "; to fit them as numbers: --task regression"
     report[target] = f"the target, {found}" + f"; {without} rows without it left out" * bool(without)
     width = min(max(map(len, report)), 30)
@@ -212,6 +213,8 @@ def check_out(out: Path, *read: Path) -> None:
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)
+DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
+                       help="The mark before decimals, where the table leaves that in doubt.")
 
 
 @main.command(short_help="Train a network on a CSV file.")
@@ -219,6 +222,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--target", metavar="COLUMN", help="The column to predict.  [required]")
 @click.option("--task", type=click.Choice(["auto", "classification", "regression"]), default="auto", show_default=True,
               help="By default, regression for a target of numbers (other than a few whole ones).")
+@DECIMAL
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="A column not to learn from; may be repeated.")
 @click.option("--layers", callback=widths, default="16,16", show_default=True, help="Hidden layers: widths, or none.")
 @click.option("--activation", default="relu", show_default=True, help="Of the hidden layers: relu, tanh, sigmoid, ...")
@@ -229,12 +233,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
               help="Share of the rows to hold out, to judge the network by.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same network.")
 @click.option("--out", type=FILE, default="model.json", show_default=True, help="Where the model goes.")
-def train(data: Path, target: str | None, out: Path, **options: Any) -> None:
+def train(data: Path, target: str | None, out: Path, decimal: str | None, **options: Any) -> None:
     """Train a network to predict one column of a CSV file from the others.
 
-    The first line of DATA.csv names the columns. Numbers (with units, too), categories, missing values, and commas,
-    semicolons or tabs between the columns are understood; what was made of each column is printed. A target of words
-    is classified, a target of numbers is fitted. Ctrl-C ends the training early and keeps what was learnt.
+    The first line of DATA.csv names the columns. Numbers (1,234.5, 1.234,5, 5 cm, 1.2K), categories, missing values,
+    and commas, semicolons or tabs between the columns are understood; what was made of each column is printed. A target
+    of words is classified, a target of numbers is fitted. Ctrl-C ends the training early and keeps what was learnt.
 
     \b
     Examples:
@@ -242,7 +246,7 @@ def train(data: Path, target: str | None, out: Path, **options: Any) -> None:
       micrograd train houses.csv --target price --layers 32 --epochs 500
       micrograd train wine.csv --target quality --task regression --ignore id
     """
-    table = read_table(data)
+    table = read_table(data, decimal)
     if target is None:
         raise Problem(f"--target is missing; {data} has the columns {listed(table.header, 20)}")
     check_out(out, data)
@@ -255,12 +259,14 @@ def train(data: Path, target: str | None, out: Path, **options: Any) -> None:
 @main.command(short_help="Predict with a trained network.")
 @click.argument("model", type=FILE, metavar="model.json")
 @click.argument("data", type=FILE, metavar="DATA.csv")
+@DECIMAL
 @click.option("--out", type=FILE, help="The CSV file to write; by default the terminal.")
-def predict(model: Path, data: Path, out: Path | None) -> None:
+def predict(model: Path, data: Path, decimal: str | None, out: Path | None) -> None:
     """Predict the target for each row of DATA.csv, with a model that `micrograd train` wrote.
 
     What comes out is DATA.csv (as UTF-8) with the prediction in one more column, and the probability of each class in
-    further ones. What is missing, or was not there in training, is filled in as it was in training, and counted.
+    further ones. What is missing, or was not there in training, is filled in as it was in training, and counted. A cell
+    of text that a spreadsheet would compute, as it begins with = + - or @, is written with a ' in front.
 
     \b
     Example:
@@ -272,30 +278,30 @@ def predict(model: Path, data: Path, out: Path | None) -> None:
         net = MLP.load(model)
         if "table" not in net.meta:
             raise Problem(f"{model} was not made by `micrograd train`: it does not say how to read a table")
-        plan, table = Plan.of(net.meta["table"]), read_table(data)
+        plan = Plan.of(net.meta["table"])
+        table = read_table(data, decimal, plan)
         X, notes = plan.encode(table, table.rows)
-        answers = [predicted(net, plan, x) for x in X]
+        answers = [predicted(net, plan, x, table.decimal or ".") for x in X]
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         raise Problem(str(error) if str(model) in str(error) else f"{model} is damaged: {error}") from None
     new = [f"predicted {plan.target.name}", *(f"P({name})" for name in plan.target.classes)]
     kept = [place for place, name in enumerate(table.header) if name not in new]
     with click.open_file(str(out or "-"), "w", encoding="utf-8", atomic=out is not None) as file:
-        writer = csv.writer(file, delimiter=table.delimiter, lineterminator="\n")
-        writer.writerow([table.header[place] for place in kept] + new)
-        writer.writerows([row.cells[place] for place in kept] + answer for row, answer in zip(table.rows, answers))
+        rows = zip([table.header, *(row.cells for row in table.rows)], [new, *answers])
+        write_delimited(file, ([cells[place] for place in kept] + more for cells, more in rows), table.delimiter)
     for note in notes:
         say(f"{note}: filled in", sys.stderr)
     if out:
         say(f"{len(table.rows)} predictions written to {out}")
 
 
-def predicted(net: MLP, plan: Plan, x: list[float]) -> list[str]:
-    """The cells that say what the network makes of the inputs x."""
+def predicted(net: MLP, plan: Plan, x: list[float], decimal: str) -> list[str]:
+    """The cells that say what the network makes of the inputs x, with this mark before decimals."""
     target, output = plan.target, net(x)
     if not target.classes:
-        return [f"{target.mean + target.scale * output.data:.10g}"]
+        return [f"{target.mean + target.scale * output.data:.10g}".replace(".", decimal)]
     shares = [share.data for share in losses.softmax(output)]
-    return [target.classes[shares.index(max(shares))], *(f"{share:.4f}" for share in shares)]
+    return [target.classes[shares.index(max(shares))], *(f"{share:.4f}".replace(".", decimal) for share in shares)]
 
 
 # Expressions
@@ -497,7 +503,8 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
 
     ANSWERS.csv has a row for each student: the name, then the answers. The headings of the columns say what was asked:
     w or dC/dw for the derivative by w, z or dC/dz for that by z, "forward z" for the number z. An answer is a number,
-    or an expression such as (a - y)*x. A sheet of one student may also be two columns, label and answer.
+    or an expression such as (a - y)*x. A sheet of one student may also be two columns, label and answer. In MARKS.csv,
+    text that a spreadsheet would compute, as it begins with = + - or @, has a ' in front.
 
     \b
     Example:

@@ -8,56 +8,53 @@ This module knows nothing of networks, files of models, or terminals.
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from .delimited import DelimitedError, Row, read_delimited
 from .outside import File, read_whole
+from .quantities import MixedError, Quantity, explained, in_common, in_units, marked, quantity
 
 MISSING = {"", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "missing"}
 LEAST_ROWS = 10         # below this nothing is learnt, let alone judged
 MOST_CATEGORIES = 100   # each is an input of its own
 MOSTLY = 0.9            # a column is one of numbers if this share of it is; the rest are slips, and count as missing
-LARGEST = 1e150         # the square of a larger number overflows
 
-# An amount of money, a number, or a number with a unit: 12, -1.5e-3, 1,234.5, $12, 5.1 cm, 12 %
-QUANTITY = re.compile(r"([$€£¥]?)\s*([-+]?(?:\d+|\d{1,3}(?:,\d{3})+|(?=\.\d))(?:\.\d*)?(?:[eE][-+]?\d+)?)"
-                      r"\s*([^\W\d_].{0,15}|[%°$€£¥].{0,15})?")
-# The name of a column that counts the rows, if it counts; also a column without a name, as pandas writes its index
-COUNTER = re.compile(r"(.*[ _])?(id|index|row|no|nr|#)|column \d+|unnamed: ?\d+", re.IGNORECASE)
+# The names of a column that counts the rows, if it counts, and of one that tells them apart; also a column without a
+# name, as pandas writes its index
+COUNTER = re.compile(r"(.*[ _])?(index|row|no|nr|#)", re.IGNORECASE)
+IDENTITY = re.compile(r"(.*[ _])?id|column \d+|unnamed: ?\d+", re.IGNORECASE)
 
 
 class TableError(Exception):
     """What is wrong with a table, or with what is asked of it, in one line."""
 
 
-class Row(NamedTuple):
-    """One row: the line of the file where it ends, and its cells."""
-
-    line: int
-    cells: list[str]
-
-
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A CSV file, as text: a name for each column, and rows with as many cells."""
+    """A CSV file, as text: a name for each column, and rows with as many cells. decimal: the mark before decimals, "."
+    or ","; "" where no number shows one."""
 
     path: str
     header: list[str]
     rows: list[Row]
     delimiter: str
     encoding: str
+    decimal: str = ""
+    places: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "places", {name: place for place, name in enumerate(self.header)})
 
     def place(self, name: str) -> int:
         """Which column has that name, from 0. A TableError lists those there are, and the one that may be meant."""
-        if name in self.header:
-            return self.header.index(name)
+        if name in self.places:
+            return self.places[name]
         if len(self.header) == 1 and re.search(r"[|\s]", self.header[0]):
             raise TableError(f"{self.path} has one column, called {self.header[0]!r}: separate columns by commas, "
                              "semicolons or tabs")
@@ -65,50 +62,31 @@ class Table:
         near = [f" (did you mean {lower[hit]!r}?)" for hit in difflib.get_close_matches(name.lower(), lower, n=1)]
         raise TableError(f"{self.path} has no column {name!r}{''.join(near)}; it has {listed(self.header, 20)}")
 
-    def number(self, cell: str) -> tuple[float, str] | None:
-        """A cell as a number and its unit ("" for none); None for other text, and for what is too large to work with.
-
-        A comma groups thousands; in a file that separates its columns by something else it is the decimal point.
-        """
-        digits = cell.replace("−", "-")
-        match = QUANTITY.fullmatch(digits if self.delimiter == "," else digits.replace(",", "."))
-        if match is None or not abs(x := float(match[2].replace(",", ""))) <= LARGEST:
-            return None
-        return x, match[1] or match[3] or ""
+    def number(self, cell: str) -> Quantity | None:
+        """A cell as a number with its unit; None for other text, and for what is too large to work with."""
+        return quantity(cell, self.decimal or ".")
 
 
-def read_table(path: File) -> Table:
-    """Read a CSV file with a header, by its path or as a stream of bytes. Commas, semicolons or tabs separate its
-    columns; text is UTF-8, else Windows-1252.
+def read_table(path: File, decimal: str | None = None, learnt: Plan | None = None) -> Table:
+    """Read a CSV file with a header (see `read_delimited`), by its path or as a stream of bytes. A column without a
+    name is called "column 1" if it is the first, and so on.
 
-    A column without a name is called "column 1" if it is the first, and so on. A first line `sep=;`, as Excel knows it,
-    tells the separator.
-    Raises TableError, with the line, for a file that is not such a table; OSError for one that cannot be read.
+    decimal: the mark before decimals, "." or ",". By default the numbers show it, all columns together: 0,5 does, and
+    1.200 does not. Where commas separate columns it is the point, unless numbers show that this would be wrong.
+    learnt: the plan of a model that these numbers are for; the table that it was made of, if it was separated alike,
+    tells the mark where this one does not.
+    Raises TableError, with the line, for a file that is not such a table, and where the mark is in doubt; OSError for
+    one that cannot be read.
     """
     where, content = read_whole(path)
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if b"\0" in content and not wide:
-        raise TableError(f"{where} is not a text file: save the table as CSV")
-    encoding = "utf-16" if wide else "utf-8-sig"
     try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        text, encoding = content.decode("cp1252", errors="replace"), "Windows-1252"
-    if not text.strip():
+        found = read_delimited(content, where)
+    except DelimitedError as error:
+        raise TableError(str(error)) from None
+    rows = found.rows
+    if not rows:
         raise TableError(f"{where} is empty: the first line must name the columns")
-    first = text.lstrip("\r\n").splitlines()[0]
-    told = re.fullmatch(r'"?sep=([,;|\t])"?\s*', first)
-    delimiter = told[1] if told else max(",;\t", key=re.sub('"[^"]*"', "", first).count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[Row] = []
-    try:
-        rows += (Row(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells)
-    except csv.Error as error:
-        last = rows[-1].line if rows else 0
-        raise TableError(f"{where}, after line {last}: {error}; is a quotation mark left open?") from None
-    if told:
-        del rows[0]
-    header = rows.pop(0).cells if rows else []
+    header = rows.pop(0).cells
     numbers = [name.lstrip("+-").replace(".", "", 1).isdecimal() for name in header]
     if not any(header) or all(numbers) or any(number and "." in name for number, name in zip(numbers, header)):
         raise TableError(f"{where} has no header: the first line must name the columns, and is {listed(header, 4)}")
@@ -119,26 +97,78 @@ def read_table(path: File) -> Table:
     for row in rows:
         if len(row.cells) != len(header):
             raise TableError(f"{where}, line {row.line}: {len(row.cells)} fields, where the header has {len(header)}")
-    return Table(where, header, rows, delimiter, encoding)
+    table = Table(where, header, rows, found.delimiter, found.encoding, decimal or "")
+    return table if decimal else replace(table, decimal=decimal_mark(table, learnt))
+
+
+WHICH = "--decimal . or --decimal , says which mark stands before decimals"
+
+
+def decimal_mark(table: Table, learnt: Plan | None) -> str:
+    """The mark before decimals that the numbers of a table show; "" if none does. Raises TableError if it is in doubt.
+
+    Only columns of numbers are asked; if there is a plan, those that are numbers in it.
+    """
+    names, usual = table.header, ""
+    if learnt is not None:
+        names = [column.name for column in learnt.columns if column.median is not None and column.name in table.places]
+        usual = learnt.decimal if learnt.delimiter == table.delimiter else ""
+    point, commas = next(examples(table, names, "."), None), [*examples(table, names, ",")]
+    shown = "." * bool(point) + "," * bool(commas)
+    if usual and (usual in shown or not shown):
+        return usual
+    by_commas = table.delimiter == ","  # then a cell such as "1,2" may be no number at all
+    if point and commas and not by_commas:
+        (one, cell, line), (other, comma, there) = point, commas[0]
+        raise TableError(f"{table.path}: {cell!r} (line {line}, {one}) has a decimal point, {comma!r} (line {there}, "
+                         f"{other}) a decimal comma; {WHICH}, and what has the other one is then text")
+    if not usual and shown and (shown == "." or not by_commas):
+        return shown
+    doubt = next(examples(table, [name for name, *_ in commas] if point and commas else names, "?"), None)
+    if doubt is None:
+        return shown if usual else "." * bool(shown)
+    if by_commas and not (usual or shown):
+        return "."
+    name, cell, line = doubt
+    readings = sorted({f"{q.number:.15g}" for mark in ".," if (q := quantity(cell, mark))})
+    raise TableError(f"{table.path}: {cell!r} (line {line}, {name}) may be {' or '.join(readings)}; {WHICH}")
+
+
+def examples(table: Table, names: Iterable[str], kind: str) -> Iterator[tuple[str, str, int]]:
+    """Of each column of numbers that has one, the first cell whose decimal mark is of this kind (see `marked`): the
+    name of the column, the cell, its line."""
+    for name in names:
+        place = table.place(name)
+        for row in table.rows:
+            cell = row.cells[place]
+            if (kind in cell or kind == "?") and marked(cell) == kind:
+                present = [cell for row in table.rows if not is_missing(cell := row.cells[place], numeric=True)]
+                if sum(1 for cell in present if quantity(cell, ".") or quantity(cell, ",")) >= MOSTLY * len(present):
+                    yield name, row.cells[place], row.line
+                break
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """How one column becomes inputs. median: what stands for a missing number; None in a column of categories. unit:
-    what may follow the numbers. shares: of each category in the training rows; "" is the category of the missing."""
+    what stands beside the numbers. shares: of each category in the training rows; "" is the category of the missing.
+    suffixes: those that mean powers of ten here, see `in_units`."""
 
     name: str
     median: float | None
     unit: str
     shares: dict[str, float]
+    suffixes: list[str] = field(default_factory=list)
 
     def inputs(self, table: Table, cell: str) -> tuple[list[float], str]:
-        """The inputs for a cell, and what is odd about it: "missing", "not a number", "unknown", or ""."""
+        """The inputs for a cell, and what is odd about it: "missing", "not a number", "of another unit", "unknown", or
+        ""."""
         if self.median is not None:
             found = table.number(cell)
-            if found is not None and found[1] in ("", self.unit):
-                return [found[0]], ""
-            return [self.median], "missing" if is_missing(cell, numeric=True) else "not a number"
+            if found is None:
+                return [self.median], "missing" if is_missing(cell, numeric=True) else "not a number"
+            x = in_units(found, self.unit, self.suffixes)
+            return ([self.median], "of another unit") if x is None else ([x], "")
         odd = "missing" if is_missing(cell) else "" if cell in self.shares else "unknown"
         if odd and "" not in self.shares:  # nothing was missing in training: halfway between all categories
             return list(self.shares.values()), odd
@@ -147,25 +177,32 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The column to predict. classes: their names; none for regression, which predicts mean + scale · output."""
+    """The column to predict. classes: their names; none for regression, which predicts mean + scale · output. unit,
+    suffixes: of the numbers, as those of a `Column`."""
 
     name: str
     classes: list[str]
     mean: float = 0.0
     scale: float = 1.0
+    unit: str = ""
+    suffixes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the rows of a table become inputs, and outputs a prediction: all that was learnt of the columns."""
+    """How the rows of a table become inputs, and outputs a prediction: all that was learnt of the columns, and of how
+    the table was written."""
 
     target: Target
     columns: list[Column]
+    delimiter: str = ""
+    decimal: str = ""
 
     @classmethod
     def of(cls, data: Any) -> Plan:
         """The plan that dataclasses.asdict wrote as plain data. Raises TypeError or KeyError for other data."""
-        return cls(Target(**data["target"]), [Column(**column) for column in data["columns"]])
+        return cls(Target(**data["target"]), [Column(**column) for column in data["columns"]],
+                   str(data.get("delimiter", "")), str(data.get("decimal", "")))
 
     def encode(self, table: Table, rows: Sequence[Row]) -> tuple[list[list[float]], list[str]]:
         """The inputs for each row; and a line for whatever is odd in a column, to print."""
@@ -192,27 +229,39 @@ def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, li
     """
     place, where = table.place(name), f"{table.path}: the target {name!r}"
     rows = [row for row in table.rows if not is_missing(row.cells[place], numeric=True)]
-    numbers = [value for row in rows if (value := table.number(row.cells[place]))]
     odd = next((row for row in rows if table.number(row.cells[place]) is None), None)
-    if odd is None:  # 1 and 1.0 are one class
-        cells = [f"{x + 0.0:.15g} {unit}".rstrip() for x, unit in numbers]
-    else:
+    unit, suffixes, numbers, why = "", list[str](), dict[str, float](), ""  # why: they are not to be compared
+    if odd is not None:
         rows = [row for row in table.rows if not is_missing(row.cells[place])]
-        cells = [row.cells[place] for row in rows]
+        why = f" is {odd.cells[place]!r} in line {odd.line}"
+    cells = [row.cells[place] for row in rows]
+    found = {cell: q for cell in dict.fromkeys(cells) if odd is None and (q := table.number(cell))}
+    called = {cell: cell for cell in cells} | {cell: f"{q.number + 0.0:.15g} {q.beside}".rstrip()
+                                               for cell, q in found.items()}  # 1 and 1.0 are one class
+    if found:
+        try:
+            unit, suffixes = in_common(found)
+            numbers = {cell: q.scaled if suffixes else q.number for cell, q in found.items()}
+            called = {cell: f"{x + 0.0:.15g} {unit}".rstrip() for cell, x in numbers.items()}
+        except MixedError as error:
+            why = f" has {error}"
     if len(rows) < LEAST_ROWS:
         raise TableError(f"{where} has a value in {len(rows)} rows: at least {LEAST_ROWS} are needed to learn from")
-    classes = set(cells)
+    classes = {called[cell]: numbers.get(cell, q.number if (q := table.number(cell)) else 0.0) for cell in called}
     if len(classes) == 1:
-        raise TableError(f"{where} is always {cells[0]!r}: there is nothing to tell apart")
-    few = len(classes) <= min(10, len(cells) // 3) and all(x.is_integer() for x, _ in numbers)
-    if task == "regression" or (task == "auto" and odd is None and not few):
-        if odd is not None:
-            raise TableError(f"{where} is {odd.cells[place]!r} in line {odd.line}: regression needs a finite number")
-        return Target(name, []), rows, [x for x, _ in numbers]
+        raise TableError(f"{where} is always {called[cells[0]]!r}: there is nothing to tell apart")
+    few = len(classes) <= min(10, len(cells) // 3) and all(x.is_integer() for x in numbers.values())
+    if task == "regression" or (task == "auto" and numbers and not few):
+        if not numbers:
+            raise TableError(f"{where}{why}: regression needs a finite number" + ", of one unit" * (odd is None))
+        return Target(name, [], unit=unit, suffixes=suffixes), rows, [numbers[cell] for cell in cells]
     if len(classes) > len(cells) / 2:
-        raise TableError(f"{where} has {len(classes)} different values in {len(rows)} rows: not numbers, not classes")
-    ordered = sorted(classes, key=lambda cell: (table.number(cell) or (0.0, ""), cell))
-    return Target(name, ordered), rows, [ordered.index(cell) for cell in cells]
+        more = f"; it{why}" if why and odd is None else ""
+        raise TableError(f"{where} has {len(classes)} different values in {len(rows)} rows: not numbers, not classes"
+                         + more)
+    ordered = sorted(classes, key=lambda name: (classes[name], name))
+    index = {name: number for number, name in enumerate(ordered)}
+    return Target(name, ordered), rows, [index[called[cell]] for cell in cells]
 
 
 def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[float],
@@ -221,15 +270,16 @@ def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[flo
     if not target.classes:
         target = replace(target, mean=statistics.fmean(y), scale=statistics.pstdev(y) or 1.0)
     ignored = [table.header[table.place(name)] for name in ignore]
+    unused = {target.name, *ignored}
     learnt = {name: learn(table, name, [row.cells[place] for row in rows])
-              for place, name in enumerate(table.header) if name not in (target.name, *ignored)}
+              for place, name in enumerate(table.header) if name not in unused}
     columns = [column for column, _ in learnt.values() if column]
     report = {name: words for name, (_, words) in learnt.items()}
     if not columns:
         why = "".join(f"; {name}: {words}" for name, words in report.items())
         why += f"; ignored: {listed(ignored, 20)}" * bool(ignored)
         raise TableError(f"{table.path} has no column to predict {target.name!r} from{why}")
-    return Plan(target, columns), report
+    return Plan(target, columns, table.delimiter, table.decimal), report
 
 
 def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str]:
@@ -237,30 +287,68 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
     present = [cell for cell in cells if not is_missing(cell, numeric=True)]
     if not present:
         return None, "left out: all missing"
-    found = [value for value in map(table.number, present) if value is not None]
-    numbers, units = sorted(x for x, _ in found), {unit for _, unit in found if unit}
-    if len(found) >= MOSTLY * len(present) and len(units) <= 1:
-        if numbers[0] == numbers[-1]:
-            return None, f"left out: always {present[0]}"
-        if COUNTER.fullmatch(name) and len({int(x) for x in numbers}) == len(present):
-            return None, "left out: it numbers the rows"
-        middle, unit = statistics.median(numbers) + 0.0, "".join(units)  # 0, not -0
-        counts = {"missing": len(cells) - len(present), "not a number": len(present) - len(found)}
-        slips = "".join(f", {count} {what}" for what, count in counts.items() if count)
-        return (Column(name, middle, unit, {}),
-                f"{numbers[0]:g} to {numbers[-1]:g}{' ' * bool(unit)}{unit}, median {middle:g}{slips}")
+    found = {cell: q for cell in dict.fromkeys(present) if (q := table.number(cell))}
+    right, why = sum(cell in found for cell in present), ""
+    if right >= MOSTLY * len(present):
+        try:
+            common = in_common(found)
+        except MixedError as error:
+            why = str(error)
+        else:
+            return learn_numbers(table, name, [found.get(cell) for cell in present], len(cells) - len(present), *common)
     times = Counter("" if is_missing(cell) else cell for cell in cells)
     missing = times[""]
     if len(times) == 1:
         return None, f"left out: always {present[0]!r:.30}"
     if len(times) > MOST_CATEGORIES or len(times) > max(10, (len(cells) - missing) / 2):
-        others = [cell for cell in present if table.number(cell) is None]
-        if others and len(found) > len(others):
-            return None, f"left out: {len(found)} numbers, but {len(others)} cells such as {others[0]!r:.20}"
-        return None, f"left out: {len(times)} different values in {len(cells)} rows, such as {present[0]!r:.20}"
+        others = [cell for cell in present if cell not in found]
+        if others and right > len(others):
+            return None, f"left out: {right} numbers, but {len(others)} cells such as {others[0]!r:.20}"
+        other = "." if table.decimal == "," else ","
+        hint = f"; if these are numbers: --decimal {other}" * all(quantity(cell, other) for cell in others)
+        why = why or f"{len(times)} different values in {len(cells)} rows, such as {present[0]!r:.20}{hint}"
+        return None, f"left out: {why}"
     shares = {category: times[category] / len(cells) for category in sorted(times)}
     words = listed([category for category in shares if category], 5) + f", {missing} missing" * bool(missing)
-    return Column(name, None, "", shares), words
+    return Column(name, None, "", shares), words + f" (taken as words: {why})" * bool(why)
+
+
+def learn_numbers(table: Table, name: str, found: Sequence[Quantity | None], missing: int, unit: str,
+                  suffixes: list[str]) -> tuple[Column | None, str]:
+    """What `learn` makes of a column of numbers that have this in common; None among them is a slip."""
+    known = [q for q in found if q is not None]
+    numbers = sorted(q.scaled if suffixes else q.number for q in known)
+    if numbers[0] == numbers[-1]:
+        return None, f"left out: always {numbers[0] + 0.0:.15g} {unit}".rstrip()
+    if len(set(numbers)) == len(found) and all(x.is_integer() for x in numbers):
+        if (COUNTER.fullmatch(name) or IDENTITY.fullmatch(name)) and counts(table, name, numbers):
+            return None, "left out: it numbers the rows"
+        if IDENTITY.fullmatch(name):
+            return None, "left out: it tells the rows apart"
+    middle = statistics.median(numbers) + 0.0  # 0, not -0
+    odd = {"missing": missing, "not a number": len(found) - len(known),
+           f"without {unit}": sum(not q.unit for q in known) if unit else 0}
+    words = f"{span(numbers, unit, suffixes)}, median {middle:{form(suffixes)}}"
+    return (Column(name, middle, unit, {}, suffixes),
+            words + "".join(f", {count} {what}" for what, count in odd.items() if count))
+
+
+def counts(table: Table, name: str, numbers: list[float]) -> bool:
+    """Whether different whole numbers count without a gap; in the whole table, of which these may be a part."""
+    place = table.place(name)
+    whole = [q.number for row in table.rows if (q := table.number(row.cells[place]))] or numbers
+    return len(set(whole)) == len(whole) == max(whole) - min(whole) + 1
+
+
+def span(numbers: Iterable[float], unit: str, suffixes: Sequence[str]) -> str:
+    """From the least number to the largest, to print: "1 to 8 cm", "950 to 2,900 (K = thousand)"."""
+    least, *_, largest = sorted(x + 0.0 for x in numbers)  # 0, not -0
+    return f"{least:{form(suffixes)}} to {largest:{form(suffixes)}} {unit}".rstrip() + explained(suffixes)
+
+
+def form(suffixes: Sequence[str]) -> str:
+    """How numbers are printed that were read with suffixes, or without."""
+    return ",.10g" if suffixes else "g"
 
 
 def is_missing(cell: str, numeric: bool = False) -> bool:

@@ -52,7 +52,7 @@ def flowers(n: int = 60, delimiter: str = ",") -> str:
         size, colour = rng.uniform(1, 9), rng.choice(["red", "green", "blue"])
         kind = "big" if size + 2 * (colour == "red") > 5 else "small"
         lines.append(f"{'' if rng.random() < 0.1 else f'{size:.3f}'},{rng.randint(1, 99)} g,"
-                     f"{'?' if rng.random() < 0.1 else colour},{kind},{3 * size + rng.random():.3f}")
+                     f"{'?' if rng.random() < 0.1 else colour},{kind},{3 * size + rng.random():.2f}")
     return "\n".join(lines).replace(",", delimiter) + "\n"
 
 

@@ -745,7 +745,7 @@ def test_a_class_from_a_file(C, tmp_path):
 
 
 @pytest.mark.parametrize("text, encoding", [
-    (WIDE, "utf-8-sig"), (WIDE, "utf-16"), (WIDE.replace(",", ";"), "utf-8"), (WIDE.replace(",", "\t"), "utf-8"),
+    (WIDE, "utf-8-sig"), (WIDE, "utf-16"), (WIDE, "utf-16-le"), (WIDE, "utf-16-be"), (WIDE.replace(",", ";"), "utf-8"), (WIDE.replace(",", "\t"), "utf-8"),
     (WIDE.replace(",", ";").replace("0.", "0,"), "utf-8"), (WIDE.replace("\n", "\r\n"), "utf-8"), (WIDE + "\n,,,,\n", "utf-8"),
     (WIDE.replace("δ31*a21", "dC/dz31*a21"), "cp1252"),
 ])
@@ -864,8 +864,8 @@ def test_files_without_names_and_with_other_signs_between(tmp_path, text, studen
 
 @pytest.mark.parametrize("text, encoding, words", [
     ("name|w|b\nAnn|1|2\n", "utf-8", "found one column, 'name|w|b'; separate"),
-    ("name\nAnn\n", "utf-8", "found one column"), ("name,w\nAnn,1\n", "utf-16-le", "NUL characters"),
-    ("name,w\nAnn,1\n", "utf-16-be", "NUL characters"),
+    ("name\nAnn\n", "utf-8", "found one column"), ("name,w\nAnn,\x001\n", "utf-8", "NUL characters"),
+    ("name,w\nAnn,1\n", "utf-32-le", "NUL characters"),
 ])
 def test_files_that_programs_spoilt(tmp_path, text, encoding, words):
     with pytest.raises(ValueError, match=re.escape(words)):

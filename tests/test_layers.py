@@ -12,7 +12,7 @@ PACKAGE = Path(micrograd.__file__).parent
 FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
          for path in sorted(PACKAGE.rglob("*.py"))}
 LAYERS = [
-    {"ops", "outside", "caller"},
+    {"ops", "outside", "caller", "delimited", "quantities"},
     {"engine", "dataset"},
     {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "read/page", "replay",
      "onnx_graph"},
@@ -31,8 +31,8 @@ LAYERS = [
 SIDEWAYS = {("read/expression", "read/formula"), ("replay/encode", "replay/fuse"),
             ("__main__", "cli")}  # as ARCHITECTURE.md has it
 # Names of activations as data (the default that a user may type, and which initialisation fits which activation), and
-# the heading of a column, a step of the pass
-ALLOWED = {"nn": {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"},
+# the heading of a column, a step of the pass, minutes
+ALLOWED = {"quantities": {"min"}, "nn": {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"},
            "read/steps": {"step"}}
 
 

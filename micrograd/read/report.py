@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from io import StringIO
 from math import nan
 from typing import Any
 
+from ..delimited import harmless, write_delimited
 from ..engine import Value
 from ..outside import File, write_whole
 from .formula import cut, printable, unicode_label
@@ -327,22 +327,18 @@ class ClassReport:
         """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake.
 
         path: or a stream of bytes. The columns of verdicts are called as the questions were, those of forward values
-        "forward z".
+        "forward z". What a spreadsheet would compute, such as a student called =1+1, has a ' in front (see
+        `write_delimited`).
         """
-        table = io.StringIO()
-        writer = csv.writer(table)
         asked = ["forward " * question.forward + question.label for question in self.questions]
-        writer.writerow(["student", "right", "total", *map(harmless, asked), "first mistake", "which"])
+        rows: list[list[object]] = [["student", "right", "total", *asked, "first mistake", "which"]]
         for name, report, answers in self.rows:
             first = report.first_wrong
-            writer.writerow([harmless(name), report.right, report.total, *(answer.verdict for answer in answers),
-                             harmless(first.heading) if first else "", first.mistake if first else ""])
+            rows.append([harmless(name), report.right, report.total, *(answer.verdict for answer in answers),
+                         first.heading if first else "", first.mistake if first else ""])
+        table = StringIO()
+        write_delimited(table, rows)
         write_whole(path, table.getvalue().encode())
-
-
-def harmless(text: str) -> str:
-    """A name for a cell of a table that spreadsheets do not take for a formula."""
-    return "'" + text if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 # Reports as text and HTML

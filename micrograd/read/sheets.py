@@ -5,8 +5,6 @@ Sheets come as dicts or, those of a class, from a CSV file. This module does not
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -19,6 +17,7 @@ from operator import eq
 from pathlib import Path
 from typing import Any, Union
 
+from ..delimited import read_delimited
 from ..engine import Number, Value
 from ..ops import as_float, is_number
 from ..outside import File, read_whole
@@ -383,34 +382,16 @@ def read_sheets(path: File, is_label: Callable[[str], bool] = no_label) -> dict[
 
     A row for each student: the name in the first column, an answer in each other column, whose heading is the label
     (w5, dC/dw5; "forward a4" for a forward value). Or a row for each answer, under the headings student, label, answer;
-    without the first of these the file is one sheet. A label with a comma, w^{2}_{1,1}, stands in quotes. Commas,
-    semicolons or tabs separate columns, or what a first line "sep=|" says; numbers may have a decimal comma, in quotes
-    where commas separate. is_label: whether a heading is a label; if the first one is, there are no names, and the
-    students are row 1, row 2, ...
+    without the first of these the file is one sheet. A label with a comma, w^{2}_{1,1}, stands in quotes, as does a
+    number with a decimal comma, where commas separate columns: see `read_delimited` for what else may. is_label:
+    whether a heading is a label; if the first one is, there are no names, and the students are row 1, row 2, ...
     Raises ValueError, with the line, for any other file; OSError for one that cannot be read.
     """
     where, content = read_whole(path)
-    try:
-        text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    if "\0" in text:
-        raise ValueError(f"{where} is no text that can be read: it has NUL characters, as UTF-16 without a mark at its "
-                         "start has, or a spreadsheet; save it as CSV, in UTF-8")
-    said = re.match(r'"?sep=([^\n\r"])"?\r?\n', text)  # as Excel writes it
-    text = "\n" + text[said.end():] if said else text
-    first = re.sub('"[^"]*"', "", text.lstrip().split("\n", 1)[0])
-    delimiter = said[1] if said else max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[tuple[int, list[str]]] = []
-    try:
-        rows += ((reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells)))
-    except csv.Error as error:
-        raise ValueError(f"{where}, after line {rows[-1][0] if rows else 0}: {error}; is a quotation mark left "
-                         "open?") from None
+    rows = [row for row in read_delimited(content, where).rows if any(row.cells)]
     if len(rows) < 2:
         raise ValueError(f"{where} has no answers: the first line names the columns, each other one is a sheet")
-    header = rows[0][1]
+    header = rows[0].cells
     while header and not header[-1]:
         header.pop()
     for name, times in Counter(header[1:]).items():
