@@ -88,17 +88,18 @@ def targets(where: str, y: Any, anything: bool = False) -> list[Any]:
     return in_rows(where, one_column(opened(where, y, anything)), anything)
 
 
-def single(where: str, x: Any) -> list[Any]:
+def single(where: str, x: Any, hint: str = "; give each row by itself") -> list[Any]:
     """The numbers, or nodes, of one row."""
     body = opened(where, x)
     if isinstance(body, Frame) or (isinstance(body, memoryview) and body.ndim != 1) or is_table(body):
-        raise ValueError(f"{where} is one row of numbers, found {size(body)}")
+        raise ValueError(f"{where} is one row of numbers, found {size(body)}{hint}")
     return listing(body)
 
 
 def is_table(x: Any) -> bool:
     """Whether a list holds rows, where one row of numbers was meant."""
-    return isinstance(x, (list, tuple)) and bool(x) and hasattr(x[0], "__len__") and not isinstance(x[0], str)
+    return (isinstance(x, (list, tuple)) and bool(x) and not is_cell(x[0]) and hasattr(x[0], "__len__")
+            and not isinstance(x[0], str))
 
 
 def tree(where: str, x: Any) -> Any:
@@ -177,7 +178,7 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     if isinstance(x, (list, tuple)):
         return list(x)
     if isinstance(x, (str, bytes, bytearray, dict, set, frozenset)) or hasattr(x, "__op__") or is_number(x):
-        raise TypeError(f"{where} needs numbers, one for each row, found {type(x).__name__} {x!r:.40}")
+        raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__} {x!r:.40}")
     ways = ways_into(x)
     columns = columns_of(where, x, ways)
     if columns is not None:
@@ -203,7 +204,7 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     try:
         return list(x)
     except TypeError:
-        raise TypeError(f"{where} needs numbers, one for each row, found {type(x).__name__}") from None
+        raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__}") from None
 
 
 def columns_of(where: str, x: Any, ways: frozenset[str]) -> list[tuple[str, Any]] | None:
@@ -278,7 +279,7 @@ def numbers_in(where: str, given: Any, anything: bool, name: str) -> memoryview[
     """An array of NumPy as a buffer of numbers that Python reads, or as a list of objects."""
     kind = given.dtype.kind
     if given.ndim == 0:
-        raise TypeError(f"{where} needs numbers, one for each row, found {given.tolist()!r:.40}")
+        raise TypeError(f"{where} needs numbers in a list or an array, found {given.tolist()!r:.40}")
     if kind in "fV":
         with suppress(TypeError, ValueError):  # V: bfloat16 and its like can be made doubles, raw bytes cannot
             view = as_view(given)
@@ -327,7 +328,7 @@ def in_rows(where: str, body: Body, anything: bool) -> list[Any]:
             row = cell(where, row, anything, i)
         elif not anything or ways_into(row) or isinstance(row, (list, tuple, Iterator, array, memoryview, range)):
             cells = row if isinstance(row, (list, tuple)) else listing(opened(f"{where}, row {i},", row, anything))
-            if set(map(type, cells)) <= PLAIN:
+            if set(map(type, cells)) <= PLAIN or (anything and type(cells) not in (list, tuple)):
                 row = cells
             else:
                 row = [cell(where, x, anything, i, j) for j, x in enumerate(cells)]
@@ -341,7 +342,7 @@ def cell(where: str, x: Any, anything: bool, row: int, column: Any = None) -> An
     """One number as Python has it, or a node."""
     if is_number(x):
         return alone(x)
-    if hasattr(x, "__op__") or (anything and not is_missing(x)):
+    if hasattr(x, "__op__") or (anything and not is_missing(x) and not isinstance(x, Decimal)):
         return x
     y = real(x)
     if y is None:
@@ -367,7 +368,7 @@ def real(x: Any) -> float | None:
     """A real number as a float; None for anything else."""
     if is_number(x):
         return as_float(x)
-    if hasattr(x, "dtype") or isinstance(x, (str, bytes, bytearray, Complex)):  # what float() would cut or parse
+    if is_refused(x) or hasattr(x, "dtype"):  # some of which float() would cut or parse
         return None
     try:
         return float(x)
@@ -385,6 +386,12 @@ def is_flat(body: Body) -> bool:
     if isinstance(body, memoryview):
         return body.ndim == 1
     return isinstance(body, list) and bool(body) and is_cell(body[0])
+
+
+def is_refused(x: Any) -> bool:
+    """Whether x is what is no number anywhere: missing, text, a date, a complex number."""
+    return not is_number(x) and (is_missing(x) or isinstance(x, (str, bytes, Complex)) or hasattr(x, "isoformat")
+                                 or getattr(x, "shape", None) == ())
 
 
 def is_missing(x: Any) -> bool:

@@ -19,6 +19,7 @@ from operator import mul
 from typing import Any, TypeVar, Union
 
 from . import ops
+from .dataset import is_table, rows, single
 from .engine import Number, Value, constant, shown_in_notebook
 from .outside import File, read_whole, write_whole
 
@@ -160,8 +161,8 @@ class Neuron(Module):
         self._z = _name("z", layer, places)
         self._a = _name("a", layer, places)
 
-    def __call__(self, x: Inputs) -> Value:
-        return self.fire(as_inputs(x, len(self.w), self))
+    def __call__(self, x: Inputs, *more: Any) -> Value:
+        return self.fire(as_inputs(x, len(self.w), self, more))
 
     def fire(self, x: Sequence[Value]) -> Value:
         """The neuron on inputs that are known to be Values, as many as there are weights."""
@@ -194,8 +195,8 @@ class Layer(Module):
         kwargs["rng"] = _generator(kwargs.get("rng"))
         self.neurons = [Neuron(nin, layer=layer, index=i + 1, chain=chain, fan_out=nout, **kwargs) for i in range(nout)]
 
-    def __call__(self, x: Inputs) -> Any:
-        return _one_or_all(self.forward(as_inputs(x, len(self.neurons[0].w), self)))
+    def __call__(self, x: Inputs, *more: Any) -> Any:
+        return _one_or_all(self.forward(as_inputs(x, len(self.neurons[0].w), self, more)))
 
     def forward(self, x: Sequence[Value]) -> list[Value]:
         """The layer on inputs that are known to be Values, as many as it takes; always a list."""
@@ -242,8 +243,8 @@ class MLP(Module):
         ]
         self._inputs = [_name("a", 1, [j + 1] if set(sizes) != {1} else []) for j in range(self.nin)]
 
-    def __call__(self, x: Inputs) -> Any:
-        return _one_or_all(self.forward(as_inputs(x, self.nin, self, self._inputs, self.scaler)))
+    def __call__(self, x: Inputs, *more: Any) -> Any:
+        return _one_or_all(self.forward(as_inputs(x, self.nin, self, more, self._inputs, self.scaler)))
 
     def forward(self, x: list[Value]) -> list[Value]:
         """The network on inputs that are known to be Values, as many as it takes; always a list."""
@@ -253,7 +254,7 @@ class MLP(Module):
 
     def predict(self, X: Iterable[Inputs]) -> list[Any]:
         """The outputs for each row of X, as floats: a list with a float (one output) or a list of floats a row."""
-        outputs = [self(x) for x in X]
+        outputs = [self(x) for x in rows_for(self, "predict: X", X)]
         return [out.data if isinstance(out, Value) else [o.data for o in out] for out in outputs]
 
     def parameters(self) -> list[Value]:
@@ -290,10 +291,10 @@ class Standardizer:
     @classmethod
     def of(cls, X: Iterable[Sequence[float]]) -> Standardizer:
         """The one that standardises the rows of X. A column that never varies is only shifted."""
-        rows = [[ops.number(x, "Standardizer.of") for x in row] for row in X]
-        if not rows or len({len(row) for row in rows}) > 1:
-            raise ValueError(f"Standardizer.of needs rows of one length, and one at least; found {len(rows)} rows")
-        columns = list(zip(*rows))
+        found = [row if isinstance(row, (list, tuple)) else [row] for row in rows("Standardizer.of: X", X)]
+        if not found or len({len(row) for row in found}) > 1:
+            raise ValueError(f"Standardizer.of needs rows of one length, and one at least; found {len(found)} rows")
+        columns = [[ops.number(x, "Standardizer.of") for x in column] for column in zip(*found)]
         # The mean of a column that never varies is its number, not a rounding of it: then its scale is exactly 0.
         means = [c[0] if min(c) == max(c) else math.fsum(c) / len(c) for c in columns]
         scales = [math.sqrt(math.fsum((x - m) ** 2 for x in column) / len(column)) for column, m in zip(columns, means)]
@@ -301,7 +302,11 @@ class Standardizer:
 
     def __call__(self, x: Sequence[Any]) -> list[Any]:
         """One row (numbers or Values), standardised."""
-        return [(xj - m) / s for xj, m, s in zip(x, self.means, self.scales, strict=True)]
+        row = x if type(x) is list and not is_table(x) else single("what a Standardizer is called on", x)
+        if len(row) != len(self.means):
+            raise ValueError(f"a Standardizer of {len(self.means)} columns takes a row of as many numbers, found "
+                             f"{len(row)}")
+        return [(xj - m) / s for xj, m, s in zip(row, self.means, self.scales)]
 
     def __repr__(self) -> str:
         return f"Standardizer(means={self.means}, scales={self.scales})"
@@ -343,22 +348,43 @@ def draws(init: Init, nin: int, nout: int, activation: Activation, rng: Any) -> 
 Inputs = Union[Iterable[Number], Number]
 
 
-def as_inputs(x: Any, n: int, module: Module, labels: Sequence[str] = (),
+def as_inputs(x: Any, n: int, module: Module, more: Sequence[Any] = (), labels: Sequence[str] = (),
               scaler: Standardizer | None = None) -> list[Value]:
     """x as a list of n Values: numbers become constants, with these labels. A ValueError names both sizes."""
-    if isinstance(x, Value) or ops.is_number(x):
-        x = [x]
-    try:
-        row = list(x)
-    except TypeError:
-        raise TypeError(f"{_title(module)} needs a sequence of {n} numbers, found {type(x).__name__} {x!r}") from None
-    if len(row) != n:
-        raise ValueError(f"{_title(module)} takes {n} input{'s' * (n != 1)}, found {len(row)}")
+    if more:
+        raise TypeError(f"{_title(module)} takes its inputs as one list, found {1 + len(more)} arguments: call it on "
+                        f"[{', '.join(f'{each!r:.20}' for each in (x, *more))}]")
+    if type(x) is not list or is_table(x):
+        x = [x] if isinstance(x, Value) or ops.is_number(x) else single(
+            f"the input of {_title(module)}", x, "; predict takes a table" * isinstance(module, MLP))
+    if len(x) != n:
+        raise ValueError(f"{_title(module)} takes {n} input{'s' * (n != 1)}, found {len(x)}")
     where = f"input of {_title(module)}"
-    row = [xj if isinstance(xj, Value) else ops.number(xj, where) for xj in row]
+    row = [xj if isinstance(xj, Value) else ops.number(xj, where) for xj in x]
     if scaler is not None:
         row = scaler(row)
     return [xj if isinstance(xj, Value) else constant(xj, labels[j] if labels else "") for j, xj in enumerate(row)]
+
+
+def width(module: Module) -> int | None:
+    """How many numbers a module takes as its input; None where it does not say."""
+    if isinstance(module, MLP):
+        return module.nin
+    neuron = module.neurons[0] if isinstance(module, Layer) else module
+    return len(neuron.w) if isinstance(neuron, Neuron) else None
+
+
+def rows_for(module: Module, where: str, X: Any) -> list[Any]:
+    """X as rows that the module takes: of as many numbers as it says, or of anything where it does not."""
+    n = width(module)
+    found = rows(where, X, anything=n is None)
+    for i, row in enumerate(found if n is not None else ()):
+        count = len(row) if isinstance(row, (list, tuple)) else 1
+        if count != n:
+            raise ValueError(f"{where} needs {n} number{'s' * (n != 1)} in each row for {_title(module)}, found "
+                             + (f"{count} in row {i}" if isinstance(row, (list, tuple)) else
+                                f"one flat list of {len(found)} numbers"))
+    return found
 
 
 def _title(module: Module) -> str:

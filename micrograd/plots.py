@@ -10,9 +10,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from . import dataset
 from .engine import Value
 from .losses import softmax
-from .nn import MLP
+from .nn import MLP, rows_for
 from .outside import to_install
 
 try:
@@ -63,6 +64,13 @@ def decision_boundary(net: MLP, X: Rows, y: Sequence[float], held_X: Rows = (), 
     two columns of X. names: of all columns. classes: their names. Raises ValueError for a network with one output.
     """
     i, j = features
+    X, y = rows_for(net, "decision_boundary: X", X), dataset.targets("decision_boundary: y", y)
+    held_X = rows_for(net, "decision_boundary: held_X", held_X)
+    held_y = dataset.targets("decision_boundary: held_y", held_y)
+    for where, found, wanted in (("", X, y), ("held out: ", held_X, held_y)):
+        if len(found) != len(wanted):
+            raise ValueError(f"decision_boundary needs a class for each row, {where}found {len(found)} rows and "
+                             f"{len(wanted)} classes")
     x_ends, y_ends = ends([x[i] for x in [*X, *held_X]]), ends([x[j] for x in [*X, *held_X]])
     across, up = steps(*x_ends), steps(*y_ends)
     row = [statistics.fmean(column) for column in zip(*X)]

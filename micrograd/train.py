@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from . import losses, ops
+from .dataset import is_refused, rows, targets
 from .engine import Value
-from .nn import MLP, Module, Standardizer
+from .nn import MLP, Module, Standardizer, rows_for
 from .ops import is_number
 from .optim import SGD, Optimizer, StartError, started, trouble
 from .progress import progress_bar
@@ -120,7 +121,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     for name, function in (("penalty", penalty), ("callback", callback)):
         if function is not None and not callable(function):
             raise TypeError(f"{name} is a function, found {function!r}")
-    if validation is not None and not isinstance(validation, (float, tuple, list)):
+    pair = isinstance(validation, (tuple, list)) and len(validation) == 2
+    if validation is not None and not isinstance(validation, float) and not pair:
         raise TypeError(f"validation is a share in (0, 1), or a pair (rows, targets), found {validation!r}")
     if patience is not None and (isinstance(patience, bool) or not isinstance(patience, int) or patience < 1):
         raise ValueError(f"patience is a whole number of epochs, 1 or more, found {patience!r}")
@@ -128,20 +130,21 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
         raise ValueError(f"backend is auto, eager, native, python or jax; found {backend!r}")
     if devices is not None and backend != "jax":
         raise ValueError("devices are of JAX: give backend='jax' with them")
-    X, y = _checked(X, y, "fit")
+    X, y = _checked(X, y, "fit", net)
     rng = random.Random(seed)
     if patience is not None and validation is None:
         validation = HELD_OUT
     if isinstance(validation, float):
         X, held_X, y, held_y = train_test_split(X, y, test=validation, seed=rng.random())
     else:
-        held_X, held_y = ([], []) if validation is None else _checked(*validation, "validation")
+        held_X, held_y = ([], []) if validation is None else _checked(*validation, "validation", net)
     size = len(X) if batch_size is None else batch_size
     if size < 1 or epochs < 0:
         raise ValueError(f"fit needs batch_size >= 1 and epochs >= 0, found {batch_size} and {epochs}")
     if standardize and not isinstance(net, MLP):
         raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
     _refuse_gaps(X, y)
+    _refuse_gaps(held_X, held_y, "validation: ")
     parameters = net.parameters()
     optimizer = optimizer if optimizer is not None else SGD(lr=0.1)
     if not optimizer.params:
@@ -376,7 +379,7 @@ def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float |
     output: y is -1 or 1, and the output's side of 0 decides; or y is 0 or 1, and its side of `threshold` does, by
     default 0.5 for a network that ends in a sigmoid and 0 (a logit) for another. Raises ValueError for other targets.
     """
-    X, y = _checked(X, y, "accuracy")
+    X, y = _checked(X, y, "accuracy", net)
     _refuse_gaps(X, y)
     judge = _judge(X, y, net, None, threshold)
     if judge is None:
@@ -395,12 +398,12 @@ def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,
         if all(is_number(t) for t in y):
             indices = all(t == int(t) and 0 <= t < len(outputs) for t in y)
             return (lambda out, t: _same(_largest(out), t)) if indices else None
-        chosen = all(not is_number(t) and sorted(map(float, t))[-2:] == [0.0, 1.0] for t in y)
+        chosen = all(not is_number(t) and sorted(_flat(t))[-2:] == [0.0, 1.0] for t in y)
         return (lambda out, t: _same(_largest(out), _largest(t))) if chosen else None
-    targets = {float(t if is_number(t) else t[0]) for t in y}
-    if targets <= {-1.0, 1.0}:
+    wanted = {_flat(t)[0] for t in y}
+    if wanted <= {-1.0, 1.0}:
         low, middle = -1.0, 0.0
-    elif targets <= {0.0, 1.0}:
+    elif wanted <= {0.0, 1.0}:
         low, middle = 0.0, threshold if threshold is not None else _middle(net, loss)
     else:
         return None
@@ -440,20 +443,22 @@ def _flat(x: Any) -> list[float]:
     return [float(x)] if isinstance(x, Value) or is_number(x) else [float(number) for number in x]
 
 
-def _checked(X: Any, y: Any, where: str) -> tuple[list[Any], list[Any]]:
-    rows, targets = [list(row) if isinstance(row, Iterator) else row for row in X], list(y)
-    if len(rows) != len(targets) or not rows:
-        raise ValueError(f"{where} needs a target for each row, and one row at least; found {len(rows)} rows and "
-                         f"{len(targets)} targets")
-    return rows, targets
+def _checked(X: Any, y: Any, where: str, net: Module | None = None) -> tuple[list[Any], list[Any]]:
+    """Rows and targets as lists; rows that the network takes, if there is one."""
+    found = rows(f"{where}: X", X, anything=True) if net is None else rows_for(net, f"{where}: X", X)
+    wanted = targets(f"{where}: y", y, anything=True)
+    if len(found) != len(wanted) or not found:
+        raise ValueError(f"{where} needs a target for each row, and one row at least; found {len(found)} rows and "
+                         f"{len(wanted)} targets")
+    return found, wanted
 
 
-def _refuse_gaps(X: Sequence[Any], y: Sequence[Any]) -> None:
+def _refuse_gaps(X: Sequence[Any], y: Sequence[Any], where: str = "") -> None:
     """Raise if a target is no number, or if inf or nan stands in a row or a target."""
     for i, t in enumerate(y):
-        if isinstance(t, str) or t is None:
-            raise TypeError(f"a target is a number, found {t!r} in row {i}; give each class its index 0, 1, ...")
-        for where, xs in (("y", t), ("X", X[i])):
+        if is_refused(t) or (isinstance(t, (list, tuple)) and any(map(is_refused, t))):
+            raise TypeError(f"{where}a target is a number, found {t!r} in row {i}; give each class its index 0, 1, ...")
+        for letter, xs in (("y", t), ("X", X[i])):
             for x in xs if isinstance(xs, (list, tuple)) else [xs]:
                 if is_number(x) and not math.isfinite(x):
-                    raise ValueError(f"{where} holds {x} in row {i}: leave the row out, or fill the gap")
+                    raise ValueError(f"{where}{letter} holds {x} in row {i}: leave the row out, or fill the gap")

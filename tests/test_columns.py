@@ -198,11 +198,11 @@ WRONG = {
     "a list too deep": (([[1.0], [[2.0]]], [1.0, 2.0]), TypeError, "x, row 1: a real number is needed, found list [2.0]"),
     "a list with a row": (([1.0, [2.0]], [1.0, 2.0]), TypeError, "x, row 1: a real number is needed, found list [2.0]"),
     "a list of arrays": (([np.array([1.0, 2.0]), np.array([1.0, 2.0])], [1.0, 2.0]), TypeError, "x, row 0: a real number is needed"),
-    "text": (("12345", B), TypeError, "x needs numbers, one for each row, found str '12345'"),
-    "bytes": ((b"12345", B), TypeError, "x needs numbers, one for each row, found bytes"),
-    "a dictionary": ((dict(enumerate(A)), B), TypeError, "x needs numbers, one for each row, found dict"),
-    "no sequence": ((Odd(), B), TypeError, "x needs numbers, one for each row, found Odd"),
-    "None alone": ((None, B), TypeError, "x needs numbers, one for each row, found NoneType"),
+    "text": (("12345", B), TypeError, "x needs numbers in a list or an array, found str '12345'"),
+    "bytes": ((b"12345", B), TypeError, "x needs numbers in a list or an array, found bytes"),
+    "a dictionary": ((dict(enumerate(A)), B), TypeError, "x needs numbers in a list or an array, found dict"),
+    "no sequence": ((Odd(), B), TypeError, "x needs numbers in a list or an array, found Odd"),
+    "None alone": ((None, B), TypeError, "x needs numbers in a list or an array, found NoneType"),
     "object array": ((np.array([1.0, None], object), B), TypeError, "x, row 1: a real number is needed, found NoneType None"),
     "complex array": ((np.array(A, complex), B), TypeError, "x, row 0: a real number is needed, found complex128"),
     "array of text": ((np.array(["1", "2"]), B), TypeError, "x, row 0: a real number is needed, found str_"),
@@ -251,7 +251,7 @@ def test_in_tables_of_one_argument_the_argument_is_named(pair):
             pair(*data)
     with pytest.raises(TypeError, match=re.escape("of_pair takes xs (2 numbers a row), y: one column for each")):
         pair(A, B, A)
-    with pytest.raises(TypeError, match=r"xs needs numbers, one for each row, found float 1.0"):
+    with pytest.raises(TypeError, match=r"xs needs numbers in a list or an array, found float 1.0"):
         pair(1.0, B)
     with pytest.raises(TypeError, match="xs, row 1, column 0: a real number is needed, found NoneType None"):
         pair([[1.0, 2.0], [None, 1.0]], [1.0, 2.0])

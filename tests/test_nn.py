@@ -50,7 +50,7 @@ def test_a_wrong_number_of_inputs_names_both_sizes(make: object, x: list[float])
 
 
 @pytest.mark.parametrize("x, error", [(["a", 1.0], "found str 'a'"), ([None, 1.0], "found NoneType"),
-                                      (object(), "a sequence of 2 numbers")])
+                                      (object(), r"the input of MLP\(2, \[1\]\) needs numbers in a list")])
 def test_inputs_that_are_no_numbers_are_refused(x: object, error: str) -> None:
     with pytest.raises(TypeError, match=error):
         MLP(2, [1])(x)

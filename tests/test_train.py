@@ -357,7 +357,7 @@ def test_wrong_data(call: object, error: str) -> None:
     (lambda: fit(line(), LINE_X, LINE_Y, callback=[print]), "callback is a function, found"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1), r"a share in \(0, 1\)"),
     (lambda: fit(line(), LINE_X, LINE_Y, until=converged), "with parentheses"),
-    (lambda: fit(line(), LINE_X, [1.0, None, 1.0, 1.0]), "found None in row 1"),
+    (lambda: fit(line(), LINE_X, [1.0, None, 1.0, 1.0]), "row 1: a real number is needed, found NoneType None"),
     (lambda: fit(line(), LINE_X, ["a", "b", "a", "b"]), "found 'a' in row 0; give each class its index"),
 ])
 def test_what_is_no_loss_optimizer_or_target(call: object, error: str) -> None:
