@@ -6,17 +6,19 @@
 
 A function is run once, on fresh variables in the place of its arguments, and the graph that it records is read: from
 the result back (`grad`, `vjp`, `jacobian`: the engine's `gradient`), or from the variables forward (`jvp`), with the
-same rules of the table. Arguments and results are numbers, Values, and lists, tuples and dicts of them, nested; a
-derivative has the structure of what it was taken by. Floats in, floats out; Values in, Values out. No `.grad` is
-touched. This module knows nothing of networks.
+same rules of the table. Arguments and results are numbers, Values, and lists, tuples and dicts of them, nested, and
+arrays; a derivative has the structure of what it was taken by. What gives an array of NumPy (a tensor, a frame) reaches
+the function as one of Values, and its derivative is an array. Floats in, floats out; Values in, Values out. No `.grad`
+is touched. This module knows nothing of networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Union
 
-from . import ops
+from . import dataset, ops
 from .engine import Value, as_value, gradient, local_slope, of_branch, topological_order
 from .ops import carries, is_number
 
@@ -61,7 +63,8 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     run = Run(f, primals)
 
     def pullback(cotangent: Any) -> Any:
-        weights = like(run.output, cotangent, "the result", "the cotangent", "the result")
+        weights = like(run.output, dataset.tree("the cotangent", cotangent), "the result", "the cotangent",
+                       "the result")
         total = Value.dot(run.outputs, weights)
         return rebuild(run.point, run.plain(gradient(total, run.variables), weights))
     return rebuild(run.output, run.plain(run.outputs)), pullback
@@ -78,6 +81,7 @@ def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
         if not isinstance(given, tuple):
             raise TypeError(f"{name} is a tuple with one entry for each argument of the function, as in "
                             f"jvp(f, (x,), (v,)); found {shown(given)}")
+    primals, tangents = dataset.tree("", primals), dataset.tree("the tangents", tangents)
     velocities = like(primals, tangents, "", "the tangents", "the primals")
     run = Run(f, primals)
     moving = push_forward(run.outputs, dict(zip(run.variables, velocities)))
@@ -87,7 +91,8 @@ def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
 
 def jacobian(f: Function, wrt: Wrt = None) -> Function:
     """Every derivative of every output: the structure of the result and, in each of its places, a gradient as `grad`
-    gives it. Takes one backward pass for each output."""
+    gives it. Takes one backward pass for each output. The places of a result that is an array are the first dimensions
+    of arrays: n numbers from m give an array of n by m."""
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         run = Run(f, args, wrt, kwargs)
         numbers = run.plain([slope for y in run.outputs for slope in gradient(y, run.variables)])
@@ -115,6 +120,7 @@ class Run:
 
     def __init__(self, f: Function, args: tuple[Any, ...], wrt: Wrt = None, kwargs: dict[str, Any] | None = None):
         positions = picked(wrt, len(args))
+        args = tuple(dataset.tree(f"argument {i}", x) if i in positions else x for i, x in enumerate(args))
         inputs = list(args)
         self.values_in = False
         for i in positions:
@@ -127,7 +133,7 @@ class Run:
         self.variables: list[Value] = [x for i in positions for _, x in leaves(inputs[i], f"argument {i}")]
         running.update(self.variables)
         try:
-            self.output = f(*inputs, **(kwargs or {}))
+            self.output = dataset.tree("the result", f(*inputs, **(kwargs or {})))
         finally:
             running.difference_update(self.variables)
         self.outputs: list[Value] = [as_value(y) for _, y in leaves(self.output, "the result")]
@@ -185,7 +191,7 @@ def picked(wrt: Wrt, count: int) -> tuple[int, ...]:
     return positions
 
 
-# Nested lists, tuples and dicts
+# Nested lists, tuples, dicts and arrays
 
 def leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Every number and Value in a nested container, in order, each with the path that leads there."""
@@ -194,6 +200,8 @@ def leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from leaves(branch, f"{path}[{key!r}]" if path else f"argument {key}")
     elif isinstance(tree, Value) or is_number(tree):
         yield path, tree
+    elif hasattr(tree, "__array__"):
+        yield from leaves(tree.tolist(), path)
     else:
         raise TypeError(f"found {shown(tree)} at {path}; derivatives are between numbers and Values, and lists, "
                         "tuples and dicts of them")
@@ -204,11 +212,8 @@ def rebuild(tree: Any, numbers: Iterator[Any]) -> Any:
     if isinstance(tree, dict):
         return {key: rebuild(branch, numbers) for key, branch in tree.items()}
     if isinstance(tree, (list, tuple)):
-        branches = [rebuild(branch, numbers) for branch in tree]
-        if isinstance(tree, list):
-            return branches
-        return type(tree)(*branches) if hasattr(tree, "_fields") else tuple(branches)  # a namedtuple stays one
-    return next(numbers)
+        return dataset.like(tree, [rebuild(branch, numbers) for branch in tree])
+    return dataset.filled(tree, islice(numbers, tree.size)) if hasattr(tree, "__array__") else next(numbers)
 
 
 def like(model: Any, tree: Any, path: str, name: str, model_name: str) -> list[Any]:

@@ -15,7 +15,7 @@ from math import floor, inf, isfinite, isinf, isnan, log2, nan
 from sys import float_info
 from typing import Any, NamedTuple
 
-from . import ops
+from . import dataset, ops
 from .calculus import Function, Run, leaves, push_forward, rebuild
 from .engine import Value, gradient, topological_order
 from .ops import carries
@@ -134,7 +134,7 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     """
     if order not in (1, 2):
         raise ValueError(f"order is 1 or 2, found {order!r}")
-    args = at if isinstance(at, tuple) else (at,)
+    args = dataset.tree("at", at if isinstance(at, tuple) else (at,))
     paths = [path for name, arg in zip(argument_names(f, len(args)), args) for path, _ in leaves(arg, name)]
     point = [float(x) for _, x in leaves(args, "")]
 

@@ -108,29 +108,38 @@ def tree(where: str, x: Any) -> Any:
     if isinstance(x, dict):
         return {key: tree(f"{where}[{key!r}]", branch) for key, branch in x.items()}
     if isinstance(x, (list, tuple)):
-        branches = [tree(f"{where}[{i}]", branch) for i, branch in enumerate(x)]
-        return branches if isinstance(x, list) else type(x)(*branches) if hasattr(x, "_fields") else tuple(branches)
+        return like(x, [branch if type(branch) is float or hasattr(branch, "__op__") else tree(f"{where}[{i}]", branch)
+                        for i, branch in enumerate(x)])
+    x = alone(x)
     ways = ways_into(x)
-    if is_number(x) or not (ways or isinstance(x, (array, memoryview, range))):
-        return alone(x)
+    if not (ways.intersection((*ARRAYS, *LISTS)) or isinstance(x, (array, memoryview, range))) or is_cell(x):
+        return x
     body = opened(where, x)
-    cells = body if isinstance(body, memoryview) else listing(body)
-    return sys.modules["numpy"].asarray(cells) if in_numpy(x, ways) is not None else listing(body)
+    if in_numpy(x, ways) is None:
+        return listing(body)
+    return sys.modules["numpy"].asarray(body if isinstance(body, memoryview) else listing(body))
 
 
-def filled(like: Any, items: Iterator[Any]) -> Any:
-    """An array of NumPy like another in shape, with the next items: floats, nodes, or what has a structure of its own.
-    Items that are arrays become further dimensions."""
+def like(x: Any, branches: list[Any]) -> Any:
+    """A list, or a tuple of the same kind."""
+    if isinstance(x, list):
+        return branches
+    return type(x)(*branches) if hasattr(x, "_fields") else tuple(branches)  # a namedtuple stays one
+
+
+def filled(model: Any, items: Iterable[Any]) -> Any:
+    """An array of NumPy in the shape of another with these items, floats or nodes. Where an item has a structure of its
+    own, the result has it, of arrays; the dimensions of items that are arrays come last."""
     numpy = sys.modules["numpy"]
-    found = [next(items) for _ in range(like.size)]
-    if found and all(type(item) is float for item in found):
-        return numpy.array(found).reshape(like.shape)
-    if found and all(type(item) is type(like) and item.shape == found[0].shape for item in found):
-        return numpy.array(found).reshape(like.shape + found[0].shape)
-    out = numpy.empty(like.size, object if found else float)
-    for i, item in enumerate(found):
-        out[i] = item
-    return out.reshape(like.shape)
+    found = list(items)
+    first: Any = found[0] if found else 0.0
+    if isinstance(first, dict):
+        return {key: filled(model, [item[key] for item in found]) for key in first}
+    if isinstance(first, (list, tuple)):
+        return like(first, [filled(model, each) for each in zip(*found)])
+    if hasattr(first, "__array__"):
+        return numpy.array(found).reshape(model.shape + first.shape)
+    return numpy.array(found, float if all(type(item) is float for item in found) else object).reshape(model.shape)
 
 
 def size(body: Body) -> str:

@@ -19,7 +19,7 @@ from operator import mul
 from typing import Any, TypeVar, Union
 
 from . import ops
-from .dataset import is_table, rows, single
+from .dataset import is_table, rows, single, tree
 from .engine import Number, Value, constant, shown_in_notebook
 from .outside import File, read_whole, write_whole
 
@@ -57,9 +57,11 @@ class Module:
         """The number in every parameter, by path."""
         return {path: p.data for path, p in self.named_parameters()}
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        """Set every parameter to the number of its path; all of them or, with a ValueError, none."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Set every parameter to the number of its path; all of them or, with a ValueError, none. An array, or a list,
+        has the numbers of all paths that begin with its own: "layers.0.neurons.1.w"."""
         parameters = dict(self.named_parameters())
+        state = dict(entry for path, x in state.items() for entry in _spread(path, tree(f"parameter {path!r}", x)))
         for problem, paths in (("lacks", parameters.keys() - state.keys()),
                                ("has unknown", state.keys() - parameters.keys())):
             if paths:
@@ -476,6 +478,15 @@ def _parameters_in(path: str, value: Any) -> Iterator[tuple[str, Value]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _parameters_in(f"{path}.{key}", item)
+
+
+def _spread(path: str, x: Any) -> Iterator[tuple[str, Any]]:
+    """The numbers in nested lists and arrays, each with its path."""
+    if isinstance(x, (list, tuple)) or hasattr(x, "__array__"):
+        for i, item in enumerate(x if isinstance(x, (list, tuple)) else x.tolist()):
+            yield from _spread(f"{path}.{i}", item)
+    else:
+        yield path, x
 
 
 def _some(names: list[str]) -> str:

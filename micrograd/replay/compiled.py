@@ -462,7 +462,7 @@ class Compiled:
         for one if tqdm is installed.
 
         batches: in place of data, an iterable of minibatches that need not fit in memory together: each is the data of
-        a call, in a tuple, or one table. A step is taken on each of them, as they come; epochs, batch_size and shuffle
+        a call, in a tuple or as torch's DataLoader gives them, or one table. A step is taken on each of them, as they come; epochs, batch_size and shuffle
         have no meaning then, and whoever makes the batches leaves the parameters and the optimizer alone. What comes
         back, and what `until` looks at, is the mean loss of each `every` batches.
 
@@ -592,7 +592,8 @@ class Compiled:
         def given() -> Iterator[Data]:
             for i, batch in enumerate(islice(batches, known, None), known):
                 try:
-                    columns = self._prepared(batch if isinstance(batch, tuple) else (batch,))
+                    tables = isinstance(batch, list) and any(getattr(x, "ndim", 0) > 1 for x in batch)  # of a DataLoader
+                    columns = self._prepared(tuple(batch) if tables or isinstance(batch, tuple) else (batch,))
                 except (TypeError, ValueError) as error:
                     raise type(error)(f"batch {i}: {error}") from None
                 self._verify(columns)
