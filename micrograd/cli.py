@@ -28,7 +28,7 @@ from . import __version__, losses, ops
 from .delimited import Row, write_delimited
 from .engine import Value, engine_kind, topological_order
 from .nn import MLP
-from .optim import Adam
+from .optim import AdamW
 from .outside import to_install
 from .quantities import quantity
 from .read.draw import draw, svg_of
@@ -43,7 +43,7 @@ from .read.plain import typewriter
 from .read.stepper import stepper
 from .read.terms import number_of
 from .table import Plan, Table, TableError, find_target, listed, make_plan, read_table, span
-from .train import History, accuracy, fit, train_test_split
+from .train import HELD_OUT, History, accuracy, fit, train_test_split
 
 IRIS = Path(__file__).with_name("data") / "iris.csv"  # Fisher 1936; see the README beside it
 
@@ -101,7 +101,8 @@ def main() -> None:
 
 
 class Trained(NamedTuple):
-    """A network with what was learnt on the way, and the rows that it has seen and not seen."""
+    """A network with what was learnt on the way, and the rows that it has seen and not seen. Those to stop by are among
+    the former."""
     net: MLP
     plan: Plan
     history: History
@@ -112,7 +113,8 @@ class Trained(NamedTuple):
 
 
 def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[str] = (), test: float = 0.25,
-             seed: int, layers: Sequence[int], activation: str, lr: float, epochs: int, batch_size: int) -> Trained:
+             validation: float = HELD_OUT, patience: int, seed: int, layers: Sequence[int], activation: str, lr: float,
+             weight_decay: float, epochs: int, batch_size: int) -> Trained:
     """Train an MLP to predict a column of the table from the others, telling what is found and done."""
     wanted, rows, y = find_target(table, target, task)
     held, held_y = list[Row](), list[float]()
@@ -140,23 +142,31 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     widths = [*layers, len(wanted.classes) or 1]
     try:
         net = MLP(len(X[0]), widths, activation=activation, init="auto", rng=seed)
-        optimizer = Adam(lr=lr)
+        optimizer = AdamW(lr=lr, weight_decay=weight_decay)
     except ValueError as error:
         raise Problem(str(error)) from None
+    scaled = [(t - wanted.mean) / wanted.scale for t in y]
+    stop_by, learnt_X, learnt_y = None, X, scaled
+    if validation:
+        learnt_X, stop_X, learnt_y, stop_y = train_test_split(X, scaled, test=validation, seed=seed)
+        stop_by = stop_X, stop_y
     say(f"A network {'-'.join(map(str, [net.nin, *widths]))} ({activation}, {len(net.parameters())} parameters) "
-        f"learns from {len(rows)} rows, {len(held)} held out.")
-    scaled, held_scaled = ([(t - wanted.mean) / wanted.scale for t in ts] for ts in (y, held_y))
+        f"learns from {len(learnt_X)} rows.\n"
+        f"Held out: {len(rows) - len(learnt_X)} rows to stop by (--validation), {len(held)} to judge it by (--test).")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: fit stops there, and says so
-        history = fit(net, X, scaled, loss=losses.cross_entropy if wanted.classes else losses.half_squared_error,
-                      optimizer=optimizer, epochs=epochs, batch_size=batch_size, standardize=True, seed=seed,
-                      validation=(held_X, held_scaled) if held else None)
-    if history.stopped not in ("all epochs done", "interrupted"):
+        history = fit(net, learnt_X, learnt_y, optimizer=optimizer, epochs=epochs, batch_size=batch_size, seed=seed,
+                      loss=losses.cross_entropy if wanted.classes else losses.half_squared_error, standardize=True,
+                      validation=stop_by, patience=patience if stop_by else None)
+    if history.stopped != "interrupted" and not history.stopped.startswith(("all epochs", "no better")):
         raise Problem(f"after {history.epochs} of {epochs} epochs, {history.stopped.removeprefix('diverged: ')}")
     if history.stopped == "interrupted":
         say(f"\nInterrupted after {history.epochs} of {epochs} epochs: what was learnt is kept.")
     way = {"native": "in native code", "python": "in generated Python"}.get(history.ran, "sample by sample")
-    say(f"{history.epochs} epochs were run {way}.")
+    all_of_them = " (all that --epochs allows)" * (history.epochs == epochs)
+    say(f"{history.epochs} epochs were run {way}{all_of_them}.")
+    if history.best is not None:
+        say(f"Kept: epoch {history.best}, the best on the rows to stop by (--patience {patience}).")
     net.meta["table"] = asdict(plan)
     return Trained(net, plan, history, X, y, held_X, held_y)
 
@@ -224,13 +234,20 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
               help="By default, regression for a target of numbers (other than a few whole ones).")
 @DECIMAL
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="A column not to learn from; may be repeated.")
-@click.option("--layers", callback=widths, default="16,16", show_default=True, help="Hidden layers: widths, or none.")
+@click.option("--layers", callback=widths, default="64", show_default=True, help="Hidden layers: widths, or none.")
 @click.option("--activation", default="relu", show_default=True, help="Of the hidden layers: relu, tanh, sigmoid, ...")
-@click.option("--epochs", type=click.IntRange(1), default=200, show_default=True, help="How often each row is seen.")
+@click.option("--epochs", type=click.IntRange(1), default=1000, show_default=True,
+              help="How often each row is seen, at the most.")
+@click.option("--patience", type=click.IntRange(1), default=20, show_default=True,
+              help="Stop when so many epochs in a row were no better on the rows to stop by. The best epoch is kept.")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Rows for each step.")
-@click.option("--lr", type=float, default=0.01, show_default=True, help="Learning rate (of Adam).")
+@click.option("--lr", type=float, default=0.01, show_default=True, help="Learning rate (of AdamW).")
+@click.option("--weight-decay", type=click.FloatRange(0), default=1.0, show_default=True,
+              help="How fast weights shrink (by lr times this in each step).")
 @click.option("--test", type=click.FloatRange(0, 1, max_open=True), default=0.25, show_default=True,
               help="Share of the rows to hold out, to judge the network by.")
+@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), default=HELD_OUT, show_default=True,
+              help="Share of the other rows to hold out, to stop by; with 0 all epochs are run and the last is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same network.")
 @click.option("--out", type=FILE, default="model.json", show_default=True, help="Where the model goes.")
 def train(data: Path, target: str | None, out: Path, decimal: str | None, **options: Any) -> None:
@@ -243,7 +260,7 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, **opti
     \b
     Examples:
       micrograd train iris.csv --target species
-      micrograd train houses.csv --target price --layers 32 --epochs 500
+      micrograd train houses.csv --target price --layers 32,32 --patience 50
       micrograd train wine.csv --target quality --task regression --ignore id
     """
     table = read_table(data, decimal)
@@ -544,7 +561,7 @@ def demo(out: Path, seed: int) -> None:
     written = chain(seed, out)
     say("\n2. A NETWORK, trained on real data: Fisher's irises\n")
     trained = train_on(read_table(IRIS), "species", seed=seed, layers=[12], activation="tanh", lr=0.01, epochs=100,
-                       batch_size=16)
+                       batch_size=16, patience=20, weight_decay=0.0)
     say(verdict(trained))
     trained.net.save(out / "model.json")
     shutil.copyfile(IRIS, out / IRIS.name)

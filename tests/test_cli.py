@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 import micrograd
 from micrograd import cli, losses
 from micrograd.nn import MLP
-from micrograd.optim import Adam
+from micrograd.optim import AdamW
 from micrograd.read.expression import parse_program
 from micrograd.table import read_table
 
@@ -100,7 +100,7 @@ def test_demo_learns(demonstration: tuple[str, str, Path]) -> None:
     found = re.search(r"Accuracy on the 36 held-out rows: ([\d.]+)%", demonstration[0])
     assert found is not None
     assert float(found[1]) >= 93.0
-    assert "100/100" in demonstration[1]  # the progress bar
+    assert re.search(r"\d+/100 ", demonstration[1])  # the progress bar
 
 
 def test_demo_writes(demonstration: tuple[str, str, Path]) -> None:
@@ -176,9 +176,10 @@ def test_demo_refuses_a_file_as_folder() -> None:
 def test_predict_says_what_train_learnt(delimiter: str) -> None:
     Path("data.csv").write_text(flowers(delimiter=delimiter))
     trained = cli.train_on(read_table("data.csv"), "kind", seed=3, layers=[6], activation="tanh", lr=0.02, epochs=4,
-                           batch_size=8)
+                           batch_size=8, patience=2, weight_decay=0.5, validation=0.3)
     result = micrograd_("train", "data.csv", "--target", "kind", "--layers", "6", "--activation", "tanh", "--lr", "0.02",
-                        "--epochs", "4", "--batch-size", "8", "--seed", "3")
+                        "--epochs", "4", "--batch-size", "8", "--seed", "3", "--patience", "2", "--weight-decay", "0.5",
+                        "--validation", "0.3")
     assert result.exit_code == 0, result.output
     result = micrograd_("predict", "model.json", "data.csv")
     assert result.exit_code == 0, result.output
@@ -240,23 +241,67 @@ def test_slips_in_the_data_are_told() -> None:
 def test_no_row_held_out_and_no_hidden_layer() -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--test", "0", "--layers", "none", "--epochs", "2")
-    assert "learns from 60 rows, 0 held out" in result.stdout
+    assert "learns from 48 rows.\nHeld out: 12 rows to stop by (--validation), 0 to judge it by (--test).\n" in result.stdout
     assert "Accuracy on the 60 training rows" in result.stdout
 
 
 def test_ctrl_c_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Impatient(Adam):
+    class Impatient(AdamW):
         def step(self) -> None:
             super().step()
             if self.steps == 5:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "Adam", Impatient)
+    monkeypatch.setattr(cli, "AdamW", Impatient)
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--epochs", "9", "--layers", "3", "--batch-size", "20")
     assert result.exit_code == 0, result.output
-    assert "Interrupted after 1 of 9 epochs: what was learnt is kept." in result.stdout  # 45 rows: 3 steps an epoch
+    assert "Interrupted after 2 of 9 epochs: what was learnt is kept." in result.stdout  # 36 rows: 2 steps an epoch
+    assert re.search(r"\n2 epochs were run sample by sample\.\nKept: epoch [12], ", result.stdout)
     assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
+
+
+def test_the_best_epoch_is_kept_and_said() -> None:
+    Path("data.csv").write_text(flowers(200))
+    train = ("train", "data.csv", "--target", "kind", "--patience", "7", "--seed", "4")
+    result = micrograd_(*train, "--out", "a.json")
+    found = re.search(r"learns from (\d+) rows\.\nHeld out: (\d+) rows to stop by \(--validation\), (\d+) to judge it by "
+                      r"\(--test\)\.\n", result.stdout)
+    assert found is not None, result.output
+    learnt, stop_by, judge_by = map(int, found.groups())
+    assert learnt + stop_by + judge_by == 200 and 28 <= stop_by <= 32 and 48 <= judge_by <= 52
+    found = re.search(r"\n(\d+) epochs were run in .*\.\nKept: epoch (\d+), the best on the rows to stop by \(--patience 7\)\.\n",
+                      result.stdout)
+    assert found is not None, result.output
+    epochs, best = map(int, found.groups())
+    assert epochs == best + 7 < 1000
+    result = micrograd_(*train, "--out", "b.json", "--epochs", str(best))
+    assert f"\n{best} epochs were run" in result.stdout and "(all that --epochs allows).\nKept: " in result.stdout
+    assert Path("a.json").read_text() == Path("b.json").read_text()
+
+
+def test_no_row_to_stop_by() -> None:
+    Path("data.csv").write_text(flowers())
+    result = micrograd_("train", "data.csv", "--target", "kind", "--validation", "0", "--epochs", "30", "--patience", "1")
+    assert "learns from 45 rows.\nHeld out: 0 rows to stop by" in result.stdout
+    assert "\n30 epochs were run" in result.stdout and "Kept" not in result.stdout
+    Path("few.csv").write_text("x,y\n" + "".join(f"{i / 7},{i / 3}\n" for i in range(10)))
+    for share, learnt in (("0.8", 1), ("0.99", 1)):  # one row at least goes to each side
+        result = micrograd_("train", "few.csv", "--target", "y", "--test", "0.8", "--validation", share, *QUICK)
+        assert f"learns from {learnt} rows.\nHeld out: 1 rows to stop by (--validation), 8 to judge it by" in result.stdout
+
+
+def test_noise_is_not_learnt_by_heart() -> None:
+    """Twenty columns, of which one tells a third of the target: by itself the command stops where it has learnt that."""
+    rng = random.Random(1)
+    rows = [[rng.gauss(0, 1) for _ in range(20)] for _ in range(200)]
+    Path("data.csv").write_text(",".join("abcdefghijklmnopqrst") + ",y\n" + "".join(
+        ",".join(f"{x:.4f}" for x in [*row, row[0] + rng.gauss(0, 1.4)]) + "\n" for row in rows))
+    found = {}
+    for name, options in (("by itself", ()), ("to the end", ("--validation", "0", "--weight-decay", "0"))):
+        result = micrograd_("train", "data.csv", "--target", "y", "--epochs", "200", *options)
+        found[name] = float(re.search(r"rows: R² (-?[\d.]+),", result.stdout)[1])
+    assert found["by itself"] > 0.1 > 0 > found["to the end"], found
 
 
 def test_training_that_fails_writes_no_model() -> None:
