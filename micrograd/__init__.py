@@ -41,7 +41,7 @@ from .ops import (
 )
 
 if TYPE_CHECKING:
-    from . import calculus, check, interchange, losses, nn, optim, train
+    from . import calculus, check, interchange, losses, nn, optim, sklearn, train
     from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
     from .check import GradientReport, check_gradients
     from .interchange import from_safetensors, from_torch, to_onnx, to_safetensors, to_torch
@@ -78,6 +78,7 @@ _LAZY = {
     "read.steps": ("steps",),
     "replay.compiled": ("Compiled", "compile"),
     "replay.trace": ("TraceError",),
+    "sklearn": (),  # not in __all__: `from micrograd import *` must do without scikit-learn
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 

@@ -173,7 +173,8 @@ def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.
     history.ran = f"eager: {why}" if sums is None else sums.backend
     lowest = math.inf
     kept: tuple[int | None, list[tuple[Value, float]]] = (None, [])  # the best epoch, and the numbers after it
-    asked = callback is not None or callable(until)  # who is asked may change what the loss depends on
+    # Who is asked may change what the loss depends on.
+    asked = callback is not None or (callable(until) and not isinstance(until, Criterion))
     bar = progress_bar(epochs, progress)
     try:
         while history.epochs < epochs and not history.stopped:
@@ -339,8 +340,20 @@ def _width(rows: Sequence[Any]) -> int | None:
     return widths.pop()
 
 
+class Criterion:
+    """A function for until= that looks at the history and changes nothing, so that `fit` need not see after each epoch
+    whether the loss is still what was compiled."""
+
+    def __init__(self, function: Callable[[History], bool]) -> None:
+        self.function = function
+
+    def __call__(self, history: History) -> bool:
+        return self.function(history)
+
+
 def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History], bool]:
     """For until=: true once the loss has fallen by less than the share `tolerance` in each of `patience` epochs."""
+    @Criterion
     def until(history: History) -> bool:
         recent = history.loss[-patience - 1:]
         return len(recent) > patience and all(

@@ -9,6 +9,9 @@ import pytest
 # Before JAX is loaded by anyone: the processor counts as eight devices.
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 
+# Before SciPy is loaded by anyone: scikit-learn then checks what its estimators do with arrays of other libraries, too.
+os.environ["SCIPY_ARRAY_API"] = "1"
+
 import micrograd
 from micrograd.replay.compiled import native
 

@@ -26,6 +26,7 @@ LAYERS = [
     {"read/report", "replay/descent"},
     {"read/grade", "replay/compiled"},
     {"read/stepper", "train", "table", "plots"},
+    {"sklearn"},
     {"cli", "__main__", "__init__"},
 ]
 SIDEWAYS = {("read/expression", "read/formula"), ("replay/encode", "replay/fuse"),

@@ -170,6 +170,20 @@ def test_converged() -> None:
     assert history.epochs < 10_000
 
 
+def test_who_only_looks_at_the_history_costs_no_run_of_the_loss() -> None:
+    def runs(until: object) -> int:
+        seen.clear()
+        fit(line(), LINE_X, LINE_Y, loss=counted, until=until, epochs=400, backend="python", progress=False)
+        return len(seen)
+
+    def counted(outputs: Value, target: float) -> Value:
+        seen.append(target)
+        return losses.half_squared_error(outputs, target)
+
+    seen: list[object] = []
+    assert runs(converged(0.0)) == runs(None) <= runs(lambda history: False) - 400
+
+
 # Patience
 
 AND_JAX = [*EVERY_WAY, "jax"]

@@ -1,0 +1,248 @@
+"""Networks as estimators of scikit-learn: in a Pipeline, under GridSearchCV and cross_val_score, with any labels.
+
+    from micrograd.sklearn import MLPClassifier
+    model = MLPClassifier(hidden_layer_sizes=(8,), random_state=1).fit(X, y)
+    model.predict(X), model.net_
+
+Arguments have scikit-learn's names and defaults where they mean what they mean there. `micrograd.fit` trains, in native
+code where it can, and what it trained is at hand: `net_` can be drawn, explained, compiled and saved. The outputs of
+`net_` are numbers for a regressor; for a classifier they are logits, one for two classes, else one for each class.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import losses
+from .nn import MLP, Activation, Init
+from .ops import is_number
+from .optim import SGD, Adam, Optimizer
+from .outside import needed
+from .replay.compiled import compile
+from .train import Criterion, History, Loss, fit
+
+EXTRA = "micrograd-lab[sklearn]"
+np, base = needed("numpy", EXTRA), needed("sklearn.base", EXTRA)
+ConvergenceWarning = needed("sklearn.exceptions", EXTRA).ConvergenceWarning
+check_random_state = needed("sklearn.utils", EXTRA).check_random_state
+check_classification_targets = needed("sklearn.utils.multiclass", EXTRA).check_classification_targets
+validation = needed("sklearn.utils.validation", EXTRA)
+
+ALSO = {"logistic": "sigmoid"}  # activations that scikit-learn calls by another name
+ROWS_IN_A_BATCH = 200           # what batch_size="auto" is at the most
+
+SCALES = ("lower learning_rate_init; columns of large numbers want standardize=True or a StandardScaler, and large "
+          "targets are better scaled")
+
+
+class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
+    """What the two estimators share; not for use by itself."""
+
+    def __init__(self, hidden_layer_sizes: Sequence[int] | int = (100,), activation: Activation | list[Activation] =
+                 "relu", *, solver: str = "adam", alpha: float = 0.0001, batch_size: int | str = "auto",
+                 learning_rate_init: float | Callable[[int], float] = 0.001, max_iter: int = 200,
+                 shuffle: bool = True, random_state: Any = None, tol: float = 1e-4, verbose: bool = False,
+                 momentum: float = 0.9, early_stopping: bool = False, validation_fraction: float = 0.1,
+                 n_iter_no_change: int = 10, init: Init = "auto", standardize: bool = False) -> None:
+        """hidden_layer_sizes: the widths of the hidden layers; () for none. activation: of these layers, whatever
+        `micrograd.MLP` takes: the name of an op ("relu", "tanh", "gelu", ...; "logistic" is sigmoid), or a list with
+        one for each layer. solver: "adam" or "sgd". alpha: the strength of the L2 penalty; alpha/2 · Σw² is added to
+        the loss of a batch, as a sum over its rows; biases are free. batch_size: rows for each gradient step; "auto" is
+        min(200, rows). learning_rate_init: the learning rate, or a function of the number of steps taken. max_iter:
+        epochs at the most. shuffle: visit the rows in another order in each epoch. random_state: draws the weights, the
+        order and the rows that are held out. tol, n_iter_no_change: training ends when the loss has not fallen by more
+        than tol for that many epochs. verbose: show a progress bar, if tqdm is installed. momentum: of "sgd".
+
+        early_stopping: hold out the share validation_fraction of the rows, end when the loss on them has not fallen for
+        n_iter_no_change epochs (tol does not count), and keep the weights of the epoch where it was lowest.
+
+        init: how weights are drawn, as in `micrograd.MLP`. standardize: scale each column of X by its mean and
+        deviation; `net_` does so by itself then, so that it takes raw rows.
+
+        After fit: net_, the micrograd.MLP; history_, the micrograd.History of the run; loss_curve_, the mean loss of
+        each epoch; loss_, the last of them; n_iter_, how many; coefs_ and intercepts_, the weights (inputs, outputs)
+        and biases of each layer, as arrays; n_features_in_, and feature_names_in_ where X has names.
+
+        Raises ValueError for data and arguments that cannot be learnt from, and where training diverged.
+        """
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.momentum = momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.init = init
+        self.standardize = standardize
+
+    def _train(self, X: Any, y: list[Any], outputs: int, loss: Loss) -> None:
+        """Make the network and train it on rows and targets that were checked."""
+        self._check_arguments()
+        rows, columns = X.shape
+        size = min(ROWS_IN_A_BATCH if self.batch_size == "auto" else int(self.batch_size), rows)
+        draw = check_random_state(self.random_state)
+        net = MLP(columns, [*self._widths(), outputs], activation=self._activation(), init=self.init,
+                  rng=int(draw.randint(2**31 - 1)))
+        weights = [w for layer in net.layers for neuron in layer.neurons for w in neuron.w]
+        history = fit(net, X.tolist(), y, loss=loss, optimizer=self._optimizer(), epochs=int(self.max_iter),
+                      batch_size=size, shuffle=self.shuffle, seed=int(draw.randint(2**31 - 1)),
+                      penalty=(lambda _: losses.l2_penalty(weights, 0.5 * self.alpha / size)) if self.alpha else None,
+                      standardize=self.standardize, progress=None if self.verbose else False, **self._stopping())
+        if history.stopped.startswith("diverged") or not history.epochs:
+            raise ValueError(f"{type(self).__name__} could not be trained: {history.stopped} (after {history.epochs} "
+                             f"epochs): {SCALES}")
+        if history.stopped == "interrupted":
+            warnings.warn(f"training was interrupted after {history.epochs} epochs", stacklevel=3)
+        elif history.loss[-1] > history.loss[0]:
+            warnings.warn(f"the loss rose from {history.loss[0]:.4g} to {history.loss[-1]:.4g}: {SCALES}",
+                          ConvergenceWarning, stacklevel=3)
+        elif history.stopped == "all epochs done":
+            warnings.warn(f"max_iter={self.max_iter} epochs were not enough for the loss to settle (it is "
+                          f"{history.loss[-1]:.4g}): raise max_iter or learning_rate_init, or standardize the columns",
+                          ConvergenceWarning, stacklevel=3)
+        self.net_, self.history_ = net, history
+        self.loss_curve_, self.n_iter_, self.loss_ = history.loss, history.epochs, history.loss[-1]
+        self._outputs = compile(net, inputs=[columns], params=[])  # no slopes are asked for
+
+    def _check_arguments(self) -> None:
+        """Raise ValueError for what neither the network nor `fit` would refuse in the words of the arguments."""
+        for name, low, whole in (("max_iter", 1, True), ("n_iter_no_change", 1, True), ("alpha", 0, False),
+                                 ("tol", 0, False)):
+            x = getattr(self, name)
+            if not is_number(x) or not low <= x < math.inf or (whole and x != int(x)):
+                raise ValueError(f"{name} is a {'whole ' * whole}number >= {low}, found {x!r}")
+        size: Any = self.batch_size
+        if size != "auto" and not (hasattr(size, "__index__") and size >= 1):
+            raise ValueError(f"batch_size is a whole number >= 1, or 'auto', found {size!r}")
+        if self.solver not in ("adam", "sgd"):
+            raise ValueError(f"solver is 'adam' or 'sgd', found {self.solver!r}")
+        if self.early_stopping and not (is_number(self.validation_fraction) and 0 < self.validation_fraction < 1):
+            raise ValueError(f"validation_fraction is a share in (0, 1), found {self.validation_fraction!r}")
+
+    def _widths(self) -> list[int]:
+        widths: Any = self.hidden_layer_sizes
+        return [widths] if hasattr(widths, "__index__") else list(widths)
+
+    def _activation(self) -> Any:
+        if isinstance(self.activation, (list, tuple)):
+            return [ALSO.get(a, a) if isinstance(a, str) else a for a in self.activation]
+        return ALSO.get(self.activation, self.activation) if isinstance(self.activation, str) else self.activation
+
+    def _optimizer(self) -> Optimizer:
+        if self.solver == "sgd":
+            return SGD(lr=self.learning_rate_init, momentum=self.momentum, nesterov=self.momentum > 0)
+        return Adam(lr=self.learning_rate_init)
+
+    def _stopping(self) -> dict[str, Any]:
+        """When training ends, as arguments of `fit`."""
+        if self.early_stopping:
+            return {"validation": float(self.validation_fraction), "patience": int(self.n_iter_no_change)}
+        return {"until": _settled(self.tol, self.n_iter_no_change)}
+
+    def _forward(self, X: Any) -> Any:
+        """The outputs of the network for each row: an array (rows, outputs)."""
+        validation.check_is_fitted(self)
+        X = validation.validate_data(self, X, reset=False, dtype=float, order="C")
+        found = self._outputs.map(X)
+        return np.array(found if self._outputs.several else [found]).T
+
+    @property
+    def coefs_(self) -> list[Any]:
+        """The weights of each layer, an array (inputs, outputs)."""
+        return [np.array([[w.data for w in neuron.w] for neuron in layer.neurons]).T for layer in self._layers()]
+
+    @property
+    def intercepts_(self) -> list[Any]:
+        """The biases of each layer, an array (outputs,)."""
+        return [np.array([neuron.b.data for neuron in layer.neurons]) for layer in self._layers()]
+
+    def _layers(self) -> list[Any]:
+        validation.check_is_fitted(self)
+        layers: list[Any] = self.net_.layers
+        return layers
+
+
+class MLPClassifier(base.ClassifierMixin, Perceptron):  # type: ignore[misc, name-defined]
+    """A multilayer perceptron that tells classes apart; y may hold numbers or text. Two classes are told by one logit
+    and binary cross-entropy, more by a logit each and cross-entropy.
+
+    After fit, besides the attributes that `__init__` names: classes_, the classes, sorted.
+    """
+
+    def fit(self, X: Any, y: Any) -> MLPClassifier:
+        """Train on rows X (rows, columns) and their classes y (rows,)."""
+        X, y = validation.validate_data(self, X, y, dtype=float, order="C")
+        check_classification_targets(y)
+        self.classes_, indices = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("MLPClassifier needs rows of two classes at least, found one class, "
+                             f"{self.classes_.tolist()[0]!r}")
+        if len(self.classes_) == 2:
+            self._train(X, indices.tolist(), 1, losses.binary_cross_entropy_from_logits)
+        else:
+            self._train(X, indices.tolist(), len(self.classes_), losses.cross_entropy)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """The likeliest class of each row."""
+        chosen = self._logits(X).argmax(axis=1)
+        return self.classes_[chosen]
+
+    def predict_proba(self, X: Any) -> Any:
+        """The probability of each class, in the order of `classes_`: an array (rows, classes)."""
+        return np.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """The logarithms of the probabilities."""
+        logits = self._logits(X)
+        less = logits - logits.max(axis=1, keepdims=True)
+        return less - np.log(np.exp(less).sum(axis=1, keepdims=True))
+
+    def _logits(self, X: Any) -> Any:
+        logits = self._forward(X)
+        return np.hstack([np.zeros_like(logits), logits]) if logits.shape[1] == 1 else logits
+
+
+class MLPRegressor(base.RegressorMixin, Perceptron):  # type: ignore[misc, name-defined]
+    """A multilayer perceptron for numbers: it minimises half the squared error. y may have several columns."""
+
+    def fit(self, X: Any, y: Any) -> MLPRegressor:
+        """Train on rows X (rows, columns) and targets y, (rows,) or (rows, outputs)."""
+        X, y = validation.validate_data(self, X, y, dtype=float, order="C", multi_output=True, y_numeric=True)
+        self._flat = y.ndim == 1
+        self._train(X, y.astype(float).tolist(), 1 if self._flat else y.shape[1], losses.half_squared_error)
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """The outputs for each row: an array of the shape that y had."""
+        found = self._forward(X)
+        return found[:, 0] if self._flat else found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _settled(tol: float, patience: int) -> Callable[[History], bool]:
+    """For until=: true once the mean loss has not fallen below its lowest by more than tol in `patience` epochs."""
+    lowest, since = math.inf, 0
+
+    @Criterion
+    def until(history: History) -> bool:
+        nonlocal lowest, since
+        since = 0 if history.loss[-1] <= lowest - tol else since + 1
+        lowest = min(lowest, history.loss[-1])
+        return since > patience
+    return until
