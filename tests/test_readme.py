@@ -22,12 +22,25 @@ def test_the_readme() -> None:
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=["jax", "torch"])
+# By the package that a program is about: those that it needs, and the files that it leaves
+ABOUT = {"jax": (["jax", "safetensors"], [".safetensors"]),
+         "torch": (["torch", "safetensors", "onnx"], [".onnx", ".safetensors"]),
+         "sklearn": (["sklearn"], [])}
+
+
+def about(program: str) -> str:
+    return next(package for package in ABOUT if package in program)
+
+
+def test_each_package_has_its_program() -> None:
+    assert sorted(map(about, PROGRAMS)) == sorted(ABOUT)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=about)
 def test_a_program(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = ["jax", "safetensors"] if "jax" in program else ["torch", "safetensors", "onnx"]
+    needed, files = ABOUT[about(program)]
     for package in needed:
         pytest.importorskip(package, reason=f"{package} is not installed")
     monkeypatch.chdir(tmp_path)
     exec(compile(program, "README.md", "exec"), {})
-    assert [path.suffix for path in sorted(tmp_path.iterdir())] == ([".safetensors"] if "jax" in program else
-                                                                    [".onnx", ".safetensors"])
+    assert [path.suffix for path in sorted(tmp_path.iterdir())] == files
