@@ -35,10 +35,11 @@ if not hasattr(engine, "engine_kind"):
 
 from .engine import Value, engine_kind, gradient, topological_order
 from .ops import (
-    abs, acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, cos, cosh, div, elu, erf, erfc, exp, expm1,
-    floor, floordiv, gelu, hypot, identity, leaky_relu, log, log1p, log2, log10, maximum, minimum, mod, mul, neg, op,
-    pow, relu, round, sigmoid, sign, silu, sin, sinh, softplus, sqrt, step, sub, tan, tanh, trunc, where,
+    acos, acosh, add, asin, asinh, atan, atan2, atanh, cbrt, ceil, cos, cosh, div, elu, erf, erfc, exp, expm1, floor,
+    floordiv, gelu, hypot, identity, leaky_relu, log, log1p, log2, log10, maximum, minimum, mod, mul, neg, op, relu,
+    sigmoid, sign, silu, sin, sinh, softplus, sqrt, step, sub, tan, tanh, trunc, where,
 )
+from .ops import abs as abs, pow as pow, round as round  # as themselves: public for type checkers, without __all__
 
 if TYPE_CHECKING:
     from . import calculus, check, interchange, losses, nn, optim, sklearn, train
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from .read.nudge import nudge
     from .read.stepper import stepper
     from .read.steps import steps
-    from .replay.compiled import Compiled, compile
+    from .replay.compiled import Compiled, compile as compile
     from .replay.trace import TraceError
     from .train import History, accuracy, fit, train_test_split
 
@@ -82,28 +83,41 @@ _LAZY = {
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
 
-__all__ = [  # all but abs, pow, round and compile, which `from micrograd import *` must not hide
+# All public names but abs, compile, pow and round, which `from micrograd import *` must not hide. Written out, since
+# type checkers read it; a test holds it equal to what there is.
+__all__ = [
     "Value", "engine", "engine_kind", "gradient", "op", "ops", "topological_order",
-    *(name for name in ops.OPS if name not in ("abs", "pow", "round")),
+
+    "add", "sub", "mul", "div", "neg", "mod", "floordiv", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt",
+    "cbrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf",
+    "erfc", "identity", "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "atan2", "hypot",
+    "maximum", "minimum", "step", "sign", "floor", "ceil", "trunc", "where",
+
     "calculus", "check", "interchange", "losses", "nn", "optim", "train",
-    *(name for name in _HOME if name != "compile"),
+
+    "GradientReport", "check_gradients", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp",
+    "MLP", "Layer", "Module", "Neuron", "Standardizer", "SGD", "Adam", "AdamW",
+    "History", "accuracy", "fit", "train_test_split", "Compiled", "TraceError",
+    "from_safetensors", "from_torch", "to_onnx", "to_safetensors", "to_torch",
+    "diagnose", "draw", "explain", "grade", "grade_class", "latex", "nudge", "stepper", "steps", "text",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        module = import_module(f"{__name__}.{_HOME[name]}")
-        if not all(hasattr(module, ours) for ours in _LAZY[_HOME[name]]):
-            raise _outside.in_the_way(__name__, f"{_HOME[name].replace('.', '/')}.py")
-        value = getattr(module, name)
-    elif name in _LAZY:
-        value = import_module(f"{__name__}.{name}")
-    elif name in ops.OPS and ops.OPS[name].builtin:
-        return ops.OPS[name]  # a row that is not in the list above, which is there for editors and type checkers
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else every misspelt name would be one of Any
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            module = import_module(f"{__name__}.{_HOME[name]}")
+            if not all(hasattr(module, ours) for ours in _LAZY[_HOME[name]]):
+                raise _outside.in_the_way(__name__, f"{_HOME[name].replace('.', '/')}.py")
+            value = getattr(module, name)
+        elif name in _LAZY:
+            value = import_module(f"{__name__}.{name}")
+        elif name in ops.OPS and ops.OPS[name].builtin:
+            return ops.OPS[name]  # a row that is not in the list above, which is there for editors and type checkers
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
 
 
 def _in_notebook(thing: Any) -> dict[str, str]:
@@ -115,4 +129,4 @@ engine.in_notebook = _in_notebook
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, "abs", "compile", "pow", "round", "__doc__", "__version__"])

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Union
+from typing import Any, Protocol, Union, overload
 
 from . import dataset, ops
 from .engine import Value, as_value, gradient, local_slope, of_branch, topological_order
@@ -25,12 +25,51 @@ from .ops import carries, is_number
 Function = Callable[..., Any]
 Wrt = Union[int, tuple[int, ...], None]
 
+
+class Gradient(Protocol):
+    """A gradient by all arguments, which has their structure: for a type checker, of the plain cases."""
+
+    @overload
+    def __call__(self, x: float, /) -> float: ...
+    @overload
+    def __call__(self, x: Value, /) -> Value: ...
+    @overload
+    def __call__(self, x: list[float], /) -> list[float]: ...
+    @overload
+    def __call__(self, x: list[Value], /) -> list[Value]: ...
+    @overload
+    def __call__(self, x: float, y: float, /, *more: float) -> tuple[float, ...]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+
+class ValueAndGradient(Protocol):
+    """The same with the value before it."""
+
+    @overload
+    def __call__(self, x: float, /) -> tuple[float, float]: ...
+    @overload
+    def __call__(self, x: Value, /) -> tuple[Value, Value]: ...
+    @overload
+    def __call__(self, x: list[float], /) -> tuple[float, list[float]]: ...
+    @overload
+    def __call__(self, x: list[Value], /) -> tuple[Value, list[Value]]: ...
+    @overload
+    def __call__(self, x: float, y: float, /, *more: float) -> tuple[float, tuple[float, ...]]: ...
+    @overload
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]: ...
+
+
 # The fresh variables of the functions that are running now. A function inside may be given floats and yet depend on a
 # variable of one outside, D(x -> x * D(y -> x * y)(1.0)): then its derivative must stay a Value. Looked up, never
 # listed; the threads' variables do not meet, since their graphs do not.
 running: set[Value] = set()
 
 
+@overload
+def grad(f: Function, wrt: None = None) -> Gradient: ...
+@overload
+def grad(f: Function, wrt: int | tuple[int, ...]) -> Function: ...
 def grad(f: Function, wrt: Wrt = None) -> Function:
     """The gradient of f as a function: grad(f)(x) is df/dx in the structure of x.
 
@@ -44,6 +83,10 @@ def grad(f: Function, wrt: Wrt = None) -> Function:
     return gradient_of_f
 
 
+@overload
+def value_and_grad(f: Function, wrt: None = None) -> ValueAndGradient: ...
+@overload
+def value_and_grad(f: Function, wrt: int | tuple[int, ...]) -> Callable[..., tuple[Any, Any]]: ...
 def value_and_grad(f: Function, wrt: Wrt = None) -> Function:
     """A function that returns the pair (f, gradient of f) from one run; arguments as for `grad`."""
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:

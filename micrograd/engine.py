@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from math import ceil, floor, inf, isfinite, isinf, isnan, pi, trunc
 from numbers import Integral
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 from . import caller, ops, outside
 from .ops import ROWS, Op, as_float, carries, is_number, number
@@ -37,6 +37,7 @@ MUL, DIV, NEG, POW, RELU = ops.mul.index, ops.div.index, ops.neg.index, ops.pow.
 TANH, SIGMOID = ops.tanh.index, ops.sigmoid.index
 
 Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
+Wanted = TypeVar("Wanted", "Value", "list[Value]", Sequence["Value"])  # one gradient for one, a list for several
 
 # How many leaves were made until now: where that is as before, nobody can have put a new one in the place of another.
 made = [0]
@@ -745,7 +746,7 @@ def skeleton(roots: Sequence[Value]) -> tuple[list[Value], list[int], list[int]]
     return list(place), shape, [place[root] for root in roots]
 
 
-def gradient(y: Value, xs: Any) -> Any:
+def gradient(y: Value, xs: Wanted) -> Wanted:
     """dy/dx for each x of xs, as Values: computed with the engine, so that they can be differentiated again.
 
     The rules are applied to the numbers that the nodes hold now (`backward` uses the local derivatives that were
@@ -781,7 +782,7 @@ def gradient(y: Value, xs: Any) -> Any:
                         use = None if use is None or uses[parent] is None else ops.where(use, 1.0, uses[parent])
                     gradients[parent], uses[parent] = term, use
     result = [gradients[x] if x in gradients else constant(0.0) for x in wanted]
-    return result[0] if isinstance(xs, Value) else result
+    return result[0] if isinstance(xs, Value) else result  # type: ignore[return-value]  # mypy: xs might be both
 
 
 def of_branch(choice: Value, i: int, x: Any) -> Any:

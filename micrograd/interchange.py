@@ -384,6 +384,7 @@ def _activated(layer: Dense, z: Tensor) -> Tensor:
     if layer.activation is None:
         return z
     row = layer.row()
+    y: Any
     try:
         y = row(z)
     except (TypeError, ValueError, AttributeError) as error:  # the op's function takes the bare number

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from math import copysign, inf, isfinite, nan
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol, SupportsFloat, TypeVar, Union, overload
 
 OPS: dict[str, Op] = {}      # every row, by name, in the order of the table
 HELPERS: dict[str, Op] = {}  # the private rows at the end of the table, which derivatives are computed by
@@ -32,6 +32,16 @@ ROWS: list[Op] = []          # every row ever made, those since replaced and the
 BINDS = {"": 0, "sum": 1, "product": 2, "power": 3, "atom": 4}
 
 Interval = tuple[float, float]
+
+
+class _Node(Protocol):
+    """What records the ops that it meets: a Value, and whatever else has this method."""
+
+    def __op__(self, op: Any, args: Any) -> Any: ...
+
+
+Node = TypeVar("Node", bound=_Node)
+Plain = Union[float, Real]
 
 
 class Op:
@@ -74,6 +84,17 @@ class Op:
     def arity(self) -> int:
         """How many arguments the op takes; 0 for the kinds of leaf."""
         return len(self.derivatives)
+
+    @overload
+    def __call__(self, *args: Plain) -> float: ...
+    @overload
+    def __call__(self, a: Node, /, *more: Node | Plain) -> Node: ...
+    @overload
+    def __call__(self, a: Plain, b: Node, /, *more: Node | Plain) -> Node: ...
+    @overload
+    def __call__(self, c: Plain, a: Plain, b: Node, /) -> Node: ...
+    @overload
+    def __call__(self, *args: SupportsFloat) -> Any: ...  # numbers that type checkers do not know as such: np.float32
 
     def __call__(self, *args: Any) -> Any:
         missing = self.arity - len(args)
@@ -125,6 +146,8 @@ class Operators:
     """Arithmetic written with operators and done by the rows, for classes whose `__op__` says what a row does."""
 
     __slots__ = ()
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Any: raise NotImplementedError
 
     def __neg__(self) -> Any: return neg(self)
     def __abs__(self) -> Any: return abs(self)

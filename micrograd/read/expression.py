@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import takewhile
 from math import e, isinf, pi, tau
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 from unicodedata import category, decomposition, east_asian_width, normalize, numeric
 from unicodedata import name as name_of_character
 
@@ -178,9 +178,10 @@ class Slope(NamedTuple):
     row: Op
 
     def __call__(self, *args: Number) -> Number:
+        y: Any = self.row(*args)
         if not any(hasattr(arg, "__op__") for arg in args):
-            return self.row.slope(0, self.row(*args), *map(float, args))
-        slope: Number = self.row.derivatives[0](self.row(*args), *args)
+            return self.row.slope(0, y, *map(float, args))
+        slope: Number = self.row.derivatives[0](y, *args)
         return slope
 
 

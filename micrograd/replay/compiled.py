@@ -20,7 +20,7 @@ from importlib import import_module
 from itertools import islice
 from threading import RLock, get_ident
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 
 from .. import ops
 from ..engine import Value, engine_kind, made
@@ -45,6 +45,13 @@ native: Any = None  # the kernel, where it was built; it works on the Values of 
 if engine_kind() == "compiled":
     with suppress(ImportError):
         native = import_module(f"{__package__}.native")
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # with a default, so that Compiled alone is a type, too
+    Found = TypeVar("Found", default=Any)  # what is found for a sample: a float, or a list of them
+else:
+    from typing import TypeVar
+    Found = TypeVar("Found")
 
 BACKENDS = ("auto", "native", "python", "jax")
 # By how much a replay may differ from the engine, relatively: sums are added in another order, and with the one digit
@@ -87,9 +94,28 @@ if hasattr(os, "register_at_fork"):
 
 
 @uncollected()
+class _Network(Protocol):
+    """What type checkers know of a network: not how many outputs it has."""
+
+    def __call__(self, x: Any) -> Any: ...
+    def parameters(self) -> list[Value]: ...
+
+
+@overload
+def compile(function: _Network, *, inputs: int | Sequence[int | None] | None = None,
+            params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
+            threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled[Any]: ...
+@overload
+def compile(function: Callable[..., Value], *, inputs: int | Sequence[int | None] | None = None,
+            params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
+            threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled[float]: ...
+@overload
 def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] | None = None,
             params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
-            threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled:
+            threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled[Any]: ...
+def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] | None = None,
+            params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
+            threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled[Any]:
     """Record a function of the numbers of one sample, to run it over whole columns of data at the speed of C.
 
         step = micrograd.compile(lambda x, y: (net([x]) - y) ** 2)
@@ -148,7 +174,7 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
                     perf_counter() - start)
 
 
-class Compiled:
+class Compiled(Generic[Found]):
     """A compiled function. Call it on columns for the mean over the rows, on numbers for the value of one sample."""
 
     @uncollected()
@@ -270,7 +296,7 @@ class Compiled:
 
     # Asking
 
-    def __call__(self, *data: Any) -> Any:
+    def __call__(self, *data: Any) -> Found:
         """On columns: the mean over the rows, and adds its gradient to .grad of every parameter, as `backward` does. On
         numbers: the value of one sample, and nothing else. For a function of several outputs, a list."""
         for x in data:
@@ -286,14 +312,15 @@ class Compiled:
                     return self._shaped(found)
         return self._on_columns(data)
 
-    def _one(self, numbers: tuple[float, ...]) -> Any:
+    def _one(self, numbers: tuple[float, ...]) -> Found:
         executor = self._singles.get("map") if made[0] == self._made else None
         executor = executor or self._checked_on("map", numbers)
         try:
             found = executor.one(numbers)
         except (TypeError, ValueError, OverflowError):
             found = executor.one(self._sample(numbers))  # says what is wrong
-        return found if self.several else found[0]
+        shaped: Found = found if self.several else found[0]
+        return shaped
 
     def _checked_on(self, kind: str, sample: Sequence[Any]) -> Any:
         """An executor that is asked for one sample, which is then the first to be verified."""
@@ -305,7 +332,7 @@ class Compiled:
                                   [[list(islice(rest, width)) if width else next(rest)] for width in self._widths]))
         return self._executor(kind, single=True)
 
-    def _on_columns(self, data: tuple[Any, ...]) -> Any:
+    def _on_columns(self, data: tuple[Any, ...]) -> Found:
         """The slow path of a call: other data than buffers, the first data, generated Python."""
         sample = one_sample(self.arguments, data)
         if sample is not None:
@@ -320,10 +347,10 @@ class Compiled:
             p.grad += slope
         return self._shaped(means)
 
-    def _shaped(self, found: Any) -> Any:
-        if isinstance(found, list):
-            return found if self.several else found[0]
-        return [found] if self.several else found
+    def _shaped(self, found: Any) -> Found:
+        numbers: Any = found if isinstance(found, list) else [found]
+        shaped: Found = numbers if self.several else numbers[0]
+        return shaped
 
     def _prepared(self, data: Sequence[Any]) -> Data:
         columns = prepared(self.name, self.arguments, data)
@@ -363,13 +390,13 @@ class Compiled:
         the numbers of its parameters, has changed."""
         return self._function is None or not change(self._recording, self._function)
 
-    def value(self, *data: Any) -> Any:
+    def value(self, *data: Any) -> Found:
         """The mean over the rows of columns, without touching any gradient."""
         columns = self._prepared(data)
         self._verify(columns)
         return self._shaped(self._totals("value", columns)[0])
 
-    def value_and_grad(self, *data: Any) -> tuple[Any, list[float]]:
+    def value_and_grad(self, *data: Any) -> tuple[Found, list[float]]:
         """The mean over the rows of columns, and its gradient in the order of `params`, without touching theirs."""
         columns = self._prepared(data)
         self._verify(columns)
