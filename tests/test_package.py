@@ -186,6 +186,18 @@ def test_the_page_on_the_index() -> None:
     assert here.get_all("Project-URL") is None
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_a_workflow_runs_what_was_looked_at_and_may_do_little(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    used = re.findall(r"uses: *(.*)", text)
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action)] == []
+    assert "\npermissions: {}\n" in text
+    jobs = re.split(r"\n  (?=[\w-]+:\n)", text.split("\njobs:")[1])[1:]
+    assert all("\n    permissions:\n      " in job for job in jobs)
+    assert [job.split(":")[0] for job in jobs if ": write" in job] == ["rehearse", "publish"]
+
+
 def test_the_version_is_in_the_changelog() -> None:
     changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{micrograd.__version__}]" in changelog

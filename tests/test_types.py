@@ -45,7 +45,7 @@ MISTAKES = {number for number, line in enumerate(WRONG.splitlines(), 1)
 def mypy(path: Path, folder: Path) -> set[int]:
     """The lines that mypy --strict refuses."""
     pytest.importorskip("mypy", reason="needs mypy: pip install mypy")
-    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={folder}", path],
+    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={folder.parent / 'mypy'}", path],
                           capture_output=True, text=True, cwd=ROOT)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found = re.findall(rf"^{re.escape(str(path))}:(\d+): error", done.stdout, re.M)
