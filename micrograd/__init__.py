@@ -126,6 +126,7 @@ def _in_notebook(thing: Any) -> dict[str, str]:
 
 
 engine.in_notebook = _in_notebook
+ops.describe(lambda: import_module(f"{__name__}.read.docs"))
 
 
 def __dir__() -> list[str]:

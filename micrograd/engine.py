@@ -193,59 +193,67 @@ class Value:
     # One method for each row of the table
 
     def relu(self) -> Value:
-        """max(0, x). Its derivative at 0 is 0."""
+        """max(0, x). Its derivative at 0 is 0. See micrograd.relu."""
         x = self._data
         return record(RELU, 0.0 if x <= 0.0 else x, self, 1.0 if x > 0.0 else x if x != x else 0.0, None, 0.0)
 
-    def add(self, other: Number) -> Value: return self + other
-    def sub(self, other: Number) -> Value: return self - other
-    def mul(self, other: Number) -> Value: return self * other
-    def div(self, other: Number) -> Value: return self / other
-    def pow(self, other: Number) -> Value: return self ** other
-    def neg(self) -> Value: return -self
-    def abs(self) -> Value: return unary(ops.abs, self)
-    def exp(self) -> Value: return unary(ops.exp, self)
-    def expm1(self) -> Value: return unary(ops.expm1, self)
-    def log(self) -> Value: return unary(ops.log, self)
-    def log1p(self) -> Value: return unary(ops.log1p, self)
-    def log2(self) -> Value: return unary(ops.log2, self)
-    def log10(self) -> Value: return unary(ops.log10, self)
-    def sqrt(self) -> Value: return unary(ops.sqrt, self)
-    def cbrt(self) -> Value: return unary(ops.cbrt, self)
-    def sin(self) -> Value: return unary(ops.sin, self)
-    def cos(self) -> Value: return unary(ops.cos, self)
-    def tan(self) -> Value: return unary(ops.tan, self)
-    def asin(self) -> Value: return unary(ops.asin, self)
-    def acos(self) -> Value: return unary(ops.acos, self)
-    def atan(self) -> Value: return unary(ops.atan, self)
-    def sinh(self) -> Value: return unary(ops.sinh, self)
-    def cosh(self) -> Value: return unary(ops.cosh, self)
-    def tanh(self) -> Value: return tanh_of(self)
-    def asinh(self) -> Value: return unary(ops.asinh, self)
-    def acosh(self) -> Value: return unary(ops.acosh, self)
-    def atanh(self) -> Value: return unary(ops.atanh, self)
-    def erf(self) -> Value: return unary(ops.erf, self)
-    def erfc(self) -> Value: return unary(ops.erfc, self)
-    def identity(self) -> Value: return unary(ops.identity, self)
-    def sigmoid(self) -> Value: return sigmoid_of(self)
-    def softplus(self) -> Value: return unary(ops.softplus, self)
-    def gelu(self) -> Value: return unary(ops.gelu, self)
-    def silu(self) -> Value: return unary(ops.silu, self)
-    def step(self) -> Value: return unary(ops.step, self)
-    def sign(self) -> Value: return unary(ops.sign, self)
-    def floor(self) -> Value: return unary(ops.floor, self)
-    def ceil(self) -> Value: return unary(ops.ceil, self)
-    def trunc(self) -> Value: return unary(ops.trunc, self)
-    def round(self) -> Value: return unary(ops.round, self)
-    def mod(self, other: Number) -> Value: return self % other
-    def floordiv(self, other: Number) -> Value: return self // other
-    def leaky_relu(self, slope: Number = 0.01) -> Value: return binary(ops.leaky_relu, self, as_value(slope))
-    def elu(self, alpha: Number = 1.0) -> Value: return binary(ops.elu, self, as_value(alpha))
-    def atan2(self, x: Number) -> Value: return binary(ops.atan2, self, as_value(x))
-    def hypot(self, other: Number) -> Value: return binary(ops.hypot, self, as_value(other))
-    def maximum(self, other: Number) -> Value: return binary(ops.maximum, self, as_value(other))
-    def minimum(self, other: Number) -> Value: return binary(ops.minimum, self, as_value(other))
-    def where(self, a: Number, b: Number) -> Value: return self.__op__(ops.where, (self, a, b))
+    def add(self, other: Number) -> Value: """See micrograd.add."""; return self + other
+    def sub(self, other: Number) -> Value: """See micrograd.sub."""; return self - other
+    def mul(self, other: Number) -> Value: """See micrograd.mul."""; return self * other
+    def div(self, other: Number) -> Value: """See micrograd.div."""; return self / other
+    def pow(self, other: Number) -> Value: """See micrograd.pow."""; return self ** other
+    def neg(self) -> Value: """See micrograd.neg."""; return -self
+    def abs(self) -> Value: """See micrograd.abs."""; return unary(ops.abs, self)
+    def exp(self) -> Value: """See micrograd.exp."""; return unary(ops.exp, self)
+    def expm1(self) -> Value: """See micrograd.expm1."""; return unary(ops.expm1, self)
+    def log(self) -> Value: """See micrograd.log."""; return unary(ops.log, self)
+    def log1p(self) -> Value: """See micrograd.log1p."""; return unary(ops.log1p, self)
+    def log2(self) -> Value: """See micrograd.log2."""; return unary(ops.log2, self)
+    def log10(self) -> Value: """See micrograd.log10."""; return unary(ops.log10, self)
+    def sqrt(self) -> Value: """See micrograd.sqrt."""; return unary(ops.sqrt, self)
+    def cbrt(self) -> Value: """See micrograd.cbrt."""; return unary(ops.cbrt, self)
+    def sin(self) -> Value: """See micrograd.sin."""; return unary(ops.sin, self)
+    def cos(self) -> Value: """See micrograd.cos."""; return unary(ops.cos, self)
+    def tan(self) -> Value: """See micrograd.tan."""; return unary(ops.tan, self)
+    def asin(self) -> Value: """See micrograd.asin."""; return unary(ops.asin, self)
+    def acos(self) -> Value: """See micrograd.acos."""; return unary(ops.acos, self)
+    def atan(self) -> Value: """See micrograd.atan."""; return unary(ops.atan, self)
+    def sinh(self) -> Value: """See micrograd.sinh."""; return unary(ops.sinh, self)
+    def cosh(self) -> Value: """See micrograd.cosh."""; return unary(ops.cosh, self)
+    def tanh(self) -> Value: """See micrograd.tanh."""; return tanh_of(self)
+    def asinh(self) -> Value: """See micrograd.asinh."""; return unary(ops.asinh, self)
+    def acosh(self) -> Value: """See micrograd.acosh."""; return unary(ops.acosh, self)
+    def atanh(self) -> Value: """See micrograd.atanh."""; return unary(ops.atanh, self)
+    def erf(self) -> Value: """See micrograd.erf."""; return unary(ops.erf, self)
+    def erfc(self) -> Value: """See micrograd.erfc."""; return unary(ops.erfc, self)
+    def identity(self) -> Value: """See micrograd.identity."""; return unary(ops.identity, self)
+    def sigmoid(self) -> Value: """See micrograd.sigmoid."""; return sigmoid_of(self)
+    def softplus(self) -> Value: """See micrograd.softplus."""; return unary(ops.softplus, self)
+    def gelu(self) -> Value: """See micrograd.gelu."""; return unary(ops.gelu, self)
+    def silu(self) -> Value: """See micrograd.silu."""; return unary(ops.silu, self)
+    def step(self) -> Value: """See micrograd.step."""; return unary(ops.step, self)
+    def sign(self) -> Value: """See micrograd.sign."""; return unary(ops.sign, self)
+    def floor(self) -> Value: """See micrograd.floor."""; return unary(ops.floor, self)
+    def ceil(self) -> Value: """See micrograd.ceil."""; return unary(ops.ceil, self)
+    def trunc(self) -> Value: """See micrograd.trunc."""; return unary(ops.trunc, self)
+    def round(self) -> Value: """See micrograd.round."""; return unary(ops.round, self)
+    def mod(self, other: Number) -> Value: """See micrograd.mod."""; return self % other
+    def floordiv(self, other: Number) -> Value: """See micrograd.floordiv."""; return self // other
+    def leaky_relu(self, slope: Number = 0.01) -> Value:
+        """See micrograd.leaky_relu."""
+        return binary(ops.leaky_relu, self, as_value(slope))
+    def elu(self, alpha: Number = 1.0) -> Value: """See micrograd.elu."""; return binary(ops.elu, self, as_value(alpha))
+    def atan2(self, x: Number) -> Value: """See micrograd.atan2."""; return binary(ops.atan2, self, as_value(x))
+    def hypot(self, other: Number) -> Value: """See micrograd.hypot."""; return binary(ops.hypot, self, as_value(other))
+    def maximum(self, other: Number) -> Value:
+        """See micrograd.maximum."""
+        return binary(ops.maximum, self, as_value(other))
+    def minimum(self, other: Number) -> Value:
+        """See micrograd.minimum."""
+        return binary(ops.minimum, self, as_value(other))
+    def where(self, a: Number, b: Number) -> Value:
+        """See micrograd.where."""
+        return self.__op__(ops.where, (self, a, b))
 
     # NumPy's other names: np.arcsin(v) calls v.arcsin(), and so for each Value of an array
     def arcsin(self) -> Value: return unary(ops.asin, self)

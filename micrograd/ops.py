@@ -52,7 +52,7 @@ class Op:
     """
 
     __slots__ = ("name", "forward", "derivatives", "slopes", "otherwise", "symbol", "latex", "text", "binds", "domain",
-                 "kink", "defaults", "note", "spelled", "book", "stands_for", "builtin", "index")
+                 "kink", "defaults", "note", "about", "defined", "spelled", "book", "stands_for", "builtin", "index")
 
     name: str                                   # "tanh"
     forward: Callable[..., float]               # floats to float; may raise what Python's math raises
@@ -67,6 +67,8 @@ class Op:
     kink: Callable[..., float] | None           # the derivative jumps where this function of the arguments is zero
     defaults: tuple[float, ...]                 # for trailing arguments
     note: str                                   # the convention at the kink; the source of a formula
+    about: str                                  # what it is, in words
+    defined: str                                # for which arguments: "x > 0"; "" for all
     spelled: Callable[..., Any] | None          # the op written with operators and rows; forward itself, where it is
     book: tuple[Callable[..., Any], ...]        # the derivatives as a book has them, where others are computed
     stands_for: Callable[..., Any] | None       # of a private row: the formula that a book has in its place
@@ -74,6 +76,7 @@ class Op:
     index: int                                  # its number, which is what a node holds: ROWS[index] is the row
 
     def __init__(self, **fields: Any) -> None:
+        self.about = self.defined = ""
         for field, value in fields.items():
             setattr(self, field, value)
         self.slopes = self.derivatives
@@ -81,9 +84,22 @@ class Op:
         ROWS.append(self)
 
     @property
+    def __name__(self) -> str:
+        """As functions have it."""
+        return self.name
+
+    @property
     def arity(self) -> int:
         """How many arguments the op takes; 0 for the kinds of leaf."""
         return len(self.derivatives)
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What its arguments are called: as in its rules, (y, *arguments), or x and a, b where those do not say."""
+        names: tuple[str, ...] = ()
+        if self.derivatives and (code := getattr(self.derivatives[0], "__code__", None)) is not None:
+            names = code.co_varnames[1:code.co_argcount]
+        return names if len(names) == self.arity else ("x",) if self.arity == 1 else ("a", "b", "c")[:self.arity]
 
     @overload
     def __call__(self, *args: Plain) -> float: ...
@@ -132,6 +148,23 @@ class Op:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return named, (self.name,)
+
+
+class _OfRow:
+    """An attribute that the class has, and each row anew."""
+
+    def __init__(self, of_class: Any, of_row: Callable[[Op], Any]) -> None:
+        self.of_class, self.of_row = of_class, of_row
+
+    def __get__(self, row: Op | None, kind: type[Op]) -> Any:
+        return self.of_class if row is None else self.of_row(row)
+
+
+def describe(by: Callable[[], Any]) -> None:
+    """Give each row a docstring and a signature of its own, made when they are asked for by the module that `by` loads:
+    the table does not know how formulas are printed."""
+    setattr(Op, "__doc__", _OfRow(Op.__doc__, lambda row: by().described(row)))  # noqa: B010
+    setattr(Op, "__signature__", _OfRow(None, lambda row: by().signature(row)))  # noqa: B010
 
 
 def _total(rule: Callable[..., Any], y: float, args: Sequence[float]) -> float:
@@ -322,9 +355,9 @@ def named(name: str) -> Op:
 def row(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any], symbol: str = "",
         latex: str = "", text: str = "", binds: str = "atom", domain: Interval | tuple[Interval, ...] = (-2.0, 2.0),
         otherwise: Callable[..., float] | None = None, kink: Callable[..., float] | None = None,
-        defaults: tuple[float, ...] = (), note: str = "", spelled: Callable[..., Any] | None = None,
-        book: tuple[Callable[..., Any], ...] = (), stands_for: Callable[..., Any] | None = None,
-        builtin: bool = True) -> Op:
+        defaults: tuple[float, ...] = (), note: str = "", about: str = "an op of your own", defined: str = "",
+        spelled: Callable[..., Any] | None = None, book: tuple[Callable[..., Any], ...] = (),
+        stands_for: Callable[..., Any] | None = None, builtin: bool = True) -> Op:
     """Enter a row into the table. For the fields see `Op`."""
     arity = len(derivatives)
     slots = ", ".join(f"{{{i}}}" for i in range(arity))
@@ -334,8 +367,8 @@ def row(name: str, forward: Callable[..., float], *derivatives: Callable[..., An
     table[name] = Op(name=name, forward=forward, derivatives=derivatives,
                      otherwise=otherwise or _by_rows(spelled or forward), symbol=symbol or name,
                      latex=latex or rf"{command}\left({slots}\right)", text=text or f"{name}({slots})", binds=binds,
-                     domain=intervals, kink=kink, defaults=defaults, note=note, spelled=spelled, book=book,
-                     stands_for=stands_for, builtin=builtin)
+                     domain=intervals, kink=kink, defaults=defaults, note=note, about=about,
+                     defined=defined, spelled=spelled, book=book, stands_for=stands_for, builtin=builtin)
     return table[name]
 
 
@@ -630,138 +663,162 @@ POSITIVE, INSIDE, ABOVE = (0.1, 3.0), (-0.9, 0.9), (1.1, 3.0)  # intervals where
 
 # name                  forward                   d/d first argument             d/d second argument
 add = row("add",        lambda a, b: a + b,       lambda y, a, b: 1.0,           lambda y, a, b: 1.0,
-          symbol="+", latex="{0:sum} + {1:sum}", text="{0:sum} + {1:sum}", binds="sum")
+          symbol="+", latex="{0:sum} + {1:sum}", text="{0:sum} + {1:sum}", binds="sum", about="the sum of a and b")
 sub = row("sub",        lambda a, b: a - b,       lambda y, a, b: 1.0,           lambda y, a, b: -1.0,
-          symbol="-", latex="{0:sum} - {1:product}", text="{0:sum} - {1:product}", binds="sum")
+          symbol="-", latex="{0:sum} - {1:product}", text="{0:sum} - {1:product}", binds="sum",
+          about="the difference of a and b")
 mul = row("mul",        lambda a, b: a * b,       lambda y, a, b: b,             lambda y, a, b: a,
-          symbol="*", latex=r"{0:product} \cdot {1:product}", text="{0:product} * {1:product}", binds="product")
+          symbol="*", latex=r"{0:product} \cdot {1:product}", text="{0:product} * {1:product}", binds="product",
+          about="the product of a and b")
 div = row("div",        lambda a, b: a / b,       lambda y, a, b: 1 / b,         lambda y, a, b: -y / b,
           symbol="/", latex=r"\frac{{{0}}}{{{1}}}", text="{0:product} / {1:power}", binds="product",
-          domain=((-2.0, 2.0), POSITIVE), otherwise=_div)
+          domain=((-2.0, 2.0), POSITIVE), otherwise=_div, about="the quotient of a and b", defined="b ≠ 0")
 neg = row("neg",        lambda x: -x,             lambda y, x: -1.0,
-          symbol="-", latex="-{0:product}", text="-{0:product}", binds="sum")
+          symbol="-", latex="-{0:product}", text="-{0:product}", binds="sum", about="the negative of x")
 pow = row("pow",        math.pow,
           lambda y, a, b: _slope_in_base(a, b),          lambda y, a, b: pow_log(a, b),
           symbol="**", latex="{0:atom}^{{{1}}}", text="{0:atom}**{1:atom}", binds="power",
           book=(lambda y, a, b: b * pow(a, b - 1), lambda y, a, b: y * log(a)),
           domain=(POSITIVE, (-2.0, 2.0)), otherwise=_pow,
           note="x^0 has slope 0 at x = 0, and 0^b with b > 0 has slope 0 in b; a negative base gives nan as the slope "
-               "in b, and for a fractional b altogether")
+               "in b, and for a fractional b altogether",
+          about="a to the power of b", defined="a > 0, or a = 0 and b ≥ 0, or a < 0 and b whole")
 
 # name                  forward                   derivative                     how it is written, where it is sampled
 abs = row("abs",        math.fabs,                lambda y, x: sign(x),          latex=r"\left|{0}\right|",
-          text="|{0}|", kink=lambda x: x, note="abs'(0) = 0, the middle of -1 and 1")
+          text="|{0}|", kink=lambda x: x, note="abs'(0) = 0, the middle of -1 and 1", about="the absolute value of x")
 exp = row("exp",        math.exp,                 lambda y, x: y,                latex="e^{{{0}}}", binds="power",
-          otherwise=lambda x: inf)
+          otherwise=lambda x: inf, about="e to the power of x")
 expm1 = row("expm1",    math.expm1,               lambda y, x: exp(x),           latex="e^{{{0}}} - 1", binds="sum",
-          otherwise=lambda x: inf)
+          otherwise=lambda x: inf, about="e^x − 1, with all its digits near 0")
 log = row("log",        math.log,                 lambda y, x: 1 / x,            latex=r"\ln\left({0}\right)",
-          domain=POSITIVE, otherwise=_log)
+          domain=POSITIVE, otherwise=_log, about="the natural logarithm of x", defined="x > 0")
 log1p = row("log1p",    math.log1p,               lambda y, x: 1 / (1 + x),      latex=r"\ln\left(1 + {0:sum}\right)",
-          domain=(-0.9, 2.0), otherwise=lambda x: _log(1 + x))
+          domain=(-0.9, 2.0), otherwise=lambda x: _log(1 + x),
+          about="the natural logarithm of 1 + x, with all its digits near 0", defined="x > −1")
 log2 = row("log2",      math.log2,                lambda y, x: 1 / LN_2 / x,     latex=r"\log_2\left({0}\right)",
-          domain=POSITIVE, otherwise=_log)
+          domain=POSITIVE, otherwise=_log, about="the logarithm of x to the base 2", defined="x > 0")
 log10 = row("log10",    math.log10,               lambda y, x: 1 / LN_10 / x,    latex=r"\log_{{10}}\left({0}\right)",
-          domain=POSITIVE, otherwise=_log)
+          domain=POSITIVE, otherwise=_log, about="the logarithm of x to the base 10", defined="x > 0")
 sqrt = row("sqrt",      math.sqrt,                lambda y, x: 0.5 / y,          latex=r"\sqrt{{{0}}}",
-          domain=POSITIVE, note="sqrt'(0) = inf")
+          domain=POSITIVE, note="sqrt'(0) = inf", about="the square root of x", defined="x ≥ 0")
 cbrt = row("cbrt",      _cbrt,                    lambda y, x: third(y),          latex=r"\sqrt[3]{{{0}}}",
-          domain=POSITIVE, note="cbrt'(0) = inf")
-sin = row("sin",        math.sin,                 lambda y, x: cos(x),           latex=r"\sin\left({0}\right)")
-cos = row("cos",        math.cos,                 lambda y, x: -sin(x),          latex=r"\cos\left({0}\right)")
+          domain=POSITIVE, note="cbrt'(0) = inf", about="the cube root of x")
+sin = row("sin",        math.sin,                 lambda y, x: cos(x),           latex=r"\sin\left({0}\right)",
+          about="the sine of x, an angle in radians")
+cos = row("cos",        math.cos,                 lambda y, x: -sin(x),          latex=r"\cos\left({0}\right)",
+          about="the cosine of x, an angle in radians")
 tan = row("tan",        math.tan,                 lambda y, x: 1 + y * y,        latex=r"\tan\left({0}\right)",
-          domain=(-1.2, 1.2))
+          domain=(-1.2, 1.2), about="the tangent of x, an angle in radians")
 asin = row("asin",      math.asin,                lambda y, x: 1 / sqrt(one_minus_square(x)),
-          latex=r"\arcsin\left({0}\right)", domain=INSIDE)
+          latex=r"\arcsin\left({0}\right)", domain=INSIDE,
+          about="the angle from −π/2 to π/2 whose sine is x", defined="−1 ≤ x ≤ 1")
 acos = row("acos",      math.acos,                lambda y, x: -1 / sqrt(one_minus_square(x)),
-          latex=r"\arccos\left({0}\right)", domain=INSIDE)
-atan = row("atan",      math.atan,                lambda y, x: witch(x),          latex=r"\arctan\left({0}\right)")
+          latex=r"\arccos\left({0}\right)", domain=INSIDE,
+          about="the angle from 0 to π whose cosine is x", defined="−1 ≤ x ≤ 1")
+atan = row("atan",      math.atan,                lambda y, x: witch(x),          latex=r"\arctan\left({0}\right)",
+           about="the angle from −π/2 to π/2 whose tangent is x")
 sinh = row("sinh",      math.sinh,                lambda y, x: cosh(x),          latex=r"\sinh\left({0}\right)",
-          otherwise=lambda x: copysign(inf, x))
+          otherwise=lambda x: copysign(inf, x), about="the hyperbolic sine of x")
 cosh = row("cosh",      math.cosh,                lambda y, x: sinh(x),          latex=r"\cosh\left({0}\right)",
-          otherwise=lambda x: inf)
+          otherwise=lambda x: inf, about="the hyperbolic cosine of x")
 tanh = row("tanh",      math.tanh,                lambda y, x: tanh_slope(y, x),  latex=r"\tanh\left({0}\right)",
-           book=(lambda y, x: 1 - y * y,))
+           book=(lambda y, x: 1 - y * y,), about="the hyperbolic tangent of x")
 asinh = row("asinh",    math.asinh,               lambda y, x: 1 / hypot(x, 1),
-          latex=r"\operatorname{{arsinh}}\left({0}\right)")
+          latex=r"\operatorname{{arsinh}}\left({0}\right)", about="the inverse of sinh")
 acosh = row("acosh",    math.acosh,               lambda y, x: 1 / sqrt(x - 1) / sqrt(x + 1),
-          latex=r"\operatorname{{arcosh}}\left({0}\right)", domain=ABOVE)
+          latex=r"\operatorname{{arcosh}}\left({0}\right)", domain=ABOVE,
+          about="the inverse of cosh, from 0 up", defined="x ≥ 1")
 atanh = row("atanh",    math.atanh,               lambda y, x: 1 / one_minus_square(x),
           latex=r"\operatorname{{artanh}}\left({0}\right)", domain=INSIDE,
-          otherwise=lambda x: copysign(inf, x) if x in (-1.0, 1.0) else nan)
-erf = row("erf",        math.erf,                 lambda y, x: 2 / SQRT_PI * bell(x))
-erfc = row("erfc",      math.erfc,                lambda y, x: -2 / SQRT_PI * bell(x))
+          otherwise=lambda x: copysign(inf, x) if x in (-1.0, 1.0) else nan,
+          about="the inverse of tanh", defined="−1 < x < 1")
+erf = row("erf",        math.erf,                 lambda y, x: 2 / SQRT_PI * bell(x),
+          about="the error function, 2/√π times the integral of e^−t² from 0 to x")
+erfc = row("erfc",      math.erfc,                lambda y, x: -2 / SQRT_PI * bell(x),
+           about="1 − erf(x), with all its digits where erf(x) is near 1")
 
 # Activations
 identity = row("identity", lambda x: x,           lambda y, x: 1.0,              latex="{0:sum}", text="{0:sum}",
-               binds="sum", note="the linear activation")
+               binds="sum", note="the linear activation", about="x as it is")
 sigmoid = row("sigmoid", _sigmoid,                lambda y, x: sigmoid_slope(y, x), latex=r"\sigma\left({0}\right)",
-              symbol="σ", book=(lambda y, x: y * (1 - y),))
-softplus = row("softplus", _softplus,             lambda y, x: sigmoid(x))
+              symbol="σ", book=(lambda y, x: y * (1 - y),), about="the logistic function, 1/(1 + e^−x)")
+softplus = row("softplus", _softplus,             lambda y, x: sigmoid(x), about="the smooth relu, ln(1 + e^x)")
 relu = row("relu",      lambda x: 0.0 if x <= 0 else x, lambda y, x: step(x),    symbol="ReLU",
-           latex=r"\operatorname{{ReLU}}\left({0}\right)", kink=lambda x: x, note="relu'(0) = 0")
+           latex=r"\operatorname{{ReLU}}\left({0}\right)", kink=lambda x: x, note="relu'(0) = 0",
+           about="x where it is positive, else 0")
 leaky_relu = row("leaky_relu", lambda x, k: k * x if x <= 0 else x,
                  lambda y, x, k: leaky_slope(x, k),             lambda y, x, k: -relu(-x),
                  defaults=(0.01,), domain=((-2.0, 2.0), (0.01, 0.5)), kink=lambda x, k: x,
-                 note="at 0 the slope of the negative side")
+                 note="at 0 the slope of the negative side", about="x where it is positive, else k times x")
 elu = row("elu",        lambda x, k: k * math.expm1(x) if x <= 0 else x,
           lambda y, x, k: elu_slope(x, k),               lambda y, x, k: expm1(-relu(-x)),
           defaults=(1.0,), domain=((-2.0, 2.0), (0.5, 1.5)), kink=lambda x, k: x,
           book=(lambda y, x, k: where(step(x), 1.0, y + k), lambda y, x, k: expm1(-relu(-x))),
-          note="at 0 the slope of the negative side; Clevert, Unterthiner and Hochreiter 2015")
+          note="at 0 the slope of the negative side; Clevert, Unterthiner and Hochreiter 2015",
+          about="x where it is positive, else k (e^x − 1)")
 gelu = row("gelu",      _gelu,
            lambda y, x: gelu_slope(x),
            spelled=lambda x: x * _normal_anywhere(x),
-           note="x times the normal distribution function, exact; Hendrycks and Gimpel 2016")
+           note="x times the normal distribution function, exact; Hendrycks and Gimpel 2016",
+           about="the Gaussian error linear unit")
 silu = row("silu",      _silu,                    lambda y, x: sigmoid(x) + y * sigmoid(-x),
            spelled=lambda x: where(step(x + 700), x * sigmoid(x), _silu_below(maximum(x, -2000.0))),
-           note="x * sigmoid(x), also called swish; Elfwing, Uchibe and Doya 2017")
+           note="x * sigmoid(x), also called swish; Elfwing, Uchibe and Doya 2017", about="the sigmoid linear unit")
 
 # Two arguments, and the steps that other rows are made of
 atan2 = row("atan2",    math.atan2,
             lambda y, a, b: inversion(b, a),             lambda y, a, b: -inversion(a, b),
             book=(lambda y, a, b: b / (a * a + b * b), lambda y, a, b: -a / (a * a + b * b)),
-            domain=((0.1, 2.0), (-2.0, 2.0)), kink=lambda a, b: hypot(a, b), note="slope 0 at (0, 0)")
+            domain=((0.1, 2.0), (-2.0, 2.0)), kink=lambda a, b: hypot(a, b), note="slope 0 at (0, 0)",
+            about="the angle of the point (b, a), from −π to π")
 hypot = row("hypot",    math.hypot,               lambda y, a, b: share(a, b),    lambda y, a, b: share(b, a),
             latex=r"\sqrt{{{0:atom}^2 + {1:atom}^2}}", book=(lambda y, a, b: a / y, lambda y, a, b: b / y),
-            kink=lambda a, b: hypot(a, b), note="slope 0 at (0, 0)")
+            kink=lambda a, b: hypot(a, b), note="slope 0 at (0, 0)", about="the length of the vector (a, b)")
 maximum = row("maximum", lambda a, b: a if a >= b or a != a else b,
               lambda y, a, b: 0.5 + 0.5 * sign(a - b),   lambda y, a, b: 0.5 - 0.5 * sign(a - b),
               symbol="max", latex=r"\max\left({0}, {1}\right)", kink=lambda a, b: a - b,
-              note="equal arguments share the slope, one half each")
+              note="equal arguments share the slope, one half each", about="the larger one of a and b")
 minimum = row("minimum", lambda a, b: a if a <= b or a != a else b,
               lambda y, a, b: 0.5 - 0.5 * sign(a - b),   lambda y, a, b: 0.5 + 0.5 * sign(a - b),
               symbol="min", latex=r"\min\left({0}, {1}\right)", kink=lambda a, b: a - b,
-              note="equal arguments share the slope, one half each")
+              note="equal arguments share the slope, one half each", about="the smaller one of a and b")
 step = row("step",      _step,                    lambda y, x: 0.0,
-           latex=r"\mathbf{{1}}\left[{0:sum} > 0\right]", kink=lambda x: x, note="step(0) = 0; slope 0 everywhere")
+           latex=r"\mathbf{{1}}\left[{0:sum} > 0\right]", kink=lambda x: x, note="step(0) = 0; slope 0 everywhere",
+           about="1 where x is positive, else 0")
 sign = row("sign",      _sign,                    lambda y, x: 0.0,
-           latex=r"\operatorname{{sgn}}\left({0}\right)", kink=lambda x: x, note="sign(0) = 0; slope 0 everywhere")
+           latex=r"\operatorname{{sgn}}\left({0}\right)", kink=lambda x: x, note="sign(0) = 0; slope 0 everywhere",
+           about="−1, 0 or 1, as x is negative, zero or positive")
 floor = row("floor",    lambda x: copysign(math.floor(x), x), lambda y, x: 0.0,      otherwise=lambda x: x,
             latex=r"\left\lfloor {0} \right\rfloor", kink=lambda x: _past_multiple(x, 1.0),
-            note="slope 0 everywhere, at whole numbers too, where the value jumps")
+            note="slope 0 everywhere, at whole numbers too, where the value jumps",
+            about="the largest whole number up to x")
 ceil = row("ceil",      lambda x: copysign(math.ceil(x), x), lambda y, x: 0.0,       otherwise=lambda x: x,
            latex=r"\left\lceil {0} \right\rceil", kink=lambda x: _past_multiple(x, 1.0),
-           note="slope 0 everywhere, at whole numbers too, where the value jumps")
+           note="slope 0 everywhere, at whole numbers too, where the value jumps",
+           about="the smallest whole number from x up")
 trunc = row("trunc",    lambda x: copysign(math.trunc(x), x), lambda y, x: 0.0,      otherwise=lambda x: x,
             kink=lambda x: _past_multiple(x, 1.0) if math.fabs(x) > 0.5 else 1.0,
-            note="towards 0; slope 0 everywhere, at whole numbers too, where the value jumps")
+            note="towards 0; slope 0 everywhere, at whole numbers too, where the value jumps",
+            about="x without its fraction")
 round = row("round",    lambda x: copysign(x - math.remainder(x, 1.0), x), lambda y, x: 0.0, otherwise=lambda x: x,
             kink=lambda x: _past_multiple(x - 0.5, 1.0),
-            note="halves go to the even neighbour; slope 0 everywhere, at halves too, where the value jumps")
+            note="halves go to the even neighbour; slope 0 everywhere, at halves too, where the value jumps",
+            about="the whole number nearest to x")
 mod = row("mod",        lambda a, b: a % b,       lambda y, a, b: 1.0,           lambda y, a, b: -floordiv(a, b),
           symbol="%", latex=r"{0:power} \;\operatorname{{mod}}\; {1:power}", text="{0:power} % {1:power}", binds="",
           domain=((-2.0, 2.0), (0.5, 2.0)), kink=_past_multiple, otherwise=lambda a, b: nan,
           note="the sign is that of b; at multiples of b, where the value jumps, the slopes are those of "
-               "a - b * (a // b)")
+               "a - b * (a // b)", about="the remainder of a divided by b, as Python has it", defined="b ≠ 0")
 floordiv = row("floordiv", lambda a, b: a // b,   lambda y, a, b: 0.0,           lambda y, a, b: 0.0,
                symbol="//", latex=r"\left\lfloor {0:product} / {1:power} \right\rfloor", otherwise=_div,
                domain=((-2.0, 2.0), (0.5, 2.0)), kink=_past_multiple,
-               note="slope 0 everywhere, at multiples of b too, where the value jumps")
+               note="slope 0 everywhere, at multiples of b too, where the value jumps",
+               about="the quotient of a and b, rounded down", defined="b ≠ 0")
 where = row("where",    lambda c, a, b: a if c else b,
             lambda y, c, a, b: 0.0,  lambda y, c, a, b: where(c, 1.0, 0.0),  lambda y, c, a, b: where(c, 0.0, 1.0),
             note="a where c is not zero, else b; an eager node is the branch itself, so that a nan in the other branch "
-                 "cannot reach it")
+                 "cannot reach it", about="one of a and b, chosen by c")
 
 # Private rows: slopes whose formula in a book would lose digits, since it subtracts what is nearly equal, or would need
 # a branch. They are computed in another way; `stands_for` is what they are. Some are functions of a result y and take

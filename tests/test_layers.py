@@ -18,7 +18,7 @@ LAYERS = [
      "onnx_graph"},
     {"read/graph", "read/mathml", "read/plain", "replay/trace", "interchange"},
     {"read/terms", "read/scene", "replay/tape", "replay/columns", "replay/libraries", "replay/checkpoint"},
-    {"read/chain", "read/matrices", "read/undefined", "replay/schedule"},
+    {"read/chain", "read/matrices", "read/undefined", "read/docs", "replay/schedule"},
     {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge", "replay/source", "replay/fuse",
      "replay/encode", "replay/plan", "check"},
     {"read/mistakes", "replay/arrays", "replay/notation"},
