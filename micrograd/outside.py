@@ -53,7 +53,7 @@ def in_the_way(package: str, file: str) -> ImportError:
               and os.path.realpath(str(other.locate_file(package))) == os.path.realpath(folder)}
     path = os.path.join(folder, file)
     return ImportError(
-        f"{path} is {'not that' if os.path.exists(path) else 'gone, that'} of {DISTRIBUTION}: "
+        f"{path} {f'is not that of {DISTRIBUTION}' if os.path.exists(path) else f'of {DISTRIBUTION} is gone'}: "
         f"{' and '.join(sorted(others)) or 'another package'} was installed into the same folder, and two packages "
         f"cannot share it. Keep one: pip uninstall {' '.join([*sorted(others.values()), DISTRIBUTION])}, then install "
         f"{DISTRIBUTION} again")

@@ -131,7 +131,7 @@ def test_another_package_that_took_our_file_away_with_it(tmp_path: Path) -> None
     installed(tmp_path)
     (tmp_path / "micrograd" / "__init__.py").unlink()
     complaint = complaint_of("import micrograd.engine", tmp_path)
-    assert "__init__.py is gone, that of micrograd-lab: another package was " in complaint
+    assert "__init__.py of micrograd-lab is gone: another package was " in complaint
 
 
 def test_two_packages_in_two_folders_are_no_matter(tmp_path: Path) -> None:
