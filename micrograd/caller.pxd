@@ -40,6 +40,13 @@ cdef extern from *:
             Py_XDECREF(before);
         }
     }
+
+    static inline void micrograd_keep_open(PyObject *kind) {
+    #if PY_VERSION_HEX >= 0x030A0000
+        ((PyTypeObject *)kind)->tp_flags &= ~Py_TPFLAGS_IMMUTABLETYPE;
+    #endif
+    }
     """
+    void keep_open "micrograd_keep_open" (object kind) noexcept
     bint unsettled "micrograd_unsettled" () noexcept
     void settle "micrograd_settle" () noexcept

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, repeat
 from math import ceil, floor, inf, isfinite, isinf, isnan, pi, trunc
 from numbers import Integral
-from typing import Any, TypeVar, Union
+from typing import Any, NoReturn, TypeVar, Union
 
 from . import caller, ops, outside
 from .ops import ROWS, Op, as_float, carries, is_number, number
@@ -46,6 +46,31 @@ made = [0]
 in_notebook: Any = None
 
 
+class Elsewhere:
+    """An attribute that a Value has not: to ask for it, or to set it, is an AttributeError that says what there is.
+    (Objects of a subclass have a __dict__ and may hold it.)"""
+
+    def __init__(self, name: str, instead: str) -> None:
+        self.name = name
+        self.words = f"a Value has no {name}: {instead}"
+
+    def __get__(self, node: Any, kind: Any = None) -> Any:
+        if node is None:
+            return self
+        if self.name not in getattr(node, "__dict__", ()):
+            raise AttributeError(self.words)
+        return node.__dict__[self.name]
+
+    def __set__(self, node: Any, x: Any) -> None:
+        if not hasattr(node, "__dict__"):
+            raise AttributeError(self.words)
+        node.__dict__[self.name] = x
+
+
+BESIDE = ("it keeps nothing of yours, to stay small. Keep it beside, m = {p: 0.0 for p in net.parameters()} and then "
+          "m[p]; or take micrograd.Adam, SGD(momentum=...), or a subclass of Value")
+
+
 class Value:
     """A scalar that records how it was computed.
 
@@ -55,7 +80,9 @@ class Value:
 
     __slots__ = ("_data", "_grad", "_a", "_b", "_da", "_db", "_row", "_label", "_visit")
 
-    def __init__(self, data: float, label: str = "") -> None:
+    def __init__(self, data: float, label: str = "", *others: NoReturn, **unknown: NoReturn) -> None:
+        if others or unknown or type(label) is not str:
+            label = label_alone(label, others, unknown)
         self._data = number(data, "Value(data)")
         self._grad = 0.0
         self._a: Any = None                # the parents: none, one or two
@@ -63,7 +90,7 @@ class Value:
         self._da = 0.0                     # the local derivatives: d(self)/d(a), d(self)/d(b)
         self._db = 0.0
         self._row = LEAF                   # the row of the table that computed it
-        self._label = text(label)
+        self._label = label
         self._visit = 0                    # the last walk over the graph that came by
         if not is_heritable(self):
             made[0] += 1
@@ -85,8 +112,8 @@ class Value:
         return 0.0 if self._row == CONSTANT else self._grad
 
     @grad.setter
-    def grad(self, x: float) -> None:
-        self._grad = number(x, "Value.grad")
+    def grad(self, x: float | None) -> None:
+        self._grad = 0.0 if x is None else number(x, "Value.grad")
 
     @property
     def label(self) -> str:
@@ -119,6 +146,13 @@ class Value:
     @property
     def _op(self) -> str:
         return ROWS[self._row].symbol
+
+    # Names by which people look for what is elsewhere here
+    _backward = Elsewhere("_backward", "v.backward() runs the whole pass, v.local_derivatives are the slopes that it "
+                          "takes, and micrograd.op(name, forward, derivative) adds an op of your own")
+    m = Elsewhere("m", BESIDE)
+    v = Elsewhere("v", BESIDE)
+    velocity = Elsewhere("velocity", BESIDE)
 
     # Arithmetic. A number on either side becomes a constant; anything foreign gets its own chance.
 
@@ -439,6 +473,8 @@ def let_go(node: Any) -> None:
         bury(node)
 
 
+caller.keep_open(Value)
+
 # CPython frees a long chain of nodes by itself; but in WebAssembly it does not see how little stack a browser has, and
 # 5,000 nodes overflow it. (Elsewhere there is no `__del__`, as it costs the pure engine a fifth of its speed.)
 if IN_BROWSER and engine_kind() == "pure":
@@ -594,6 +630,19 @@ def comparable(x: Any) -> Any:
         return int(x)
     y = as_float(x)
     return y if y == x else x                              # a Fraction, say, which is no float
+
+
+def label_alone(label: Any, others: tuple[Any, ...], unknown: dict[str, Any]) -> str:
+    """The label of Value(data, label), or a TypeError if there is more; above all what the original's Value takes."""
+    children = isinstance(label, (tuple, list, set)) and all(isinstance(child, Value) for child in label)
+    if children or "_children" in unknown or "_op" in unknown:
+        raise TypeError("Value(data, label) takes no children and no op: operators and functions record them, as in "
+                        "c = a + b, and micrograd.op(name, forward, derivative) adds an op of your own")
+    name = text(label)
+    if others or unknown:
+        found = ", ".join([*map(repr, others), *(f"{key}={x!r}" for key, x in unknown.items())])
+        raise TypeError(f"Value(data, label) takes a number and a name, found besides: {found:.80}")
+    return name
 
 
 def text(label: Any) -> str:

@@ -55,12 +55,78 @@ def test_what_is_no_number_is_a_type_error_that_says_what_to_do(bad, message):
     with pytest.raises(TypeError, match=r"Value\(data\) needs a real number, " + message):
         Value(bad)
     x = Value(1.0)
-    for name in ("data", "grad"):
+    for name in ("data", "grad") if bad is not None else ("data",):  # None is 0
         with pytest.raises(TypeError, match=rf"Value\.{name} needs a real number, " + message):
             setattr(x, name, bad)
     with pytest.raises(TypeError, match=r"backward\(seed\) needs a real number, " + message):
         x.backward(bad)
     assert (x.data, x.grad) == (1.0, 0.0)
+
+
+def test_a_gradient_of_none_is_0_as_torch_writes_it():
+    x = Value(1.0)
+    (x * 3).backward()
+    x.grad = None
+    assert x.grad == 0.0
+    (x * 3).backward()
+    assert x.grad == 3.0
+
+
+@pytest.mark.parametrize("make", [
+    lambda a: Value(2.0, (a,), "+"), lambda a: Value(2.0, ()), lambda a: Value(2.0, (), ""),
+    lambda a: Value(2.0, {a, a}, _op="*"), lambda a: Value(2.0, _children=(a, a), _op="+", label="c"),
+    lambda a: Value(2.0, _op=""),
+])
+def test_the_children_and_the_op_of_the_original(make):
+    with pytest.raises(TypeError, match=r"Value\(data, label\) takes no children and no op: operators .* record them, "
+                                        r"as in c = a \+ b, and micrograd.op\(name, forward, derivative\) adds an op"):
+        make(Value(1.0))
+
+
+@pytest.mark.parametrize(("make", "found"), [
+    (lambda: Value(2.0, "a", "+"), r"'\+'"), (lambda: Value(2.0, name="a"), "name='a'"),
+    (lambda: Value(2.0, "a", 3, requires_grad=True), "3, requires_grad=True"),
+])
+def test_other_arguments_that_a_value_does_not_take(make, found):
+    with pytest.raises(TypeError, match=rf"Value\(data, label\) takes a number and a name, found besides: {found}$"):
+        make()
+
+
+@pytest.mark.parametrize(("name", "instead"), [
+    ("_backward", r"v.backward\(\) runs the whole pass, .* micrograd.op\(name, forward, derivative\)"),
+    ("m", r"m = \{p: 0.0 for p in net.parameters\(\)\} and then m\[p\]; or take micrograd.Adam"),
+    ("v", "subclass of Value"), ("velocity", r"SGD\(momentum=...\)"),
+])
+def test_what_users_of_the_original_keep_on_a_node_is_elsewhere(name, instead):
+    for x in Value(1.0), Value(1.0) * 2:
+        for act in (lambda x=x: getattr(x, name), lambda x=x: setattr(x, name, 0)):
+            with pytest.raises(AttributeError, match=f"a Value has no {name}: .*{instead}"):
+                act()
+        assert not hasattr(x, name)
+
+    class Parameter(Value):  # which has a __dict__
+        pass
+
+    p = Parameter(1.0)
+    assert not hasattr(p, name)
+    setattr(p, name, 3)
+    assert getattr(p, name) == 3 and vars(p) == {name: 3}
+
+
+def test_a_method_may_be_added_to_the_class_with_either_engine():
+    class Parameter(Value):
+        pass
+
+    relu = Value.relu
+    try:
+        Value.twice = lambda self: 2 * self
+        Value.relu = lambda self: "another"
+        assert (Value(3.0).twice().data, (Value(1.0) + 1).twice().data, Parameter(4.0).twice().data) == (6.0, 4.0, 8.0)
+        assert Value(1.0).relu() == Parameter(1.0).relu() == "another"
+    finally:
+        Value.relu = relu
+        del Value.twice
+    assert not hasattr(Value(1.0), "twice") and Value(-1.0).relu().data == 0.0
 
 
 def test_a_value_of_a_value_is_a_type_error():
@@ -866,7 +932,8 @@ def test_the_environment_selects_the_pure_engine(setting, forced):
     assert kind == ("compiled" if compiled and not forced else "pure")
 
 
-PUBLIC = sorted(name for name in dir(Value) if not name.startswith("_"))
+PUBLIC = sorted(name for name in dir(Value) if not name.startswith("_")
+                and not isinstance(getattr(Value, name), micrograd.engine.Elsewhere))
 NAMES_IN_NUMPY = {"rint", "fabs", "exp2", "radians", "deg2rad", "degrees", "rad2deg", "conjugate"}
 OPERATIONS = {name for name in PUBLIC if name in ops.OPS or name.startswith("arc")} | NAMES_IN_NUMPY
 
@@ -897,7 +964,7 @@ def test_a_method_refuses_what_is_no_value(name):
 
 def test_help_says_how_to_make_a_value():
     if micrograd.engine_kind() == "pure":  # a compiled class has no signature that inspect can see; its text must do
-        assert list(inspect.signature(Value).parameters) == ["data", "label"]
+        assert list(inspect.signature(Value).parameters)[:2] == ["data", "label"]
     assert "Arguments: data, a real number; label, the name" in inspect.getdoc(Value)
 
 
