@@ -41,8 +41,8 @@ PLAIN = {float, int, bool}
 def column(where: str, x: Any) -> Any:
     """One column as a buffer of doubles; a buffer of doubles as it is."""
     body = one_column(opened(where, x))
-    if isinstance(body, list) and body and all(isinstance(row, (list, tuple)) and len(row) == 1 for row in body):
-        body = [row[0] for row in body]
+    if isinstance(body, list) and not is_flat(body):
+        body = [only(f"{where}, row {i},", row) if is_container(row) else row for i, row in enumerate(body)]
     if isinstance(body, Frame) or (isinstance(body, memoryview) and body.ndim != 1):
         raise ValueError(f"{where} is one column of numbers, found {size(body)}")
     return body if is_doubles(body) else doubles(where, listing(body))
@@ -213,7 +213,8 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     try:
         return list(x)
     except TypeError:
-        raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__}") from None
+        hint = ": collect() it first" * hasattr(x, "collect")  # a frame that is not computed yet
+        raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__}{hint}") from None
 
 
 def columns_of(where: str, x: Any, ways: frozenset[str]) -> list[tuple[str, Any]] | None:
@@ -322,6 +323,12 @@ def one_column(body: Body) -> Body:
     return body
 
 
+def only(where: str, row: Any) -> Any:
+    """The one number of a row that has one; any other row as a list."""
+    cells = listing(opened(where, row))
+    return cells[0] if len(cells) == 1 else cells
+
+
 def in_rows(where: str, body: Body, anything: bool) -> list[Any]:
     if isinstance(body, Frame):
         columns = [[cell(where, x, anything, i, name) for i, x in enumerate(listing(cells))]
@@ -333,16 +340,14 @@ def in_rows(where: str, body: Body, anything: bool) -> list[Any]:
         return body.tolist()
     found: list[Any] = []
     for i, row in enumerate(body):
-        if is_cell(row):
+        if is_cell(row) or is_missing(row):
             row = cell(where, row, anything, i)
-        elif not anything or ways_into(row) or isinstance(row, (list, tuple, Iterator, array, memoryview, range)):
+        elif not anything or is_container(row):
             cells = row if isinstance(row, (list, tuple)) else listing(opened(f"{where}, row {i},", row, anything))
             if set(map(type, cells)) <= PLAIN or (anything and type(cells) not in (list, tuple)):
                 row = cells
             else:
                 row = [cell(where, x, anything, i, j) for j, x in enumerate(cells)]
-        elif is_missing(row):
-            raise wrong(at(where, i), row)
         found.append(row)
     return found
 
@@ -388,6 +393,12 @@ def real(x: Any) -> float | None:
 def is_cell(x: Any) -> bool:
     """Whether x is a number or a node by itself, no row."""
     return is_number(x) or hasattr(x, "__op__") or isinstance(x, Decimal)
+
+
+def is_container(x: Any) -> bool:
+    """Whether x holds items, as a row does."""
+    return (isinstance(x, (list, tuple, Iterator, array, memoryview, range))
+            or (bool(ways_into(x)) and not isinstance(x, dict) and not is_cell(x) and not is_refused(x)))
 
 
 def is_flat(body: Body) -> bool:

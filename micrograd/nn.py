@@ -61,7 +61,10 @@ class Module:
         """Set every parameter to the number of its path; all of them or, with a ValueError, none. An array, or a list,
         has the numbers of all paths that begin with its own: "layers.0.neurons.1.w"."""
         parameters = dict(self.named_parameters())
-        state = dict(entry for path, x in state.items() for entry in _spread(path, tree(f"parameter {path!r}", x)))
+        entries = [entry for path, x in state.items() for entry in _spread(path, tree(f"parameter {path!r}", x))]
+        if len(dict(entries)) < len(entries):
+            raise ValueError("the state has a parameter twice, by itself and in an array")
+        state = dict(entries)
         for problem, paths in (("lacks", parameters.keys() - state.keys()),
                                ("has unknown", state.keys() - parameters.keys())):
             if paths:
@@ -297,6 +300,10 @@ class Standardizer:
         if not found or len({len(row) for row in found}) > 1:
             raise ValueError(f"Standardizer.of needs rows of one length, and one at least; found {len(found)} rows")
         columns = [[ops.number(x, "Standardizer.of") for x in column] for column in zip(*found)]
+        for j, column in enumerate(columns):
+            for i, x in enumerate(column):
+                if not math.isfinite(x):
+                    raise ValueError(f"Standardizer.of: X, row {i}, column {j}: a finite number is needed, found {x}")
         # The mean of a column that never varies is its number, not a rounding of it: then its scale is exactly 0.
         means = [c[0] if min(c) == max(c) else math.fsum(c) / len(c) for c in columns]
         scales = [math.sqrt(math.fsum((x - m) ** 2 for x in column) / len(column)) for column, m in zip(columns, means)]

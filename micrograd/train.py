@@ -472,6 +472,7 @@ def _refuse_gaps(X: Sequence[Any], y: Sequence[Any], where: str = "") -> None:
         if is_refused(t) or (isinstance(t, (list, tuple)) and any(map(is_refused, t))):
             raise TypeError(f"{where}a target is a number, found {t!r} in row {i}; give each class its index 0, 1, ...")
         for letter, xs in (("y", t), ("X", X[i])):
-            for x in xs if isinstance(xs, (list, tuple)) else [xs]:
+            for j, x in enumerate(xs if isinstance(xs, (list, tuple)) else [xs]):
                 if is_number(x) and not math.isfinite(x):
-                    raise ValueError(f"{where}{letter} holds {x} in row {i}: leave the row out, or fill the gap")
+                    place = f"row {i}, column {j}" if isinstance(xs, (list, tuple)) else f"row {i}"
+                    raise ValueError(f"{where}{letter} holds {x} in {place}: leave the row out, or fill the gap")

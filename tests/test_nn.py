@@ -333,7 +333,7 @@ def test_a_column_that_never_varies_is_only_shifted() -> None:
 
 
 @pytest.mark.parametrize("rows, error", [([[1.0], [1.0, 2.0]], "one length"), ([["a"]], "found str 'a'"),
-                                         ([[1.0], [math.inf]], "all finite")])
+                                         ([[1.0], [math.inf]], "row 1, column 0: a finite number")])
 def test_rows_that_cannot_be_standardised(rows: object, error: str) -> None:
     with pytest.raises((ValueError, TypeError), match=error):
         Standardizer.of(rows)

@@ -37,13 +37,11 @@ def one_sample(arguments: Sequence[Argument], data: Sequence[Any]) -> tuple[floa
                 return None
             numbers.append(as_float(x))
         else:
-            if not hasattr(x, "__len__") or len(x) != argument.width:
-                return None
             try:
-                cells = single(argument.name, x)
+                cells = single(argument.name, x) if len(x) == argument.width else None
             except (TypeError, ValueError):  # a table of as many rows, or what is refused as a column
                 return None
-            if not all(map(is_number, cells)):
+            if cells is None or not all(map(is_number, cells)):
                 return None
             numbers += map(as_float, cells)
     return tuple(numbers)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 
 from .. import ops
 from ..engine import Value, engine_kind, made
-from ..ops import is_number
+from ..ops import as_float, is_number
 from ..optim import SGD, Optimizer, started
 from ..progress import progress_bar
 from .arrays import loss_and_gradient
@@ -299,11 +299,14 @@ class Compiled(Generic[Found]):
     def __call__(self, *data: Any) -> Found:
         """On columns: the mean over the rows, and adds its gradient to .grad of every parameter, as `backward` does. On
         numbers: the value of one sample, and nothing else. For a function of several outputs, a list."""
+        plain = True
         for x in data:
-            if type(x) is not float and not is_number(x):
-                break
+            if type(x) is not float:
+                if not is_number(x):
+                    break
+                plain = False
         else:
-            return self._one(data)
+            return self._one(data if plain else tuple(map(as_float, data)))
         if not self._unverified and made[0] == self._made:
             executor = self._executors.get("train")
             if executor is not None and self.backend == "native":
@@ -424,7 +427,7 @@ class Compiled(Generic[Found]):
     def _sample(self, data: Sequence[Any]) -> tuple[float, ...]:
         sample = one_sample(self.arguments, data)
         if sample is None and len(data) == len(self._tape.inputs) and all(map(is_number, data)):
-            return tuple(map(float, data))  # flat already
+            return tuple(map(as_float, data))  # flat already
         if sample is None:
             wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers)" for a in self.arguments)
             shown = ", ".join(f"{x!r:.30}" for x in data)
@@ -488,10 +491,11 @@ class Compiled(Generic[Found]):
         until: stop after the first epoch whose mean loss is at most this number. progress: True for a tqdm bar, None
         for one if tqdm is installed.
 
-        batches: in place of data, an iterable of minibatches that need not fit in memory together: each is the data of
-        a call, in a tuple or as torch's DataLoader gives them, or one table. A step is taken on each of them, as they come; epochs, batch_size and shuffle
-        have no meaning then, and whoever makes the batches leaves the parameters and the optimizer alone. What comes
-        back, and what `until` looks at, is the mean loss of each `every` batches.
+        batches: in place of data, an iterable of minibatches that need not fit in memory together, such as a DataLoader
+        of torch: each is the data of a call, in a tuple or a list, or one table. A step is taken on each of them, as
+        they come; epochs, batch_size and shuffle have no meaning then, and whoever makes the batches leaves the
+        parameters and the optimizer alone. What comes back, and what `until` looks at, is the mean loss of each `every`
+        batches.
 
         checkpoint: a file that is written after each `every` epochs (1 by default) or batches (100), and at the end. If
         it is there, the run goes on where it was, with the same numbers as if it had never stopped; what comes back
@@ -619,8 +623,8 @@ class Compiled(Generic[Found]):
         def given() -> Iterator[Data]:
             for i, batch in enumerate(islice(batches, known, None), known):
                 try:
-                    tables = isinstance(batch, list) and any(getattr(x, "ndim", 0) > 1 for x in batch)  # of a DataLoader
-                    columns = self._prepared(tuple(batch) if tables or isinstance(batch, tuple) else (batch,))
+                    listed = isinstance(batch, list) and any(getattr(x, "ndim", 0) > 1 for x in batch)
+                    columns = self._prepared(tuple(batch) if listed or isinstance(batch, tuple) else (batch,))
                 except (TypeError, ValueError) as error:
                     raise type(error)(f"batch {i}: {error}") from None
                 self._verify(columns)
