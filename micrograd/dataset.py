@@ -54,7 +54,7 @@ def table(where: str, x: Any, width: int) -> Any:
     if isinstance(body, Frame) and len(body.names) == width:
         flat = array("d", bytes(8 * width * len(body.columns[0])))
         for j, (name, cells) in enumerate(zip(*body)):
-            flat[j::width] = doubles(where, listing(cells), name)
+            flat[j::width] = array("d", cells.tobytes()) if is_doubles(cells) else doubles(where, listing(cells), name)
     elif isinstance(body, memoryview) and body.ndim == 2 and body.shape is not None and body.shape[1] == width:
         if is_doubles(body):
             return body
@@ -186,7 +186,11 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     column which it is. anything: arrays of text are let pass."""
     if isinstance(x, (list, tuple)):
         return list(x)
-    if isinstance(x, (str, bytes, bytearray, dict, set, frozenset)) or hasattr(x, "__op__") or is_number(x):
+    if isinstance(x, dict):
+        keys = ", ".join(map(repr, list(x)[:3])) + ", ..." * (len(x) > 3)
+        raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__} with the keys {keys}: "
+                        "give what is under one of them")
+    if isinstance(x, (str, bytes, bytearray, set, frozenset)) or hasattr(x, "__op__") or is_number(x):
         raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__} {x!r:.40}")
     ways = ways_into(x)
     columns = columns_of(where, x, ways)

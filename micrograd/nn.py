@@ -361,8 +361,8 @@ def as_inputs(x: Any, n: int, module: Module, more: Sequence[Any] = (), labels: 
               scaler: Standardizer | None = None) -> list[Value]:
     """x as a list of n Values: numbers become constants, with these labels. A ValueError names both sizes."""
     if more:
-        raise TypeError(f"{_title(module)} takes its inputs as one list, found {1 + len(more)} arguments: call it on "
-                        f"[{', '.join(f'{each!r:.20}' for each in (x, *more))}]")
+        raise TypeError(f"{_title(module)} is called on one list, found {1 + len(more)} arguments: give the inputs as "
+                        "one list, in brackets")
     if type(x) is not list or is_table(x):
         x = [x] if isinstance(x, Value) or ops.is_number(x) else single(
             f"the input of {_title(module)}", x, "; predict takes a table" * isinstance(module, MLP))

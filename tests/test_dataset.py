@@ -227,7 +227,7 @@ def test_a_column_and_a_row(kind):
         calls += [lambda xs: compiled(3)[1](xs, 1.0), lambda xs: compiled(3)[1].grad(xs, 1.0)]
     for call in calls:
         if flat:  # three rows of one number are no row of three
-            with pytest.raises((TypeError, ValueError), match="one row of numbers|must have 3 columns|one sample"):
+            with pytest.raises((TypeError, ValueError), match=r"one row of numbers|must have 3 columns|one sample"):
                 call(make(xs))
         else:
             found, wanted = call(make(xs)), call(xs)
@@ -290,10 +290,10 @@ def test_several_outputs_have_rows_of_targets():
 def test_values_in_lists_stay_the_values_that_they_are():
     x = [Value(1.0), Value(2.0)]
     net = MLP(2, [1], rng=0)
-    for given in (x, tuple(x), iter(x), np.array(x)):
+    for row in (x, tuple(x), iter(x), np.array(x)):
         for v in x:
             v.grad = 0.0
-        net(given).backward()
+        net(row).backward()
         assert all(v.grad for v in x)
     target = Value(0.5)
     history = fit(net, [[1.0, 2.0]], [target], epochs=1, progress=False)
@@ -400,10 +400,10 @@ def test_a_refusal_leaves_all_as_it_was():
 
 
 @pytest.mark.parametrize("ask, words", [
-    (lambda: MLP(2, [1])(1.0, 2.0), r"MLP\(2, \[1\]\) takes its inputs as one list, found 2 arguments: call it on \[1.0, 2.0\]"),
-    (lambda: MLP(2, [1])([1.0, 2.0], [3.0]), "takes its inputs as one list"),
-    (lambda: MLP(2, [1]).layers[0](1.0, 2.0), "takes its inputs as one list"),
-    (lambda: MLP(2, [1]).layers[0].neurons[0](1.0, 2.0), "takes its inputs as one list"),
+    (lambda: MLP(2, [1])(1.0, 2.0), r"MLP\(2, \[1\]\) is called on one list, found 2 arguments: give the inputs as one list"),
+    (lambda: MLP(2, [1])([1.0, 2.0], [3.0]), "give the inputs as one list"),
+    (lambda: MLP(2, [1]).layers[0](1.0, 2.0), "give the inputs as one list"),
+    (lambda: MLP(2, [1]).layers[0].neurons[0](1.0, 2.0), "give the inputs as one list"),
     (lambda: fit(MLP(2, [1]), [1.0, 2.0], [1.0, 2.0]), r"fit: X needs 2 numbers in each row for MLP\(2, \[1\]\), found one flat list of 2"),
     (lambda: fit(MLP(2, [1]), np.ones((3, 4)), np.ones(3)), "found 4 in row 0"),
     (lambda: fit(MLP(2, [1]), [[1.0, 2.0], [1.0]], [1.0, 2.0]), "found 1 in row 1"),
@@ -413,7 +413,7 @@ def test_a_refusal_leaves_all_as_it_was():
     (lambda: fit(MLP(2, [1]), np.ones((3, 2)), np.ones(3), validation=([[1.0, math.nan]], [1.0])), "validation: X holds nan in row 0, column 1"),
     (lambda: MLP(2, [1]).predict([1.0, 2.0]), "found one flat list of 2 numbers"),
     (lambda: MLP(2, [1]).predict("ab"), "predict: X needs numbers in a list or an array, found str"),
-    (lambda: MLP(2, [1]).predict({"a": [1.0]}), "found dict"),
+    (lambda: MLP(2, [1]).predict({"a": [1.0]}), r"found dict with the keys 'a': give what is under one of them"),
     (lambda: accuracy(MLP(2, [1]), np.ones((2, 2, 2)), [0, 1]), "an array of 2x2x2"),
     (lambda: accuracy(MLP(2, [1]), [], []), "found 0 rows"),
     (lambda: Standardizer.of(3.0), "needs numbers in a list or an array, found float"),
