@@ -257,8 +257,9 @@ class MLP(Module):
             x = layer.forward(x)
         return x
 
-    def predict(self, X: Iterable[Inputs]) -> list[Any]:
-        """The outputs for each row of X, as floats: a list with a float (one output) or a list of floats a row."""
+    def predict(self, X: Any) -> list[Any]:
+        """The outputs for each row of X (lists, an array, a tensor or a frame), as floats: a list with a float (one
+        output) or a list of floats a row."""
         outputs = [self(x) for x in rows_for(self, "predict: X", X)]
         return [out.data if isinstance(out, Value) else [o.data for o in out] for out in outputs]
 
@@ -294,7 +295,7 @@ class Standardizer:
                              f"{self.means} and {self.scales}")
 
     @classmethod
-    def of(cls, X: Iterable[Sequence[float]]) -> Standardizer:
+    def of(cls, X: Any) -> Standardizer:
         """The one that standardises the rows of X. A column that never varies is only shifted."""
         found = [row if isinstance(row, (list, tuple)) else [row] for row in rows("Standardizer.of: X", X)]
         if not found or len({len(row) for row in found}) > 1:
@@ -309,7 +310,7 @@ class Standardizer:
         scales = [math.sqrt(math.fsum((x - m) ** 2 for x in column) / len(column)) for column, m in zip(columns, means)]
         return cls(means, [s or 1.0 for s in scales])
 
-    def __call__(self, x: Sequence[Any]) -> list[Any]:
+    def __call__(self, x: Iterable[Any]) -> list[Any]:
         """One row (numbers or Values), standardised."""
         row = x if type(x) is list and not is_table(x) else single("what a Standardizer is called on", x)
         if len(row) != len(self.means):

@@ -23,7 +23,6 @@ try:
 except ImportError as error:
     raise ImportError(f"plots need matplotlib: {to_install('plot')}") from error
 
-Rows = Sequence[Sequence[float]]
 INK = "#1f2937"
 COLOURS = ("#3567b0", "#d97b16", "#2f9461", "#b03a5b", "#7455a6", "#8a6d3b", "#4a8a9c")  # told apart by most eyes
 MARKERS = "os^DvPX"
@@ -55,7 +54,7 @@ def learning_curve(history: Any) -> Figure:
     return figure
 
 
-def decision_boundary(net: MLP, X: Rows, y: Sequence[float], held_X: Rows = (), held_y: Sequence[float] = (), *,
+def decision_boundary(net: MLP, X: Any, y: Any, held_X: Any = (), held_y: Any = (), *,
                       features: tuple[int, int] = (0, 1), names: Sequence[str] = (),
                       classes: Sequence[str] = ()) -> Figure:
     """Which class a network with an output for each sees where, over two of its inputs, the others at their mean.

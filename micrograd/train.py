@@ -79,15 +79,16 @@ class History:
         return f"{self.epochs} epochs ({self.stopped}{kept}): {numbers or 'no epoch was finished'}"
 
 
-def fit(net: Module, X: Sequence[Any], y: Sequence[Any], *, loss: Loss = losses.half_squared_error,
+def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         optimizer: Optimizer | None = None, epochs: int = 100, batch_size: int | None = None, until: Until = None,
-        validation: tuple[Sequence[Any], Sequence[Any]] | float | None = None, patience: int | None = None,
+        validation: tuple[Any, Any] | float | None = None, patience: int | None = None,
         standardize: bool = False, penalty: Callable[[list[Value]], Value] | None = None, shuffle: bool = True,
         seed: int | None = None, progress: bool | None = None, callback: Callable[[History], None] | None = None,
         backend: str = "auto", devices: Any = None) -> History:
     """Train a network on rows X and targets y. Returns the `History`; the network is changed in place.
 
-    net: called on a row of X, it returns an output or a list of outputs. loss: of one sample, loss(outputs, target), a
+    X, y: lists, arrays, tensors or frames (see `micrograd.dataset`). net: called on a row of X, it returns an output or
+    a list of outputs. loss: of one sample, loss(outputs, target), a
     function of `micrograd.losses` or your own. optimizer: by default SGD(lr=0.1); one without parameters gets the
     network's. epochs: how often every sample is seen, at the most. batch_size: samples per gradient step; None for all
     of them, 1 for one at a time. until: stop after the first epoch whose mean loss is at most this number, or after
@@ -361,9 +362,10 @@ def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History],
     return until
 
 
-def train_test_split(X: Sequence[Any], y: Sequence[Any], test: float = 0.25,
+def train_test_split(X: Any, y: Any, test: float = 0.25,
                      seed: float | None = None) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
     """X_train, X_test, y_train, y_test: the rows in a random order, the share `test` in (0, 1) of them for the test.
+    Arrays and frames come apart as lists.
 
     Where the targets are classes, each class gives that share of its rows. At least one row goes to each side.
     """
@@ -385,7 +387,7 @@ def train_test_split(X: Sequence[Any], y: Sequence[Any], test: float = 0.25,
     return [X[i] for i in train], [X[i] for i in held], [y[i] for i in train], [y[i] for i in held]
 
 
-def accuracy(net: Module, X: Sequence[Any], y: Sequence[Any], threshold: float | None = None) -> float:
+def accuracy(net: Module, X: Any, y: Any, threshold: float | None = None) -> float:
     """The share of the rows, in [0, 1], whose class the network gives.
 
     Several outputs: the largest one names the class, and y is its index (or a list with its largest number there). One

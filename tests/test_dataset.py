@@ -420,6 +420,7 @@ def test_a_refusal_leaves_all_as_it_was():
     (lambda: Standardizer([1.0], [1.0])([[1.0], [2.0]]), "one row of numbers, found a table of 2 rows and 1 column; give each row by itself"),
     (lambda: Standardizer([1.0], [1.0])([1.0, 2.0]), "takes a row of as many numbers, found 2"),
     (lambda: Standardizer.of([[1.0, 2.0], [3.0, math.nan]]), "row 1, column 1: a finite number is needed, found nan"),
+    (lambda: Standardizer.of(type("Frame", (), {"__dataframe__": lambda self: None})()), "a Frame gives neither its columns nor an array"),
     (lambda: train_test_split(package("polars").DataFrame({"a": [1.0]}).lazy(), [1.0]), r"found LazyFrame: collect\(\) it first"),
 ])
 def test_what_was_meant_otherwise_is_told(ask, words):
