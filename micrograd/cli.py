@@ -114,7 +114,7 @@ class Trained(NamedTuple):
 
 def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[str] = (), test: float = 0.25,
              validation: float = HELD_OUT, patience: int, seed: int, layers: Sequence[int], activation: str, lr: float,
-             weight_decay: float, epochs: int, batch_size: int) -> Trained:
+             weight_decay: Sequence[float], epochs: int, batch_size: int) -> Trained:
     """Train an MLP to predict a column of the table from the others, telling what is found and done."""
     wanted, rows, y = find_target(table, target, task)
     held, held_y = list[Row](), list[float]()
@@ -139,34 +139,44 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
         if not note.endswith("missing"):
             say(f"  taken as missing: {note}")
 
+    targets = [(t - wanted.mean) / wanted.scale for t in y]
+    learnt, stop_by = (X, targets), None
+    if validation:
+        learnt_X, stop_X, learnt_y, stop_y = train_test_split(X, targets, test=validation, seed=seed)
+        learnt, stop_by = (learnt_X, learnt_y), (stop_X, stop_y)
     widths = [*layers, len(wanted.classes) or 1]
-    try:
-        net = MLP(len(X[0]), widths, activation=activation, init="auto", rng=seed)
-        optimizer = AdamW(lr=lr, weight_decay=weight_decay)
+    try:  # all begin with the same numbers
+        tries = [(decay, AdamW(lr=lr, weight_decay=decay), MLP(len(X[0]), widths, activation=activation, init="auto",
+                                                               rng=seed)) for decay in weight_decay]
     except ValueError as error:
         raise Problem(str(error)) from None
-    scaled = [(t - wanted.mean) / wanted.scale for t in y]
-    stop_by, learnt_X, learnt_y = None, X, scaled
-    if validation:
-        learnt_X, stop_X, learnt_y, stop_y = train_test_split(X, scaled, test=validation, seed=seed)
-        stop_by = stop_X, stop_y
-    say(f"A network {'-'.join(map(str, [net.nin, *widths]))} ({activation}, {len(net.parameters())} parameters) "
-        f"learns from {len(learnt_X)} rows.\n"
-        f"Held out: {len(rows) - len(learnt_X)} rows to stop by (--validation), {len(held)} to judge it by (--test).")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: fit stops there, and says so
-        history = fit(net, learnt_X, learnt_y, optimizer=optimizer, epochs=epochs, batch_size=batch_size, seed=seed,
-                      loss=losses.cross_entropy if wanted.classes else losses.half_squared_error, standardize=True,
-                      validation=stop_by, patience=patience if stop_by else None)
-    if history.stopped != "interrupted" and not history.stopped.startswith(("all epochs", "no better")):
-        raise Problem(f"after {history.epochs} of {epochs} epochs, {history.stopped.removeprefix('diverged: ')}")
-    if history.stopped == "interrupted":
-        say(f"\nInterrupted after {history.epochs} of {epochs} epochs: what was learnt is kept.")
+    if stop_by is None:
+        del tries[1:]  # nobody could choose among them
+    net = tries[0][-1]
+    say(f"A network {'-'.join(map(str, [net.nin, *widths]))} ({activation}, {len(net.parameters())} parameters) learns "
+        f"from {len(learnt[0])} rows.\nHeld out: {len(rows) - len(learnt[0])} rows to stop by (--validation), "
+        f"{len(held)} to judge it by (--test).")
+    runs: list[tuple[float, float, MLP, History]] = []  # by what it is judged, weight decay, network, history
+    for decay, optimizer, net in tries:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: fit stops there, and says so
+            history = fit(net, *learnt, loss=losses.cross_entropy if wanted.classes else losses.half_squared_error,
+                          optimizer=optimizer, epochs=epochs, batch_size=batch_size, standardize=True, seed=seed,
+                          validation=stop_by, patience=patience if stop_by else None)
+        patient = history.stopped.startswith("no better") and history.best
+        if history.stopped not in ("all epochs done", "interrupted") and not patient:
+            raise Problem(f"after {history.epochs} of {epochs} epochs, {history.stopped.removeprefix('diverged: ')}")
+        runs.append((history.kept().get("validation_loss", math.inf), decay, net, history))
+        if history.stopped == "interrupted":
+            say(f"\nInterrupted after {history.epochs} of {epochs} epochs: what was learnt is kept.")
+            break
+    _, decay, net, history = min(runs, key=lambda run: run[0])
     way = {"native": "in native code", "python": "in generated Python"}.get(history.ran, "sample by sample")
-    all_of_them = " (all that --epochs allows)" * (history.epochs == epochs)
-    say(f"{history.epochs} epochs were run {way}{all_of_them}.")
+    for _, tried, _, run in runs:
+        say(f"Weight decay {tried:g}: {run.epochs} epochs were run {way}" + ("." if run.best is None else
+            f"; the best was number {run.best}."))
     if history.best is not None:
-        say(f"Kept: epoch {history.best}, the best on the rows to stop by (--patience {patience}).")
+        say(f"Kept: epoch {history.best} with weight decay {decay:g}, the best on the rows to stop by.")
     net.meta["table"] = asdict(plan)
     return Trained(net, plan, history, X, y, held_X, held_y)
 
@@ -194,6 +204,17 @@ def widths(_context: click.Context, _option: click.Parameter, words: str) -> lis
     if not all(part.strip().isdecimal() and 1 <= int(part) <= 10_000 for part in parts):
         raise click.BadParameter(f"{words!r} is no list of widths from 1 up, such as 16,16; nor is it none")
     return [int(part) for part in parts]
+
+
+def decays(_context: click.Context, _option: click.Parameter, words: str) -> list[float]:
+    """The value of --weight-decay."""
+    try:
+        found = [float(part) for part in words.split(",")]
+    except ValueError:
+        found = [math.nan]
+    if not all(0 <= decay < math.inf for decay in found):
+        raise click.BadParameter(f"{words!r} is no number from 0 up, nor some of them, such as 1,0.1")
+    return found
 
 
 def check_outs(*outs: Path | None, read: Sequence[Path] = ()) -> None:
@@ -234,16 +255,17 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
               help="By default, regression for a target of numbers (other than a few whole ones).")
 @DECIMAL
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="A column not to learn from; may be repeated.")
-@click.option("--layers", callback=widths, default="64", show_default=True, help="Hidden layers: widths, or none.")
+@click.option("--layers", callback=widths, default="64,32", show_default=True, help="Hidden layers: widths, or none.")
 @click.option("--activation", default="relu", show_default=True, help="Of the hidden layers: relu, tanh, sigmoid, ...")
 @click.option("--epochs", type=click.IntRange(1), default=1000, show_default=True,
               help="How often each row is seen, at the most.")
 @click.option("--patience", type=click.IntRange(1), default=20, show_default=True,
               help="Stop when so many epochs in a row were no better on the rows to stop by. The best epoch is kept.")
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Rows for each step.")
-@click.option("--lr", type=float, default=0.01, show_default=True, help="Learning rate (of AdamW).")
-@click.option("--weight-decay", type=click.FloatRange(0), default=1.0, show_default=True,
-              help="How fast weights shrink (by lr times this in each step).")
+@click.option("--lr", type=float, default=0.005, show_default=True, help="Learning rate (of AdamW).")
+@click.option("--weight-decay", callback=decays, default="1,0.1", show_default=True,
+              help="How fast weights shrink: by lr times this in each step. Of several, each is tried, and the one "
+              "that is best on the rows to stop by is kept.")
 @click.option("--test", type=click.FloatRange(0, 1, max_open=True), default=0.25, show_default=True,
               help="Share of the rows to hold out, to judge the network by.")
 @click.option("--validation", type=click.FloatRange(0, 1, max_open=True), default=HELD_OUT, show_default=True,
@@ -260,7 +282,7 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, **opti
     \b
     Examples:
       micrograd train iris.csv --target species
-      micrograd train houses.csv --target price --layers 32,32 --patience 50
+      micrograd train houses.csv --target price --layers 32 --patience 50
       micrograd train wine.csv --target quality --task regression --ignore id
     """
     table = read_table(data, decimal)
@@ -561,7 +583,7 @@ def demo(out: Path, seed: int) -> None:
     written = chain(seed, out)
     say("\n2. A NETWORK, trained on real data: Fisher's irises\n")
     trained = train_on(read_table(IRIS), "species", seed=seed, layers=[12], activation="tanh", lr=0.01, epochs=100,
-                       batch_size=16, patience=20, weight_decay=0.0)
+                       batch_size=16, patience=20, weight_decay=[0.0])
     say(verdict(trained))
     trained.net.save(out / "model.json")
     shutil.copyfile(IRIS, out / IRIS.name)

@@ -30,7 +30,8 @@ STEPS = 90  # of the grid, each way
 
 
 def learning_curve(history: Any) -> Figure:
-    """The loss of each epoch, and the accuracy where there is one; `history` is what `fit` returned."""
+    """The loss of each epoch, and the accuracy where there is one; `history` is what `fit` returned. A line marks the
+    epoch that patience kept."""
     shown = [("loss", history.loss, history.validation_loss)]
     if history.accuracy:
         shown.append(("accuracy", history.accuracy, history.validation_accuracy))
@@ -41,6 +42,8 @@ def learning_curve(history: Any) -> Figure:
         axes.plot(epochs, trained, color=COLOURS[0], lw=1.8, label="training rows")
         if held:
             axes.plot(epochs, held, color=COLOURS[1], lw=1.8, label="held-out rows")
+        if history.best:
+            axes.axvline(history.best, color=INK, lw=0.8, ls="--", label=f"epoch {history.best}, kept")
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         axes.set_xlim(left=0)

@@ -176,7 +176,7 @@ def test_demo_refuses_a_file_as_folder() -> None:
 def test_predict_says_what_train_learnt(delimiter: str) -> None:
     Path("data.csv").write_text(flowers(delimiter=delimiter))
     trained = cli.train_on(read_table("data.csv"), "kind", seed=3, layers=[6], activation="tanh", lr=0.02, epochs=4,
-                           batch_size=8, patience=2, weight_decay=0.5, validation=0.3)
+                           batch_size=8, patience=2, weight_decay=[0.5], validation=0.3)
     result = micrograd_("train", "data.csv", "--target", "kind", "--layers", "6", "--activation", "tanh", "--lr", "0.02",
                         "--epochs", "4", "--batch-size", "8", "--seed", "3", "--patience", "2", "--weight-decay", "0.5",
                         "--validation", "0.3")
@@ -257,7 +257,8 @@ def test_ctrl_c_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     result = micrograd_("train", "data.csv", "--target", "kind", "--epochs", "9", "--layers", "3", "--batch-size", "20")
     assert result.exit_code == 0, result.output
     assert "Interrupted after 2 of 9 epochs: what was learnt is kept." in result.stdout  # 36 rows: 2 steps an epoch
-    assert re.search(r"\n2 epochs were run sample by sample\.\nKept: epoch [12], ", result.stdout)
+    assert re.search(r"\nWeight decay 1: 2 epochs were run sample by sample; the best was number ([12])\.\n"
+                     r"Kept: epoch \1 with weight decay 1, ", result.stdout)  # no other decay was tried
     assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
 
 
@@ -270,21 +271,23 @@ def test_the_best_epoch_is_kept_and_said() -> None:
     assert found is not None, result.output
     learnt, stop_by, judge_by = map(int, found.groups())
     assert learnt + stop_by + judge_by == 200 and 28 <= stop_by <= 32 and 48 <= judge_by <= 52
-    found = re.search(r"\n(\d+) epochs were run in .*\.\nKept: epoch (\d+), the best on the rows to stop by \(--patience 7\)\.\n",
-                      result.stdout)
-    assert found is not None, result.output
-    epochs, best = map(int, found.groups())
-    assert epochs == best + 7 < 1000
-    result = micrograd_(*train, "--out", "b.json", "--epochs", str(best))
-    assert f"\n{best} epochs were run" in result.stdout and "(all that --epochs allows).\nKept: " in result.stdout
-    assert Path("a.json").read_text() == Path("b.json").read_text()
+    tried = re.findall(r"\nWeight decay ([\d.]+): (\d+) epochs were run in .*; the best was number (\d+)\.", result.stdout)
+    assert [decay for decay, _, _ in tried] == ["1", "0.1"]
+    assert all(int(epochs) == int(best) + 7 for _, epochs, best in tried)
+    kept = re.search(r"\nKept: epoch (\d+) with weight decay ([\d.]+), the best on the rows to stop by\.\n", result.stdout)
+    assert kept is not None and (kept[2], kept[1]) in [(decay, best) for decay, _, best in tried]
+    result = micrograd_(*train, "--out", "b.json", "--epochs", kept[1], "--weight-decay", kept[2])
+    assert f"\nWeight decay {kept[2]}: {kept[1]} epochs were run" in result.stdout
+    numbers = [[p.data for p in MLP.load(name).parameters()] for name in ("a.json", "b.json")]
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-9)  # so few epochs may be run sample by sample
 
 
 def test_no_row_to_stop_by() -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--validation", "0", "--epochs", "30", "--patience", "1")
     assert "learns from 45 rows.\nHeld out: 0 rows to stop by" in result.stdout
-    assert "\n30 epochs were run" in result.stdout and "Kept" not in result.stdout
+    assert "\nWeight decay 1: 30 epochs were run" in result.stdout  # and no other, as nothing could choose
+    assert "Weight decay 0.1" not in result.stdout and "Kept" not in result.stdout
     Path("few.csv").write_text("x,y\n" + "".join(f"{i / 7},{i / 3}\n" for i in range(10)))
     for share, learnt in (("0.8", 1), ("0.99", 1)):  # one row at least goes to each side
         result = micrograd_("train", "few.csv", "--target", "y", "--test", "0.8", "--validation", share, *QUICK)
@@ -292,10 +295,10 @@ def test_no_row_to_stop_by() -> None:
 
 
 def test_noise_is_not_learnt_by_heart() -> None:
-    """Twenty columns, of which one tells a third of the target: by itself the command stops where it has learnt that."""
+    """Thirty columns, of which one tells a third of the target: by itself the command stops where it has learnt that."""
     rng = random.Random(1)
-    rows = [[rng.gauss(0, 1) for _ in range(20)] for _ in range(200)]
-    Path("data.csv").write_text(",".join("abcdefghijklmnopqrst") + ",y\n" + "".join(
+    rows = [[rng.gauss(0, 1) for _ in range(30)] for _ in range(300)]
+    Path("data.csv").write_text(",".join(f"c{i}" for i in range(30)) + ",y\n" + "".join(
         ",".join(f"{x:.4f}" for x in [*row, row[0] + rng.gauss(0, 1.4)]) + "\n" for row in rows))
     found = {}
     for name, options in (("by itself", ()), ("to the end", ("--validation", "0", "--weight-decay", "0"))):
@@ -337,6 +340,11 @@ def test_training_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
     (["data.csv", "--target", "kind", "--activation", "rely"], "no activation is called 'rely'"),
     (["data.csv", "--target", "kind", "--lr", "nan"], "learning rate"),
     (["data.csv", "--target", "kind", "--test", "1"], "--test"),
+    (["data.csv", "--target", "kind", "--weight-decay", "1,-1"], "'1,-1' is no number from 0 up, nor some of them"),
+    (["data.csv", "--target", "kind", "--weight-decay", ""], "'' is no number from 0 up"),
+    (["data.csv", "--target", "kind", "--weight-decay", "0,inf"], "'0,inf' is no number from 0 up"),
+    (["data.csv", "--target", "kind", "--patience", "0"], "--patience"),
+    (["data.csv", "--target", "kind", "--validation", "1"], "--validation"),
     (["data.csv"], "Error: --target is missing; data.csv has the columns size, weight, colour, kind, price\n"),
     (["data.csv", "--target", "kind", "--out", "./data.csv"], "Error: data.csv is the file that is being read"),
     (["empty.csv", "--target", "kind"], "Error: empty.csv is empty"),

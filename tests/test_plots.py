@@ -39,6 +39,12 @@ def test_the_learning_curve_has_every_epoch() -> None:
     assert (loss.get_xlabel(), loss.get_ylabel(), accuracy.get_ylabel()) == ("epoch", "loss", "accuracy")
 
 
+def test_the_learning_curve_marks_the_epoch_that_was_kept() -> None:
+    for axes in learning_curve(History([3.0, 2.0, 1.0], [0.1, 0.5, 0.9], [3.5, 2.0, 2.5], [0.1, 0.4, 0.6], best=2)).axes:
+        mark = axes.lines[2]
+        assert (list(mark.get_xdata()), mark.get_label()) == ([2, 2], "epoch 2, kept")
+
+
 @pytest.mark.parametrize("history", [History([3.0, 2.0]), History()], ids=["regression", "interrupted at once"])
 def test_the_learning_curve_shows_what_there_is(history: History) -> None:
     figure = learning_curve(history)
