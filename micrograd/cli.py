@@ -45,6 +45,7 @@ from .read.terms import number_of
 from .table import Plan, Table, TableError, find_target, listed, make_plan, read_table, span
 from .train import HELD_OUT, History, accuracy, fit, train_test_split
 
+AS_GOOD = 1.05  # times the lowest loss, of networks on the rows to stop by: within this it is chance which is better
 IRIS = Path(__file__).with_name("data") / "iris.csv"  # Fisher 1936; see the README beside it
 
 
@@ -166,17 +167,18 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
         patient = history.stopped.startswith("no better") and history.best
         if history.stopped not in ("all epochs done", "interrupted") and not patient:
             raise Problem(f"after {history.epochs} of {epochs} epochs, {history.stopped.removeprefix('diverged: ')}")
-        runs.append((history.kept().get("validation_loss", math.inf), decay, net, history))
+        runs.append((history.kept()["validation_loss"] if history.best else math.inf, decay, net, history))
         if history.stopped == "interrupted":
             say(f"\nInterrupted after {history.epochs} of {epochs} epochs: what was learnt is kept.")
             break
-    _, decay, net, history = min(runs, key=lambda run: run[0])
+    lowest = min(loss for loss, *_ in runs)
+    _, decay, net, history = next(run for run in runs if run[0] <= lowest * AS_GOOD)
     way = {"native": "in native code", "python": "in generated Python"}.get(history.ran, "sample by sample")
-    for _, tried, _, run in runs:
-        say(f"Weight decay {tried:g}: {run.epochs} epochs were run {way}" + ("." if run.best is None else
-            f"; the best was number {run.best}."))
+    for loss, tried, _, run in runs:
+        say(f"Weight decay {tried:g}: {run.epochs} epochs {way}" + ("." if run.best is None else
+            f"; the best, number {run.best}, has loss {loss:.4g}."))
     if history.best is not None:
-        say(f"Kept: epoch {history.best} with weight decay {decay:g}, the best on the rows to stop by.")
+        say(f"Kept: epoch {history.best} with weight decay {decay:g}, by the rows to stop by.")
     net.meta["table"] = asdict(plan)
     return Trained(net, plan, history, X, y, held_X, held_y)
 
@@ -255,7 +257,7 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
               help="By default, regression for a target of numbers (other than a few whole ones).")
 @DECIMAL
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="A column not to learn from; may be repeated.")
-@click.option("--layers", callback=widths, default="64,32", show_default=True, help="Hidden layers: widths, or none.")
+@click.option("--layers", callback=widths, default="32,32", show_default=True, help="Hidden layers: widths, or none.")
 @click.option("--activation", default="relu", show_default=True, help="Of the hidden layers: relu, tanh, sigmoid, ...")
 @click.option("--epochs", type=click.IntRange(1), default=1000, show_default=True,
               help="How often each row is seen, at the most.")
@@ -264,8 +266,8 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True, help="Rows for each step.")
 @click.option("--lr", type=float, default=0.005, show_default=True, help="Learning rate (of AdamW).")
 @click.option("--weight-decay", callback=decays, default="1,0.1", show_default=True,
-              help="How fast weights shrink: by lr times this in each step. Of several, each is tried, and the one "
-              "that is best on the rows to stop by is kept.")
+              help="How fast weights shrink: by lr times this in each step. Of several, each is tried, and the first "
+              "that is as good as the best on the rows to stop by (to 5 %) is kept.")
 @click.option("--test", type=click.FloatRange(0, 1, max_open=True), default=0.25, show_default=True,
               help="Share of the rows to hold out, to judge the network by.")
 @click.option("--validation", type=click.FloatRange(0, 1, max_open=True), default=HELD_OUT, show_default=True,
@@ -282,7 +284,7 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, **opti
     \b
     Examples:
       micrograd train iris.csv --target species
-      micrograd train houses.csv --target price --layers 32 --patience 50
+      micrograd train houses.csv --target price --layers 64 --patience 50
       micrograd train wine.csv --target quality --task regression --ignore id
     """
     table = read_table(data, decimal)

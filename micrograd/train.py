@@ -37,9 +37,9 @@ class History:
     accuracy: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
+    stopped: str = ""  # why the run ended
+    ran: str = ""      # how: "native", "python" or "jax", by the compiled loss; or "eager", sample by sample, and why
     best: int | None = None  # with patience: the epoch, from 1, whose numbers the network has when the run is over
-    stopped: str = ""        # why the run ended
-    ran: str = ""  # how: "native", "python" or "jax", by the compiled loss; or "eager", sample by sample, and why
 
     @property
     def epochs(self) -> int:

@@ -257,7 +257,7 @@ def test_ctrl_c_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
     result = micrograd_("train", "data.csv", "--target", "kind", "--epochs", "9", "--layers", "3", "--batch-size", "20")
     assert result.exit_code == 0, result.output
     assert "Interrupted after 2 of 9 epochs: what was learnt is kept." in result.stdout  # 36 rows: 2 steps an epoch
-    assert re.search(r"\nWeight decay 1: 2 epochs were run sample by sample; the best was number ([12])\.\n"
+    assert re.search(r"\nWeight decay 1: 2 epochs sample by sample; the best, number ([12]), has loss [\d.]+\.\n"
                      r"Kept: epoch \1 with weight decay 1, ", result.stdout)  # no other decay was tried
     assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
 
@@ -271,22 +271,37 @@ def test_the_best_epoch_is_kept_and_said() -> None:
     assert found is not None, result.output
     learnt, stop_by, judge_by = map(int, found.groups())
     assert learnt + stop_by + judge_by == 200 and 28 <= stop_by <= 32 and 48 <= judge_by <= 52
-    tried = re.findall(r"\nWeight decay ([\d.]+): (\d+) epochs were run in .*; the best was number (\d+)\.", result.stdout)
-    assert [decay for decay, _, _ in tried] == ["1", "0.1"]
-    assert all(int(epochs) == int(best) + 7 for _, epochs, best in tried)
-    kept = re.search(r"\nKept: epoch (\d+) with weight decay ([\d.]+), the best on the rows to stop by\.\n", result.stdout)
-    assert kept is not None and (kept[2], kept[1]) in [(decay, best) for decay, _, best in tried]
+    tried = re.findall(r"\nWeight decay (.+): (\d+) epochs in .*; the best, number (\d+), has loss ([\d.]+)\.", result.stdout)
+    assert [decay for decay, *_ in tried] == ["1", "0.1"]
+    assert all(int(epochs) == int(best) + 7 for _, epochs, best, _ in tried)
+    lowest = min(float(loss) for *_, loss in tried)
+    wanted = next((best, decay) for decay, _, best, loss in tried if float(loss) <= 1.05 * lowest)
+    kept = re.search(r"\nKept: epoch (\d+) with weight decay (.+), by the rows to stop by\.\n", result.stdout)
+    assert kept is not None and kept.groups() == wanted
     result = micrograd_(*train, "--out", "b.json", "--epochs", kept[1], "--weight-decay", kept[2])
-    assert f"\nWeight decay {kept[2]}: {kept[1]} epochs were run" in result.stdout
+    assert f"\nWeight decay {kept[2]}: {kept[1]} epochs " in result.stdout
     numbers = [[p.data for p in MLP.load(name).parameters()] for name in ("a.json", "b.json")]
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-9)  # so few epochs may be run sample by sample
+
+
+@pytest.mark.parametrize("decays", ["0,1e-9", "1e-9,0"])
+def test_of_weight_decays_as_good_as_each_other_the_first_is_kept(decays: str) -> None:
+    Path("data.csv").write_text(flowers())
+    result = micrograd_("train", "data.csv", "--target", "price", "--weight-decay", decays, *QUICK)
+    assert f" with weight decay {decays.split(',')[0]}, by the rows to stop by" in result.stdout.replace("e-09", "e-9")
+
+
+def test_a_weight_decay_that_is_too_strong_is_not_kept() -> None:
+    Path("data.csv").write_text(flowers())
+    result = micrograd_("train", "data.csv", "--target", "price", "--weight-decay", "100,0", "--layers", "8", "--epochs", "60")
+    assert " with weight decay 0, by the rows to stop by" in result.stdout, result.output
 
 
 def test_no_row_to_stop_by() -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--validation", "0", "--epochs", "30", "--patience", "1")
     assert "learns from 45 rows.\nHeld out: 0 rows to stop by" in result.stdout
-    assert "\nWeight decay 1: 30 epochs were run" in result.stdout  # and no other, as nothing could choose
+    assert "\nWeight decay 1: 30 epochs " in result.stdout  # and no other, as nothing could choose
     assert "Weight decay 0.1" not in result.stdout and "Kept" not in result.stdout
     Path("few.csv").write_text("x,y\n" + "".join(f"{i / 7},{i / 3}\n" for i in range(10)))
     for share, learnt in (("0.8", 1), ("0.99", 1)):  # one row at least goes to each side
@@ -295,14 +310,14 @@ def test_no_row_to_stop_by() -> None:
 
 
 def test_noise_is_not_learnt_by_heart() -> None:
-    """Thirty columns, of which one tells a third of the target: by itself the command stops where it has learnt that."""
-    rng = random.Random(1)
-    rows = [[rng.gauss(0, 1) for _ in range(30)] for _ in range(300)]
-    Path("data.csv").write_text(",".join(f"c{i}" for i in range(30)) + ",y\n" + "".join(
+    """Twenty columns, of which one tells a third of the target, and few rows: by itself the command stops in time."""
+    rng = random.Random(0)
+    rows = [[rng.gauss(0, 1) for _ in range(20)] for _ in range(1000)]
+    Path("data.csv").write_text(",".join(f"c{i}" for i in range(20)) + ",y\n" + "".join(
         ",".join(f"{x:.4f}" for x in [*row, row[0] + rng.gauss(0, 1.4)]) + "\n" for row in rows))
     found = {}
     for name, options in (("by itself", ()), ("to the end", ("--validation", "0", "--weight-decay", "0"))):
-        result = micrograd_("train", "data.csv", "--target", "y", "--epochs", "200", *options)
+        result = micrograd_("train", "data.csv", "--target", "y", "--epochs", "200", "--test", "0.8", *options)
         found[name] = float(re.search(r"rows: R² (-?[\d.]+),", result.stdout)[1])
     assert found["by itself"] > 0.1 > 0 > found["to the end"], found
 
