@@ -7,29 +7,36 @@ from __future__ import annotations
 
 import codecs
 import html
+import io
+import json
 import math
 import os
 import random
 import re
-import shutil
+import shlex
+import signal
 import statistics
+import subprocess
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import IO, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from . import __version__, losses, ops
 from .delimited import Row, write_delimited
 from .engine import Value, engine_kind, topological_order
 from .nn import MLP
 from .optim import AdamW
-from .outside import to_install
+from .outside import descriptor, read_whole, to_install, write_whole
 from .quantities import quantity
 from .read.draw import draw, svg_of
 from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
@@ -41,6 +48,7 @@ from .read.mathml import mathml
 from .read.page import page
 from .read.plain import typewriter
 from .read.stepper import stepper
+from .read.steps import steps
 from .read.terms import number_of
 from .table import Plan, Table, TableError, find_target, listed, make_plan, read_table, span
 from .train import HELD_OUT, History, accuracy, fit, train_test_split
@@ -58,9 +66,125 @@ def run() -> None:
     main(prog_name="micrograd")
 
 
-def say(words: str, stream: TextIO | None = None) -> None:
-    """Print at once, in step with the progress bar; in the encoding of the terminal, which click.echo may override."""
-    print(words, file=stream or sys.stdout, flush=True)
+# What is printed, and what is read and written. "-" is standard input or output; nothing else is printed there then.
+
+STREAM = Path("-")
+FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+QUIET, TAKEN, READ = (f"{__name__}.{word}" for word in ("quiet", "taken", "read"))  # facts of a run, in click's context
+
+
+def fact(name: str) -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and context.meta.get(name, False)
+
+
+def say(words: str, result: bool = False) -> None:
+    """Print a report, or the result, at once, in step with the progress bar; in the encoding of the terminal, which
+    click.echo may override. With -q no report is printed; where standard output has another use, all go to stderr."""
+    if not fact(QUIET) or (result and not fact(TAKEN)):
+        print(words, file=sys.stderr if fact(TAKEN) else sys.stdout, flush=True)
+
+
+def note(words: str) -> None:
+    """Say what is odd, beside what is printed."""
+    if not fact(QUIET):
+        print(words, file=sys.stderr, flush=True)
+
+
+def write(file: Path, content: str) -> None:
+    """Write a file whole, as UTF-8, or to standard output."""
+    write_whole(opened(file), content.encode(errors="backslashreplace"))
+
+
+def write_json(data: Any) -> None:
+    """Write to standard output what any program reads: for inf and nan, which JSON has not, their names as text."""
+    write(STREAM, json.dumps(strict(data), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def strict(data: Any) -> Any:
+    """Plain data with "NaN", "Infinity" and "-Infinity" in the place of these numbers."""
+    if isinstance(data, Mapping):
+        return {str(key): strict(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [strict(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return "NaN" if math.isnan(data) else "Infinity" if data > 0 else "-Infinity"
+    return data
+
+
+def source(file: Path) -> Path | IO[bytes]:
+    """What to read: a file, or standard input, which can be read once."""
+    if file != STREAM:
+        return file
+    if sys.stdin is None or fact(READ):
+        raise Problem("- and -: standard input is one file; give the other a name" if sys.stdin else
+                      "there is no standard input to read")
+    click.get_current_context().meta[READ] = True
+    return sys.stdin.buffer
+
+
+def opened(file: Path) -> Path | IO[bytes]:
+    """What to write to: a file, or standard output."""
+    if file != STREAM:
+        return file
+    if sys.stdout is None:
+        raise Problem("there is no standard output to write to")
+    sys.stdout.flush()
+    return sys.stdout.buffer
+
+
+def is_stdout(out: Path) -> bool:
+    return out == STREAM or descriptor(str(out)) == 1
+
+
+def typed(*words: object) -> str:
+    """A command to type in a shell."""
+    plain = [re.sub("^(?=-)", os.path.join(os.curdir, ""), str(word)) if isinstance(word, Path) else str(word)
+             for word in words]
+    return subprocess.list2cmdline(plain) if os.name == "nt" else shlex.join(plain)
+
+
+def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False, quiet: bool = False) -> None:
+    """Before any work: check all files that are to be written, and that each has a place of its own."""
+    if list(read).count(STREAM) > 1:
+        raise Problem("- and -: standard input is one file; give the other a name")
+    files = [out for out in outs if out]
+    for out in files:
+        check_out(out, *read)
+    taken = [str(out) for out in files if is_stdout(out)] + ["--json"] * as_json
+    if len(taken) > 1:
+        raise Problem(f"{' and '.join(taken)}: standard output takes one of them; give the others a file")
+    places = [file.resolve() for file in files if file.is_file() or not file.exists()]
+    if len(set(places)) < len(places):
+        raise Problem(f"{files[0]} is to be written twice; choose a name for each file")
+    click.get_current_context().meta.update({QUIET: quiet, TAKEN: bool(taken)})
+
+
+def check_out(out: Path, *read: Path) -> None:
+    """Before any work: refuse a file to write that cannot be written, or that would overwrite a file that is read."""
+    if out == STREAM:
+        return
+    if not out.name:
+        raise Problem("a name is missing: which file is to be written?")
+    if not out.parent.is_dir():
+        raise Problem(f"there is no folder {out.parent} to put {out.name} in")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise Problem(f"{out} cannot be written: permission denied")
+    for path in read:
+        if out.is_file() and path.is_file() and out.samefile(path):
+            raise Problem(f"{out} is the file that is being read; choose another name to write to")
+
+
+def keep(out: Path, again: Callable[[bytes], bool]) -> None:
+    """Refuse to write to the default name of a file that exists, which nobody has asked to have replaced. again:
+    whether its content is an earlier form of what is to be written."""
+    default = click.get_current_context().get_parameter_source("out") is ParameterSource.DEFAULT
+    if default and out.exists() and not (out.is_file() and again(out.read_bytes())):
+        raise Problem(f"there is another {out} already: add {typed('--out', out)} to replace it, or another name")
+
+
+quietly = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
+json_too = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 class Problem(click.ClickException):
@@ -83,7 +207,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message=f"%(prog)s %(version)s, {engine_kind()} engine")
+@click.version_option(__version__, "-V", "--version", message=f"%(prog)s %(version)s, {engine_kind()} engine")
 def main() -> None:
     """A scalar autograd engine: derivatives and networks that can be seen.
 
@@ -98,6 +222,11 @@ def main() -> None:
     Derivatives, as lecture notes derive them:
       micrograd explain "0.5*(y - sigmoid(w*x))**2" --at w=0.5 x=2 y=1 --wrt w
       micrograd step "0.5*(y - sigmoid(w*x))**2" --at w=0.5 x=2 y=1
+
+    \b
+    In pipes, - is standard input or output. Tab completes the commands after
+      eval "$(_MICROGRAD_COMPLETE=bash_source micrograd)"
+    in ~/.bashrc (zsh_source in ~/.zshrc).
     """
 
 
@@ -163,7 +292,8 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
             warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: fit stops there, and says so
             history = fit(net, *learnt, loss=losses.cross_entropy if wanted.classes else losses.half_squared_error,
                           optimizer=optimizer, epochs=epochs, batch_size=batch_size, standardize=True, seed=seed,
-                          validation=stop_by, patience=patience if stop_by else None)
+                          validation=stop_by, patience=patience if stop_by else None,
+                          progress=False if fact(QUIET) else None)
         patient = history.stopped.startswith("no better") and history.best
         if history.stopped not in ("all epochs done", "interrupted") and not patient:
             raise Problem(f"after {history.epochs} of {epochs} epochs, {history.stopped.removeprefix('diverged: ')}")
@@ -183,21 +313,67 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     return Trained(net, plan, history, X, y, held_X, held_y)
 
 
-def verdict(trained: Trained) -> str:
+def judged(trained: Trained) -> dict[str, Any]:
     """How good the network is on rows that it has not seen, against a guess that looks at no column."""
     net, target, held = trained.net, trained.plan.target, bool(trained.held_X)
     X, y = (trained.held_X, trained.held_y) if held else (trained.X, trained.y)
-    rows = f"the {len(y)} {'held-out' if held else 'training'} rows"
+    rows = {"rows": len(y), "held_out": held}
     if target.classes:
         right = accuracy(net, X, y)
         common = statistics.mode(trained.y)
-        return (f"Accuracy on {rows}: {right:.1%} ({round(right * len(y))} right). "
-                f"Always {target.classes[int(common)]!r}: {y.count(common) / len(y):.1%}.")
+        return {**rows, "accuracy": right, "right": round(right * len(y)), "most_common": target.classes[int(common)],
+                "accuracy_of_most_common": y.count(common) / len(y)}
     errors = [target.mean + target.scale * out - t for out, t in zip(net.predict(X), y)]
     rmse, trivial = (math.sqrt(statistics.fmean(e * e for e in es)) for es in (errors, [target.mean - t for t in y]))
     spread = statistics.pvariance(y)
-    score = f"R² {1 - rmse ** 2 / spread:.3f}, " if spread else ""
-    return f"On {rows}: {score}RMSE {rmse:.4g}. Always the mean, {target.mean:.4g}: RMSE {trivial:.4g}."
+    return {**rows, "r2": 1 - rmse ** 2 / spread if spread else None, "rmse": rmse, "mean": target.mean,
+            "rmse_of_mean": trivial}
+
+
+def verdict(found: Mapping[str, Any]) -> str:
+    """What `judged` has found, in words."""
+    rows = f"the {found['rows']} {'held-out' if found['held_out'] else 'training'} rows"
+    if "accuracy" in found:
+        return (f"Accuracy on {rows}: {found['accuracy']:.1%} ({found['right']} right). "
+                f"Always {found['most_common']!r}: {found['accuracy_of_most_common']:.1%}.")
+    score = "" if found["r2"] is None else f"R² {found['r2']:.3f}, "
+    return (f"On {rows}: {score}RMSE {found['rmse']:.4g}. Always the mean, {found['mean']:.4g}: RMSE "
+            f"{found['rmse_of_mean']:.4g}.")
+
+
+def predicts(model: bytes) -> str | None:
+    """The column that a model predicts; None for what is no model of a table."""
+    try:
+        name = json.loads(model)["meta"]["table"]["target"]["name"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return name if isinstance(name, str) else None
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends training as Ctrl-C does, so that what was learnt is kept; then the exit code is 143, as for whoever
+    is ended by that signal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = list[bool]()
+
+    def handler(_number: int, _frame: object) -> None:
+        if not came:
+            came.append(True)
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not came:
+            raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if came:
+        sys.exit(128 + signal.SIGTERM)
 
 
 def widths(_context: click.Context, _option: click.Parameter, words: str) -> list[int]:
@@ -219,33 +395,6 @@ def decays(_context: click.Context, _option: click.Parameter, words: str) -> lis
     return found
 
 
-def check_outs(*outs: Path | None, read: Sequence[Path] = ()) -> None:
-    """Check all files that are to be written, and that no two are one."""
-    files = [out for out in outs if out]
-    for out in files:
-        check_out(out, *read)
-    if len({file.resolve() for file in files}) < len(files):
-        raise Problem(f"{files[0]} is to be written twice; choose a name for each file")
-
-
-def write(file: Path, content: str) -> None:
-    """Write a file wholly or not at all; what is no file (a pipe, a device) is written to."""
-    with click.open_file(str(file), "w", encoding="utf-8", atomic=file.is_file() or not file.exists()) as stream:
-        stream.write(content)
-
-
-def check_out(out: Path, *read: Path) -> None:
-    """Before any work: refuse a file to write that cannot be written, or that would overwrite a file that is read."""
-    if not out.name:
-        raise Problem("a name is missing: which file is to be written?")
-    if not out.parent.is_dir():
-        raise Problem(f"there is no folder {out.parent} to put {out.name} in")
-    for path in read:
-        if out.exists() and path.exists() and out.samefile(path):
-            raise Problem(f"{out} is the file that is being read; choose another name to write to")
-
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
                        help="The mark before decimals, where the table leaves that in doubt.")
 
@@ -274,12 +423,16 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
               help="Share of the other rows to hold out, to stop by; with 0 all epochs are run and the last is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same network.")
 @click.option("--out", type=FILE, default="model.json", show_default=True, help="Where the model goes.")
-def train(data: Path, target: str | None, out: Path, decimal: str | None, **options: Any) -> None:
+@json_too
+@quietly
+def train(data: Path, target: str | None, out: Path, decimal: str | None, as_json: bool, quiet: bool,
+          **options: Any) -> None:
     """Train a network to predict one column of a CSV file from the others.
 
     The first line of DATA.csv names the columns. Numbers (1,234.5, 1.234,5, 5 cm, 1.2K), categories, missing values,
     and commas, semicolons or tabs between the columns are understood; what was made of each column is printed. A target
-    of words is classified, a target of numbers is fitted. Ctrl-C ends the training early and keeps what was learnt.
+    of words is classified, a target of numbers is fitted. Ctrl-C ends the training early and keeps what was learnt; so
+    does SIGTERM, with exit code 143. A model.json that predicts something else is only replaced if --out names it.
 
     \b
     Examples:
@@ -287,14 +440,23 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, **opti
       micrograd train houses.csv --target price --layers 64 --patience 50
       micrograd train wine.csv --target quality --task regression --ignore id
     """
-    table = read_table(data, decimal)
+    settle(out, read=[data], as_json=as_json, quiet=quiet)
+    table = read_table(source(data), decimal)
     if target is None:
-        raise Problem(f"--target is missing; {data} has the columns {listed(table.header, 20)}")
-    check_out(out, data)
-    trained = train_on(table, target, **options)
-    say(verdict(trained))
-    trained.net.save(out)
-    say(f"Model written to {out}. Next: micrograd predict {out} NEW.csv")
+        raise Problem(f"--target is missing; {table.path} has the columns {listed(table.header, 20)}")
+    table.place(target)
+    keep(out, lambda model: predicts(model) == target)
+    with sigterm_as_ctrl_c():
+        trained = train_on(table, target, **options)
+        replaced = ", in the place of an older one" * out.is_file()
+        trained.net.save(opened(out))
+        found = judged(trained)
+        say(verdict(found))
+        if not is_stdout(out):
+            say(f"Model written to {out}{replaced}. Next: {typed('micrograd', 'predict', out)} NEW.csv")
+        if as_json:
+            write_json({"data": table.path, "model": str(out), "rows": len(table.rows), **asdict(trained.plan),
+                        "network": trained.net.config(), "history": asdict(trained.history), "verdict": found})
 
 
 @main.command(short_help="Predict with a trained network.")
@@ -302,7 +464,9 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, **opti
 @click.argument("data", type=FILE, metavar="DATA.csv")
 @DECIMAL
 @click.option("--out", type=FILE, help="The CSV file to write; by default the terminal.")
-def predict(model: Path, data: Path, decimal: str | None, out: Path | None) -> None:
+@json_too
+@quietly
+def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Predict the target for each row of DATA.csv, with a model that `micrograd train` wrote.
 
     What comes out is DATA.csv (as UTF-8) with the prediction in one more column, and the probability of each class in
@@ -313,36 +477,52 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None) -> N
     Example:
       micrograd predict model.json new.csv --out predicted.csv
     """
-    if out:
-        check_out(out, model, data)
+    settle(out, read=[model, data], as_json=as_json, quiet=quiet)
+    name = "<stdin>" if model == STREAM else str(model)
     try:
-        net = MLP.load(model)
+        net = MLP.load(source(model))
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    try:
         if "table" not in net.meta:
-            raise Problem(f"{model} was not made by `micrograd train`: it does not say how to read a table")
+            raise Problem(f"{name} was not made by `micrograd train`: it does not say how to read a table")
         plan = Plan.of(net.meta["table"])
-        table = read_table(data, decimal, plan)
+        table = read_table(source(data), decimal, plan)
         X, notes = plan.encode(table, table.rows)
-        answers = [predicted(net, plan, x, table.decimal or ".") for x in X]
+        answers = [predicted(net, plan, x) for x in X]
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise Problem(str(error) if str(model) in str(error) else f"{model} is damaged: {error}") from None
+        raise Problem(f"{name} is damaged: {error}") from None
     new = [f"predicted {plan.target.name}", *(f"P({name})" for name in plan.target.classes)]
     kept = [place for place, name in enumerate(table.header) if name not in new]
-    with click.open_file(str(out or "-"), "w", encoding="utf-8", atomic=out is not None) as file:
-        rows = zip([table.header, *(row.cells for row in table.rows)], [new, *answers])
-        write_delimited(file, ([cells[place] for place in kept] + more for cells, more in rows), table.delimiter)
-    for note in notes:
-        say(f"{note}: filled in", sys.stderr)
-    if out:
+    if out or not as_json:
+        file = io.StringIO()
+        rows = zip([table.header, *(row.cells for row in table.rows)],
+                   [new, *(cells(*answer, decimal=table.decimal or ".") for answer in answers)])
+        write_delimited(file, ([row[place] for place in kept] + more for row, more in rows), table.delimiter)
+        write(out or STREAM, file.getvalue())
+    if as_json:
+        write_json({"target": plan.target.name, "notes": notes, "predictions": [
+            {"line": row.line, "predicted": answer, "probabilities": dict(zip(plan.target.classes, shares))}
+            for row, (answer, shares) in zip(table.rows, answers)]})
+    for what in notes:
+        note(f"{what}: filled in")
+    if out and not is_stdout(out):
         say(f"{len(table.rows)} predictions written to {out}")
 
 
-def predicted(net: MLP, plan: Plan, x: list[float], decimal: str) -> list[str]:
-    """The cells that say what the network makes of the inputs x, with this mark before decimals."""
+def predicted(net: MLP, plan: Plan, x: list[float]) -> tuple[str | float, list[float]]:
+    """What the network makes of the inputs x: a number; or a class, and the probability of each."""
     target, output = plan.target, net(x)
     if not target.classes:
-        return [f"{target.mean + target.scale * output.data:.10g}".replace(".", decimal)]
+        return target.mean + target.scale * output.data, []
     shares = [share.data for share in losses.softmax(output)]
-    return [target.classes[shares.index(max(shares))], *(f"{share:.4f}".replace(".", decimal) for share in shares)]
+    return target.classes[shares.index(max(shares))], shares
+
+
+def cells(answer: str | float, shares: list[float], decimal: str) -> list[str]:
+    """A prediction in a table, with this mark before decimals."""
+    numbers = [f"{share:.4f}" for share in shares] or [f"{answer:.10g}"]
+    return ([answer] if isinstance(answer, str) else []) + [number.replace(".", decimal) for number in numbers]
 
 
 # Expressions
@@ -364,7 +544,7 @@ def spread(args: Sequence[str]) -> list[str]:
         at = value or word.startswith("--at=") or word == "--at"
         if word == "--":
             rest += words
-        elif re.match("-[^-]", word) and word != "-h":
+        elif re.match("-[^-]", word) and word not in ("-h", "-q"):
             rest.append(word)
         else:
             options += ["--at", word] if value else [word, *islice(words, word == "--at")]
@@ -376,11 +556,22 @@ def numbers(_context: click.Context, _option: click.Parameter, words: Sequence[s
     return parse_values(*words)
 
 
+def program(_context: click.Context, _argument: click.Parameter, text: str) -> str:
+    """The value of EXPR: the text itself, or what standard input has."""
+    if text != str(STREAM):
+        return text
+    where, content = read_whole(source(STREAM))
+    try:
+        return content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise Problem(f"{where} is no text in UTF-8") from None
+
+
 def expression_and_values(command: Callable[..., None]) -> Callable[..., None]:
     """The argument EXPR and the option --at."""
     at = click.option("--at", "values", multiple=True, callback=numbers, metavar="NAME=NUMBER ...",
                       help="Values for the names: --at w=0.5 x=1/3.")
-    return click.argument("expression", metavar="EXPR")(at(command))
+    return click.argument("expression", metavar="EXPR", callback=program)(at(json_too(quietly(command))))
 
 
 def recorded(expression: str, values: dict[str, float]) -> tuple[Value, dict[str, Value]]:
@@ -389,16 +580,16 @@ def recorded(expression: str, values: dict[str, float]) -> tuple[Value, dict[str
         program = parse_program(expression, values)
     except UnknownName as slip:
         known = f", only {', '.join(values)}" * bool(values)
-        raise ExpressionError(slip.text, slip.place, f"{slip.name!r} has no value{known}; "
-                                                     f"to give it one: --at {slip.name}=0.5") from None
+        hint = slip.meant or f"; to give it one: {typed('--at', f'{slip.name}=0.5')}"
+        raise ExpressionError(slip.text, slip.place, f"{slip.name!r} has no value{known}{hint}") from None
     with warnings.catch_warnings(record=True) as odd:
         warnings.simplefilter("always", RuntimeWarning)
         nodes = program.graph(values)
     root = list(nodes.values())[-1]
     used = {name for statement in program.statements for name in statement.expression.names}
     unused = [unicode_label(name) for name, node in nodes.items() if name not in used and node is not root]
-    for note in [*(str(warning.message) for warning in odd), *(f"{name} is not used" for name in unused)]:
-        say(f"Note: {note}", sys.stderr)
+    for words in [*(str(warning.message) for warning in odd), *(f"{name} is not used" for name in unused)]:
+        note(f"Note: {words}")
     if not root.label:
         root.label = next(name for name in ("f", "g", "C", "the result") if name not in nodes)
     if len(program.statements) == 1:
@@ -466,7 +657,7 @@ def derivation_page(title: str, root: Value, derivations: Sequence[Explanation])
 @click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write the derivation as a page.")
 @click.option("--svg", "svg_file", type=FILE, metavar="GRAPH.svg", help="Also draw the graph, with local derivatives.")
 def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: str, detail: str | None, latex: bool,
-           html_file: Path | None, svg_file: Path | None) -> None:
+           html_file: Path | None, svg_file: Path | None, as_json: bool, quiet: bool) -> None:
     """Derive the derivative of EXPR by a name, the way lecture notes do: with symbols, formulas and numbers.
 
     EXPR has numbers, names, + - * / ** and functions such as exp, ln, sin, tanh, sigmoid, relu, max. Give parts of it
@@ -481,11 +672,15 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
       micrograd explain "z = w*x; a = tanh(z); C = (a - y)**2" \\
           --at w=0.5 x=2 y=1 --wrt w --form delta --html page.html
     """
-    check_outs(html_file, svg_file)
+    settle(html_file, svg_file, as_json=as_json, quiet=quiet)
+    if latex and as_json:
+        raise Problem("--latex or --json: the result is printed once (--json has the LaTeX of every formula)")
     root, nodes = recorded(expression, values)
-    names = wrt or ([*values] if len(values) == 1 else [])
-    if not names and not (values and form == DELTA):
-        raise Problem(f"--wrt is missing: the derivative by which name? One of {', '.join(values)}" if values else
+    inside = {node.label for node in topological_order(root)}
+    used = [name for name in values if name in inside]
+    names = wrt or (used if len(used) == 1 else [])
+    if not names and not (used and form == DELTA):
+        raise Problem(f"--wrt is missing: the derivative by which name? One of {', '.join(used)}" if used else
                       "there is no name to differentiate by; use one in the expression, and give it a value: --at x=2")
     if detail:
         for node, name in look(root, "explain").names.items():
@@ -497,8 +692,12 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     except ValueError as error:
         hint = ": give a part of the expression the name z, as in 'z = w*x + b; tanh(z)'"
         raise Problem(re.sub(r": label them .*", hint, str(error))) from None
-    say("\n\n".join(derivation.latex for derivation in derivations) if latex else
-        "\n\n".join(["\n".join(forward(root, UNICODE)), *map(str, derivations)]).lstrip())
+    if as_json:
+        write_json({"expression": expression, "values": values, "result": root.data,
+                    "derivations": [derivation.to_dict() for derivation in derivations]})
+    else:
+        say("\n\n".join(derivation.latex for derivation in derivations) if latex else
+            "\n\n".join(["\n".join(forward(root, UNICODE)), *map(str, derivations)]).lstrip(), result=True)
     if html_file:
         write(html_file, derivation_page(expression, root, derivations))
     if svg_file:
@@ -514,20 +713,30 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
 @main.command("step", cls=ExpressionCommand, short_help="A page that steps through the chain rule.")
 @expression_and_values
 @click.option("--out", type=FILE, default="step.html", show_default=True, help="Where the page goes.")
-def walk(expression: str, values: dict[str, float], out: Path) -> None:
+def walk(expression: str, values: dict[str, float], out: Path, as_json: bool, quiet: bool) -> None:
     """Write a page that steps through EXPR, forward and backward, one operation at a time. It works offline.
+
+    With --json the steps are printed instead, and a page is written only if --out names it.
 
     \b
     Example:
       micrograd step "0.5*(y - sigmoid(w*x + b))**2" --at w=0.5 x=1.5 b=0.1 y=1
     """
-    check_out(out)
+    if as_json and click.get_current_context().get_parameter_source("out") is ParameterSource.DEFAULT:
+        settle(as_json=True, quiet=quiet)
+        write_json(steps(recorded(expression, values)[0]).to_dict())
+        return
+    settle(out, as_json=as_json, quiet=quiet)
+    keep(out, lambda page: b"<h1>Forward and backward pass of " in page)
     root, _ = recorded(expression, values)
     try:
-        stepper(root).save(out)
+        write(out, stepper(root).html())
     except ValueError as error:
         raise Problem(str(error)) from None
-    say(f"Page written to {out}: open it in a browser.")
+    if as_json:
+        write_json(steps(root).to_dict())
+    if not is_stdout(out):
+        say(f"Page written to {out}: open it in a browser.")
 
 
 @main.command("grade", cls=ExpressionCommand, short_help="Mark derivations that were done by hand.")
@@ -539,7 +748,7 @@ def walk(expression: str, values: dict[str, float], out: Path) -> None:
 @click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write a page, with every sheet.")
 @click.option("--out", type=FILE, metavar="MARKS.csv", help="Also write a table of the marks.")
 def mark(expression: str, values: dict[str, float], answers: Path | None, lr: float | None, digits: int,
-         html_file: Path | None, out: Path | None) -> None:
+         html_file: Path | None, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Mark derivatives of EXPR that were worked out by hand, and find the first wrong link and the likely mistake.
 
     ANSWERS.csv has a row for each student: the name, then the answers. The headings of the columns say what was asked:
@@ -554,19 +763,25 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
     """
     if answers is None:
         raise Problem("--answers is missing: the CSV file with the answers")
-    check_outs(html_file, out, read=[answers])
+    settle(html_file, out, read=[answers], as_json=as_json, quiet=quiet)
     root, _ = recorded(expression, values)
     try:
-        marked = grade_class(root, answers, lr=lr, digits=digits)
+        marked = grade_class(root, source(answers), lr=lr, digits=digits)
     except ValueError as error:
         raise Problem(str(error)) from None
     reports = marked.students
-    say(str(marked if len(reports) > 1 else next(iter(reports.values()))))
+    if as_json:
+        write_json(marked.to_dict())
+    else:
+        say(str(marked if len(reports) > 1 else next(iter(reports.values()))), result=True)
     if html_file:
         sheets = [f"<h2>{html.escape(student)}</h2>{report._repr_html_()}" for student, report in reports.items()]
         write(html_file, page(expression, [*([marked._repr_html_()] if len(sheets) > 1 else []), *sheets]))
     if out:
-        marked.to_csv(out)
+        marked.to_csv(opened(out))
+
+
+DEMO = ("derivation.html", "stepper.html", "model.json", "iris.csv")  # what it writes, whatever is installed
 
 
 @main.command(short_help="See what it does, in seconds.")
@@ -580,23 +795,27 @@ def demo(out: Path, seed: int) -> None:
     writes the model and pictures of it to a folder.
     """
     start = time.perf_counter()
+    named = click.get_current_context().get_parameter_source("out") is not ParameterSource.DEFAULT
+    there = [out / name for name in DEMO if (out / name).exists()]
+    if named and there and len(there) < len(DEMO):
+        raise Problem(f"{there[0]} is there already, and is not the demo's: name another folder")
     out.mkdir(parents=True, exist_ok=True)
     say("1. THE CHAIN RULE, on four layers of one neuron each\n")
     written = chain(seed, out)
     say("\n2. A NETWORK, trained on real data: Fisher's irises\n")
     trained = train_on(read_table(IRIS), "species", seed=seed, layers=[12], activation="tanh", lr=0.01, epochs=100,
                        batch_size=16, patience=20, weight_decay=[0.0])
-    say(verdict(trained))
+    say(verdict(judged(trained)))
     trained.net.save(out / "model.json")
-    shutil.copyfile(IRIS, out / IRIS.name)
+    write_whole(out / IRIS.name, IRIS.read_bytes())
     written |= {"model.json": "the trained network", "iris.csv": "the data"}
     written |= graph(trained, out) | pictures(trained, out)
     say(f"\n3. WRITTEN to {out}{os.sep}\n")
     for name, words in written.items():
         say(f"   {name:20}{words}")
     say(f"\nDone in {time.perf_counter() - start:.1f} s. What to try next:\n\n"
-        f"   micrograd predict {out / 'model.json'} {out / 'iris.csv'}\n"
-        f"   micrograd train {out / 'iris.csv'} --target \"petal width (cm)\"\n"
+        f"   {typed('micrograd', 'predict', out / 'model.json', out / 'iris.csv')}\n"
+        f"   {typed('micrograd', 'train', out / 'iris.csv')} --target \"petal width (cm)\"\n"
         "   micrograd train YOUR.csv --target COLUMN\n"
         "   micrograd explain \"x**2 + 3*x\" --at x=2\n"
         "   micrograd train --help")
@@ -622,7 +841,7 @@ def chain(seed: int, out: Path) -> dict[str, str]:
         f"   The products that recur have a name, δᵏ = ∂C/∂zᵏ. With them it is shorter:\n\n{indented(deltas)}")
     derived = derivation_page("∂C/∂w² on four layers", C, [derivation, deltas])
     write(out / "derivation.html", derived)
-    stepper(C).save(out / "stepper.html")
+    write(out / "stepper.html", stepper(C).html())
     return {"derivation.html": "the derivation of ∂C/∂w², as a page",
             "stepper.html": "a page to step through it, forward and backward"}
 
@@ -653,7 +872,11 @@ def pictures(trained: Trained, out: Path) -> dict[str, str]:
     except ImportError:
         return dict.fromkeys(("learning-curve.png", "boundary.png"), f"left out; for it, {to_install('plot')}")
     net, plan, history, X, y, held_X, held_y = trained
-    learning_curve(history).savefig(out / "learning-curve.png")
-    decision_boundary(net, X, y, held_X, held_y, features=(2, 3), names=[column.name for column in plan.columns],
-                      classes=plan.target.classes).savefig(out / "boundary.png")
+    for name, figure in (
+            ("learning-curve.png", learning_curve(history)),
+            ("boundary.png", decision_boundary(net, X, y, held_X, held_y, features=(2, 3), classes=plan.target.classes,
+                                               names=[column.name for column in plan.columns]))):
+        picture = io.BytesIO()
+        figure.savefig(picture)
+        write_whole(out / name, picture.getvalue())
     return {"learning-curve.png": "loss and accuracy, epoch by epoch", "boundary.png": "which species it sees where"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -16,9 +17,16 @@ class NoBar:
     def close(self) -> None: ...
 
 
+def watched() -> bool:
+    """Whether somebody can see a bar move: in a terminal, or a notebook. In a file it is a long line of nonsense."""
+    shell = sys.modules.get("IPython")
+    return (shell is not None and shell.get_ipython() is not None) or (sys.stderr is not None and sys.stderr.isatty())
+
+
 def progress_bar(epochs: int, progress: bool | None) -> Any:
-    """A tqdm bar over so many epochs. progress: None for one if tqdm is installed; True to raise ImportError if not."""
-    if progress is False:
+    """A tqdm bar over so many epochs. progress: None for one in a terminal or a notebook, if tqdm is installed; True
+    for one anywhere, or an ImportError."""
+    if progress is False or (progress is None and not watched()):
         return NoBar()
     try:
         with warnings.catch_warnings():

@@ -99,7 +99,8 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     it remembers of the last epoch. Without validation, the share HELD_OUT, a fifth of X, is held out. standardize:
     scale every column of X, which an MLP then does by itself (`net.scaler`) and saves. penalty: added to each batch's
     loss, a function of the parameters. shuffle, seed: the order of the samples in each epoch; the same seed gives the
-    same run. progress: a tqdm bar; by default if tqdm is installed. callback: called with the history after each epoch.
+    same run. progress: a tqdm bar; by default in a terminal or a notebook, if tqdm is installed. callback: called with
+    the history after each epoch.
 
     backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the same
     steps faster, equal but for rounding; "native", "python" or "jax" insist on it, and "eager" trains sample by sample.

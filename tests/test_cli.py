@@ -1,6 +1,7 @@
 """The commands, as a user types them."""
 
 import codecs
+import contextlib
 import csv
 import io
 import json
@@ -9,12 +10,19 @@ import os
 import random
 import re
 import shlex
+import shutil
+import signal
+import stat
+import struct
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import click
 import graphviz
 import pytest
 from click.testing import CliRunner, Result
@@ -34,13 +42,16 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def micrograd_(*args: str) -> Result:
-    return CliRunner().invoke(cli.main, args, prog_name="micrograd")
+def micrograd_(*args: str, given: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(cli.main, args, input=given, prog_name="micrograd")
 
 
-def command(*args: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+COMMAND = [sys.executable, "-m", "micrograd"]
+
+
+def command(*args: str, given: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """A process of its own."""
-    return subprocess.run([sys.executable, "-m", "micrograd", *args], capture_output=True, timeout=100, check=False,
+    return subprocess.run([*COMMAND, *args], input=given, capture_output=True, timeout=100, check=False,
                           env={**os.environ, **environment})
 
 
@@ -100,7 +111,7 @@ def test_demo_learns(demonstration: tuple[str, str, Path]) -> None:
     found = re.search(r"Accuracy on the 36 held-out rows: ([\d.]+)%", demonstration[0])
     assert found is not None
     assert float(found[1]) >= 93.0
-    assert re.search(r"\d+/100 ", demonstration[1])  # the progress bar
+    assert demonstration[1] == ""  # no progress bar: this is no terminal
 
 
 def test_demo_writes(demonstration: tuple[str, str, Path]) -> None:
@@ -305,7 +316,8 @@ def test_no_row_to_stop_by() -> None:
     assert "Weight decay 0.1" not in result.stdout and "Kept" not in result.stdout
     Path("few.csv").write_text("x,y\n" + "".join(f"{i / 7},{i / 3}\n" for i in range(10)))
     for share, learnt in (("0.8", 1), ("0.99", 1)):  # one row at least goes to each side
-        result = micrograd_("train", "few.csv", "--target", "y", "--test", "0.8", "--validation", share, *QUICK)
+        result = micrograd_("train", "few.csv", "--target", "y", "--test", "0.8", "--validation", share,
+                            "--out", "few.json", *QUICK)
         assert f"learns from {learnt} rows.\nHeld out: 1 rows to stop by (--validation), 8 to judge it by" in result.stdout
 
 
@@ -593,6 +605,11 @@ def test_explain_notes_what_is_odd() -> None:
                              "point\n  x=0,5\n     ^\n"),
     (["x", "--at", "x"], "Error: names and their values are written so: w=0.5\n  x\n   ^\n"),
     (["x", "--at", "x=q"], "Error: a number is needed here, not a name\n  x=q\n    ^\n"),
+    (["math.sin(x)", "--at", "x=2"], "Error: a function stands by itself; write sin(x)\n  math.sin(x)\n  ^\n"),
+    (["W*x", "--at", "w=1", "x=2"], "Error: 'W' has no value, only w, x; did you mean w? Names are case-sensitive\n"
+                                    "  W*x\n  ^\n"),
+    (["w*x", "--at", "w=1", "x=2", "--wrt", "W"], "Error: there is no 'W' here, only w, x, f; did you mean w? Names are "
+                                                  "case-sensitive\n  W\n  ^\n"),
     (["x*y", "--at", "x=2", "y=1"], "Error: --wrt is missing: the derivative by which name? One of x, y\n"),
     (["3"], "Error: there is no name to differentiate by; use one in the expression, and give it a value: --at x=2\n"),
     (["x*y", "--at", "x=2", "y=1", "--wrt", "q"], "Error: there is no 'q' here, only x, y, f\n  q\n  ^\n"),
@@ -605,6 +622,15 @@ def test_slips_have_a_caret_and_exit_code_2(args: list[str], message: str) -> No
     result = micrograd_("explain", *args)
     assert (result.exit_code, result.stderr, result.stdout) == (2, message, "")
     assert not list(Path().iterdir())
+
+
+def test_unused_values_are_not_asked_about() -> None:
+    result = micrograd_("explain", "x**2", "--at", "x=2,y=3")
+    assert (result.exit_code, result.stderr) == (0, "Note: y is not used\n")
+    assert result.stdout == micrograd_("explain", "x**2", "--at", "x=2").stdout
+    result = micrograd_("explain", "x*w", "--at", "x=2,y=3,w=1")
+    assert result.stderr == ("Note: y is not used\n"
+                             "Error: --wrt is missing: the derivative by which name? One of x, w\n")
 
 
 def test_unused_values_have_no_derivative() -> None:
@@ -720,6 +746,367 @@ def test_slips_of_the_teacher(args: list[str], message: str) -> None:
     assert isinstance(result.exception, SystemExit)
     assert result.stderr.startswith(message)
     assert Path("class.csv").read_text(encoding="utf-8") == CLASS
+
+
+# Streams: pipes, devices, and what is there already
+
+STEPS = ("z = w*x; a = tanh(z); C = 0.5*(a - y)**2", "--at", "w=0.5", "x=2", "y=1")
+OUTPUTS = {
+    "model": ["train", "data.csv", "--target", "kind", *QUICK, "--out"],
+    "predictions": ["predict", "model.json", "data.csv", "--out"],
+    "derivation": ["explain", *STEPS, "--wrt", "w", "--html"],
+    "picture": ["explain", *STEPS, "--wrt", "w", "--svg"],
+    "page": ["step", *STEPS, "--out"],
+    "marks": ["grade", *STEPS, "--answers", "class.csv", "--out"],
+    "sheets": ["grade", *STEPS, "--answers", "class.csv", "--html"],
+}
+posix = pytest.mark.skipif(os.name != "posix", reason="pipes with names, devices and links are those of POSIX systems")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, bytes]]:
+    """A folder with what the commands read, and what each of them writes to a file."""
+    folder = tmp_path_factory.mktemp("inputs")
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        Path("data.csv").write_text(flowers())
+        Path("class.csv").write_text(CLASS, encoding="utf-8")
+        assert micrograd_("train", "data.csv", "--target", "kind", *QUICK).exit_code == 0
+        written = {}
+        for name, args in OUTPUTS.items():
+            result = micrograd_(*args, "written")
+            assert result.exit_code == 0, result.output
+            written[name] = Path("written").read_bytes()
+            Path("written").unlink()
+    finally:
+        os.chdir(before)
+    return folder, written
+
+
+@posix
+@pytest.mark.parametrize("kind", ["file", "protected file", "link", "link to nothing", "pipe", "device"])
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_what_is_there_keeps_its_kind(inputs: tuple[Path, dict[str, bytes]], name: str, kind: str) -> None:
+    for file in inputs[0].iterdir():
+        shutil.copy(file, ".")
+    target, end = Path("target"), Path("end")
+    got: list[bytes] = []
+    if kind == "pipe":
+        os.mkfifo(target)
+        reader = threading.Thread(target=lambda: got.append(target.read_bytes()), daemon=True)
+        reader.start()
+    elif kind == "device":
+        if os.getuid() == 0:
+            os.mknod(target, stat.S_IFCHR | 0o666, os.stat(os.devnull).st_rdev)
+        else:
+            target = Path(os.devnull)
+    elif kind.startswith("link"):
+        target.symlink_to(end)
+        if kind == "link":
+            end.write_bytes(b"old")
+    else:
+        target.write_bytes(b"old" * 100_000)
+        target.chmod(0o640 if kind == "protected file" else 0o644)
+    before = target.lstat().st_mode
+    result = micrograd_(*OUTPUTS[name], str(target))
+    assert result.exit_code == 0, result.output
+    assert target.lstat().st_mode == before
+    if kind == "pipe":
+        reader.join(60)
+    elif kind != "device":
+        got.append((end if kind.startswith("link") else target).read_bytes())
+    assert got == [inputs[1][name]] * (kind != "device")
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_nothing_else_is_on_standard_output(inputs: tuple[Path, dict[str, bytes]], name: str) -> None:
+    os.chdir(inputs[0])
+    result = micrograd_(*OUTPUTS[name], "-")
+    assert (result.exit_code, result.stdout_bytes) == (0, inputs[1][name])
+    assert (result.stderr == "") == (name == "page"), "reports go to standard error"
+    result = micrograd_(*OUTPUTS[name], "-", "--quiet")
+    assert (result.exit_code, result.stdout_bytes, result.stderr) == (0, inputs[1][name], "")
+    if os.name == "posix":
+        process = command(*OUTPUTS[name], "/dev/stdout")
+        assert (process.returncode, process.stdout) == (0, inputs[1][name])
+        assert (process.stderr == b"") == (name == "page")
+    assert sorted(os.listdir()) == ["class.csv", "data.csv", "model.json"]
+
+
+@posix
+def test_what_a_shell_appends_to_is_not_cut(inputs: tuple[Path, dict[str, bytes]], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"before\n")
+    with open(log, "ab") as opened:
+        subprocess.run([*COMMAND, *OUTPUTS["page"], "/dev/stdout"], stdout=opened, check=True, timeout=100)
+    assert log.read_bytes() == b"before\n" + inputs[1]["page"]
+
+
+def test_everything_comes_from_standard_input(inputs: tuple[Path, dict[str, bytes]]) -> None:
+    folder, written = inputs
+    os.chdir(folder)
+    data, model, sheets = (Path(name).read_bytes() for name in ("data.csv", "model.json", "class.csv"))
+    for name, args, given in (
+            ("model", [*OUTPUTS["model"][:1], "-", *OUTPUTS["model"][2:]], data),
+            ("predictions", ["predict", "model.json", "-", "--out"], data),
+            ("predictions", ["predict", "-", "data.csv", "--out"], model),
+            ("derivation", ["explain", "-", *OUTPUTS["derivation"][2:]], STEPS[0].encode() + b"\n"),
+            ("page", ["step", "-", *OUTPUTS["page"][2:]], STEPS[0].encode()),
+            ("marks", ["grade", *STEPS, "--answers", "-", "--out"], sheets),
+            ("marks", ["grade", "-", *STEPS[1:], "--answers", "class.csv", "--out"], STEPS[0].encode())):
+        result = micrograd_(*args, "-", given=given)
+        assert (result.exit_code, result.stdout_bytes) == (0, written[name]), result.output
+    assert "<stdin>: 60 rows" in command("train", "-", "--target", "kind", *QUICK, "--out", "-", given=data).stderr.decode()
+    result = micrograd_("grade", *STEPS, "--answers", "-", given="label,answer\nw,2 x y\n")
+    assert (result.exit_code, "an operator is missing" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize(("args", "message"), [
+    (["explain", "x", "--at", "x=1", "--html", "-", "--svg", "-"], "- and -: standard output takes one of them"),
+    (["explain", "x", "--at", "x=1", "--html", "-", "--json"], "- and --json: standard output takes one of them"),
+    (["explain", "x", "--at", "x=1", "--latex", "--json"], "--latex or --json"),
+    (["grade", *STEPS, "--answers", "class.csv", "--html", "-", "--out", "-"], "- and -: standard output takes"),
+    (["train", "data.csv", "--target", "kind", "--out", "-", "--json"], "- and --json: standard output takes"),
+    (["step", "x", "--at", "x=1", "--out", "-", "--json"], "- and --json: standard output takes"),
+    (["predict", "model.json", "data.csv", "--out", "-", "--json"], "- and --json: standard output takes"),
+    (["predict", "-", "-"], "- and -: standard input is one file"),
+    (["grade", "-", "--at", "x=1", "--answers", "-"], "- and -: standard input is one file"),
+    (["train", "-", "--target", "kind"], "the stream is empty"),
+    (["predict", "-", "data.csv"], "the stream is not a saved model"),
+    (["explain", "-", "--at", "x=1"], "an expression is missing"),
+])
+def test_streams_that_are_asked_too_much(inputs: tuple[Path, dict[str, bytes]], args: list[str], message: str) -> None:
+    os.chdir(inputs[0])
+    result = micrograd_(*args, given="x" if args[0] == "grade" else "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"Error: {message}"), result.stderr
+    assert sorted(os.listdir()) == ["class.csv", "data.csv", "model.json"]
+
+
+def test_no_streams_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for programs that Windows starts without a console."""
+    with click.Context(cli.main):
+        monkeypatch.setattr(sys, "stdin", None)
+        with pytest.raises(cli.Problem, match="there is no standard input"):
+            cli.source(cli.STREAM)
+        monkeypatch.setattr(sys, "stdout", None)
+        with pytest.raises(cli.Problem, match="there is no standard output"):
+            cli.opened(cli.STREAM)
+
+
+def test_a_model_of_something_else_is_not_replaced() -> None:
+    Path("data.csv").write_text(flowers())
+    train = ("train", "data.csv", *QUICK, "--target")
+    assert "Model written to model.json. " in micrograd_(*train, "kind").stdout
+    assert "Model written to model.json, in the place of an older one. " in micrograd_(*train, "kind").stdout
+    for other in (Path("model.json").read_text(), "{}", "[]", "precious", '{"meta": {"table": {"target": {"name": 1}}}}'):
+        Path("model.json").write_text(other)
+        result = micrograd_(*train, "price")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == ("Error: there is another model.json already: add --out model.json to replace it, or "
+                                 "another name\n")
+        assert Path("model.json").read_text() == other
+    assert "in the place of an older one" in micrograd_(*train, "price", "--out", "model.json").stdout
+    Path("step.html").write_text("<h1>Mine</h1>")
+    assert micrograd_("step", "x**2", "--at", "x=1").stderr.startswith("Error: there is another step.html already")
+    assert Path("step.html").read_text() == "<h1>Mine</h1>"
+    Path("step.html").unlink()
+    for expression in ("x**2", "x**3"):
+        assert micrograd_("step", expression, "--at", "x=1").exit_code == 0
+
+
+def test_the_demo_replaces_nothing_but_a_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cli.train_on
+    monkeypatch.setattr(cli, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
+    Path("model.json").write_text("precious")
+    result = micrograd_("demo", "--out", ".")
+    assert (result.exit_code, result.stderr) == (2, "Error: model.json is there already, and is not the demo's: name "
+                                                    "another folder\n")
+    assert os.listdir() == ["model.json"]
+    for _ in range(2):
+        assert micrograd_("demo", "--out", "new").exit_code == 0
+
+
+def test_files_that_cannot_be_written_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("data.csv").write_text(flowers())
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    for out in ("data.csv", "new.json"):
+        result = micrograd_("train", "data.csv", "--target", "kind", "--out", out)
+        assert (result.exit_code, result.stderr) == (2, f"Error: {out} cannot be written: permission denied\n")
+
+
+def test_printed_commands_can_be_typed() -> None:
+    Path("data.csv").write_text(flowers())
+    for name in ("my model.json", "it's $HOME.json", "./-x.json", "größe.json"):
+        printed = micrograd_("train", "data.csv", "--target", "kind", *QUICK, "--out", name).stdout
+        if os.name == "posix":
+            words = shlex.split(re.search("Next: (.*)", printed)[1])
+            assert micrograd_(*words[1:3], "data.csv").exit_code == 0, printed
+    assert cli.typed("--at", "w=0.5") == "--at w=0.5"
+    message = micrograd_("explain", "θ'(x)").stderr if os.name == "posix" else ""
+    assert "--at" not in message or shlex.split(message.split("give it one: ")[1].split("\n")[0])
+
+
+# JSON
+
+def strict_json(text: str) -> Any:
+    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+def test_results_as_json(inputs: tuple[Path, dict[str, bytes]]) -> None:
+    os.chdir(inputs[0])
+    found = strict_json(micrograd_("explain", *STEPS, "--wrt", "w", "--wrt", "x", "--json").stdout)
+    nodes = parse_program(STEPS[0], "wxy").graph({"w": 0.5, "x": 2.0, "y": 1.0})
+    for name, derivation in zip("wx", found["derivations"], strict=True):
+        assert derivation["value"] == micrograd.gradient(nodes["C"], nodes[name]).data
+    assert (found["result"], found["values"]) == (nodes["C"].data, {"w": 0.5, "x": 2.0, "y": 1.0})
+    assert strict_json(micrograd_("step", *STEPS, "--json").stdout) == json.loads(
+        json.dumps(micrograd.steps(nodes["C"]).to_dict()))
+    assert not Path("step.html").exists()
+    marks = micrograd_("grade", *STEPS, "--answers", "class.csv", "--json")
+    assert strict_json(marks.stdout)["students"]["Bob"]["right"] == 3
+    assert strict_json(marks.stdout) == json.loads(json.dumps(
+        micrograd.grade_class(nodes["C"], "class.csv").to_dict()))
+
+    trained = micrograd_(*OUTPUTS["model"][:-1], "--json", "--out", "other.json")
+    assert "Model written to other.json" in trained.stderr
+    found = strict_json(trained.stdout)
+    assert found["target"]["classes"] == ["big", "small"]
+    assert [column["name"] for column in found["columns"]] == ["size", "weight", "colour", "price"]
+    assert len(found["history"]["loss"]) == 3
+    assert found["verdict"]["held_out"] and 0 <= found["verdict"]["accuracy"] <= 1
+    assert f"{found['verdict']['accuracy']:.1%}" in trained.stderr
+    assert (found["model"], found["rows"], found["network"]["nouts"]) == ("other.json", 60, [4, 2])
+    os.remove("other.json")
+    price = micrograd_("train", "data.csv", "--target", "price", *QUICK, "--out", "price.json", "--json", "-q")
+    assert price.stderr == ""
+    assert strict_json(price.stdout)["verdict"]["rmse"] > 0
+
+    table = rows_of(inputs[1]["predictions"].decode())
+    found = strict_json(micrograd_("predict", "model.json", "data.csv", "--json").stdout)
+    assert (found["target"], len(found["predictions"])) == ("kind", len(table))
+    for row, each in zip(table, found["predictions"]):
+        assert (row["predicted kind"], row["P(big)"]) == (each["predicted"], f"{each['probabilities']['big']:.4f}")
+    assert found["predictions"][0]["line"] == 2
+    both = micrograd_("predict", "price.json", "data.csv", "--json", "--out", "predicted.csv")
+    row = rows_of(Path("predicted.csv").read_text(encoding="utf-8"))[0]
+    assert row["predicted price"] == f"{strict_json(both.stdout)['predictions'][0]['predicted']:.10g}"
+    os.remove("predicted.csv")
+    os.remove("price.json")
+
+
+def test_what_json_has_no_number_for_is_text() -> None:
+    found = strict_json(micrograd_("explain", "x*log(y)", "--at", "x=1e200**2", "y=-1", "--wrt", "x", "--json").stdout)
+    assert (found["values"]["x"], found["result"], found["derivations"][0]["value"]) == ("Infinity", "NaN", "NaN")
+    assert cli.strict([-math.inf, {"a": (1.5, None, True)}]) == ["-Infinity", {"a": [1.5, None, True]}]
+    assert "δ" in micrograd_("explain", *STEPS, "--wrt", "w", "--form", "delta", "--json").stdout
+
+
+def test_json_is_utf8_whatever_the_terminal() -> None:
+    result = command("explain", *STEPS, "--wrt", "w", "--json", PYTHONIOENCODING="ascii")
+    assert "∂C/∂w" in result.stdout.decode("utf-8")
+
+
+# Quiet, progress, signals
+
+def test_quiet() -> None:
+    Path("data.csv").write_text(flowers())
+    Path("class.csv").write_text(CLASS, encoding="utf-8")
+    for args in (["train", "data.csv", "--target", "kind", *QUICK, "-q"], ["step", *STEPS, "-q"],
+                 ["predict", "model.json", "data.csv", "--out", "out.csv", "--quiet"]):
+        result = micrograd_(*args)
+        assert (result.exit_code, result.output) == (0, "")
+    assert micrograd_("explain", "x**2", "-q", "--at", "x=2", "y=3").output.endswith("∂f/∂x = 2x\n      = 4\n")
+    assert "not used" not in micrograd_("explain", "x**2", "-q", "--at", "x=2", "y=3").output
+    assert "Ada" in micrograd_("grade", *STEPS, "--answers", "class.csv", "-q").stdout
+    assert micrograd_("train", "data.csv", "--target", "kin", "-q").stderr.startswith("Error: data.csv has no column")
+
+
+def test_the_short_form_of_version() -> None:
+    assert micrograd_("-V").stdout == micrograd_("--version").stdout
+
+
+@posix
+def test_a_terminal_sees_progress_and_a_file_does_not() -> None:
+    import fcntl  # which Windows has not
+    import termios
+    Path("data.csv").write_text(flowers())
+    train = [*COMMAND, "train", "data.csv", "--target", "kind", *QUICK]
+    assert subprocess.run(train, capture_output=True, check=True, timeout=100).stderr == b""
+    for more, seen in (((), True), (("-q",), False)):
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+        subprocess.run([*train, *more], stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=100)
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # at its end, on Linux
+            while piece := os.read(ours, 10_000):
+                said += piece
+        os.close(ours)
+        assert (b"3/3 |" in said) == seen, said
+
+
+@posix
+def test_sigterm_keeps_what_was_learnt() -> None:
+    Path("data.csv").write_text(flowers(400))
+    process = subprocess.Popen([*COMMAND, "train", "data.csv", "--target", "kind", "--epochs", "10000000",
+                                "--validation", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = ""
+    while "Held out: " not in said:  # what is said right before it learns
+        line = process.stdout.readline()
+        assert line, process.communicate()
+        said += line
+    time.sleep(1)
+    process.terminate()
+    rest, complaints = process.communicate(timeout=100)
+    assert (process.returncode, complaints) == (143, "")
+    assert "what was learnt is kept" in rest
+    assert "Model written to model.json" in rest
+    assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
+
+
+def test_sigterm_before_there_is_anything_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*args: Any, **options: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # no haste
+
+    Path("data.csv").write_text(flowers())
+    monkeypatch.setattr(cli, "train_on", ended)
+    before = signal.getsignal(signal.SIGTERM)
+    assert micrograd_("train", "data.csv", "--target", "kind").exit_code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not Path("model.json").exists()
+
+
+def test_training_in_a_thread_has_no_signals() -> None:
+    Path("data.csv").write_text(flowers())
+    codes: list[int] = []
+    arguments = ["train", "data.csv", "--target", "kind", *QUICK, "-q"]
+    thread = threading.Thread(target=lambda: codes.append(cli.main(arguments, standalone_mode=False) or 0))
+    thread.start()
+    thread.join()
+    assert codes == [0] and Path("model.json").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no device that is always full")
+def test_a_full_disk_is_one_line() -> None:
+    for args in (["explain", "x**2", "--at", "x=2"], ["explain", "x**2", "--at", "x=2", "--json"]):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([*COMMAND, *args], stdout=full, stderr=subprocess.PIPE, timeout=100, check=False)
+        assert result.returncode == 2
+        assert result.stderr.decode() == "Error: [Errno 28] No space left on device\n"
+
+
+def test_completion() -> None:
+    for words, place, found in (("micrograd tr", 1, "plain,train"), ("micrograd explain x --wr", 3, "plain,--wrt"),
+                                ("micrograd train --tas", 2, "plain,--task")):
+        result = command(_MICROGRAD_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(place))
+        assert result.stdout.decode().split() == [found]
+    help = micrograd_("--help").stdout
+    assert 'eval "$(_MICROGRAD_COMPLETE=bash_source micrograd)"' in help
+    assert b"_MICROGRAD_COMPLETE=bash_complete" in command(_MICROGRAD_COMPLETE="bash_source").stdout
 
 
 # The command as a process

@@ -483,3 +483,36 @@ def test_any_text_is_read_or_refused_with_a_place(words):
             read(words)
         except ExpressionError as error:
             assert 0 <= error.place <= len(words)
+
+
+@pytest.mark.parametrize(("text", "written"), [
+    ("math.sin(x)", "sin(x)"), ("np.exp(-x**2)", "exp(-x**2)"), ("numpy.maximum(x, 0)", "maximum(x, 0)"),
+    ("torch.sigmoid(w*x)", "sigmoid(w*x)"), ("Math.sin(x)", "sin(x)"), ("Math.PI*x", "pi"), ("np.pi", "pi"),
+    ("torch.nn.functional.relu(x)", "relu(x)"), ("math.sin(2*(x + 1))", "sin(x)"), ("mg.tanh(x)", "tanh(x)"),
+    ("x.tanh()", "tanh(x)"), ("(w*x + 1).tanh()", "tanh(w*x + 1)"), ("sin(x).exp()", "exp(sin(x))"),
+    ("x.pow(2)", "pow(x, 2)"), ("q.tanh()", "tanh(q)"), ("2*math.sqrt(x)", "sqrt(x)"), ("math.fabs(x)", "abs(x)"),
+    ("np.arctan(x)", "arctan(x)"), ("math .sin (x)", "sin(x)"),
+])
+@pytest.mark.parametrize("names", [None, ["x", "w"]])
+def test_functions_and_constants_of_modules(text, written, names):
+    with pytest.raises(ExpressionError, match=r"stands by itself; write ") as error:
+        parse(text, names)
+    assert error.value.message.endswith(f"; write {written}")
+    assert not isinstance(error.value, UnknownName)
+    parse(written, [*(names or []), "q"] if names else None)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("np.square(x)", "there is no function 'square'; did you mean sqrt?"),
+    ("np.zzzzzz(x)", "there is no function 'zzzzzz'"),
+    ("x.data", "unexpected '.': a name stands for a number, which has no parts"),
+    ("Sin(x)", "there is no function 'Sin'; did you mean sin? Names are case-sensitive"),
+    ("X + 1", "there is no 'X' here, only x, W_1; did you mean x? Names are case-sensitive"),
+    ("w_1", "there is no 'w_1' here, only x, W_1; did you mean W_1? Names are case-sensitive"),
+    ("PI", "there is no 'PI' here, only x, W_1; did you mean pi? Names are case-sensitive"),
+    ("q", "there is no 'q' here, only x, W_1"),
+])
+def test_names_that_are_nearly_right(text, message):
+    with pytest.raises(ExpressionError) as error:
+        parse(text, ["x", "W_1"])
+    assert error.value.message == message

@@ -54,12 +54,14 @@ class ExpressionError(ValueError):
 
 
 class UnknownName(ExpressionError):
-    """A text that uses a name without a meaning. `name` is the name as it is written."""
+    """A text that uses a name without a meaning. `name` is the name as it is written, `meant` what to say of another
+    that may be meant; "" where there is none."""
 
-    def __init__(self, text: str, place: int, message: str, name: str) -> None:
+    def __init__(self, text: str, place: int, message: str, name: str, meant: str = "") -> None:
         super().__init__(text, place, message)
-        self.args = text, place, message, name
+        self.args = text, place, message, name, meant
         self.name = name
+        self.meant = meant
 
 
 def columns(words: str) -> int:
@@ -155,6 +157,11 @@ class Names:
 CONSTANTS = {"pi": pi, "π": pi, "e": e, "tau": tau, "τ": tau}
 ALIASES = {"ln": ops.log, "sigma": ops.sigmoid, "arcsin": ops.asin, "arccos": ops.acos, "arctan": ops.atan,
            "arsinh": ops.asinh, "arcosh": ops.acosh, "artanh": ops.atanh, "sgn": ops.sign}
+
+# Where people have functions from, and what some are called there, for an error that says what to write
+MODULES = ("math", "cmath", "np", "numpy", "jnp", "torch", "tf", "F", "Math", "mg", "micrograd")
+ELSEWHERE = {"maximum": "max", "minimum": "min", "power": "pow", "fabs": "abs", "absolute": "abs"}
+DOTTED = re.compile(r"\.(?:\w+\.)*([^\W\d]\w*)(?:\s*\(([^()]*)(\)?))?")
 
 
 def functions() -> dict[str, Op]:
@@ -438,14 +445,39 @@ class Reader:
         """What to say of a word that means nothing here."""
         if function:
             return self.error(start, f"{word} is a function; write {word}({', '.join('xyz'[:function.arity])})")
+        if self.next_is("."):
+            self.refuse_dots(start, "")
         names = self.known.names if self.known else ()
-        near = get_close_matches(word, functions() if called else names, n=1, cutoff=0.5)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        alike = [name for name in (functions() if called else (*names, *CONSTANTS)) if name.lower() == word.lower()]
+        near = alike or get_close_matches(word, functions() if called else names, n=1, cutoff=0.5)
+        meant = f"; did you mean {near[0]}?{' Names are case-sensitive' * bool(alike)}" if near else ""
         if called:
             return self.error(start, f"there is no function {word!r}{meant}")
         listed = ", ".join(names[:10]) + f" and {len(names) - 10:,} more" * (len(names) > 10)
         message = f"there is no {word!r} here, only {listed}{meant}" if names else "a number is needed here, not a name"
-        return UnknownName(self.text, start, message, word)
+        return UnknownName(self.text, start, message, word, meant * bool(alike))
+
+    def refuse_dots(self, start: int, operand: str) -> None:
+        """An error that says what to write for math.sin(x), np.pi and x.tanh(), if that is what begins at `start` and
+        has its first point here. operand: what stands before the point; "" for a word that is no name."""
+        dotted = DOTTED.match(self.text, self.place, self.stop)
+        if not dotted:
+            return
+        word, inside, closed = dotted[1], (dotted[2] or "").strip(), dotted[3]
+        known = {**functions(), **CONSTANTS}
+        name = next((name for name in (word, ELSEWHERE.get(word), word.lower()) if name in known), None)
+        before = self.text[start:self.place].strip()
+        if name in CONSTANTS and closed is None:
+            raise self.error(start, f"a constant stands by itself; write {name}")
+        if name in functions():
+            row = functions()[name]
+            operand = operand or (before if closed and not inside and before not in MODULES else "")
+            given = ", ".join(filter(None, (operand, inside))) if closed else ""
+            given = given or ", ".join("xyz"[:row.arity])
+            raise self.error(start, f"a function stands by itself; write {name}({given})")
+        if before in MODULES and not operand:
+            near = get_close_matches(word, functions(), n=1, cutoff=0.5)
+            raise self.error(start, f"there is no function {word!r}" + (f"; did you mean {near[0]}?" if near else ""))
 
     # Where an operator is due
 
@@ -479,6 +511,10 @@ class Reader:
             before, after = self.text[self.operand_at:self.place].strip(), re.match(r"\w*", self.text[self.place:])
             shown = f"{before}*{after[0]}" if after and after[0] and len(before) < 20 else "a*b for a product"
             raise self.error(self.place, f"an operator is missing here; write {printable(shown)}")
+        if sign == ".":
+            operand = self.text[self.operand_at:self.place].strip()
+            bare = operand[1:-1] if operand[:1] == "(" and operand[-1:] == ")" else operand
+            self.refuse_dots(self.operand_at, "" if self.known is None and operand in MODULES else bare)
         raise self.unexpected()
 
     def infix(self, infix: Infix) -> None:
