@@ -160,7 +160,7 @@ ALIASES = {"ln": ops.log, "sigma": ops.sigmoid, "arcsin": ops.asin, "arccos": op
 
 # Where people have functions from, and what some are called there, for an error that says what to write
 MODULES = ("math", "cmath", "np", "numpy", "jnp", "torch", "tf", "F", "Math", "mg", "micrograd")
-ELSEWHERE = {"maximum": "max", "minimum": "min", "power": "pow", "fabs": "abs", "absolute": "abs"}
+ELSEWHERE = {"power": ops.pow.name, "fabs": ops.abs.name, "absolute": ops.abs.name}
 DOTTED = re.compile(r"\.(?:\w+\.)*([^\W\d]\w*)(?:\s*\(([^()]*)(\)?))?")
 
 
