@@ -486,8 +486,7 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_j
     try:
         if "table" not in net.meta:
             raise Problem(f"{name} was not made by `micrograd train`: it does not say how to read a table")
-        plan = Plan.of(net.meta["table"])
-        table = read_table(source(data), decimal, plan)
+        plan, table = Plan.of(net.meta["table"]), read_table(source(data), decimal)
         X, notes = plan.encode(table, table.rows)
         answers = [predicted(net, plan, x) for x in X]
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:

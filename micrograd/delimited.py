@@ -100,9 +100,14 @@ def bare_utf_16(content: bytes) -> str:
 def write_delimited(file: IO[Any], rows: Iterable[Sequence[object]], delimiter: str = ",") -> None:
     """Write rows of text and numbers. Text that a spreadsheet would compute, as it begins with = + - or @, is made
     `harmless`; numbers stay, -1.5 as well as those in text, "-1,5" or "-5 cm"."""
-    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    writer.writerows([harmless(cell) if isinstance(cell, str) and not SIGNED.fullmatch(cell) else cell for cell in row]
-                     for row in rows)
+    line = io.StringIO(newline="")
+    writer = csv.writer(line, delimiter=delimiter, lineterminator="\r\n")  # so that cells with either sign are quoted
+    for row in rows:
+        writer.writerow([harmless(cell) if isinstance(cell, str) and not SIGNED.fullmatch(cell) else cell
+                         for cell in row])
+        file.write(line.getvalue().removesuffix("\r\n") + "\n")
+        line.seek(0)
+        line.truncate()
 
 
 def harmless(text: str) -> str:

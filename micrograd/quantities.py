@@ -47,6 +47,7 @@ def written(mark: str, other: str) -> re.Pattern[str]:
 
 
 WRITTEN = {".": written(".", ","), ",": written(",", ".")}
+PLAIN = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 class Quantity(NamedTuple):
@@ -65,6 +66,9 @@ class Quantity(NamedTuple):
 
 def quantity(cell: str, mark: str = ".") -> Quantity | None:
     """A cell as a number with a unit or without; None for other text, and for what is too large to work with."""
+    if mark == "." and PLAIN.fullmatch(cell):  # most are, and this is ten times as fast
+        number = float(cell)
+        return Quantity(number, "", "", number) if abs(number) <= LARGEST else None
     match = WRITTEN[mark].fullmatch(cell.replace("−", "-"))
     if match is None or (match["first"] and match["second"]):
         return None

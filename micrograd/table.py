@@ -23,6 +23,7 @@ from .quantities import MixedError, Quantity, explained, in_common, in_units, ma
 MISSING = {"", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "missing"}
 LEAST_ROWS = 10         # below this nothing is learnt, let alone judged
 MOST_CATEGORIES = 100   # each is an input of its own
+MOST_INPUTS = 20_000    # with 16 neurons after them, a step of training takes seconds
 MOSTLY = 0.9            # a column is one of numbers if this share of it is; the rest are slips, and count as missing
 
 # The names of a column that counts the rows, if it counts, and of one that tells them apart; also a column without a
@@ -67,14 +68,12 @@ class Table:
         return quantity(cell, self.decimal or ".")
 
 
-def read_table(path: File, decimal: str | None = None, learnt: Plan | None = None) -> Table:
+def read_table(path: File, decimal: str | None = None) -> Table:
     """Read a CSV file with a header (see `read_delimited`), by its path or as a stream of bytes. A column without a
     name is called "column 1" if it is the first, and so on.
 
     decimal: the mark before decimals, "." or ",". By default the numbers show it, all columns together: 0,5 does, and
     1.200 does not. Where commas separate columns it is the point, unless numbers show that this would be wrong.
-    learnt: the plan of a model that these numbers are for; the table that it was made of, if it was separated alike,
-    tells the mark where this one does not.
     Raises TableError, with the line, for a file that is not such a table, and where the mark is in doubt; OSError for
     one that cannot be read.
     """
@@ -98,37 +97,28 @@ def read_table(path: File, decimal: str | None = None, learnt: Plan | None = Non
         if len(row.cells) != len(header):
             raise TableError(f"{where}, line {row.line}: {len(row.cells)} fields, where the header has {len(header)}")
     table = Table(where, header, rows, found.delimiter, found.encoding, decimal or "")
-    return table if decimal else replace(table, decimal=decimal_mark(table, learnt))
+    return table if decimal else replace(table, decimal=decimal_mark(table))
 
 
 WHICH = "--decimal . or --decimal , says which mark stands before decimals"
 
 
-def decimal_mark(table: Table, learnt: Plan | None) -> str:
-    """The mark before decimals that the numbers of a table show; "" if none does. Raises TableError if it is in doubt.
-
-    Only columns of numbers are asked; if there is a plan, those that are numbers in it.
-    """
-    names, usual = table.header, ""
-    if learnt is not None:
-        names = [column.name for column in learnt.columns if column.median is not None and column.name in table.places]
-        usual = learnt.decimal if learnt.delimiter == table.delimiter else ""
-    point, commas = next(examples(table, names, "."), None), [*examples(table, names, ",")]
-    shown = "." * bool(point) + "," * bool(commas)
-    if usual and (usual in shown or not shown):
-        return usual
+def decimal_mark(table: Table) -> str:
+    """The mark before decimals that the columns of numbers of a table show; "" if none does. Raises TableError if it is
+    in doubt."""
+    point, commas = next(examples(table, table.header, "."), None), [*examples(table, table.header, ",")]
     by_commas = table.delimiter == ","  # then a cell such as "1,2" may be no number at all
     if point and commas and not by_commas:
         (one, cell, line), (other, comma, there) = point, commas[0]
         raise TableError(f"{table.path}: {cell!r} (line {line}, {one}) has a decimal point, {comma!r} (line {there}, "
                          f"{other}) a decimal comma; {WHICH}, and what has the other one is then text")
-    if not usual and shown and (shown == "." or not by_commas):
-        return shown
-    doubt = next(examples(table, [name for name, *_ in commas] if point and commas else names, "?"), None)
-    if doubt is None:
-        return shown if usual else "." * bool(shown)
-    if by_commas and not (usual or shown):
+    if point and not commas:
         return "."
+    if commas and not by_commas:
+        return ","
+    doubt = next(examples(table, [name for name, *_ in commas] if point else table.header, "?"), None)
+    if doubt is None or (by_commas and not commas):
+        return "." if doubt or commas else ""
     name, cell, line = doubt
     readings = sorted({f"{q.number:.15g}" for mark in ".," if (q := quantity(cell, mark))})
     raise TableError(f"{table.path}: {cell!r} (line {line}, {name}) may be {' or '.join(readings)}; {WHICH}")
@@ -190,19 +180,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the rows of a table become inputs, and outputs a prediction: all that was learnt of the columns, and of how
-    the table was written."""
+    """How the rows of a table become inputs, and outputs a prediction: all that was learnt of the columns."""
 
     target: Target
     columns: list[Column]
-    delimiter: str = ""
-    decimal: str = ""
 
     @classmethod
     def of(cls, data: Any) -> Plan:
         """The plan that dataclasses.asdict wrote as plain data. Raises TypeError or KeyError for other data."""
-        return cls(Target(**data["target"]), [Column(**column) for column in data["columns"]],
-                   str(data.get("delimiter", "")), str(data.get("decimal", "")))
+        return cls(Target(**data["target"]), [Column(**column) for column in data["columns"]])
 
     def encode(self, table: Table, rows: Sequence[Row]) -> tuple[list[list[float]], list[str]]:
         """The inputs for each row; and a line for whatever is odd in a column, to print."""
@@ -271,15 +257,20 @@ def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[flo
         target = replace(target, mean=statistics.fmean(y), scale=statistics.pstdev(y) or 1.0)
     ignored = [table.header[table.place(name)] for name in ignore]
     unused = {target.name, *ignored}
-    learnt = {name: learn(table, name, [row.cells[place] for row in rows])
-              for place, name in enumerate(table.header) if name not in unused}
-    columns = [column for column, _ in learnt.values() if column]
-    report = {name: words for name, (_, words) in learnt.items()}
+    columns, report, inputs = list[Column](), dict[str, str](), 0
+    for place, name in enumerate(table.header):
+        if name not in unused:
+            column, report[name] = learn(table, name, [row.cells[place] for row in rows])
+            columns += [column] if column else []
+            inputs += len(column.shares) or 1 if column else 0
+        if inputs > MOST_INPUTS:
+            raise TableError(f"{table.path} makes more than {MOST_INPUTS:,} inputs of its columns up to {name!r}: a "
+                             "network of single numbers learns from fewer; leave columns out")
     if not columns:
         why = "".join(f"; {name}: {words}" for name, words in report.items())
         why += f"; ignored: {listed(ignored, 20)}" * bool(ignored)
         raise TableError(f"{table.path} has no column to predict {target.name!r} from{why}")
-    return Plan(target, columns, table.delimiter, table.decimal), report
+    return Plan(target, columns), report
 
 
 def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str]:

@@ -32,7 +32,7 @@ from micrograd import cli, losses
 from micrograd.nn import MLP
 from micrograd.optim import AdamW
 from micrograd.read.expression import parse_program
-from micrograd.table import read_table
+from micrograd.table import Plan, find_target, read_table
 
 QUICK = ("--epochs", "3", "--layers", "4")
 
@@ -404,6 +404,74 @@ def test_predict_counts_what_it_fills_in_and_replaces_old_predictions() -> None:
     rows = rows_of(result.stdout)
     assert list(rows[0]) == ["colour", "weight", "size", "price", "predicted kind", "P(big)", "P(small)"]
     assert rows[1]["predicted kind"] in ("big", "small")
+
+
+SOLD = [950, 1200, 2900, 700, 1500000, 300, 18000, 45, 5400, 820] * 4
+SHORT = {950: "950", 1200: "1.2K", 2900: "2.9K", 700: "700", 1500000: "1.5M", 300: "300", 18000: "18K", 45: "45",
+         5400: "5.4K", 820: "820"}
+
+
+def test_suffixes_are_powers_of_ten_in_columns_and_targets() -> None:
+    Path("data.csv").write_text("sold,price\n" + "".join(f"{SHORT[x]},${SHORT[y]}\n" for x, y in zip(SOLD, SOLD[3:] + SOLD)))
+    result = micrograd_("train", "data.csv", "--target", "price", "--task", "regression", "--test", "0", *QUICK)
+    assert "  sold   45 to 1,500,000 (K = thousand, M = million), median 1,075\n" in result.stdout
+    assert re.search(r"  price  the target, 45 to 1,500,000 \$ \(K = thousand, M = million\), mean 1.?[0-9.e+]+\n", result.stdout)
+    plan = Plan.of(MLP.load("model.json").meta["table"])
+    table = read_table("data.csv")
+    assert [x for x, in plan.encode(table, table.rows)[0]] == SOLD
+    assert find_target(table, "price", "regression")[2] == SOLD[3:] + SOLD[:3]
+
+    Path("new.csv").write_text("sold\n2.9k\n950\n1.1M\n5 cm\n7 K\n")
+    result = micrograd_("predict", "model.json", "new.csv")
+    assert result.stderr == "sold: 2 of another unit ('5 cm' in line 5): filled in\n"
+    table = read_table("new.csv")
+    assert [x for x, in plan.encode(table, table.rows)[0]] == [2900, 950, 1.1e6, 1075, 1075]
+
+
+def test_one_decimal_mark_a_file_or_a_question() -> None:
+    rows = "".join(f"{1 + i % 9}.{i % 4}00;{i},{i % 7};{'ab'[i % 2]}\n" for i in range(40))
+    Path("data.csv").write_text("salary;share;y\n" + rows)
+    result = micrograd_("train", "data.csv", "--target", "y", "--test", "0", *QUICK)
+    assert "  salary  1000 to 9300, median" in result.stdout
+    assert re.search(r"share +0 to 39.4, median", result.stdout)
+    written = rows_of(micrograd_("predict", "model.json", "data.csv").stdout, ";")
+    assert re.fullmatch(r"[01],\d{4}", written[0]["P(a)"]), "written with the mark of the file"
+
+    Path("point.csv").write_text("salary,share\n1000,0.5\n9300.0,39.4\n")
+    plan = Plan.of(MLP.load("model.json").meta["table"])
+    table = read_table("point.csv")
+    assert plan.encode(table, table.rows)[0] == [[1000, 0.5], [9300, 39.4]], "another country's file, the same numbers"
+
+    Path("doubt.csv").write_text("salary;share\n1.200;3\n")
+    for command in (["predict", "model.json", "doubt.csv"], ["train", "doubt.csv", "--target", "share"]):
+        result = micrograd_(*command)
+        assert result.exit_code == 2
+        assert result.stderr == ("Error: doubt.csv: '1.200' (line 2, salary) may be 1.2 or 1200; --decimal . or --decimal , says "
+                                 "which mark stands before decimals\n")
+    for mark, number in ((",", 1200), (".", 1.2)):
+        assert micrograd_("predict", "model.json", "doubt.csv", "--decimal", mark).exit_code == 0
+        table = read_table("doubt.csv", mark)
+        assert plan.encode(table, table.rows)[0] == [[number, 3]]
+
+    Path("both.csv").write_text("a;b;y\n" + "0.5;0,25;1\n" * 12)
+    assert micrograd_("train", "both.csv", "--target", "y").stderr == (
+        "Error: both.csv: '0.5' (line 2, a) has a decimal point, '0,25' (line 2, b) a decimal comma; --decimal . or --decimal , "
+        "says which mark stands before decimals, and what has the other one is then text\n")
+
+
+def test_what_a_spreadsheet_would_compute_is_not_written() -> None:
+    names = ["=1+1", "@SUM(A1)"]
+    Path("data.csv").write_text("x,note,y\n" + "".join(f"{i - 20}.5,+cmd{i % 3},{names[i % 2]}\n" for i in range(40)))
+    assert micrograd_("train", "data.csv", "--target", "y", *QUICK).exit_code == 0
+    assert MLP.load("model.json").meta["table"]["target"]["classes"] == names
+    assert micrograd_("predict", "model.json", "data.csv", "--out", "out.csv").exit_code == 0
+    rows = rows_of(Path("out.csv").read_text(encoding="utf-8"))
+    assert rows[0]["x"] == "-20.5", "a number stays"
+    assert rows[0]["note"] == "'+cmd0"
+    assert {row["predicted y"] for row in rows} <= {"'=1+1", "'@SUM(A1)"}
+    again = micrograd_("predict", "model.json", "out.csv")
+    assert again.stderr == ""
+    assert again.stdout == Path("out.csv").read_text(encoding="utf-8"), "and reads as before"
 
 
 def test_predict_on_a_table_without_rows() -> None:

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from micrograd.cli import IRIS
-from micrograd.table import Column, Plan, Row, Table, TableError, Target, find_target, learn, make_plan, read_table
+from micrograd.delimited import Row
+from micrograd.table import (
+    MOST_INPUTS,
+    Column,
+    Plan,
+    Table,
+    TableError,
+    Target,
+    find_target,
+    learn,
+    make_plan,
+    read_table,
+)
 
 GOOD = "x,colour,y\n" + "".join(f"{i}.5,{'red' if i % 3 else 'green'},{'ab'[i % 2]}\n" for i in range(12))
 ROWS = [[f"{i}.5", "red" if i % 3 else "green", "ab"[i % 2]] for i in range(12)]
@@ -263,6 +275,18 @@ def test_columns_to_ignore(tmp_path: Path) -> None:
         make_plan(table, target, rows, y, ignore=["color"])
     with pytest.raises(TableError, match="no column to predict 'y' from; ignored: colour, x"):
         make_plan(table, target, rows, y, ignore=["colour", "x"])
+
+
+# Wide tables
+
+def test_there_is_a_limit_to_what_a_network_of_single_numbers_takes(tmp_path: Path) -> None:
+    cells = [f"{i}.5" for i in range(12)]
+    wide = ",".join(f"c{k}" for k in range(MOST_INPUTS + 1)) + ",y\n"
+    table = table_of(tmp_path, wide + "".join(f"{cell}," * (MOST_INPUTS + 1) + "ab"[i % 2] + "\n" for i, cell in enumerate(cells)))
+    target, rows, y = find_target(table, "y")
+    assert len(make_plan(table, target, rows, y, ["c7"])[0].columns) == MOST_INPUTS
+    with pytest.raises(TableError, match=r"more than 20,000 inputs of its columns up to 'c20000': .*; leave columns out"):
+        make_plan(table, target, rows, y)
 
 
 # The data in the package
