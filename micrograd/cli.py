@@ -37,7 +37,6 @@ from .engine import Value, engine_kind, topological_order
 from .nn import MLP
 from .optim import AdamW
 from .outside import descriptor, read_whole, to_install, write_whole
-from .quantities import quantity
 from .read.draw import draw, svg_of
 from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
 from .read.expression import ExpressionError, Names, UnknownName, parse, parse_program, parse_values
@@ -259,7 +258,7 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     found = (f"{len(wanted.classes)} classes: {listed(wanted.classes, 5)}" if wanted.classes else
              f"{span(y + held_y, wanted.unit, wanted.suffixes)}, mean {wanted.mean:g}")
     without = len(table.rows) - len(rows) - len(held)
-    if task == "auto" and len(wanted.classes) > 2 and all(map(quantity, wanted.classes)):
+    if task == "auto" and len(wanted.classes) > 2 and all(map(table.number, wanted.classes)):
         found += "; to fit them as numbers: --task regression"
     report[target] = f"the target, {found}" + f"; {without} rows without it left out" * bool(without)
     width = min(max(map(len, report)), 30)

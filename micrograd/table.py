@@ -127,11 +127,12 @@ def decimal_mark(table: Table) -> str:
 def examples(table: Table, names: Iterable[str], kind: str) -> Iterator[tuple[str, str, int]]:
     """Of each column of numbers that has one, the first cell whose decimal mark is of this kind (see `marked`): the
     name of the column, the cell, its line."""
+    signs = ".," if kind == "?" else kind
     for name in names:
         place = table.place(name)
         for row in table.rows:
             cell = row.cells[place]
-            if (kind in cell or kind == "?") and marked(cell) == kind:
+            if any(sign in cell for sign in signs) and marked(cell) == kind:
                 present = [cell for row in table.rows if not is_missing(cell := row.cells[place], numeric=True)]
                 if sum(1 for cell in present if quantity(cell, ".") or quantity(cell, ",")) >= MOSTLY * len(present):
                     yield name, row.cells[place], row.line
@@ -222,13 +223,13 @@ def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, li
         why = f" is {odd.cells[place]!r} in line {odd.line}"
     cells = [row.cells[place] for row in rows]
     found = {cell: q for cell in dict.fromkeys(cells) if odd is None and (q := table.number(cell))}
-    called = {cell: cell for cell in cells} | {cell: f"{q.number + 0.0:.15g} {q.beside}".rstrip()
-                                               for cell, q in found.items()}  # 1 and 1.0 are one class
+    called = {cell: cell for cell in cells}
+    called |= {cell: called_alike(table, q.number, q.beside) for cell, q in found.items()}  # 1 and 1.0 are one class
     if found:
         try:
             unit, suffixes = in_common(found)
             numbers = {cell: q.scaled if suffixes else q.number for cell, q in found.items()}
-            called = {cell: f"{x + 0.0:.15g} {unit}".rstrip() for cell, x in numbers.items()}
+            called = {cell: called_alike(table, x, unit) for cell, x in numbers.items()}
         except MixedError as error:
             why = f" has {error}"
     if len(rows) < LEAST_ROWS:
@@ -248,6 +249,11 @@ def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, li
     ordered = sorted(classes, key=lambda name: (classes[name], name))
     index = {name: number for number, name in enumerate(ordered)}
     return Target(name, ordered), rows, [index[called[cell]] for cell in cells]
+
+
+def called_alike(table: Table, x: float, unit: str) -> str:
+    """The name of a class of numbers, however it is written in a cell."""
+    return f"{x + 0.0:.15g}".replace(".", table.decimal or ".") + f" {unit}".rstrip()
 
 
 def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[float],

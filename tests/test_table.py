@@ -196,8 +196,8 @@ def test_numbers_that_only_look_like_those_of_rows_are_kept() -> None:
 
 # Targets
 
-def target_of(cells: list[str], task: str = "auto") -> tuple[Target, list[float]]:
-    table = Table("t.csv", ["y"], [Row(i + 2, [cell]) for i, cell in enumerate(cells)], ",", "utf-8-sig")
+def target_of(cells: list[str], task: str = "auto", decimal: str = "") -> tuple[Target, list[float]]:
+    table = Table("t.csv", ["y"], [Row(i + 2, [cell]) for i, cell in enumerate(cells)], ",", "utf-8-sig", decimal)
     target, _, y = find_target(table, "y", task)
     return target, y
 
@@ -215,6 +215,7 @@ def test_one_number_written_in_two_ways_is_one_class() -> None:
     assert target_of(["5 mg", "10mg", "10 mg"] * 4) == (Target("y", ["5 mg", "10 mg"]), [0, 1, 1] * 4)
     assert target_of(["950", "1.2K", "1200"] * 4) == (Target("y", ["950", "1200"]), [0, 1, 1] * 4)
     assert target_of(["a", "1", "1.0"] * 4)[0].classes == ["a", "1", "1.0"]  # not all are numbers
+    assert target_of(["1,50", "2", "1,5"] * 4, "classification", ",") == (Target("y", ["1,5", "2"]), [0, 1, 0] * 4)
 
 
 def test_numbers_are_for_regression() -> None:
@@ -236,6 +237,8 @@ def test_rows_without_a_target_are_left_out(tmp_path: Path) -> None:
     (["a"] * 12, "auto", "always 'a'"),
     ([f"name {i}" for i in range(12)], "auto", "12 different values in 12 rows: not numbers, not classes"),
     (["1.5"] * 11 + ["two"], "regression", "'two' in line 13: regression needs a finite number"),
+    (["5 cm", "3 mm"] * 6, "regression", "has '5 cm' beside '3 mm': units are not mixed: regression needs a finite number, of"),
+    ([f"{i}{'%' * (i % 2)}" for i in range(12)], "auto", r"not classes; it has '0' beside '1%': is that without %\?"),
     (["1.5", "2.5"] * 6 + ["inf"], "regression", "'inf' in line 14: regression needs a finite number"),
 ])
 def test_columns_that_cannot_be_a_target(cells: list[str], task: str, message: str) -> None:
