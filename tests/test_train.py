@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from micrograd import MLP, SGD, Adam, Module, Value, accuracy, compile, fit, losses, train_test_split
+from micrograd import MLP, SGD, Adam, Module, Value, accuracy, compile, fit, losses, train_test_split, where
 from micrograd.losses import binary_cross_entropy, binary_cross_entropy_from_logits
 from micrograd.replay import compiled
 from micrograd.train import HELD_OUT, History, converged
@@ -255,7 +255,8 @@ def test_a_validation_loss_that_is_nan_is_never_the_best(backend: str) -> None:
     assert all(map(math.isnan, history.validation_loss[-6:])) and history.epochs == history.best + 6
     assert numbers == up_to_two(backend, loss=loss, epochs=history.best)[0] and sum(numbers) <= 1.0
     net, same = line(), line()
-    history = fit(net, LINE_X, LINE_Y, validation=([[1.0]], [math.nan]), patience=3, backend=backend, progress=False)
+    history = fit(net, LINE_X, LINE_Y, loss=lambda out, t: (out - t) ** 2 / 2 * where(t < 0, math.nan, 1.0),
+                  validation=([[1.0]], [-1.0]), patience=3, backend=backend, progress=False)
     assert (history.epochs, history.best) == (3, None)
     assert history.stopped == "no better for 3 epochs: the validation loss was never finite"
     fit(same, LINE_X, LINE_Y, epochs=3, backend=backend, progress=False)
