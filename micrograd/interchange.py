@@ -213,6 +213,9 @@ def _numbers(torch: Any, parameter: Any) -> Any:
         raise ValueError(f"its parameters are {parameter.dtype}, not real numbers")
     if not parameter.numel():
         raise ValueError("it has no inputs or no outputs")
+    if parameter.numel() * parameter.element_size() > parameter.untyped_storage().nbytes():
+        raise ValueError("a parameter repeats the numbers that it has in memory, as expand() does: make it "
+                         "contiguous(), if so many are meant")
     if not parameter.isfinite().all():
         raise ValueError("a parameter is inf or nan: a model that diverged is not passed on")
     return parameter.detach().to("cpu", torch.float64).tolist()

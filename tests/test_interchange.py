@@ -329,6 +329,17 @@ def test_a_module_that_diverged_or_has_no_layer_is_refused(torch):
         from_torch(torch.nn.Sequential())
 
 
+def test_a_small_module_of_a_huge_network_takes_no_memory(torch):
+    """As it comes out of a small file: the numbers of a tensor may be fewer than its shape has places."""
+    model = torch.nn.Sequential(torch.nn.Linear(1, 1))
+    model[0].weight = torch.nn.Parameter(torch.zeros(1, 1).expand(10**6, 10**9))
+    with pytest.raises(ValueError, match=r"^0: Linear\(.* a parameter repeats the numbers"):
+        from_torch(model)
+    half = torch.nn.Sequential(torch.nn.Linear(4, 1))
+    half[0].weight = torch.nn.Parameter(torch.arange(8.0).reshape(2, 4).t()[::2].t()[:1])  # strides, but no repetition
+    assert from_torch(torch.nn.Sequential(half[0])).nin == 2
+
+
 def test_what_is_no_module(torch):
     model = torch.nn.Linear(1, 1)
     for wrong in (model.state_dict(), "model.pt", MLP(1, [1]), torch.nn.Linear, model(torch.ones(1))):

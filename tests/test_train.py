@@ -3,11 +3,13 @@
 import math
 import random
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from micrograd import MLP, SGD, Adam, Module, Value, accuracy, compile, fit, losses, train_test_split, where
 from micrograd.losses import binary_cross_entropy, binary_cross_entropy_from_logits
+from micrograd.progress import watched
 from micrograd.replay import compiled
 from micrograd.train import HELD_OUT, History, converged
 
@@ -390,6 +392,18 @@ def test_a_bar_is_shown_and_may_be_missing(capsys: pytest.CaptureFixture[str], m
     fit(MLP(2, [1]), X, y, epochs=2)
     with pytest.raises(ImportError, match="pip install tqdm"):
         fit(MLP(2, [1]), X, y, epochs=2, progress=True)
+
+
+@pytest.mark.parametrize(("shell", "terminal", "shown"), [
+    ("a notebook", False, True), (None, True, True), (None, False, False), ("IPython, imported only", False, False)])
+def test_a_bar_is_shown_where_it_is_seen(monkeypatch: pytest.MonkeyPatch, shell: str | None, terminal: bool,
+                                         shown: bool) -> None:
+    running = object() if shell == "a notebook" else None
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: running) if shell else None)
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: terminal))
+    assert watched() == shown
+    monkeypatch.setattr(sys, "stderr", None)  # as of a program without a console
+    assert watched() == (shell == "a notebook")
 
 
 def test_the_history_prints_itself() -> None:
