@@ -489,7 +489,7 @@ class Compiled(Generic[Found]):
         in `micrograd.fit`; the same seed visits the rows in the same order (which Python draws, row by
         row). A learning rate that is a function depends on the step alone: it is asked for several steps at once.
         until: stop after the first epoch whose mean loss is at most this number. progress: True for a tqdm bar, None
-        for one if tqdm is installed.
+        for one in a terminal or a notebook, if tqdm is installed.
 
         batches: in place of data, an iterable of minibatches that need not fit in memory together, such as a DataLoader
         of torch: each is the data of a call, in a tuple or a list, or one table. A step is taken on each of them, as
