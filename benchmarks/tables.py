@@ -20,6 +20,7 @@ better on average.
 import argparse
 import contextlib
 import csv
+import inspect
 import io
 import os
 import statistics
@@ -58,11 +59,10 @@ def write(name, folder):
 
 def trained_on(path, seed):
     """What `micrograd train PATH --target target --seed SEED` trains, without what it prints."""
-    options = cli.train.make_context("train", [str(path), "--target", "target", "--seed", str(seed)]).params
-    for name in ("data", "target", "out"):
-        del options[name]
+    given = cli.train.make_context("train", [str(path), "--target", "target", "--seed", str(seed)]).params
+    options = {name: given[name] for name in inspect.signature(cli.train_on).parameters if name in given}
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return cli.train_on(read_table(path), "target", **options)
+        return cli.train_on(read_table(path), **options)
 
 
 def score(trained):
@@ -81,6 +81,18 @@ def peers_score(trained, seed, early_stopping):
     else:
         network = TransformedTargetRegressor(MLPRegressor(**options), transformer=StandardScaler())
     return make_pipeline(StandardScaler(), network).fit(trained.X, trained.y).score(trained.held_X, trained.held_y)
+
+
+def scores(path, seeds):
+    """What the command trained last; and a score for each seed in three lists: of the command, of scikit-learn's
+    network with early stopping, and without."""
+    columns = [[], [], []]
+    for seed in range(seeds):
+        trained = trained_on(path, seed)
+        columns[0].append(score(trained))
+        columns[1].append(peers_score(trained, seed, early_stopping=True))
+        columns[2].append(peers_score(trained, seed, early_stopping=False))
+    return trained, columns
 
 
 def seconds(path):
@@ -104,12 +116,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name in options.tables:
             path = write(name, folder)
-            columns = [[], [], []]
-            for seed in range(options.seeds):
-                trained = trained_on(path, seed)
-                found = score(trained), *(peers_score(trained, seed, early) for early in (True, False))
-                for column, x in zip(columns, found):
-                    column.append(x)
+            trained, columns = scores(path, options.seeds)
             means = list(map(statistics.fmean, columns))
             shown = " | ".join(f"{mean:.3f} ± {statistics.pstdev(column):.3f}" for mean, column in zip(means, columns))
             size = f"{len(trained.X) + len(trained.held_X):,} × {len(trained.X[0])}"
