@@ -14,15 +14,17 @@ is touched. This module knows nothing of networks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol, Union, overload
 
 from . import dataset, ops
 from .engine import Value, as_value, gradient, local_slope, of_branch, topological_order
-from .ops import carries, is_number
+from .ops import carries, function, is_number, shown
 
 Function = Callable[..., Any]
+TAKEN_FOR_A_LIST = re.compile(r"Value' object is not (subscriptable|iterable)|Value' has no len|non-iterable .*Value")
 Wrt = Union[int, tuple[int, ...], None]
 
 
@@ -77,6 +79,8 @@ def grad(f: Function, wrt: Wrt = None) -> Function:
     left out, all arguments: then one argument gives one gradient, and several give a tuple. The other arguments, and
     keyword arguments, reach f as they are.
     """
+    function(f, "grad(f)")
+
     def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
         run = Run(f, args, wrt, kwargs)
         return rebuild(run.point, run.plain(gradient(run.scalar(), run.variables)))
@@ -89,6 +93,8 @@ def value_and_grad(f: Function, wrt: None = None) -> ValueAndGradient: ...
 def value_and_grad(f: Function, wrt: int | tuple[int, ...]) -> Callable[..., tuple[Any, Any]]: ...
 def value_and_grad(f: Function, wrt: Wrt = None) -> Function:
     """A function that returns the pair (f, gradient of f) from one run; arguments as for `grad`."""
+    function(f, "value_and_grad(f)")
+
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         run = Run(f, args, wrt, kwargs)
         y = run.scalar()
@@ -103,7 +109,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     pullback(cotangent) takes weights in the structure of the result; it returns one gradient for one argument of f, a
     tuple for several. One run of f serves any number of pullbacks.
     """
-    run = Run(f, primals)
+    run = Run(function(f, "vjp(f, ...)"), primals)
 
     def pullback(cotangent: Any) -> Any:
         weights = like(run.output, dataset.tree("the cotangent", cotangent), "the result", "the cotangent",
@@ -120,6 +126,7 @@ def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
     arguments to the results, whatever their number. Where slopes are infinite it may have ∞ where reverse mode has nan:
     it adds what comes to a node before it multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.
     """
+    function(f, "jvp(f, primals, tangents)")
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, tuple):
             raise TypeError(f"{name} is a tuple with one entry for each argument of the function, as in "
@@ -136,6 +143,8 @@ def jacobian(f: Function, wrt: Wrt = None) -> Function:
     """Every derivative of every output: the structure of the result and, in each of its places, a gradient as `grad`
     gives it. Takes one backward pass for each output. The places of a result that is an array are the first dimensions
     of arrays: n numbers from m give an array of n by m."""
+    function(f, "jacobian(f)")
+
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
         run = Run(f, args, wrt, kwargs)
         numbers = run.plain([slope for y in run.outputs for slope in gradient(y, run.variables)])
@@ -145,7 +154,7 @@ def jacobian(f: Function, wrt: Wrt = None) -> Function:
 
 def hessian(f: Function, wrt: Wrt = None) -> Function:
     """The second derivatives of f: the jacobian of its gradient."""
-    return jacobian(grad(f, wrt), wrt)
+    return jacobian(grad(function(f, "hessian(f)"), wrt), wrt)
 
 
 def hvp(f: Function, primals: tuple[Any, ...], vector: tuple[Any, ...]) -> Any:
@@ -153,7 +162,7 @@ def hvp(f: Function, primals: tuple[Any, ...], vector: tuple[Any, ...]) -> Any:
 
     primals, vector: tuples, as for `jvp`. Returns the structure of `grad(f)(*primals)`.
     """
-    return jvp(grad(f), primals, vector)[1]
+    return jvp(grad(function(f, "hvp(f, primals, vector)")), primals, vector)[1]
 
 
 # One run of a function
@@ -177,6 +186,11 @@ class Run:
         running.update(self.variables)
         try:
             self.output = dataset.tree("the result", f(*inputs, **(kwargs or {})))
+        except TypeError as error:
+            if TAKEN_FOR_A_LIST.search(str(error)) and any(isinstance(x, Value) for x in inputs):
+                raise TypeError(f"{error}: the function takes a list, or several, and was given a bare number; give a "
+                                "list as the argument, or as the point: [1.0]") from error
+            raise
         finally:
             running.difference_update(self.variables)
         self.outputs: list[Value] = [as_value(y) for _, y in leaves(self.output, "the result")]
@@ -267,8 +281,3 @@ def like(model: Any, tree: Any, path: str, name: str, model_name: str) -> list[A
             what = "one number too many" if place in found else "no number"
             raise ValueError(f"{name} must have the structure of {model_name}: there is {what} at {place}")
     return [found[place] if isinstance(found[place], Value) else float(found[place]) for place in wanted]
-
-
-def shown(x: Any) -> str:
-    """What was found, for a message."""
-    return f"{type(x).__name__} {repr(x) if len(repr(x)) <= 40 else repr(x)[:37] + '...'}"

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from . import dataset, ops
 from .calculus import Function, Run, leaves, push_forward, rebuild
 from .engine import Value, gradient, topological_order
-from .ops import carries
+from .ops import carries, function
 from .read.graph import look
 from .read.undefined import undefined
 
@@ -132,6 +132,7 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) What `detach` keeps from being differentiated is part
     of the differences all the same, so there the verdict is "wrong". Raises ValueError if f is not finite at the point.
     """
+    function(f, "check_gradients(f, at)")
     if order not in (1, 2):
         raise ValueError(f"order is 1 or 2, found {order!r}")
     args = dataset.tree("at", at if isinstance(at, tuple) else (at,))

@@ -26,7 +26,7 @@ from numbers import Integral
 from typing import Any, NoReturn, TypeVar, Union
 
 from . import caller, ops, outside
-from .ops import ROWS, Op, as_float, carries, is_number, number
+from .ops import ROWS, Op, as_float, carries, is_number, many, number
 from .outside import IN_BROWSER
 
 outside.only_ours(__name__.rpartition(".")[0])
@@ -346,9 +346,11 @@ class Value:
     # Many at a time
 
     @staticmethod
-    def sum(values: Iterable[Number]) -> Value:
+    def sum(values: Iterable[Number], *others: NoReturn) -> Value:
         """v1 + v2 + ..., as ordinary binary nodes from the left; the constant 0 for none."""
-        terms = tuple(values)
+        if others:
+            raise TypeError(f"Value.sum(values) takes one list, found {1 + len(others)} arguments: Value.sum([a, b])")
+        terms = many(values, "Value.sum(values)", "a list of numbers and Values")
         return chain_of_sums(as_value(terms[0]), terms[1:]) if terms else constant(0.0)
 
     @staticmethod
@@ -357,8 +359,8 @@ class Value:
 
         Raises ValueError if ws and xs differ in length.
         """
-        weights = tuple(ws)
-        inputs = tuple(xs)
+        weights = many(ws, "Value.dot(ws, xs)", "two lists of numbers and Values")
+        inputs = many(xs, "Value.dot(ws, xs)", "two lists of numbers and Values")
         if len(weights) != len(inputs):
             raise ValueError(f"Value.dot needs as many inputs as weights, found {len(weights)} weights and "
                              f"{len(inputs)} inputs")
@@ -368,7 +370,7 @@ class Value:
 
     def detach(self, label: str = "") -> Value:
         """Its number as a constant: a node through which no derivative passes."""
-        return constant(self._data, label)
+        return constant(self._data, text(label))
 
     def backward(self, seed: float = 1.0) -> None:
         """Fill in .grad of every Value that this one depends on: seed * d(self)/d(node).

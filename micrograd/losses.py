@@ -15,8 +15,8 @@ from functools import partial, reduce
 from operator import mul
 from typing import Any, Union
 
-from .engine import Number, Value, as_value, constant, is_heritable
-from .ops import CONSTANT, is_number, maximum, number, relu, where
+from .engine import Number, Value, constant, is_heritable
+from .ops import CONSTANT, is_number, many, maximum, number, relu, where
 
 CERTAIN = 1 / 64  # the odds against a class, from which on what rounding takes from log p counts
 
@@ -78,7 +78,7 @@ def logsumexp(values: Iterable[Number]) -> Value:
 
     A value of −inf counts for nothing and gets the gradient 0; if all are −inf, so is the result.
     """
-    nodes = [as_value(v) for v in values]
+    nodes = _nodes(values, "logsumexp(values)")
     if not nodes:
         raise ValueError("logsumexp needs one value at least, found none")
     largest = _largest(nodes)
@@ -92,7 +92,7 @@ def logsumexp(values: Iterable[Number]) -> Value:
 
 def softmax(logits: Sequence[Number]) -> list[Value]:
     """Probabilities proportional to e^z, without overflow. A logit of −inf has the probability and the gradient 0."""
-    nodes = [as_value(z) for z in logits]
+    nodes = _nodes(logits, "softmax(logits)")
     if not nodes:
         return []
     shift = _finite(_largest(nodes))
@@ -111,7 +111,7 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
     So a loss of 1e-300 has all its digits, and so has its gradient. (Compiled, it is so wherever the right class is the
     likeliest; of probabilities, always.)
     """
-    logits = [as_value(z) for z in _listed(outputs)]
+    logits = [_node(z, "cross_entropy(outputs)") for z in _listed(outputs, "cross_entropy(outputs)")]
     if len(logits) < 2:
         raise ValueError("cross_entropy needs an output for each of two classes or more, found 1; for one output use "
                          "binary_cross_entropy_from_logits")
@@ -144,12 +144,14 @@ def max_margin(outputs: Outputs, targets: Targets) -> Value:
 
 def l1_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
     """strength · Σ|p|."""
-    return strength * Value.sum([abs(p) for p in parameters])
+    nodes = _nodes(parameters, "l1_penalty(parameters)")
+    return _node(strength, "l1_penalty(strength)") * Value.sum([abs(p) for p in nodes])
 
 
 def l2_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
     """strength · Σp²."""
-    return strength * Value.sum([p * p for p in parameters])
+    nodes = _nodes(parameters, "l2_penalty(parameters)")
+    return _node(strength, "l2_penalty(strength)") * Value.sum([p * p for p in nodes])
 
 
 def _mean(terms: list[Value]) -> Value:
@@ -245,19 +247,27 @@ def _refused_outside_0_1(y: Value) -> Any:
     return where(y * (1 - y) >= 0, 0.0, math.nan)
 
 
-def _listed(x: Any) -> list[Any]:
-    return [x] if isinstance(x, Value) or is_number(x) else list(x)
+def _listed(x: Any, where: str) -> Sequence[Any]:
+    return [x] if isinstance(x, Value) or is_number(x) else many(x, where, "a number or a list of them")
+
+
+def _nodes(xs: Any, where: str) -> list[Value]:
+    return [_node(x, where) for x in many(xs, where, "a list of numbers and Values")]
+
+
+def _node(x: Any, where: str) -> Value:
+    return x if isinstance(x, Value) else constant(number(x, where))
 
 
 def _pairs(outputs: Outputs, targets: Targets) -> list[tuple[Value, Value]]:
     """Each output with its target, as Values; a target that is a number is a constant labelled y or y_{i}."""
-    outs, wanted = _listed(outputs), _listed(targets)
+    outs, wanted = _listed(outputs, "the loss, for outputs,"), _listed(targets, "the loss, for targets,")
     if len(outs) != len(wanted) or not outs:
         hint = "; for the index of a class use cross_entropy" if len(outs) > len(wanted) == 1 else ""
         raise ValueError(f"the loss needs a target for each output, found {len(outs)} outputs and {len(wanted)} "
                          f"targets{hint}")
     names = ["y"] if len(wanted) == 1 else [f"y_{{{i + 1}}}" for i in range(len(wanted))]
-    return [(as_value(a), y if isinstance(y, Value) else constant(number(y, "a target"), name))
+    return [(_node(a, "an output"), y if isinstance(y, Value) else constant(number(y, "a target"), name))
             for a, y, name in zip(outs, wanted, names)]
 
 

@@ -61,6 +61,9 @@ class Module:
         """Set every parameter to the number of its path; all of them or, with a ValueError, none. An array, or a list,
         has the numbers of all paths that begin with its own: "layers.0.neurons.1.w"."""
         parameters = dict(self.named_parameters())
+        if not isinstance(state, Mapping):
+            raise TypeError("load_state_dict needs a dict of numbers by path, such as state_dict() gives, found "
+                            f"{ops.shown(state)}")
         entries = [entry for path, x in state.items() for entry in _spread(path, tree(f"parameter {path!r}", x))]
         if len(dict(entries)) < len(entries):
             raise ValueError("the state has a parameter twice, by itself and in an array")
@@ -130,7 +133,7 @@ class Module:
 def check_shape(config: Mapping[str, Any], found: int) -> None:
     """Before a network of a file is made: a ValueError unless its layers need as many parameters as the file has."""
     if "nin" in config and "nouts" in config:
-        sizes = [_size(n, "a file") for n in (config["nin"], *config["nouts"])]
+        sizes = [ops.whole(n, "a file", 1) for n in (config["nin"], *config["nouts"])]
         if sum(map(mul, sizes, sizes[1:])) + sum(sizes[1:]) * bool(config.get("bias", True)) != found:
             raise ValueError(f"its layers need more or fewer parameters than the {found:,} that it has")
 
@@ -150,7 +153,9 @@ class Neuron(Module):
     def __init__(self, nin: int, nonlin: bool = True, *, activation: Activation = None, init: Init = "uniform",
                  bias: bool = True, rng: Any = None, layer: int | None = None, index: int | None = None,
                  chain: bool = False, fan_out: int = 1) -> None:
-        nin = _size(nin, "Neuron(nin)")
+        nin = ops.whole(nin, "Neuron(nin)", 1)
+        if not ops.is_number(nonlin):
+            raise TypeError(f"Neuron(nonlin) is True or False, found {ops.shown(nonlin)}; a function is activation=...")
         if isinstance(activation, ops.Op):
             activation = activation.name
         self.activation = activation if activation is not None else "relu" if nonlin else "linear"
@@ -196,7 +201,7 @@ class Layer(Module):
     """nout neurons over the same nin inputs. Called on them it returns the list of outputs; one output stands alone."""
 
     def __init__(self, nin: int, nout: int, *, layer: int | None = None, chain: bool = False, **kwargs: Any) -> None:
-        nout = _size(nout, "Layer(nout)")
+        nout = ops.whole(nout, "Layer(nout)", 1)
         kwargs["rng"] = _generator(kwargs.get("rng"))
         self.neurons = [Neuron(nin, layer=layer, index=i + 1, chain=chain, fan_out=nout, **kwargs) for i in range(nout)]
 
@@ -230,17 +235,19 @@ class MLP(Module):
     def __init__(self, nin: int, nouts: Sequence[int] | int, *, activation: Activation | Sequence[Activation] = "relu",
                  output: Activation = "linear", init: Init = "uniform", bias: bool = True, rng: Any = None,
                  scaler: Standardizer | dict[str, Any] | None = None) -> None:
-        sizes = [_size(nin, "MLP(nin)")]
-        sizes += [_size(n, "MLP(nouts)") for n in ([nouts] if hasattr(nouts, "__index__") else nouts)]
+        widths = [nouts] if ops.is_number(nouts) else ops.many(nouts, "MLP(nouts)", "a list of widths")
+        sizes = [ops.whole(nin, "MLP(nin)", 1), *(ops.whole(n, "MLP(nouts)", 1) for n in widths)]
         if len(sizes) == 1:
             raise ValueError("MLP(nouts) needs the width of one layer at least, found none")
         activations = _each_layer(activation, output, len(sizes) - 1)
         generator = _generator(rng)
         self.meta = {}
         self.nin = sizes[0]
-        self.scaler = Standardizer(**scaler) if isinstance(scaler, dict) else scaler
-        if self.scaler is not None and (not isinstance(self.scaler, Standardizer) or len(self.scaler.means) != nin):
+        if isinstance(scaler, dict) and scaler.keys() == {"means", "scales"}:
+            scaler = Standardizer(**scaler)
+        if scaler is not None and (not isinstance(scaler, Standardizer) or len(scaler.means) != nin):
             raise ValueError(f"the scaler of MLP({nin}, ...) is a Standardizer of {nin} columns, found {scaler!r}")
+        self.scaler: Standardizer | None = scaler
         self.layers = [
             Layer(sizes[k], sizes[k + 1], activation=activations[k], init=init, bias=bias, rng=generator, layer=k + 2,
                   chain=set(sizes) == {1})
@@ -287,8 +294,8 @@ class Standardizer:
     """
 
     def __init__(self, means: Sequence[float], scales: Sequence[float]) -> None:
-        self.means = [ops.number(m, "Standardizer(means)") for m in means]
-        self.scales = [ops.number(s, "Standardizer(scales)") for s in scales]
+        self.means = [ops.number(m, "Standardizer(means)") for m in ops.many(means, "Standardizer(means)")]
+        self.scales = [ops.number(s, "Standardizer(scales)") for s in ops.many(scales, "Standardizer(scales)")]
         fit = len(self.means) == len(self.scales) and all(map(math.isfinite, self.means + self.scales))
         if not fit or not all(s > 0 for s in self.scales):
             raise ValueError(f"Standardizer needs as many means as scales, all finite, and scales > 0; found "
@@ -410,20 +417,12 @@ def _name(letter: str, layer: int | None, places: Sequence[int]) -> str:
     return letter + above + (f"_{{{','.join(map(str, places))}}}" if places else "")
 
 
-def _size(n: Any, where: str) -> int:
-    if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"{where} needs a whole number, found {type(n).__name__} {n!r}")
-    if n < 1:
-        raise ValueError(f"{where} needs 1 or more, found {n}")
-    return int(n)
-
-
 def _generator(rng: Any) -> Any:
     if rng is None:
         return random
     if hasattr(rng, "uniform"):
         return rng
-    return random.Random(rng)
+    return random.Random(ops.seed(rng, "rng, a seed or an object with uniform(low, high),"))
 
 
 def _function(activation: Any) -> Callable[[Value], Value] | None:

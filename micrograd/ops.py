@@ -121,7 +121,7 @@ class Op:
                 raise TypeError(f"{self.name} takes {self.arity} argument{'s' * (self.arity != 1)}, found {len(args)}")
             args += self.defaults[-missing:]
         for arg in args:
-            if type(arg) is not float and hasattr(arg, "__op__"):
+            if type(arg) is not float and hasattr(type(arg), "__op__"):
                 return arg.__op__(self, args)
         return self.value(*[arg if type(arg) is float else number(arg, self.name) for arg in args])
 
@@ -331,17 +331,60 @@ def number(x: Any, where: str) -> float:
     """x as a float, or a TypeError that says what `where` was given and what to write instead."""
     if is_number(x):
         return as_float(x)
-    found = repr(x)
-    found = f"{type(x).__name__} {found if len(found) <= 40 else found[:37] + '...'}"
     if isinstance(x, str):
         hint = f"; convert text first: float({x!r})"
+    elif isinstance(x, type):
+        hint = "; it is a class, not an object of it"
     elif hasattr(x, "__op__"):
         hint = "; it is a node already: use it as it is, or its number, .data"
-    elif hasattr(x, "__len__") or hasattr(x, "__array__"):
+    elif (hasattr(x, "__len__") or hasattr(x, "__array__")) and getattr(x, "shape", None) != ():
         hint = "; for many numbers make one each: [Value(x) for x in ...]"
     else:
         hint = ""
-    raise TypeError(f"{where} needs a real number, found {found}{hint}")
+    raise TypeError(f"{where} needs a real number, found {shown(x)}{hint}")
+
+
+def whole(x: Any, where: str, low: int) -> int:
+    """x as an int of at least so much, or an error that says what `where` was given."""
+    if isinstance(x, (bool, type)) or not hasattr(x, "__index__"):
+        hint = f"; convert text first: int({x!r})" if isinstance(x, str) else ""
+        raise TypeError(f"{where} needs a whole number, found {shown(x)}{hint}")
+    if x < low:
+        raise ValueError(f"{where} needs {low} or more, found {x}")
+    return int(x)
+
+
+def many(xs: Any, where: str, what: str = "a list of numbers") -> tuple[Any, ...]:
+    """xs as a tuple, or a TypeError that says what `where` was given."""
+    try:
+        each = None if isinstance(xs, (str, bytes)) else iter(xs)
+    except TypeError:
+        each = None
+    if each is None:
+        hint = "; did you mean its parameters()?" if hasattr(xs, "parameters") else ""
+        raise TypeError(f"{where} needs {what}, found {shown(xs)}{hint}")
+    return tuple(each)
+
+
+def function(f: Any, where: str) -> Any:
+    """f, if it can be called, or a TypeError that says what `where` was given."""
+    if not callable(f):
+        hint = "; y.backward() and micrograd.gradient(y, xs) differentiate a Value" if hasattr(f, "__op__") else ""
+        raise TypeError(f"{where} needs a function, found {shown(f)}{hint}")
+    return f
+
+
+def seed(x: Any, where: str) -> Any:
+    """x, if `random.Random` takes it, or a TypeError that says what `where` was given."""
+    if x is None or isinstance(x, (int, float, str, bytes)):
+        return x
+    return whole(x, where, 0)
+
+
+def shown(x: Any) -> str:
+    """What was found, for a message: its type, and in 40 characters itself."""
+    words = repr(x)
+    return f"{type(x).__name__} {words if len(words) <= 40 else words[:37] + '...'}"
 
 
 def named(name: str) -> Op:
@@ -361,7 +404,8 @@ def row(name: str, forward: Callable[..., float], *derivatives: Callable[..., An
     """Enter a row into the table. For the fields see `Op`."""
     arity = len(derivatives)
     slots = ", ".join(f"{{{i}}}" for i in range(arity))
-    intervals = domain if domain and isinstance(domain[0], tuple) else (domain,) * arity
+    several = isinstance(domain, tuple) and domain and isinstance(domain[0], tuple)
+    intervals: Any = domain if several else (domain,) * arity
     command = r"\operatorname{{" + name.replace("_", r"\_") + "}}"
     table = HELPERS if name.startswith("_") and builtin else OPS
     table[name] = Op(name=name, forward=forward, derivatives=derivatives,
@@ -395,11 +439,13 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
         raise ValueError(f"an op's name is an identifier such as 'square', found {name!r}")
     if name in LEAVES or name in HELPERS or name == "linear" or (name in OPS and OPS[name].builtin):
         raise ValueError(f"{name!r} is a built-in op; choose another name")
-    if not callable(forward) or not all(map(callable, derivatives)):
-        raise TypeError(f"op {name!r}: forward and the derivatives must be functions")
+    for given in (forward, *derivatives):
+        function(given, f"op {name!r}, for forward and each derivative,")
     if len(derivatives) not in (1, 2):
         raise TypeError(f"op {name!r}: give one derivative for each argument, one or two; found {len(derivatives)}. "
                         "Write a function of more arguments as an ordinary Python function of smaller ops.")
+    if kink is not None:
+        function(kink, f"op {name!r}: kink")
     before = OPS.get(name)
     new = row(name, forward, *derivatives, symbol=symbol, latex=latex, text=text, binds=binds, domain=domain,
               kink=kink, note=note, builtin=False)
@@ -427,6 +473,9 @@ def _by_rows(forward: Callable[..., float]) -> Callable[..., float]:
 
 def _check_templates(new: Op) -> None:
     """Raise if the row cannot be printed: a slot for an argument that it has not got, an unknown word in a slot."""
+    for field in ("symbol", "latex", "text", "binds", "note"):
+        if not isinstance(getattr(new, field), str):
+            raise TypeError(f"op {new.name!r}: {field} is a text, found {shown(getattr(new, field))}")
     if new.binds not in BINDS:
         raise ValueError(f"op {new.name!r}: binds is one of sum, product, power, atom; found {new.binds!r}")
     for template in (new.latex, new.text):
@@ -440,10 +489,14 @@ def _check_templates(new: Op) -> None:
                              "formula itself is written twice")
 
 
+def _is_interval(ends: Any) -> bool:
+    return isinstance(ends, (tuple, list)) and len(ends) == 2 and all(map(is_number, ends)) and bool(ends[0] < ends[1])
+
+
 def _compare_with_differences(new: Op) -> None:
     """Raise if a derivative of the row is not the slope of its forward function at three points of its domain, or is
     a formula for floats only."""
-    if len(new.domain) != new.arity or not all(len(ends) == 2 and ends[0] < ends[1] for ends in new.domain):
+    if len(new.domain) != new.arity or not all(map(_is_interval, new.domain)):
         raise ValueError(f"op {new.name!r}: domain is one interval, or one for each of the {new.arity} arguments, each "
                          f"(low, high); found {new.domain!r}")
     for fractions in ((0.27, 0.68), (0.55, 0.19), (0.83, 0.42)):

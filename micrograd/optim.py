@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
 from .engine import Value
-from .ops import as_float, number
+from .ops import as_float, many, number
 
 Rate = Union[float, Callable[[int], float]]  # a learning rate, or a function of the number of steps taken so far
 Rule = Callable[..., tuple[Any, ...]]  # (x, gradient, *memory) → (x after the step, *memory after it)
@@ -212,8 +212,10 @@ class Adam(Optimizer):
 
     def __init__(self, params: Iterable[Value] | None = None, lr: Rate = 0.001,
                  betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0) -> None:
-        for beta in betas:
+        for beta in many(betas, "betas", "a pair of numbers such as (0.9, 0.999)"):
             _check("betas", beta, 0.0, 1.0)
+        if len(betas) != 2:
+            raise ValueError(f"betas is a pair of numbers such as (0.9, 0.999), found {betas!r}")
         _check("eps", eps, 0.0, math.inf)
         self.betas = betas
         self.eps = eps
@@ -340,31 +342,51 @@ def _name(p: Value) -> str:
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Callable[[int], float]:
     """lr, times `factor` after each `every` steps."""
+    _rates("step_decay", lr=lr, factor=factor)
+    _length("step_decay(every)", every)
     return lambda step: lr * factor ** (step // every)
 
 
 def exponential_decay(lr: float, rate: float) -> Callable[[int], float]:
     """lr · e^(−rate · step)."""
+    _rates("exponential_decay", lr=lr, rate=rate)
     return lambda step: lr * math.exp(-rate * step)
 
 
 def linear_decay(lr: float, steps: int, end: float = 0.0) -> Callable[[int], float]:
     """From lr straight down to `end` in `steps` steps, and `end` from there on."""
+    _rates("linear_decay", lr=lr, end=end)
+    _length("linear_decay(steps)", steps)
     return lambda step: lr + (end - lr) * min(step / steps, 1.0)
 
 
 def cosine_decay(lr: float, steps: int, end: float = 0.0) -> Callable[[int], float]:
     """From lr down to `end` along half a cosine in `steps` steps, then `end`. (Loshchilov and Hutter 2017.)"""
+    _rates("cosine_decay", lr=lr, end=end)
+    _length("cosine_decay(steps)", steps)
     return lambda step: end + 0.5 * (lr - end) * (1 + math.cos(math.pi * min(step / steps, 1.0)))
 
 
 def warmup(steps: int, then: Rate) -> Callable[[int], float]:
     """From 0 straight up to `then` in `steps` steps; `then`, a rate or a function of the step, from there on."""
+    _length("warmup(steps)", steps)
+    if not callable(then):
+        _rates("warmup", then=then)
     return lambda step: (then(step) if callable(then) else then) * min((step + 1) / steps, 1.0)
 
 
+def _rates(where: str, **given: Any) -> None:
+    for name, x in given.items():
+        number(x, f"{where}({name})")
+
+
+def _length(where: str, steps: Any) -> None:
+    if not number(steps, where) > 0.0:
+        raise ValueError(f"{where} needs a number of steps > 0, found {steps!r}")
+
+
 def _check(name: str, x: float, low: float, high: float) -> None:
-    if not low <= x < high:
+    if not low <= number(x, name) < high:
         raise ValueError(f"{name} is in [{low:g}, {high:g}), found {x!r}")
 
 

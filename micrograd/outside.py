@@ -59,9 +59,17 @@ def in_the_way(package: str, file: str) -> ImportError:
         f"{DISTRIBUTION} again")
 
 
+def check_stream(file: Any, act: str) -> None:
+    """Raise TypeError for what is neither the name of a file nor an open stream to `act` on, "read" or "write"."""
+    if isinstance(file, type) or not callable(getattr(file, act, None)):
+        raise TypeError(f"the name of a file is needed, or an open stream of bytes to {act}, found "
+                        f"{type(file).__name__} {file!r:.40}")
+
+
 def read_whole(file: File) -> tuple[str, bytes]:
     """What to call a file, or an open stream of bytes, in messages; and all that is in it."""
     if not isinstance(file, (str, bytes, os.PathLike)):
+        check_stream(file, "read")
         return str(getattr(file, "name", "the stream")), file.read()
     name = os.fsdecode(file)
     with open(name, "rb") as opened:
@@ -80,6 +88,7 @@ def write_whole(file: File, content: bytes) -> None:
     behind is taken away later. Raises OSError, with the name as it was given, where nothing can be written.
     """
     if not isinstance(file, (str, bytes, os.PathLike)):
+        check_stream(file, "write")
         file.write(content)
         file.flush()
         return

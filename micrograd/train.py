@@ -112,6 +112,7 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     it before the step. History.stopped says why a run ended; what was inf or nan with the numbers that the parameters
     started with is named with its row. Raises ValueError for data that do not fit together.
     """
+    _refuse_no_network(net, "fit(net, X, y)")
     if not callable(loss):
         raise TypeError(f"loss is a function such as micrograd.losses.cross_entropy, found {loss!r}")
     if optimizer is not None and not isinstance(optimizer, Optimizer):
@@ -132,17 +133,16 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         raise ValueError(f"backend is auto, eager, native, python or jax; found {backend!r}")
     if devices is not None and backend != "jax":
         raise ValueError("devices are of JAX: give backend='jax' with them")
+    epochs = ops.whole(epochs, "fit(epochs)", 0)
     X, y = _checked(X, y, "fit", net)
-    rng = random.Random(seed)
+    rng = random.Random(ops.seed(seed, "fit(seed)"))
     if patience is not None and validation is None:
         validation = HELD_OUT
     if isinstance(validation, float):
         X, held_X, y, held_y = train_test_split(X, y, test=validation, seed=rng.random())
     else:
         held_X, held_y = ([], []) if validation is None else _checked(*validation, "validation", net)
-    size = len(X) if batch_size is None else batch_size
-    if size < 1 or epochs < 0:
-        raise ValueError(f"fit needs batch_size >= 1 and epochs >= 0, found {batch_size} and {epochs}")
+    size = len(X) if batch_size is None else ops.whole(batch_size, "fit(batch_size)", 1)
     if standardize and not isinstance(net, MLP):
         raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
     _refuse_gaps(X, y)
@@ -355,6 +355,9 @@ class Criterion:
 
 def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History], bool]:
     """For until=: true once the loss has fallen by less than the share `tolerance` in each of `patience` epochs."""
+    ops.number(tolerance, "converged(tolerance)")
+    ops.whole(patience, "converged(patience)", 1)
+
     @Criterion
     def until(history: History) -> bool:
         recent = history.loss[-patience - 1:]
@@ -371,12 +374,12 @@ def train_test_split(X: Any, y: Any, test: float = 0.25,
     Where the targets are classes, each class gives that share of its rows. At least one row goes to each side.
     """
     X, y = _checked(X, y, "train_test_split")
-    if not 0.0 < test < 1.0:
+    if not 0.0 < ops.number(test, "train_test_split(test)") < 1.0:
         raise ValueError(f"test is the share of the rows to hold out, in (0, 1), found {test!r}")
     if len(X) < 2:
         raise ValueError("train_test_split needs two rows at least, found one")
     order = list(range(len(X)))
-    random.Random(seed).shuffle(order)
+    random.Random(ops.seed(seed, "train_test_split(seed)")).shuffle(order)
     groups: dict[Any, list[int]] = {}
     classes = len({str(t) for t in y}) <= math.sqrt(len(y))
     for i in order:
@@ -395,6 +398,9 @@ def accuracy(net: Module, X: Any, y: Any, threshold: float | None = None) -> flo
     output: y is -1 or 1, and the output's side of 0 decides; or y is 0 or 1, and its side of `threshold` does, by
     default 0.5 for a network that ends in a sigmoid and 0 (a logit) for another. Raises ValueError for other targets.
     """
+    _refuse_no_network(net, "accuracy(net, X, y)")
+    if threshold is not None:
+        ops.number(threshold, "accuracy(threshold)")
     X, y = _checked(X, y, "accuracy", net)
     _refuse_gaps(X, y)
     judge = _judge(X, y, net, None, threshold)
@@ -403,6 +409,15 @@ def accuracy(net: Module, X: Any, y: Any, threshold: float | None = None) -> flo
                          f"such as {y[0]!r}")
     share: float = sum(judge(_numbers(net(x)), t) for x, t in zip(X, y)) / len(X)
     return share
+
+
+def _refuse_no_network(net: Any, where: str) -> None:
+    """Raise TypeError for what is given in the place of a network: data, or the class of a network."""
+    if isinstance(net, type):
+        raise TypeError(f"{where} needs a network, found the class {net.__name__}: make one of it, {net.__name__}(...)")
+    if not callable(net) or not callable(getattr(net, "parameters", None)):
+        raise TypeError(f"{where} needs a network, something with parameters() that can be called on a row, found "
+                        f"{ops.shown(net)}")
 
 
 def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,

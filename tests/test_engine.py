@@ -47,7 +47,7 @@ def test_data_is_a_float_whatever_number_it_was(number):
     (1j, "found complex 1j"),
     ([1.0, 2.0], r"found list \[1.0, 2.0\]; for many numbers make one each: \[Value\(x\) for x in \.\.\.\]"),
     (np.array([1.0, 2.0]), r"found ndarray .*; for many numbers make one each"),
-    (np.array(1j), r"found ndarray"),
+    (np.array(1j), r"found ndarray array\(0\.\+1\.j\)$"),
     (object, "found type"),
     (b"3", "found bytes"),
 ])

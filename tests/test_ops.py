@@ -698,8 +698,8 @@ SQUARE = (lambda x: x * x, lambda y, x: 2 * x)
     (TypeError, "one derivative for each argument, one or two; found 3",
      "fma", (lambda a, b, c: a * b + c, lambda y, a, b, c: b, lambda y, a, b, c: a, lambda y, a, b, c: 1.0), {}),
     (TypeError, "one or two; found 0", "square", (SQUARE[0],), {}),
-    (TypeError, "must be functions", "square", (SQUARE[0], 2.0), {}),
-    (TypeError, "must be functions", "square", (2.0, SQUARE[1]), {}),
+    (TypeError, "for forward and each derivative, needs a function, found float 2.0", "square", (SQUARE[0], 2.0), {}),
+    (TypeError, "for forward and each derivative, needs a function, found float 2.0", "square", (2.0, SQUARE[1]), {}),
     (TypeError, r"forward\(-0.92\) must return a float, found 'a'", "square", (lambda x: "a", SQUARE[1]), {}),
     (ValueError, r"op 'ln': forward\(-0\.92\) fails .*; name the domain", "ln", (math.log, lambda y, x: 1 / x), {}),
 ])

@@ -354,7 +354,7 @@ def test_split_of_few_rows_leaves_one_on_each_side() -> None:
 @pytest.mark.parametrize("call, error", [
     (lambda: fit(line(), LINE_X, LINE_Y[:2]), "4 rows and 2 targets"),
     (lambda: fit(line(), [], []), "0 rows"),
-    (lambda: fit(line(), LINE_X, LINE_Y, batch_size=0), "batch_size >= 1"),
+    (lambda: fit(line(), LINE_X, LINE_Y, batch_size=0), r"fit\(batch_size\) needs 1 or more, found 0"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1.5), r"in \(0, 1\)"),
     (lambda: train_test_split([[1]], [1]), "two rows"),
     (lambda: fit(line(), [[1.0], [math.nan]], [1.0, 2.0]), "X holds nan in row 1"),

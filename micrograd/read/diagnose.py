@@ -211,6 +211,8 @@ def found(graph: Graph, kind: str, severity: str, nodes: Sequence[Value], senten
 
 def parameters_of(source: Any) -> list[tuple[str, Value]]:
     """Each parameter of a network, or of a list, with the name that it goes by."""
+    if isinstance(source, type):
+        raise TypeError(f"diagnose(parameters=...) needs a network or Values, found the class {source.__name__}")
     if callable(getattr(source, "named_parameters", None)):
         pairs = list(source.named_parameters())
     else:

@@ -31,7 +31,7 @@ except ImportError as error:
     raise ImportError("micrograd.draw needs the package graphviz: pip install graphviz graphviz-pure") from error
 
 from ..engine import Value, topological_order
-from ..ops import CONSTANT
+from ..ops import CONSTANT, number
 from ..outside import IN_BROWSER, write_whole
 from .formula import counted, cut, indices, printable, unicode_label
 from .graph import edges_of
@@ -131,7 +131,7 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
     if collapse:
         scene.fold(str(collapse))
     boxes = scene.boxes()
-    if len(boxes) > max_nodes:
+    if len(boxes) > number(max_nodes, "draw(max_nodes)"):
         what = "nodes" if not collapse else "nodes even after folding"
         raise ValueError(f"the graph has {len(boxes):,} {what}, more than max_nodes={max_nodes:,}: draw a part of it "
                          '(one output, one sample, a node in the middle), a network with collapse="neuron" or '

@@ -39,6 +39,9 @@ def is_network(root: Any) -> bool:
 
 def fired(network: Any) -> list[Value]:
     """The outputs of a network on inputs that stand for any: their numbers mean nothing."""
+    if isinstance(network, type):
+        raise TypeError(f"draw(network) needs a network, found the class {network.__name__}: make one of it, "
+                        f"{network.__name__}(...)")
     fire = getattr(network, "fire", getattr(network, "forward", None))
     neurons = getattr(network, "neurons", [network])
     n = getattr(network, "nin", None) or len(getattr(neurons[0], "w", ()))

@@ -149,7 +149,7 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         raise ValueError(f"reduce is 'mean' or 'sum', found {reduce!r}")
     if backend not in BACKENDS:
         raise ValueError(f"backend is one of {', '.join(BACKENDS)}; found {backend!r}")
-    if dtype not in CLOSE:
+    if not isinstance(dtype, str) or dtype not in CLOSE:
         raise ValueError(f"dtype is {' or '.join(CLOSE)}, found {dtype!r}")
     if backend != "jax" and (devices is not None or dtype != "float64"):
         raise ValueError("devices and dtype are of JAX: give backend='jax' with them. Native code uses all processors "
@@ -430,7 +430,7 @@ class Compiled(Generic[Found]):
             return tuple(map(as_float, data))  # flat already
         if sample is None:
             wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers)" for a in self.arguments)
-            shown = ", ".join(f"{x!r:.30}" for x in data)
+            shown = ", ".join(f"{x!r:.30}" for x in data) or "no argument"
             raise TypeError(f"{self.name} takes {wanted} here: the numbers of one sample; found {shown:.60}. For "
                             "columns of them: .map(..., grad=True)")
         return sample
@@ -521,7 +521,7 @@ class Compiled(Generic[Found]):
             raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
         self._keep_up(wholly=True)
         streamed = batches is not None
-        order = random.Random(seed) if shuffle and not streamed else None
+        order = random.Random(ops.seed(seed, "fit(seed)")) if shuffle and not streamed else None
         columns = Data((), False, 0) if streamed else self._prepared(data)
         self._attach(optimizer)
         seen = list(range(columns.rows))

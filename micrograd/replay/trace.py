@@ -186,12 +186,17 @@ def arguments(function: Callable[..., Any], inputs: Any) -> list[Argument]:
             raise TypeError(f"compile cannot see how many numbers {name} takes: say inputs=3 for three of them, or "
                             "inputs=(2, None) for a list of two and a number")
         return [Argument(n, None) for n in needed]
+    listed = isinstance(inputs, (list, tuple))
     if isinstance(inputs, int) and not isinstance(inputs, bool) and inputs >= 0:
         inputs = [None] * inputs
     if not isinstance(inputs, (list, tuple)) or not all(
             w is None or (isinstance(w, int) and not isinstance(w, bool) and w > 0) for w in inputs):
         raise TypeError("inputs is how many numbers the function takes, or for each argument the length of its list "
                         f"(None for a single number); found {inputs!r}")
+    counted = found and listed and all(p.kind is not kinds.VAR_POSITIONAL for p in found)
+    if counted and not len(needed) <= len(inputs) <= len(names):
+        raise TypeError(f"inputs gives {name} {len(inputs)} arguments, and it takes {len(needed)}"
+                        f"{f' to {len(names)}' if len(names) > len(needed) else ''}: {', '.join(names)}")
     names = names if len(names) >= len(inputs) else [f"x{i}" for i in range(len(inputs))]
     return [Argument(n, w) for n, w in zip(names, inputs)]
 

@@ -20,7 +20,7 @@ from typing import Any
 from graphviz import ExecutableNotFound
 
 from ...engine import Value, topological_order
-from ...ops import CONSTANT
+from ...ops import CONSTANT, number
 from ...outside import write_whole
 from ..draw import image, svg_of
 from ..formula import printable
@@ -81,7 +81,7 @@ def stepper(root: Value | Sequence[Value] | Mapping[str, Value], order: str = "t
         graph = look(each, "stepper(root)")
         name = name or str(name_of(graph, each))
         size = len(graph.order)
-        if size > max_nodes:
+        if size > number(max_nodes, "stepper(max_nodes)"):
             raise ValueError(f"the graph of {name} has {size:,} nodes, more than max_nodes={max_nodes:,}: step through "
                              "a part of it (one sample, one neuron, a node in the middle), print(steps(root)) for a "
                              "table, or stepper(root, max_nodes=...) for a large page that takes its time")
