@@ -90,10 +90,10 @@ def targets(where: str, y: Any, anything: bool = False) -> list[Any]:
 
 def single(where: str, x: Any, hint: str = "; give each row by itself") -> list[Any]:
     """The numbers, or nodes, of one row."""
-    body = opened(where, x)
+    body = opened(f"{where},", x)
     if isinstance(body, Frame) or (isinstance(body, memoryview) and body.ndim != 1) or is_table(body):
         raise ValueError(f"{where} is one row of numbers, found {size(body)}{hint}")
-    return listing(body)
+    return [cell(f"{where},", x, False, i) for i, x in enumerate(listing(body))]
 
 
 def is_table(x: Any) -> bool:
@@ -110,7 +110,7 @@ def tree(where: str, x: Any) -> Any:
     if isinstance(x, (list, tuple)):
         return like(x, [branch if type(branch) is float or hasattr(branch, "__op__") else tree(f"{where}[{i}]", branch)
                         for i, branch in enumerate(x)])
-    x = alone(x)
+    x = float(x) if isinstance(x, Decimal) else alone(x)
     ways = ways_into(x)
     if not (ways.intersection((*ARRAYS, *LISTS)) or isinstance(x, (array, memoryview, range))) or is_cell(x):
         return x
@@ -186,14 +186,17 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     column which it is. anything: arrays of text are let pass."""
     if isinstance(x, (list, tuple)):
         return list(x)
+    whole = where.removesuffix(",")
     if isinstance(x, dict):
         keys = ", ".join(map(repr, list(x)[:3])) + ", ..." * (len(x) > 3)
-        raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__} with the keys {keys}: "
+        raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__} with the keys {keys}: "
                         "give what is under one of them")
     if isinstance(x, (str, bytes, bytearray, set, frozenset)) or hasattr(x, "__op__") or is_number(x):
-        raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__} {x!r:.40}")
+        raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__} {x!r:.40}")
     ways = ways_into(x)
     columns = columns_of(where, x, ways)
+    if columns == []:
+        raise ValueError(f"{whole} has no columns")
     if columns is not None:
         bodies = [opened(where, cells, anything, each) for each, cells in columns]
         for (each, _), body in zip(columns, bodies):
@@ -207,7 +210,7 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     view = as_view(x)
     if view is not None:
         if view.format.lstrip("@=<") not in FORMATS:
-            raise TypeError(f"{where} needs real numbers, found an array with items of format {view.format!r}")
+            raise TypeError(f"{whole} needs real numbers, found an array with items of format {view.format!r}")
         if len(view.format) == 1:
             return view
         return [list(row) if view.ndim == 2 else row for row in x]  # of ctypes, "<d"
@@ -218,7 +221,7 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
         return list(x)
     except TypeError:
         hint = ": collect() it first" * hasattr(x, "collect")  # a frame that is not computed yet
-        raise TypeError(f"{where} needs numbers in a list or an array, found {type(x).__name__}{hint}") from None
+        raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__}{hint}") from None
 
 
 def columns_of(where: str, x: Any, ways: frozenset[str]) -> list[tuple[str, Any]] | None:
@@ -293,7 +296,7 @@ def numbers_in(where: str, given: Any, anything: bool, name: str) -> memoryview[
     """An array of NumPy as a buffer of numbers that Python reads, or as a list of objects."""
     kind = given.dtype.kind
     if given.ndim == 0:
-        raise TypeError(f"{where} needs numbers in a list or an array, found {given.tolist()!r:.40}")
+        raise TypeError(f"{where.removesuffix(',')} needs numbers in a list or an array, found {given.tolist()!r:.40}")
     if kind in "fV":
         with suppress(TypeError, ValueError):  # V: bfloat16 and its like can be made doubles, raw bytes cannot
             view = as_view(given)
@@ -435,6 +438,9 @@ def listing(body: Body) -> list[Any]:
 # Messages
 
 def at(where: str, row: int, *column: Any) -> str:
+    """The place of a number. Where that is within a row already, "X, row 3,", what comes next are columns."""
+    if where.endswith(","):
+        return f"{where} column {row}"
     return ", ".join([f"{where}, row {row}", *(f"column {each!r}" for each in column)])
 
 

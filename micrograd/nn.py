@@ -319,11 +319,15 @@ class Standardizer:
 
     def __call__(self, x: Iterable[Any]) -> list[Any]:
         """One row (numbers or Values), standardised."""
-        row = x if type(x) is list and not is_table(x) else single("what a Standardizer is called on", x)
+        row = single("what a Standardizer is called on", x)
         if len(row) != len(self.means):
             raise ValueError(f"a Standardizer of {len(self.means)} columns takes a row of as many numbers, found "
                              f"{len(row)}")
-        return [(xj - m) / s for xj, m, s in zip(row, self.means, self.scales)]
+        return self.scaled(row)
+
+    def scaled(self, row: Sequence[Any]) -> list[Any]:
+        """The same for a list of floats and Values of the right length."""
+        return [(xj - m) / s for xj, m, s in zip(row, self.means, self.scales, strict=True)]
 
     def __repr__(self) -> str:
         return f"Standardizer(means={self.means}, scales={self.scales})"
@@ -379,7 +383,7 @@ def as_inputs(x: Any, n: int, module: Module, more: Sequence[Any] = (), labels: 
     where = f"input of {_title(module)}"
     row = [xj if isinstance(xj, Value) else ops.number(xj, where) for xj in x]
     if scaler is not None:
-        row = scaler(row)
+        row = scaler.scaled(row)
     return [xj if isinstance(xj, Value) else constant(xj, labels[j] if labels else "") for j, xj in enumerate(row)]
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from functools import cache
 from math import copysign, inf, isfinite, nan
 from numbers import Real
@@ -329,7 +330,7 @@ def as_float(x: Any) -> float:
 
 def number(x: Any, where: str) -> float:
     """x as a float, or a TypeError that says what `where` was given and what to write instead."""
-    if is_number(x):
+    if is_number(x) or isinstance(x, Decimal):
         return as_float(x)
     if isinstance(x, str):
         hint = f"; convert text first: float({x!r})"

@@ -220,7 +220,7 @@ WRONG = {
     "ragged rows": (([[1.0, 2.0], [3.0]],), ValueError, "the table must have 2 numbers a row, found 1 in row 1"),
     "rows too long": (([[1.0, 2.0, 3.0]],), ValueError, "the table must have 2 numbers a row, found 3 in row 0"),
     "text in a table": (([[1.0, 2.0], [3.0, "4"]],), TypeError, "the table, row 1, column 1: a real number is needed, found str '4'"),
-    "a row that is text": (([[1.0, 2.0], "ab"],), TypeError, "the table, row 1, needs numbers"),
+    "a row that is text": (([[1.0, 2.0], "ab"],), TypeError, "the table, row 1 needs numbers"),
     "object table": ((np.array([[1.0, 2.0], [3.0, "4"]], object),), TypeError, "the table, row 1, column 1: a real number is needed, found str '4'"),
     "no rows": (([], []), ValueError, "over no rows is asked for; one row at least is needed"),
     "no rows in an array": ((np.zeros(0), np.zeros(0)), ValueError, "over no rows is asked for"),

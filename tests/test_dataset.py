@@ -116,6 +116,7 @@ COLUMNS = {
     "Index": lambda xs: package("pandas").Index(xs), "pandas of one column": lambda xs: package("pandas").DataFrame({"y": xs}),
     "pandas array": lambda xs: package("pandas").array(xs), "polars": lambda xs: package("polars").Series(xs),
     "polars of one column": lambda xs: package("polars").DataFrame({"y": xs}), "pyarrow": lambda xs: package("pyarrow").array(xs),
+    "decimals": lambda xs: [Decimal(x) for x in xs], "fractions": lambda xs: [Fraction(x) for x in xs],
     "chunks": lambda xs: package("pyarrow").chunked_array([[x] for x in xs]), "pyarrow of one column": lambda xs: package("pyarrow").table({"y": xs}),
     "xarray": lambda xs: package("xarray").DataArray(xs), "torch": lambda xs: package("torch").tensor(xs),
     "bfloat16": lambda xs: package("torch").tensor(xs, dtype=package("torch").bfloat16), "0-d tensors": lambda xs: list(package("torch").tensor(xs)),
@@ -329,7 +330,8 @@ def dates():
 # A table with something odd in row 1 (of a whole column, in row 0), column 1, called b where columns have names
 ODD = {
     "None": lambda: [[1.0, 2.0], [3.0, None]], "text": lambda: [[1.0, 2.0], [3.0, "4"]], "complex": lambda: [[1.0, 2.0], [3.0, 4j]],
-    "a date": lambda: [[1.0, 2.0], [3.0, dates()[0]]], "a NumPy date": lambda: [[1.0, 2.0], [3.0, np.datetime64(1, "ns")]],
+    "a date": lambda: [[1.0, 2.0], [3.0, dates()[0]]], "a masked row": lambda: [[1.0, 2.0], np.ma.array([3.0, 4.0], mask=[0, 1])], "a complex row": lambda: [[1.0, 2.0], np.array([1j, 2.0])],
+    "a NumPy date": lambda: [[1.0, 2.0], [3.0, np.datetime64(1, "ns")]],
     "NumPy's complex": lambda: [[1.0, 2.0], [3.0, np.complex64(4)]], "a masked item": lambda: [[1.0, 2.0], [3.0, np.ma.masked]],
     "a list": lambda: [[1.0, 2.0], [3.0, [4.0]]], "an array": lambda: [[1.0, 2.0], [3.0, np.array([4.0])]],
     "NA": lambda: [[1.0, 2.0], [3.0, package("pandas").NA]], "NaT": lambda: [[1.0, 2.0], [3.0, package("pandas").NaT]],
@@ -363,8 +365,7 @@ def test_what_is_no_number_is_refused_at_every_door_with_its_place(kind, door):
     whole = kind in ("text array", "dates", "durations", "complex array", "complex torch") or kind.split()[-1] in ("text", "complex", "zones")
     row = 0 if (whole or "dates" in kind) and kind not in ("text", "complex", "NumPy's complex") else 1
     column = "'b'" if kind.startswith(NAMED) else 0 if kind in ("text array", "dates", "durations", "complex array", "complex torch") else 1
-    if kind == "complex torch":
-        row, column = (0, 0)
+    row, column = {"complex torch": (0, 0), "a complex row": (1, 0)}.get(kind, (row, column))
     with pytest.raises((TypeError, ValueError), match=rf"row {row},? column {column}:"):
         DOORS[door](2, ODD[kind], lambda: [0.5, 1.0])
 
@@ -416,6 +417,8 @@ def test_a_refusal_leaves_all_as_it_was():
     (lambda: MLP(2, [1]).predict({"a": [1.0]}), r"found dict with the keys 'a': give what is under one of them"),
     (lambda: accuracy(MLP(2, [1]), np.ones((2, 2, 2)), [0, 1]), "an array of 2x2x2"),
     (lambda: accuracy(MLP(2, [1]), [], []), "found 0 rows"),
+    (lambda: MLP(2, [1])(np.ma.array([1.0, 2.0], mask=[0, 1])), r"the input of MLP\(2, \[1\]\), column 1: the number is missing"),
+    (lambda: MLP(2, [1]).predict(package("pandas").DataFrame(index=[1, 2])), "predict: X has no columns"),
     (lambda: Standardizer.of(3.0), "needs numbers in a list or an array, found float"),
     (lambda: Standardizer([1.0], [1.0])([[1.0], [2.0]]), "one row of numbers, found a table of 2 rows and 1 column; give each row by itself"),
     (lambda: Standardizer([1.0], [1.0])([1.0, 2.0]), "takes a row of as many numbers, found 2"),
@@ -493,7 +496,7 @@ def test_no_library_is_loaded():
 # Derivatives
 
 ARRAYS = ["NumPy", "float16", "big-endian", "reversed", "every other", "Series", "nullable", "polars", "pyarrow", "xarray", "torch", "JAX"]
-LISTS = ["list", "array.array", "memoryview", "bfloat16"]
+LISTS = ["list", "array.array", "memoryview", "bfloat16", "decimals", "fractions"]
 
 
 def cubes(x):
