@@ -167,9 +167,7 @@ ARRAYS = ("__array__", "to_numpy", "toarray")           # the methods that give 
 LISTS = ("tolist", "to_list", "to_pylist")              # one of Python's lists,
 GAPS = ("isna", "isnull", "is_null", "mask")            # and what is missing
 FRAMES = ("data_vars", "get_columns", "column_names", "items", "columns")
-OTHERS = ("__dataframe__", "__dlpack__", "detach")
-
-
+OTHERS = ("__dataframe__", "__dlpack__", "detach", "null_count")
 WAYS: dict[type, frozenset[str]] = {}
 
 
@@ -283,6 +281,8 @@ def in_numpy(x: Any, ways: frozenset[str]) -> Any:
         if way in ways:
             with suppress(Exception):  # whatever its library raises: of bfloat16, of numbers on another device
                 given = getattr(x.detach() if "detach" in ways else x, way)()
+                if "null_count" in ways and "get_columns" not in ways and (given.dtype.kind == "O" or given.ndim > 1):
+                    return None  # lists of polars or pyarrow, whose nulls would be nan in it
                 if hasattr(given, "astype"):
                     return given
     numpy = sys.modules.get("numpy")

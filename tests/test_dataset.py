@@ -353,6 +353,9 @@ ODD = {
     "polars text": lambda: frame("polars", {"a": [1, 2], "b": ["x", "y"]}), "polars dates": lambda: frame("polars", {"a": [1, 2], "b": dates()}),
     "pyarrow null": lambda: frame("pyarrow", {"a": [1.0, 2.0], "b": [3.0, None]}), "pyarrow text": lambda: frame("pyarrow", {"a": [1, 2], "b": ["x", "y"]}),
     "pyarrow dates": lambda: frame("pyarrow", {"a": [1, 2], "b": dates()}),
+    "null in a list of polars": lambda: package("polars").Series([[1.0, 2.0], [3.0, None]]),
+    "null in an array of polars": lambda: package("polars").Series([[1.0, 2.0], [3.0, None]], dtype=package("polars").Array(float, 2)),
+    "null in a list of pyarrow": lambda: package("pyarrow").array([[1.0, 2.0], [3.0, None]]),
     "xarray nan": lambda: package("xarray").DataArray([[1.0, 2.0], [3.0, math.nan]]),
 }
 NAMED = ("pandas", "polars", "pyarrow")
