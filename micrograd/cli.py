@@ -34,9 +34,10 @@ from click.core import ParameterSource
 from . import __version__, losses, ops
 from .delimited import Row, write_delimited
 from .engine import Value, engine_kind, topological_order
+from .files import descriptor, read_whole, write_whole
 from .nn import MLP
 from .optim import AdamW
-from .outside import descriptor, read_whole, to_install, write_whole
+from .outside import to_install
 from .read.draw import draw, svg_of
 from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
 from .read.expression import ExpressionError, Names, UnknownName, parse, parse_program, parse_values

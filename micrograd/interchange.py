@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from . import ops
+from .files import FileName, write_whole
 from .nn import FORMAT, MLP, VERSION, Activation, Layer, Neuron, Standardizer, check_shape
 from .onnx_graph import COMPOSED, NODES, Graph, Tensor
-from .outside import FileName, needed, write_whole
+from .outside import needed
 
 # The module of torch.nn that computes a row, and the settings with which it does
 TORCH: dict[ops.Op, tuple[str, dict[str, Any]]] = {

@@ -21,7 +21,7 @@ from typing import Any, TypeVar, Union
 from . import ops
 from .dataset import is_table, rows, single, tree
 from .engine import Number, Value, constant, shown_in_notebook
-from .outside import File, read_whole, write_whole
+from .files import File, read_whole, write_whole
 
 Activation = Union[str, Callable[[Value], Value], None]
 Self = TypeVar("Self", bound="Module")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .delimited import DelimitedError, Row, read_delimited
-from .outside import File, read_whole
+from .files import File, read_whole
 from .quantities import MixedError, Quantity, explained, in_common, in_units, marked, quantity
 
 MISSING = {"", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "missing"}

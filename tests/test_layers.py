@@ -12,7 +12,7 @@ PACKAGE = Path(micrograd.__file__).parent
 FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
          for path in sorted(PACKAGE.rglob("*.py"))}
 LAYERS = [
-    {"ops", "outside", "caller", "delimited", "quantities"},
+    {"ops", "outside", "files", "caller", "delimited", "quantities"},
     {"engine", "dataset"},
     {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "read/page", "replay",
      "onnx_graph"},

@@ -202,3 +202,11 @@ def test_a_workflow_runs_what_was_looked_at_and_may_do_little(path: Path) -> Non
 def test_the_version_is_in_the_changelog() -> None:
     changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{micrograd.__version__}]" in changelog
+
+
+def test_a_package_that_is_missing():
+    assert outside.needed("json", "x").loads("1") == 1
+    with pytest.raises(ImportError, match=r'no_such cannot be loaded \(No module.*: pip install "micrograd-lab\[x\]"$'):
+        outside.needed("no_such", "x")
+    with pytest.raises(ImportError, match=r"\): pip install no_such$"):
+        outside.needed("no_such")

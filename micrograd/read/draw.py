@@ -31,8 +31,9 @@ except ImportError as error:
     raise ImportError("micrograd.draw needs the package graphviz: pip install graphviz graphviz-pure") from error
 
 from ..engine import Value, topological_order
+from ..files import write_whole
 from ..ops import CONSTANT, number
-from ..outside import IN_BROWSER, write_whole
+from ..outside import IN_BROWSER
 from .formula import counted, cut, indices, printable, unicode_label
 from .graph import edges_of
 from .scene import (

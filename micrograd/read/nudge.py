@@ -14,8 +14,8 @@ from typing import Any
 
 from .. import ops
 from ..engine import Value
+from ..files import write_whole
 from ..ops import CONSTANT
-from ..outside import write_whole
 from .formula import cut, unicode_label
 from .graph import look
 from .terms import name_of, number_of, partial, signed

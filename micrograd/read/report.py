@@ -14,7 +14,7 @@ from typing import Any
 
 from ..delimited import harmless, write_delimited
 from ..engine import Value
-from ..outside import File, write_whole
+from ..files import File, write_whole
 from .formula import cut, printable, unicode_label
 from .mathml import mathml
 from .sheets import Given, Key, Nodes

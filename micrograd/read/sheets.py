@@ -19,8 +19,8 @@ from typing import Any, Union
 
 from ..delimited import read_delimited
 from ..engine import Number, Value
+from ..files import File, read_whole
 from ..ops import as_float, is_number
-from ..outside import File, read_whole
 from .chain import depending_on, is_weighted_sum, links
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .graph import Graph, gradients_along, onward_from

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..outside import FileName, needed, write_whole
+from ..files import FileName, write_whole
+from ..outside import needed
 
 FORMAT, VERSION = "micrograd training run", 1
 NUMBERS = ("parameters", "gradients", "losses")  # fields of Progress that are tensors

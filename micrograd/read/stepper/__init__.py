@@ -20,8 +20,8 @@ from typing import Any
 from graphviz import ExecutableNotFound
 
 from ...engine import Value, topological_order
+from ...files import write_whole
 from ...ops import CONSTANT, number
-from ...outside import write_whole
 from ..draw import image, svg_of
 from ..formula import printable
 from ..graph import Graph, look

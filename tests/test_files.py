@@ -1,4 +1,4 @@
-"""What lies outside of the package: files are whole at any moment, and what is missing is named."""
+"""Files are whole at any moment, and whatever is no file is written to as it is."""
 
 import errno
 import io
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from micrograd import outside
-from micrograd.outside import needed, read_whole, write_whole
+from micrograd import files
+from micrograd.files import read_whole, write_whole
 
 posix = pytest.mark.skipif(os.name != "posix", reason="devices, pipes, modes and owners are those of POSIX systems")
 ME = (os.getuid(), os.getgid()) if os.name == "posix" else (0, 0)
@@ -188,7 +188,7 @@ def test_a_file_keeps_its_owner(tmp_path, owner):
 
 
 NOBODY = 65534 if IS_ROOT else ME[0]
-AS_NOBODY = ("import os, sys; sys.path.insert(0, sys.argv[1]); from micrograd.outside import write_whole; "
+AS_NOBODY = ("import os, sys; sys.path.insert(0, sys.argv[1]); from micrograd.files import write_whole; "
              "os.getuid() or (os.setgid(65534), os.setuid(65534)); write_whole(sys.argv[2], b'new')")
 
 
@@ -211,7 +211,7 @@ def test_where_a_file_cannot_be_replaced_it_is_written_in_place(owner, file_mode
         path.chmod(file_mode)
         folder.chmod(folder_mode)
         before = path.stat()
-        result = subprocess.run([sys.executable, "-c", AS_NOBODY, Path(outside.__file__).parents[1], path],
+        result = subprocess.run([sys.executable, "-c", AS_NOBODY, Path(files.__file__).parents[1], path],
                                 capture_output=True, text=True, timeout=60, check=False)
         if written:
             assert (result.returncode, result.stderr) == (0, "")
@@ -277,20 +277,12 @@ def test_standard_output_is_written_to_where_it_is(tmp_path, name):
     if name == "link":
         name = str(tmp_path / "link")
         os.symlink("/dev/stdout", name)
-    code = ("import sys; sys.path.insert(0, sys.argv[1]); from micrograd.outside import write_whole; print('before'); "
+    code = ("import sys; sys.path.insert(0, sys.argv[1]); from micrograd.files import write_whole; print('before'); "
             "write_whole(sys.argv[2], b'new\\n'); print('after')")
-    words = [sys.executable, "-c", code, Path(outside.__file__).parents[1], name]
+    words = [sys.executable, "-c", code, Path(files.__file__).parents[1], name]
     assert subprocess.run(words, stdout=subprocess.PIPE, timeout=60, check=True).stdout == b"before\nnew\nafter\n"
     log = tmp_path / "log"
     log.write_bytes(b"old\n")
     with open(log, "ab") as opened:  # as a shell does for >> log
         subprocess.run(words, stdout=opened, timeout=60, check=True)
     assert log.read_bytes() == b"old\nbefore\nnew\nafter\n"
-
-
-def test_a_package_that_is_missing():
-    assert needed("json", "x").loads("1") == 1
-    with pytest.raises(ImportError, match=r'no_such cannot be loaded \(No module.*: pip install "micrograd-lab\[x\]"$'):
-        needed("no_such", "x")
-    with pytest.raises(ImportError, match=r"\): pip install no_such$"):
-        needed("no_such")
