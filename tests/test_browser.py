@@ -25,6 +25,7 @@ from micrograd.read.terms import name_of, number_of
 
 try:
     from playwright.sync_api import Page, expect, sync_playwright
+    expect.set_options(timeout=30_000)  # ms: the machine may have other things to do
 except ImportError:
     sync_playwright = None  # type: ignore[assignment]
 
@@ -78,7 +79,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
         context = browser.new_context(**{"viewport": {"width": 1100, "height": 760}, **options})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("console", lambda message: troubles.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
@@ -697,12 +698,12 @@ def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyte
         page = context.new_page()
         page.goto(f"{address}/lab/tree/fresh.ipynb?token=secret&reset")
         still = page.locator(".jp-OutputArea-output img[src^='data:image/svg+xml']")
-        expect(still).to_be_visible(timeout=30_000)
+        expect(still).to_be_visible(timeout=60_000)
         assert page.locator(".jp-OutputArea-output iframe").count() == 0, "an untrusted notebook loses its frames"
         assert page.evaluate("document.querySelector('.jp-OutputArea-output img').naturalWidth") > 100
         assert "trust the notebook" in page.inner_text(".jp-OutputArea-output")
 
-        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=30_000)
+        expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=60_000)
         page.locator(".jp-Cell .cm-content").first.click()
         page.keyboard.press("Shift+Enter")  # run the cell
         the_stepper(page, still)
@@ -712,7 +713,7 @@ def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyte
 
         for name in "views", "trusted-views":
             page.goto(f"{address}/lab/tree/{name}.ipynb?token=secret&reset")
-            expect(page.locator("mjx-container")).to_have_count(3, timeout=30_000)  # the derivations, typeset
+            expect(page.locator("mjx-container")).to_have_count(3, timeout=60_000)  # the derivations, typeset
             assert page.locator(".jp-OutputArea-output mjx-merror").count() == 0
             pictures = page.locator(".jp-OutputArea-output :is(img, svg:has(g.node))")
             expect(pictures).to_have_count(4)
@@ -726,7 +727,7 @@ def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyte
 def the_stepper(page: Any, still: Any) -> None:
     """What a trusted notebook shows: the page in its frame, in the theme of the notebook, and not the still picture."""
     frame = page.frame_locator(".jp-OutputArea-output iframe")
-    expect(frame.locator("#place")).to_have_text("1 / 4", timeout=30_000)
+    expect(frame.locator("#place")).to_have_text("1 / 4", timeout=60_000)
     expect(still).to_be_hidden()
     frame.locator("#next").click()
     page.keyboard.press("ArrowRight")

@@ -52,7 +52,7 @@ COMMAND = [sys.executable, "-m", "micrograd"]
 
 def command(*args: str, given: bytes | None = None, **environment: str) -> subprocess.CompletedProcess[bytes]:
     """A process of its own."""
-    return subprocess.run([*COMMAND, *args], input=given, capture_output=True, timeout=100, check=False,
+    return subprocess.run([*COMMAND, *args], input=given, capture_output=True, timeout=200, check=False,
                           env={**os.environ, **environment})
 
 
@@ -926,7 +926,7 @@ def test_what_a_shell_appends_to_is_not_cut(inputs: tuple[Path, dict[str, bytes]
     log = tmp_path / "log"
     log.write_bytes(b"before\n")
     with open(log, "ab") as opened:
-        subprocess.run([*COMMAND, *OUTPUTS["page"], "/dev/stdout"], stdout=opened, check=True, timeout=100)
+        subprocess.run([*COMMAND, *OUTPUTS["page"], "/dev/stdout"], stdout=opened, check=True, timeout=200)
     assert log.read_bytes() == b"before\n" + inputs[1]["page"]
 
 
@@ -1120,11 +1120,11 @@ def test_a_terminal_sees_progress_and_a_file_does_not() -> None:
     import termios
     Path("data.csv").write_text(flowers())
     train = [*COMMAND, "train", "data.csv", "--target", "kind", *QUICK]
-    assert subprocess.run(train, capture_output=True, check=True, timeout=100).stderr == b""
+    assert subprocess.run(train, capture_output=True, check=True, timeout=200).stderr == b""
     for more, seen in (((), True), (("-q",), False)):
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-        subprocess.run([*train, *more], stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=100)
+        subprocess.run([*train, *more], stdout=subprocess.DEVNULL, stderr=theirs, check=True, timeout=200)
         os.close(theirs)
         said = b""
         with contextlib.suppress(OSError):  # at its end, on Linux
@@ -1147,7 +1147,7 @@ def test_sigterm_keeps_what_was_learnt() -> None:
         said += line
     time.sleep(1)
     process.terminate()
-    rest, complaints = process.communicate(timeout=100)
+    rest, complaints = process.communicate(timeout=200)
     assert (process.returncode, complaints) == (143, "")
     assert "what was learnt is kept" in rest
     assert "Model written to model.json" in rest
@@ -1181,7 +1181,7 @@ def test_training_in_a_thread_has_no_signals() -> None:
 def test_a_full_disk_is_one_line() -> None:
     for args in (["explain", "x**2", "--at", "x=2"], ["explain", "x**2", "--at", "x=2", "--json"]):
         with open("/dev/full", "wb") as full:
-            result = subprocess.run([*COMMAND, *args], stdout=full, stderr=subprocess.PIPE, timeout=100, check=False)
+            result = subprocess.run([*COMMAND, *args], stdout=full, stderr=subprocess.PIPE, timeout=200, check=False)
         assert result.returncode == 2
         assert result.stderr.decode() == "Error: [Errno 28] No space left on device\n"
 
@@ -1237,13 +1237,13 @@ def test_a_reader_who_has_read_enough() -> None:
     process.stdout.close()
     complaints = process.stderr.read().decode()
     process.stderr.close()
-    process.wait(timeout=100)
+    process.wait(timeout=200)
     assert "Error" not in complaints
 
 
 def test_without_click() -> None:
     code = "import sys; sys.modules['click'] = None; import micrograd.__main__; micrograd.__main__.main()"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
     assert result.returncode == 1
     assert result.stderr == "the command line needs click: pip install click\n"
 
@@ -1251,7 +1251,7 @@ def test_without_click() -> None:
 def test_importing_the_package_imports_nothing_heavy() -> None:
     code = ("import sys, micrograd; "
             "print(*{'click', 'matplotlib', 'tqdm', 'numpy', 'graphviz', 'micrograd.cli'} & sys.modules.keys())")
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True)
     assert result.stdout.split() == []
 
 

@@ -62,7 +62,7 @@ def close(found, expected, tolerance=CLOSE):
 def python(code, *, devices=2):
     """Run a program in a process of its own, with the warnings as errors; what it printed."""
     flags = f"--xla_force_host_platform_device_count={devices}"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=100,
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=200,
                           env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"})
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -212,7 +212,7 @@ def test_where_a_file_cannot_be_replaced_it_is_written_in_place(owner, file_mode
         folder.chmod(folder_mode)
         before = path.stat()
         result = subprocess.run([sys.executable, "-c", AS_NOBODY, Path(files.__file__).parents[1], path],
-                                capture_output=True, text=True, timeout=60, check=False)
+                                capture_output=True, text=True, timeout=200, check=False)
         if written:
             assert (result.returncode, result.stderr) == (0, "")
         else:
@@ -280,9 +280,9 @@ def test_standard_output_is_written_to_where_it_is(tmp_path, name):
     code = ("import sys; sys.path.insert(0, sys.argv[1]); from micrograd.files import write_whole; print('before'); "
             "write_whole(sys.argv[2], b'new\\n'); print('after')")
     words = [sys.executable, "-c", code, Path(files.__file__).parents[1], name]
-    assert subprocess.run(words, stdout=subprocess.PIPE, timeout=60, check=True).stdout == b"before\nnew\nafter\n"
+    assert subprocess.run(words, stdout=subprocess.PIPE, timeout=200, check=True).stdout == b"before\nnew\nafter\n"
     log = tmp_path / "log"
     log.write_bytes(b"old\n")
     with open(log, "ab") as opened:  # as a shell does for >> log
-        subprocess.run(words, stdout=opened, timeout=60, check=True)
+        subprocess.run(words, stdout=opened, timeout=200, check=True)
     assert log.read_bytes() == b"old\nbefore\nnew\nafter\n"

@@ -83,12 +83,12 @@ def test_one_output_is_refused() -> None:
 
 def test_without_matplotlib() -> None:
     code = "import sys; sys.modules['matplotlib'] = sys.modules['matplotlib.axes'] = None; import micrograd.plots"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=False)
     assert 'ImportError: plots need matplotlib: pip install "micrograd-lab[plot]"' in result.stderr
 
 
 def test_matplotlibs_own_state_is_left_alone() -> None:
     code = ("import sys, micrograd, micrograd.plots; micrograd.plots.learning_curve(micrograd.History([1.0])); "
             "print('matplotlib.pyplot' in sys.modules)")
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True)
     assert result.stdout == "False\n"

@@ -21,7 +21,7 @@ if os.name != "posix":
 
 WORKER = Path(worker.__file__)
 PAGE = (Path(__file__).parents[1] / "docs" / "many-devices.md").read_text(encoding="utf-8")
-LIMIT = 35  # seconds for processes to end, of which they need a few on an idle machine
+LIMIT = 150  # seconds for processes to end, of which they need a few on an idle machine
 KILLED = -9
 
 

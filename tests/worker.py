@@ -16,7 +16,7 @@ import micrograd as mg
 EPOCHS, BATCH = 6, 20
 BATCHES = [16, 16, 1, 16, 7, 16, 16, 16, 1, 16, 16, 7]  # rows of a stream's; each number of rows is compiled
 STEPS = {"table": EPOCHS * 6, "stream": len(BATCHES)}  # 103 rows are 5 batches of 20 and one of 3
-TIMES = {"initialization_timeout": 30, "heartbeat_timeout_seconds": 10, "shutdown_timeout_seconds": 5}
+TIMES = {"initialization_timeout": 120, "heartbeat_timeout_seconds": 10, "shutdown_timeout_seconds": 5}
 
 
 def data(rows, seed=0):
