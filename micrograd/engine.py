@@ -346,11 +346,9 @@ class Value:
     # Many at a time
 
     @staticmethod
-    def sum(values: Iterable[Number], *others: NoReturn) -> Value:
+    def sum(values: Iterable[Number]) -> Value:
         """v1 + v2 + ..., as ordinary binary nodes from the left; the constant 0 for none."""
-        if others:
-            raise TypeError(f"Value.sum(values) takes one list, found {1 + len(others)} arguments: Value.sum([a, b])")
-        terms = many(values, "Value.sum(values)", "a list of numbers and Values")
+        terms = tuple(values) if isinstance(values, list) else many(values, "Value.sum(values)", "a list of numbers")
         return chain_of_sums(as_value(terms[0]), terms[1:]) if terms else constant(0.0)
 
     @staticmethod
@@ -359,8 +357,8 @@ class Value:
 
         Raises ValueError if ws and xs differ in length.
         """
-        weights = many(ws, "Value.dot(ws, xs)", "two lists of numbers and Values")
-        inputs = many(xs, "Value.dot(ws, xs)", "two lists of numbers and Values")
+        weights = tuple(ws) if isinstance(ws, list) else many(ws, "Value.dot(ws, xs)", "two lists of numbers")
+        inputs = tuple(xs) if isinstance(xs, list) else many(xs, "Value.dot(ws, xs)", "two lists of numbers")
         if len(weights) != len(inputs):
             raise ValueError(f"Value.dot needs as many inputs as weights, found {len(weights)} weights and "
                              f"{len(inputs)} inputs")
@@ -471,8 +469,13 @@ def engine_kind() -> str:
 
 def let_go(node: Any) -> None:
     """What `__dealloc__` is to the compiled engine, as the `__del__` of the pure one."""
+    global burying
     if getattr(node, "_a", None) is not None:              # a node whose __init__ has failed has not even that
-        bury(node)
+        outermost = not burying
+        try:
+            bury(node)
+        finally:                                           # Ctrl-C comes where Python runs
+            burying = burying and not outermost
 
 
 caller.keep_open(Value)
@@ -972,9 +975,7 @@ def bury(node: Value) -> None:
     if not burying:
         burying = True
         a = b = node._a = node._b = None                   # from here on only the graveyard holds them
-        try:
-            while graveyard.pop() is not None:
-                pass
-            graveyard.append(None)
-        finally:                                           # Ctrl-C, where this runs as Python
-            burying = False
+        while graveyard.pop() is not None:
+            pass
+        graveyard.append(None)
+        burying = False

@@ -252,7 +252,7 @@ def _listed(x: Any, where: str) -> Sequence[Any]:
 
 
 def _nodes(xs: Any, where: str) -> list[Value]:
-    return [_node(x, where) for x in many(xs, where, "a list of numbers and Values")]
+    return [_node(x, where) for x in many(xs, where)]
 
 
 def _node(x: Any, where: str) -> Value:

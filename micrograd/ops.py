@@ -330,6 +330,8 @@ def as_float(x: Any) -> float:
 
 def number(x: Any, where: str) -> float:
     """x as a float, or a TypeError that says what `where` was given and what to write instead."""
+    if type(x) is float:
+        return x
     if is_number(x) or isinstance(x, Decimal):
         return as_float(x)
     if isinstance(x, str):
