@@ -42,7 +42,7 @@ from .ops import (
 from .ops import abs as abs, pow as pow, round as round  # as themselves: public for type checkers, without __all__
 
 if TYPE_CHECKING:
-    from . import calculus, check, interchange, losses, nn, optim, sklearn, train
+    from . import calculus, check, interchange, losses, nn, optim, sklearn, symbolic, train
     from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
     from .check import GradientReport, check_gradients
     from .interchange import from_safetensors, from_torch, to_onnx, to_safetensors, to_torch
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .read.steps import steps
     from .replay.compiled import Compiled, compile as compile
     from .replay.trace import TraceError
+    from .symbolic import from_sympy, to_sympy
     from .train import History, accuracy, fit, train_test_split
 
 # What is loaded when it is first asked for: the module, and the names that it gives to the package.
@@ -79,6 +80,7 @@ _LAZY = {
     "read.steps": ("steps",),
     "replay.compiled": ("Compiled", "compile"),
     "replay.trace": ("TraceError",),
+    "symbolic": ("from_sympy", "to_sympy"),
     "sklearn": (),  # not in __all__: `from micrograd import *` must do without scikit-learn
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
@@ -93,12 +95,12 @@ __all__ = [
     "erfc", "identity", "sigmoid", "softplus", "relu", "leaky_relu", "elu", "gelu", "silu", "atan2", "hypot",
     "maximum", "minimum", "step", "sign", "floor", "ceil", "trunc", "where",
 
-    "calculus", "check", "interchange", "losses", "nn", "optim", "train",
+    "calculus", "check", "interchange", "losses", "nn", "optim", "symbolic", "train",
 
     "GradientReport", "check_gradients", "grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp",
     "MLP", "Layer", "Module", "Neuron", "Standardizer", "SGD", "Adam", "AdamW",
     "History", "accuracy", "fit", "train_test_split", "Compiled", "TraceError",
-    "from_safetensors", "from_torch", "to_onnx", "to_safetensors", "to_torch",
+    "from_safetensors", "from_torch", "to_onnx", "to_safetensors", "to_torch", "from_sympy", "to_sympy",
     "diagnose", "draw", "explain", "grade", "grade_class", "latex", "nudge", "stepper", "steps", "text",
 ]
 

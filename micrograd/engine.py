@@ -159,50 +159,50 @@ class Value:
     def __add__(self, other: Number) -> Value:
         if isinstance(other, Value):
             return plus(self, other)
-        return plus(self, constant(other)) if is_number(other) else NotImplemented
+        return plus(self, constant(other)) if is_number(other) else foreign(other)
 
     def __radd__(self, other: Number) -> Value:
-        return plus(constant(other), self) if is_number(other) else NotImplemented
+        return plus(constant(other), self) if is_number(other) else foreign(other)
 
     def __sub__(self, other: Number) -> Value:
         if isinstance(other, Value):
             return minus(self, other)
-        return minus(self, constant(other)) if is_number(other) else NotImplemented
+        return minus(self, constant(other)) if is_number(other) else foreign(other)
 
     def __rsub__(self, other: Number) -> Value:
-        return minus(constant(other), self) if is_number(other) else NotImplemented
+        return minus(constant(other), self) if is_number(other) else foreign(other)
 
     def __mul__(self, other: Number) -> Value:
         if isinstance(other, Value):
             return times(self, other)
-        return times(self, constant(other)) if is_number(other) else NotImplemented
+        return times(self, constant(other)) if is_number(other) else foreign(other)
 
     def __rmul__(self, other: Number) -> Value:
-        return times(constant(other), self) if is_number(other) else NotImplemented
+        return times(constant(other), self) if is_number(other) else foreign(other)
 
     def __truediv__(self, other: Number) -> Value:
         if isinstance(other, Value):
             return over(self, other)
-        return over(self, constant(other)) if is_number(other) else NotImplemented
+        return over(self, constant(other)) if is_number(other) else foreign(other)
 
     def __rtruediv__(self, other: Number) -> Value:
-        return over(constant(other), self) if is_number(other) else NotImplemented
+        return over(constant(other), self) if is_number(other) else foreign(other)
 
     def __mod__(self, other: Number) -> Value:
         if isinstance(other, Value):
             return binary(ops.mod, self, other)
-        return binary(ops.mod, self, constant(other)) if is_number(other) else NotImplemented
+        return binary(ops.mod, self, constant(other)) if is_number(other) else foreign(other)
 
     def __rmod__(self, other: Number) -> Value:
-        return binary(ops.mod, constant(other), self) if is_number(other) else NotImplemented
+        return binary(ops.mod, constant(other), self) if is_number(other) else foreign(other)
 
     def __floordiv__(self, other: Number) -> Value:
         if isinstance(other, Value):
             return binary(ops.floordiv, self, other)
-        return binary(ops.floordiv, self, constant(other)) if is_number(other) else NotImplemented
+        return binary(ops.floordiv, self, constant(other)) if is_number(other) else foreign(other)
 
     def __rfloordiv__(self, other: Number) -> Value:
-        return binary(ops.floordiv, constant(other), self) if is_number(other) else NotImplemented
+        return binary(ops.floordiv, constant(other), self) if is_number(other) else foreign(other)
 
     def __divmod__(self, other: Number) -> tuple[Value, Value]: return self // other, self % other
     def __rdivmod__(self, other: Number) -> tuple[Value, Value]: return other // self, other % self
@@ -210,10 +210,10 @@ class Value:
     def __pow__(self, other: Number) -> Value:
         if isinstance(other, Value):
             return power(self, other)
-        return power(self, constant(other)) if is_number(other) else NotImplemented
+        return power(self, constant(other)) if is_number(other) else foreign(other)
 
     def __rpow__(self, other: Number) -> Value:
-        return power(constant(other), self) if is_number(other) else NotImplemented
+        return power(constant(other), self) if is_number(other) else foreign(other)
 
     def __neg__(self) -> Value:
         return record(NEG, -self._data, self, -1.0, None, 0.0)
@@ -438,7 +438,8 @@ class Value:
 
     def _sympy_(self) -> Any:
         """SymPy asks what a Value is to it. No number, which would end the graph: so r * v for a Rational r is v's."""
-        raise sys.modules["sympy"].SympifyError(f"{self!r}: give float(v), where only its number is wanted")
+        raise sys.modules["sympy"].SympifyError(f"{self!r}: give float(v), where only its number is wanted, or "
+                                                "micrograd.to_sympy(v), its formula")
 
     # Copies and pickles of a whole graph, node by node, so that its depth is no limit
 
@@ -622,6 +623,15 @@ def as_value(x: Any) -> Value:
     return x if isinstance(x, Value) else constant(number(x, "an operation on a Value"))
 
 
+def foreign(x: Any) -> Any:
+    """What an operator answers to what is no number: that the other may know. An expression of SymPy does not."""
+    if isinstance(x, getattr(sys.modules.get("sympy"), "Basic", ())):
+        raise TypeError(f"a Value and {x!s:.40} of SymPy do not go into one expression: micrograd.from_sympy(expr, "
+                        "x=v) makes a Value of an expression, micrograd.to_sympy(v) an expression of a Value, and "
+                        "float(...) a number of a constant such as pi")
+    return NotImplemented
+
+
 def comparable(x: Any) -> Any:
     """What Python compares a float with, to the last digit, in the place of x: a whole number of any size stays one."""
     kind = type(x)
@@ -630,7 +640,7 @@ def comparable(x: Any) -> Any:
     if isinstance(x, Value):
         return as_value(x)._data
     if not is_number(x) and kind.__module__ != "decimal":
-        return NotImplemented
+        return foreign(x)
     if isinstance(x, Integral):                            # NumPy compares its own with a float as two floats
         return int(x)
     y = as_float(x)

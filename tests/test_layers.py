@@ -17,7 +17,7 @@ LAYERS = [
     {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "read/page", "replay",
      "onnx_graph"},
     {"read/graph", "read/mathml", "read/plain", "replay/trace", "interchange"},
-    {"read/terms", "read/scene", "replay/tape", "replay/columns", "replay/libraries", "replay/checkpoint"},
+    {"read/terms", "read/scene", "replay/tape", "replay/columns", "replay/libraries", "replay/checkpoint", "symbolic"},
     {"read/chain", "read/matrices", "read/undefined", "read/docs", "replay/schedule"},
     {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge", "replay/source", "replay/fuse",
      "replay/encode", "replay/plan", "check"},
