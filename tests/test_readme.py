@@ -25,7 +25,7 @@ def test_the_readme() -> None:
 # By the package that a program is about: those that it needs, and the files that it leaves
 ABOUT = {"jax": (["jax", "safetensors"], [".safetensors"]),
          "torch": (["torch", "safetensors", "onnx"], [".onnx", ".safetensors"]),
-         "sklearn": (["sklearn"], [])}
+         "sklearn": (["sklearn"], []), "sympy": (["sympy"], [])}
 
 
 def about(program: str) -> str:
