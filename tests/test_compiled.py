@@ -1,6 +1,7 @@
 """Compiled functions against the engine, and against loops that are written out; training, threads, copies, interrupts."""
 
 import copy
+import gc
 import math
 import os
 import pickle
@@ -1034,3 +1035,15 @@ def test_a_loss_of_parameters_alone_is_trained(backend):
     assert step.fit([1.0, 2.0, 3.0], epochs=2, optimizer=SGD(lr=0.5)) == [9.0, 0.0] and w.data == 1.0
     slope = compile(lambda x: m.grad(lambda t: t * w)(x), backend=backend)
     assert slope([0.5, 2.0]) == 1.0 and slope.fit([0.5], epochs=1) == [1.0] and w.data == 0.9
+
+
+def test_the_garbage_collector_rests_while_a_function_is_recorded():
+    seen = []
+
+    def function(x):
+        seen.append(gc.isenabled())
+        return x * x
+
+    assert gc.isenabled()
+    compile(function)
+    assert gc.isenabled() and seen and not any(seen)

@@ -93,7 +93,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=forked)
 
 
-@uncollected()
 class _Network(Protocol):
     """What type checkers know of a network: not how many outputs it has."""
 
@@ -113,6 +112,7 @@ def compile(function: Callable[..., Value], *, inputs: int | Sequence[int | None
 def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] | None = None,
             params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
             threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled[Any]: ...
+@uncollected()
 def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] | None = None,
             params: Iterable[Value] | None = None, reduce: str = "mean", backend: str = "auto", verify: int = 2,
             threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled[Any]:
