@@ -23,6 +23,8 @@ from . import dataset, ops
 from .engine import Value, as_value, gradient, local_slope, of_branch, topological_order
 from .ops import carries, function, is_number, shown
 
+__all__ = ["grad", "value_and_grad", "jacobian", "hessian", "vjp", "jvp", "hvp"]
+
 Function = Callable[..., Any]
 TAKEN_FOR_A_LIST = re.compile(r"Value' object is not (subscriptable|iterable)|Value' has no len|non-iterable .*Value")
 Wrt = Union[int, tuple[int, ...], None]
@@ -75,9 +77,23 @@ def grad(f: Function, wrt: int | tuple[int, ...]) -> Function: ...
 def grad(f: Function, wrt: Wrt = None) -> Function:
     """The gradient of f as a function: grad(f)(x) is df/dx in the structure of x.
 
-    f: a function that returns one number. wrt: the position of the argument to differentiate by, or a tuple of them;
-    left out, all arguments: then one argument gives one gradient, and several give a tuple. The other arguments, and
-    keyword arguments, reach f as they are.
+    Args:
+        f: a function that returns one number.
+        wrt: the position of the argument to differentiate by, or a tuple of them; left out, all arguments. The other
+            arguments, and keyword arguments, reach f as they are.
+
+    Returns:
+        A function of the arguments of f, which gives one gradient for one argument (or where wrt is a number), and a
+        tuple for several. It raises TypeError where f returns anything but one number.
+
+    Raises:
+        TypeError: if f is no function.
+
+    Example:
+        >>> micrograd.grad(lambda x: x ** 3)(2.0)
+        12.0
+        >>> micrograd.grad(lambda x, y: x * y)(2.0, 5.0)
+        (5.0, 2.0)
     """
     function(f, "grad(f)")
 
@@ -92,7 +108,22 @@ def value_and_grad(f: Function, wrt: None = None) -> ValueAndGradient: ...
 @overload
 def value_and_grad(f: Function, wrt: int | tuple[int, ...]) -> Callable[..., tuple[Any, Any]]: ...
 def value_and_grad(f: Function, wrt: Wrt = None) -> Function:
-    """A function that returns the pair (f, gradient of f) from one run; arguments as for `grad`."""
+    """A function that returns the value of f and its gradient, from one run.
+
+    Args:
+        f: a function that returns one number.
+        wrt: as for `grad`.
+
+    Returns:
+        A function of the arguments of f, which gives the pair (f, gradient of f).
+
+    Raises:
+        TypeError: if f is no function.
+
+    Example:
+        >>> micrograd.value_and_grad(lambda x: x ** 3)(2.0)
+        (8.0, 12.0)
+    """
     function(f, "value_and_grad(f)")
 
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -104,10 +135,25 @@ def value_and_grad(f: Function, wrt: Wrt = None) -> Function:
 
 
 def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
-    """The result of f(*primals), and the pullback: from a weight for each output to the gradient of the weighted sum.
+    """The result of f, and the pullback: from a weight for each output to the gradient of the weighted sum.
 
-    pullback(cotangent) takes weights in the structure of the result; it returns one gradient for one argument of f, a
-    tuple for several. One run of f serves any number of pullbacks.
+    Args:
+        f: a function.
+        *primals: its arguments.
+
+    Returns:
+        A pair: what f returns, and pullback(cotangent), which takes weights in the structure of that, and gives one
+        gradient for one argument of f, a tuple for several. One run of f serves any number of pullbacks.
+
+    Raises:
+        TypeError: if f is no function.
+
+    Example:
+        >>> y, pullback = micrograd.vjp(lambda a, b: [a * b, a + b], 2.0, 5.0)
+        >>> y
+        [10.0, 7.0]
+        >>> pullback([1.0, 0.0])
+        (5.0, 2.0)
     """
     run = Run(function(f, "vjp(f, ...)"), primals)
 
@@ -120,11 +166,27 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
 
 
 def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
-    """The result of f(*primals), and how fast it changes as the arguments move with the velocities `tangents`.
+    """The result of f, and how fast it changes as the arguments move.
 
-    Both are tuples, with one entry for each argument of f, alike in structure. This is forward mode: one pass from the
-    arguments to the results, whatever their number. Where slopes are infinite it may have ∞ where reverse mode has nan:
-    it adds what comes to a node before it multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.
+    This is forward mode: one pass from the arguments to the results, whatever their number. Where slopes are infinite
+    it may have ∞ where reverse mode has nan: it adds what comes to a node before it multiplies, (1 + 0) · ∞, where the
+    other has 1 · ∞ + 0 · ∞.
+
+    Args:
+        f: a function.
+        primals: its arguments, in a tuple.
+        tangents: the velocities of the arguments: a tuple that is like primals in structure.
+
+    Returns:
+        A pair: what f returns, and its velocity in the same structure.
+
+    Raises:
+        TypeError: if f is no function, or primals or tangents no tuple.
+        ValueError: if the two differ in structure.
+
+    Example:
+        >>> micrograd.jvp(lambda a, b: a * b, (2.0, 5.0), (1.0, 0.0))
+        (10.0, 5.0)
     """
     function(f, "jvp(f, primals, tangents)")
     for name, given in (("primals", primals), ("tangents", tangents)):
@@ -140,9 +202,24 @@ def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
 
 
 def jacobian(f: Function, wrt: Wrt = None) -> Function:
-    """Every derivative of every output: the structure of the result and, in each of its places, a gradient as `grad`
-    gives it. Takes one backward pass for each output. The places of a result that is an array are the first dimensions
-    of arrays: n numbers from m give an array of n by m."""
+    """Every derivative of every output. Takes one backward pass for each output.
+
+    Args:
+        f: a function.
+        wrt: as for `grad`.
+
+    Returns:
+        A function of the arguments of f, which gives the structure of the result and, in each of its places, a gradient
+        as `grad` gives it. The places of a result that is an array are the first dimensions of arrays: n numbers from m
+        give an array of n by m.
+
+    Raises:
+        TypeError: if f is no function.
+
+    Example:
+        >>> micrograd.jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 5.0])
+        [[5.0, 2.0], [1.0, 1.0]]
+    """
     function(f, "jacobian(f)")
 
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
@@ -153,14 +230,43 @@ def jacobian(f: Function, wrt: Wrt = None) -> Function:
 
 
 def hessian(f: Function, wrt: Wrt = None) -> Function:
-    """The second derivatives of f: the jacobian of its gradient."""
+    """The second derivatives of f: the jacobian of its gradient.
+
+    Args:
+        f: a function that returns one number.
+        wrt: as for `grad`.
+
+    Returns:
+        A function of the arguments of f, which gives, in each place of the gradient, the gradient of what stands there.
+
+    Raises:
+        TypeError: if f is no function.
+
+    Example:
+        >>> micrograd.hessian(lambda x: x[0] ** 2 * x[1])([2.0, 5.0])
+        [[10.0, 4.0], [4.0, 0.0]]
+    """
     return jacobian(grad(function(f, "hessian(f)"), wrt), wrt)
 
 
 def hvp(f: Function, primals: tuple[Any, ...], vector: tuple[Any, ...]) -> Any:
     """The hessian of f times a vector, without the hessian: how fast the gradient changes as the arguments move.
 
-    primals, vector: tuples, as for `jvp`. Returns the structure of `grad(f)(*primals)`.
+    Args:
+        f: a function that returns one number.
+        primals: its arguments, in a tuple.
+        vector: a tuple that is like primals in structure.
+
+    Returns:
+        The product, in the structure of ``grad(f)(*primals)``.
+
+    Raises:
+        TypeError: if f is no function, or primals or vector no tuple.
+        ValueError: if the two differ in structure.
+
+    Example:
+        >>> micrograd.hvp(lambda x: x[0] ** 2 * x[1], ([2.0, 5.0],), ([1.0, 0.0],))
+        [10.0, 4.0]
     """
     return jvp(grad(function(f, "hvp(f, primals, vector)")), primals, vector)[1]
 

@@ -18,6 +18,11 @@ from typing import Any, Union
 from .engine import Number, Value, constant, is_heritable
 from .ops import CONSTANT, is_number, many, maximum, number, relu, where
 
+__all__ = [
+    "half_squared_error", "mean_squared_error", "binary_cross_entropy", "binary_cross_entropy_from_logits",
+    "cross_entropy", "max_margin", "logsumexp", "softmax", "l1_penalty", "l2_penalty",
+]
+
 CERTAIN = 1 / 64  # the odds against a class, from which on what rounding takes from log p counts
 
 Outputs = Union[Value, Sequence[Value]]
@@ -25,20 +30,70 @@ Targets = Union[Number, Sequence[Number]]
 
 
 def half_squared_error(outputs: Outputs, targets: Targets) -> Value:
-    """C = ½‖y − a‖², so that ∂C/∂a = a − y."""
+    """C = ½‖y − a‖², so that ∂C/∂a = a − y.
+
+    Args:
+        outputs: the outputs a, a list of Values or a bare one.
+        targets: as many numbers y, or a bare one.
+
+    Returns:
+        The cost of one sample, a Value.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: if there are more of one than of the other.
+
+    Example:
+        >>> a = micrograd.Value(3.0)
+        >>> micrograd.losses.half_squared_error(a, 1.0).data
+        2.0
+    """
     return 0.5 * Value.sum([(y - a) ** 2 for a, y in _pairs(outputs, targets)])
 
 
 def mean_squared_error(outputs: Outputs, targets: Targets) -> Value:
-    """The mean of (y − a)² over the outputs."""
+    """The mean of (y − a)² over the outputs.
+
+    Args:
+        outputs: the outputs a, a list of Values or a bare one.
+        targets: as many numbers y, or a bare one.
+
+    Returns:
+        The cost of one sample, a Value.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: if there are more of one than of the other.
+
+    Example:
+        >>> a = micrograd.Value(3.0)
+        >>> micrograd.losses.mean_squared_error(a, 1.0).data
+        4.0
+    """
     return _mean([(y - a) ** 2 for a, y in _pairs(outputs, targets)])
 
 
 def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
-    """−(y log p + (1 − y) log(1 − p)), averaged over the outputs p, which are probabilities; targets in [0, 1].
+    """−(y log p + (1 − y) log(1 − p)), averaged over the outputs.
 
     Every digit holds for the p that is given, and 0 · log 0 is 0. But a sigmoid rounds to 1 from z = 37 on, and nothing
     is left of 1 − p: prefer `binary_cross_entropy_from_logits` to a sigmoid and this.
+
+    Args:
+        outputs: the probabilities p in [0, 1], a list of Values or a bare one.
+        targets: as many numbers y in [0, 1], or a bare one.
+
+    Returns:
+        The cost of one sample, a Value.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for an output or a target outside of [0, 1], or more of one than of the other.
+
+    Example:
+        >>> p = micrograd.Value(0.25)
+        >>> micrograd.losses.binary_cross_entropy(p, 0.0).data == -micrograd.log(0.75)
+        True
     """
     terms = []
     for p, y in _pairs(outputs, targets):
@@ -59,6 +114,22 @@ def binary_cross_entropy_from_logits(outputs: Outputs, targets: Targets) -> Valu
     """The same for p = sigmoid(z), from the logits z: y log(1 + e^−z) + (1 − y) log(1 + e^z), which no z overflows.
 
     Every digit holds at both ends, also where p rounds to 0 or 1; an infinite z on the right side costs 0.
+
+    Args:
+        outputs: the logits z, a list of Values or a bare one.
+        targets: as many numbers y in [0, 1], or a bare one.
+
+    Returns:
+        The cost of one sample, a Value: the mean over the outputs.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for a target outside of [0, 1], or more outputs than targets, or fewer.
+
+    Example:
+        >>> z = micrograd.Value(800.0)
+        >>> micrograd.losses.binary_cross_entropy_from_logits(z, 0.0).data
+        800.0
     """
     terms = []
     for z, y in _pairs(outputs, targets):
@@ -77,6 +148,20 @@ def logsumexp(values: Iterable[Number]) -> Value:
     """log(e^v1 + e^v2 + ...), without overflow, to within a few roundings of the largest value or of 1.
 
     A value of −inf counts for nothing and gets the gradient 0; if all are −inf, so is the result.
+
+    Args:
+        values: numbers and Values, one at least.
+
+    Returns:
+        A Value.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: if there are none.
+
+    Example:
+        >>> micrograd.losses.logsumexp([1000.0, 1000.0]).data == 1000.0 + micrograd.log(2.0)
+        True
     """
     nodes = _nodes(values, "logsumexp(values)")
     if not nodes:
@@ -91,7 +176,21 @@ def logsumexp(values: Iterable[Number]) -> Value:
 
 
 def softmax(logits: Sequence[Number]) -> list[Value]:
-    """Probabilities proportional to e^z, without overflow. A logit of −inf has the probability and the gradient 0."""
+    """Probabilities proportional to e^z, without overflow. A logit of −inf has the probability and the gradient 0.
+
+    Args:
+        logits: the numbers and Values z.
+
+    Returns:
+        As many Values, whose sum is 1.
+
+    Raises:
+        TypeError: for what is no number.
+
+    Example:
+        >>> [p.data for p in micrograd.losses.softmax([1000.0, 1000.0])]
+        [0.5, 0.5]
+    """
     nodes = _nodes(logits, "softmax(logits)")
     if not nodes:
         return []
@@ -104,12 +203,28 @@ def softmax(logits: Sequence[Number]) -> list[Value]:
 def cross_entropy(outputs: Outputs, target: Any) -> Value:
     """−log of the probability that softmax(outputs) gives to the right class; from logits, without overflow.
 
-    target: the index of the class, 0, 1, ...; or a probability for each class, where 0 · log 0 is 0.
-
     It is log Σ e^d − d_c for d = z − max z, with p − y as derivatives. Where the likeliest class is all but certain,
     the first is log(1 + Σ e^d) over the other classes, and the derivative by its logit is minus the sum of the others.
     So a loss of 1e-300 has all its digits, and so has its gradient. (Compiled, it is so wherever the right class is the
     likeliest; of probabilities, always.)
+
+    Args:
+        outputs: a logit for each class, two or more.
+        target: the index of the class, 0, 1, ...; or a probability for each class, where 0 · log 0 is 0.
+
+    Returns:
+        The cost of one sample, a Value.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for an index that no class has, or probabilities of more or fewer classes; and for one output.
+
+    Example:
+        >>> z = [micrograd.Value(0.0), micrograd.Value(0.0)]
+        >>> cost = micrograd.losses.cross_entropy(z, 1)
+        >>> cost.backward()
+        >>> cost.data, z[0].grad, z[1].grad
+        (0.6931471805599453, 0.5, -0.5)
     """
     logits = [_node(z, "cross_entropy(outputs)") for z in _listed(outputs, "cross_entropy(outputs)")]
     if len(logits) < 2:
@@ -130,7 +245,23 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
 
 
 def max_margin(outputs: Outputs, targets: Targets) -> Value:
-    """relu(1 − y a), the hinge loss of a support vector machine, averaged over the outputs; targets −1 or 1."""
+    """relu(1 − y a), the hinge loss of a support vector machine, averaged over the outputs.
+
+    Args:
+        outputs: the outputs a, a list of Values or a bare one.
+        targets: as many numbers y, −1 or 1, or a bare one.
+
+    Returns:
+        The cost of one sample, a Value.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for another target, or more of one than of the other.
+
+    Example:
+        >>> micrograd.losses.max_margin(micrograd.Value(0.25), -1).data
+        1.25
+    """
     terms = []
     for a, y in _pairs(outputs, targets):
         if is_heritable(y):
@@ -143,13 +274,43 @@ def max_margin(outputs: Outputs, targets: Targets) -> Value:
 
 
 def l1_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
-    """strength · Σ|p|."""
+    """strength · Σ|p|.
+
+    Args:
+        parameters: the Values p, such as net.parameters().
+        strength: a number or a Value.
+
+    Returns:
+        A Value, to be added to a loss.
+
+    Raises:
+        TypeError: for what is no number.
+
+    Example:
+        >>> micrograd.losses.l1_penalty([micrograd.Value(-3.0), micrograd.Value(1.0)], 0.5).data
+        2.0
+    """
     nodes = _nodes(parameters, "l1_penalty(parameters)")
     return _node(strength, "l1_penalty(strength)") * Value.sum([abs(p) for p in nodes])
 
 
 def l2_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
-    """strength · Σp²."""
+    """strength · Σp².
+
+    Args:
+        parameters: the Values p, such as net.parameters().
+        strength: a number or a Value.
+
+    Returns:
+        A Value, to be added to a loss.
+
+    Raises:
+        TypeError: for what is no number.
+
+    Example:
+        >>> micrograd.losses.l2_penalty([micrograd.Value(-3.0), micrograd.Value(1.0)], 0.5).data
+        5.0
+    """
     nodes = _nodes(parameters, "l2_penalty(parameters)")
     return _node(strength, "l2_penalty(strength)") * Value.sum([p * p for p in nodes])
 

@@ -1,7 +1,9 @@
-"""The docstrings of ops, which are made from their rows: what they say is so."""
+"""Docstrings: those of ops, which are made from their rows, and those of all else that users call. What they say is so."""
 
+import builtins
 import copy
 import doctest
+import importlib
 import inspect
 import itertools
 import math
@@ -120,3 +122,93 @@ def test_an_op_of_the_users_own_has_one_too() -> None:
 @pytest.mark.parametrize("name", [row.name for row in ROWS])
 def test_a_method_says_where_to_look(name: str) -> None:
     assert f"micrograd.{name}" in (getattr(Value, name).__doc__ or "")
+
+
+# All else that users call
+
+MODULES = ["calculus", "losses"]
+SECTIONS = ["Args", "Attributes", "Returns", "Yields", "Raises", "Example"]
+REFUSED = {"self", "cls", "others", "unknown", "more"}  # the last three are there for what people give by mistake
+
+
+def public() -> dict[str, object]:
+    """Functions, classes and their methods, by the names that they go by."""
+    found: dict[str, object] = {}
+    things = [getattr(micrograd, name) for name in (*micrograd.__all__, "compile")]
+    for name in MODULES:
+        module = importlib.import_module(f"micrograd.{name}")
+        things += [getattr(module, each) for each in module.__all__]
+    for thing in things:
+        if callable(thing) and not isinstance(thing, ops.Op) and thing.__module__.removeprefix("micrograd.") in MODULES:
+            found[f"{thing.__module__}.{thing.__qualname__}"] = thing
+            if inspect.isclass(thing):
+                found |= {f"{thing.__module__}.{thing.__qualname__}.{name}": method for name, method in methods(thing)}
+    return found
+
+
+def methods(kind: type) -> list[tuple[str, object]]:
+    """What the class, or one of ours that it is made of, has of its own; `__call__` where it says something."""
+    ours = [each for each in kind.__mro__ if each.__module__.startswith("micrograd")]
+    names = dict.fromkeys(name for each in ours for name in vars(each))
+    found = [(name, inspect.getattr_static(kind, name)) for name in names if not name.startswith("_") or name == "__call__"]
+    return [(name, getattr(kind, name) if isinstance(method, (classmethod, staticmethod)) else method)
+            for name, method in found if callable(method) or isinstance(method, (classmethod, staticmethod, property))]
+
+
+def sections(doc: str) -> dict[str, list[str]]:
+    """The lines below each heading, those before the first under "" """
+    found: dict[str, list[str]] = {"": []}
+    for line in doc.splitlines():
+        heading = re.fullmatch(r"(\w+):", line)
+        if heading:
+            assert heading[1] in SECTIONS and heading[1] not in found, line
+        found.setdefault(heading[1], []) if heading else found[list(found)[-1]].append(line)
+    return found
+
+
+def entries(lines: list[str]) -> list[str]:
+    """The names that a section explains, of Args or Raises."""
+    heads = [line for line in lines if re.match(r"    \S", line)]
+    named = [re.fullmatch(r"    ([\w*, ]+): .+", line) for line in heads]
+    assert all(named), heads
+    return [name.strip(" *") for match in named if match for name in match[1].split(",")]
+
+
+def signature(thing: object) -> inspect.Signature | None:
+    try:
+        return inspect.signature(thing)  # type: ignore[arg-type]
+    except ValueError:  # Cython keeps that of a class to itself; the pure engine shows it
+        return None
+
+
+THINGS = public()
+each_thing = pytest.mark.parametrize("name", THINGS)
+
+
+@each_thing
+def test_it_says_what_goes_in_what_comes_out_and_what_is_raised(name: str) -> None:
+    thing = THINGS[name]
+    doc = inspect.getdoc(thing) or ""
+    found = sections(doc)
+    about, *rest = doc.splitlines()
+    assert about.strip() and (not rest or not rest[0] or not found.keys() > {""}), "a summary first"
+    assert all(any(line.strip() for line in lines) for lines in found.values()), "an empty section"
+    assert list(found)[1:] == [title for title in SECTIONS if title in found], "in this order"
+    method = "." in name.removeprefix(f"{getattr(thing, '__module__', name)}.")
+    if not isinstance(thing, property) and (shape := signature(thing)) and not about.startswith("See micrograd."):
+        parameters = [parameter for parameter in shape.parameters if parameter not in REFUSED]
+        assert sorted(entries(found.get("Args", []))) == sorted(parameters)
+        if not inspect.isclass(thing) and (parameters or not method) and shape.return_annotation not in ("None", None, shape.empty):
+            assert found.keys() & {"Returns", "Yields"}
+    for error in entries(found.get("Raises", [])):
+        assert issubclass(getattr(builtins, error, None) or getattr(micrograd, error), BaseException)
+    assert method or "Example" in found
+
+
+@pytest.mark.parametrize("name", [name for name, thing in THINGS.items() if ">>>" in (inspect.getdoc(thing) or "")])
+def test_its_example_is_what_python_prints(name: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    doc = inspect.getdoc(THINGS[name]) or ""
+    test = doctest.DocTestParser().get_doctest(doc, {"micrograd": micrograd}, name, None, 0)
+    assert 1 <= len(test.examples) <= 6
+    assert doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test).failed == 0
