@@ -15,6 +15,11 @@ from typing import Any, Union
 from .engine import Value
 from .ops import as_float, many, number
 
+__all__ = [
+    "Optimizer", "SGD", "Adam", "AdamW",
+    "step_decay", "exponential_decay", "linear_decay", "cosine_decay", "warmup",
+]
+
 Rate = Union[float, Callable[[int], float]]  # a learning rate, or a function of the number of steps taken so far
 Rule = Callable[..., tuple[Any, ...]]  # (x, gradient, *memory) → (x after the step, *memory after it)
 
@@ -22,10 +27,25 @@ Rule = Callable[..., tuple[Any, ...]]  # (x, gradient, *memory) → (x after the
 class Optimizer:
     """What the optimizers share: the parameters, the learning rate, and that a step is whole.
 
-    params: the Values to change; may be left out and given by `fit`, which calls `attach`.
-
     A class of your own states its `rule`, and names in `remembers` what it keeps of each parameter. One that needs to
     see all the numbers at once overrides `update` instead; its steps are taken in Python.
+
+    Args:
+        params: the Values to change; None where `fit` is to give them, which calls `attach`.
+        lr: the learning rate, > 0, or a function of the number of steps taken so far.
+        weight_decay: how strongly parameters are drawn towards 0; 0 or more.
+
+    Raises:
+        ValueError: for a learning rate or a weight decay that is out of range.
+        TypeError: for parameters that are no Values.
+
+    Example:
+        >>> class Signs(micrograd.optim.Optimizer):
+        ...     def rule(self, lr, step, sqrt):
+        ...         return lambda x, g: (x - lr * (2 * (g > 0) - 1),)
+        >>> w = micrograd.Value(1.0); w.grad = 9.0
+        >>> Signs([w], 0.25, 0.0).step(); w.data
+        0.75
     """
 
     def __init__(self, params: Iterable[Value] | None, lr: Rate, weight_decay: float) -> None:
@@ -40,7 +60,14 @@ class Optimizer:
             self.attach(params)
 
     def attach(self, params: Iterable[Value]) -> None:
-        """Set the parameters, and start afresh."""
+        """Set the parameters, and start afresh.
+
+        Args:
+            params: the Values to change.
+
+        Raises:
+            TypeError: for what is no Value.
+        """
         if not isinstance(params, Iterable):
             raise TypeError(f"an optimizer changes Values, found {type(params).__name__} {params!r}; did you mean "
                             "params=net.parameters(), or lr=...?")
@@ -72,9 +99,17 @@ class Optimizer:
         return self.lr(self.steps) if callable(self.lr) else self.lr
 
     def step(self) -> None:
-        """Change every parameter by one step.
+        """Change every parameter by one step; an interrupted step is undone.
 
-        Raises FloatingPointError, and changes none, if a gradient is inf or nan; an interrupted step is undone.
+        Raises:
+            FloatingPointError: if a gradient is inf or nan: then no parameter is changed.
+            ValueError: if there are no parameters.
+
+        Example:
+            >>> w = micrograd.Value(1.0); w.grad = 4.0
+            >>> micrograd.SGD([w], lr=0.25).step()
+            >>> w.data
+            0.0
         """
         if not self.params:
             raise ValueError(f"this optimizer has no parameters: {type(self).__name__}(net.parameters(), lr=...)")
@@ -94,26 +129,54 @@ class Optimizer:
         self.steps += 1
 
     def update(self, before: list[float], gradients: list[float], lr: float) -> list[float]:
-        """The numbers after a step from `before` along `gradients` at rate lr: the rule, parameter by parameter."""
+        """The rule, parameter by parameter.
+
+        Args:
+            before: the numbers of the parameters.
+            gradients: as many slopes.
+            lr: the rate of this step.
+
+        Returns:
+            The numbers after the step.
+
+        Raises:
+            ValueError: where the rule gives anything but the parameter and all that is remembered of it.
+        """
         names = self.remembers
-        after = list(map(self.rule(lr, self.steps), before, gradients, *[getattr(self, name) for name in names]))
+        move = self.rule(lr, self.steps, math.sqrt)
+        after = list(map(move, before, gradients, *[getattr(self, name) for name in names]))
         self.check_moved(after[0])
         for i, name in enumerate(names, start=1):
             setattr(self, name, [numbers[i] for numbers in after])
         return [numbers[0] for numbers in after]
 
     def rule(self, lr: Any, step: Any, sqrt: Callable[[Any], Any] = math.sqrt) -> Rule:
-        """How one parameter moves, as a function (x, gradient, *memory) → (x, *memory), where the memory has a number
-        for each name of `remembers`, 0 before the first step.
+        """How one parameter moves. The numbers are floats, or arrays of one shape for as many parameters.
 
-        The numbers are floats, or arrays of one shape for as many parameters, with the sqrt of their library. lr: the
-        rate of this step. step: how many were taken before. Both may be numbers that JAX traces.
+        Args:
+            lr: the rate of this step.
+            step: how many were taken before. Both may be numbers that JAX traces.
+            sqrt: the square root for such numbers.
+
+        Returns:
+            A function (x, gradient, ``*memory``) → (x, ``*memory``), where the memory has a number for each name of
+            `remembers`, 0 before the first step.
+
+        Raises:
+            NotImplementedError: for a class that states none.
         """
         raise NotImplementedError(f"{type(self).__name__} states no step: give it a rule(lr, step, sqrt) or an "
                                   "update(before, gradients, lr)")
 
     def check_moved(self, found: Any) -> None:
-        """Raise ValueError for what a rule gave, where it is not the parameter and all that is remembered of it."""
+        """Refuse what a rule gave, where it is not the parameter and all that is remembered of it.
+
+        Args:
+            found: what it gave.
+
+        Raises:
+            ValueError: if so.
+        """
         names = ("x", *self.remembers)
         if not isinstance(found, (tuple, list)) or len(found) != len(names):
             shown = len(found) if isinstance(found, (tuple, list)) else type(found).__name__
@@ -121,22 +184,35 @@ class Optimizer:
                              f"{', '.join(names)}; found {shown}")
 
     def decay(self, x: Any, g: Any, lr: Any) -> tuple[Any, Any]:
-        """Weight decay of one parameter, as an L2 penalty: part of the gradient."""
+        """Weight decay of one parameter, as an L2 penalty: part of the gradient.
+
+        Args:
+            x: the parameter.
+            g: its gradient.
+            lr: the rate of this step.
+
+        Returns:
+            The pair (x, g) to go on with.
+        """
         return x, g + self.weight_decay * x
 
     # For checkpoints
 
     def settings(self) -> dict[str, Any]:
         """What was chosen, as plain JSON data, so that two optimizers can be told apart; lr is None where it is a
-        function."""
+        function.
+        """
         return {"optimizer": type(self).__name__, "lr": None if callable(self.lr) else as_float(self.lr),
                 "weight_decay": as_float(self.weight_decay)}
 
     def state_dict(self) -> dict[str, list[float]]:
-        """What is kept of the parameters, a list for each name of `remembers`. With `steps` it is all that the next
-        step depends on, besides settings.
+        """What is kept of the parameters. With `steps` it is all that the next step depends on, besides settings.
 
-        Raises TypeError for a class that overrides `update` and does not say what it remembers.
+        Returns:
+            A list for each name of `remembers`.
+
+        Raises:
+            TypeError: for a class that overrides `update` and does not say what it remembers.
         """
         if type(self).update is not Optimizer.update and type(self).remembers is Optimizer.remembers:
             raise TypeError(f"{type(self).__name__} does not say what it keeps from step to step: name the "
@@ -144,8 +220,21 @@ class Optimizer:
         return {name: list(getattr(self, name)) for name in self.remembers}
 
     def load_state_dict(self, state: Mapping[str, Sequence[float]], steps: int) -> None:
-        """Go on where an optimizer of the same settings was after so many steps; raises ValueError, and changes
-        nothing, if the names or lengths are not those of this one, and TypeError for what is no number."""
+        """Go on where an optimizer of the same settings was.
+
+        Args:
+            state: what its `state_dict` gave.
+            steps: how many steps it had taken.
+
+        Raises:
+            ValueError: if the names or lengths are not those of this one: then nothing is changed.
+            TypeError: for what is no number.
+
+        Example:
+            >>> one, other = (micrograd.Adam([micrograd.Value(1.0)]) for _ in range(2))
+            >>> one.step()
+            >>> other.load_state_dict(one.state_dict(), one.steps)
+        """
         names = self.remembers
         if sorted(state) != sorted(names):
             raise ValueError(f"{type(self).__name__} remembers {_some(names)}, found {_some(state)}: it is the state "
@@ -165,8 +254,24 @@ class Optimizer:
 class SGD(Optimizer):
     """w ← w − lr · v with v = momentum · v + gradient; without momentum, the rule of the notes: w ← w − lr · gradient.
 
-    momentum: in [0, 1). nesterov: look ahead, v is replaced by gradient + momentum · v. weight_decay: adds
-    weight_decay · w to the gradient. (Sutskever et al. 2013.)
+    (Sutskever et al. 2013.)
+
+    Args:
+        params: the Values to change; may be left out and given by `fit`.
+        lr: the learning rate, > 0, or a function of the number of steps taken so far.
+        momentum: in [0, 1).
+        nesterov: look ahead: v is replaced by gradient + momentum · v.
+        weight_decay: adds weight_decay · w to the gradient; 0 or more.
+
+    Raises:
+        ValueError: for a number that is out of range, or nesterov without momentum.
+
+    Example:
+        >>> w = micrograd.Value(1.0)
+        >>> optimizer = micrograd.SGD([w], lr=0.25)
+        >>> (w * w).backward()
+        >>> optimizer.step(); w.data
+        0.5
     """
 
     def __init__(self, params: Iterable[Value] | None = None, lr: Rate = 0.01, momentum: float = 0.0,
@@ -206,8 +311,22 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Steps of about the same size lr for every parameter, whatever the scale of its gradient. (Kingma and Ba 2015.)
 
-    betas: how fast the averages of the gradient and of its square forget, each in [0, 1). eps: added to the divisor.
-    weight_decay: adds weight_decay · w to the gradient.
+    Args:
+        params: the Values to change; may be left out and given by `fit`.
+        lr: the learning rate, > 0, or a function of the number of steps taken so far.
+        betas: how fast the averages of the gradient and of its square forget, each in [0, 1).
+        eps: added to the divisor; 0 or more.
+        weight_decay: adds weight_decay · w to the gradient; 0 or more.
+
+    Raises:
+        ValueError: for a number that is out of range.
+
+    Example:
+        >>> w = micrograd.Value(1.0)
+        >>> optimizer = micrograd.Adam([w], lr=0.25)
+        >>> (1000 * w).backward()
+        >>> optimizer.step(); round(w.data, 6)
+        0.75
     """
 
     def __init__(self, params: Iterable[Value] | None = None, lr: Rate = 0.001,
@@ -245,14 +364,40 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam whose weight decay shrinks the weights directly, by lr · weight_decay · w. (Loshchilov and Hutter 2019.)"""
+    """Adam whose weight decay shrinks the weights directly. (Loshchilov and Hutter 2019.)
+
+    Args:
+        params: the Values to change; may be left out and given by `fit`.
+        lr: the learning rate, > 0, or a function of the number of steps taken so far.
+        betas: how fast the averages of the gradient and of its square forget, each in [0, 1).
+        eps: added to the divisor; 0 or more.
+        weight_decay: takes lr · weight_decay · w from each weight; 0 or more.
+
+    Raises:
+        ValueError: for a number that is out of range.
+
+    Example:
+        >>> w = micrograd.Value(1.0)
+        >>> optimizer = micrograd.AdamW([w], lr=0.5, weight_decay=0.5)
+        >>> optimizer.step(); w.data
+        0.75
+    """
 
     def __init__(self, params: Iterable[Value] | None = None, lr: Rate = 0.001,
                  betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01) -> None:
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def decay(self, x: Any, g: Any, lr: Any) -> tuple[Any, Any]:
-        """Weight decay of one parameter, which shrinks by itself and leaves the gradient alone."""
+        """Weight decay of one parameter, which shrinks by itself and leaves the gradient alone.
+
+        Args:
+            x: the parameter.
+            g: its gradient.
+            lr: the rate of this step.
+
+        Returns:
+            The pair (x, g) to go on with.
+        """
         return x - lr * self.weight_decay * x, g
 
 
@@ -341,34 +486,114 @@ def _name(p: Value) -> str:
 # Learning rates as functions of the step: pass one as lr
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Callable[[int], float]:
-    """lr, times `factor` after each `every` steps."""
+    """A learning rate that is multiplied by `factor` after each `every` steps.
+
+    Args:
+        lr: the rate of the first step.
+        every: a number of steps, > 0.
+        factor: what it is multiplied by.
+
+    Returns:
+        A function of the number of steps taken so far, to be given as lr.
+
+    Raises:
+        ValueError: if every is not > 0.
+
+    Example:
+        >>> rate = micrograd.optim.step_decay(1.0, every=10, factor=0.5)
+        >>> rate(9), rate(10), rate(20)
+        (1.0, 0.5, 0.25)
+    """
     _rates("step_decay", lr=lr, factor=factor)
     _length("step_decay(every)", every)
     return lambda step: lr * factor ** (step // every)
 
 
 def exponential_decay(lr: float, rate: float) -> Callable[[int], float]:
-    """lr · e^(−rate · step)."""
+    """The learning rate lr · e^(−rate · step).
+
+    Args:
+        lr: the rate of the first step.
+        rate: how fast it falls.
+
+    Returns:
+        A function of the number of steps taken so far, to be given as lr.
+
+    Example:
+        >>> rate = micrograd.optim.exponential_decay(1.0, rate=0.5)
+        >>> rate(0), rate(2) == micrograd.exp(-1.0)
+        (1.0, True)
+    """
     _rates("exponential_decay", lr=lr, rate=rate)
     return lambda step: lr * math.exp(-rate * step)
 
 
 def linear_decay(lr: float, steps: int, end: float = 0.0) -> Callable[[int], float]:
-    """From lr straight down to `end` in `steps` steps, and `end` from there on."""
+    """A learning rate that falls on a straight line, and stays at its end.
+
+    Args:
+        lr: the rate of the first step.
+        steps: how many it falls for, > 0.
+        end: the rate from there on.
+
+    Returns:
+        A function of the number of steps taken so far, to be given as lr.
+
+    Raises:
+        ValueError: if steps is not > 0.
+
+    Example:
+        >>> rate = micrograd.optim.linear_decay(1.0, steps=100)
+        >>> rate(0), rate(50), rate(200)
+        (1.0, 0.5, 0.0)
+    """
     _rates("linear_decay", lr=lr, end=end)
     _length("linear_decay(steps)", steps)
     return lambda step: lr + (end - lr) * min(step / steps, 1.0)
 
 
 def cosine_decay(lr: float, steps: int, end: float = 0.0) -> Callable[[int], float]:
-    """From lr down to `end` along half a cosine in `steps` steps, then `end`. (Loshchilov and Hutter 2017.)"""
+    """A learning rate that falls along half a cosine, and stays at its end. (Loshchilov and Hutter 2017.)
+
+    Args:
+        lr: the rate of the first step.
+        steps: how many it falls for, > 0.
+        end: the rate from there on.
+
+    Returns:
+        A function of the number of steps taken so far, to be given as lr.
+
+    Raises:
+        ValueError: if steps is not > 0.
+
+    Example:
+        >>> rate = micrograd.optim.cosine_decay(1.0, steps=100)
+        >>> rate(0), round(rate(50), 9), rate(200)
+        (1.0, 0.5, 0.0)
+    """
     _rates("cosine_decay", lr=lr, end=end)
     _length("cosine_decay(steps)", steps)
     return lambda step: end + 0.5 * (lr - end) * (1 + math.cos(math.pi * min(step / steps, 1.0)))
 
 
 def warmup(steps: int, then: Rate) -> Callable[[int], float]:
-    """From 0 straight up to `then` in `steps` steps; `then`, a rate or a function of the step, from there on."""
+    """A learning rate that rises from 0 on a straight line.
+
+    Args:
+        steps: how many it rises for, > 0.
+        then: the rate from there on, or a function of the number of steps.
+
+    Returns:
+        A function of the number of steps taken so far, to be given as lr.
+
+    Raises:
+        ValueError: if steps is not > 0.
+
+    Example:
+        >>> rate = micrograd.optim.warmup(4, then=1.0)
+        >>> rate(0), rate(1), rate(9)
+        (0.25, 0.5, 1.0)
+    """
     _length("warmup(steps)", steps)
     if not callable(then):
         _rates("warmup", then=then)
