@@ -23,21 +23,51 @@ from .dataset import is_table, rows, single, tree
 from .engine import Number, Value, constant, shown_in_notebook
 from .files import File, read_whole, write_whole
 
+__all__ = ["Module", "Neuron", "Layer", "MLP", "Standardizer"]
+
 Activation = Union[str, Callable[[Value], Value], None]
 Self = TypeVar("Self", bound="Module")
 
 
 class Module:
-    """Something with parameters. Subclasses hold Values and Modules in attributes, or in lists, tuples and dicts."""
+    """Something with parameters. Subclasses hold Values and Modules in attributes, or in lists, tuples and dicts.
 
-    meta: dict[str, Any]  # whatever else belongs in the file of `save`: plain JSON data
+    Attributes:
+        meta: whatever else belongs in the file of `save`: a dict of plain JSON data.
+
+    Example:
+        >>> class Line(micrograd.Module):
+        ...     def __init__(self):
+        ...         self.a, self.b = micrograd.Value(2.0), micrograd.Value(1.0)
+        ...     def __call__(self, x):
+        ...         return self.a * x + self.b
+        >>> Line()(3.0).data, len(Line().parameters())
+        (7.0, 2)
+    """
+
+    meta: dict[str, Any]
 
     def __call__(self, x: Any) -> Any:
-        """The outputs for the inputs x."""
+        """The outputs for the inputs.
+
+        Args:
+            x: what the module takes.
+
+        Returns:
+            A Value, or a list of them.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
 
     def named_parameters(self) -> list[tuple[str, Value]]:
-        """Every parameter once, with the path to it: ("layers.0.neurons.1.w.0", Value)."""
+        """Every parameter once, with the path to it.
+
+        Returns:
+            Pairs of a path and a Value.
+
+        Example:
+            >>> [path for path, p in micrograd.MLP(1, [1]).named_parameters()]
+            ['layers.0.neurons.0.w.0', 'layers.0.neurons.0.b']
+        """
         found: dict[Value, str] = {}
         for name, value in vars(self).items():
             for path, parameter in _parameters_in(name, value):
@@ -58,8 +88,22 @@ class Module:
         return {path: p.data for path, p in self.named_parameters()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Set every parameter to the number of its path; all of them or, with a ValueError, none. An array, or a list,
-        has the numbers of all paths that begin with its own: "layers.0.neurons.1.w"."""
+        """Set every parameter to the number of its path; all of them or none.
+
+        Args:
+            state: the numbers by path, as `state_dict` gives them. An array, or a list, has the numbers of all paths
+                that begin with its own: "layers.0.neurons.1.w".
+
+        Raises:
+            ValueError: if a parameter is lacking, or the state has one that is unknown here.
+            TypeError: for what is no dict, or no number.
+
+        Example:
+            >>> one, other = micrograd.MLP(2, [2, 1]), micrograd.MLP(2, [2, 1])
+            >>> other.load_state_dict(one.state_dict())
+            >>> other.predict([[1.0, 2.0]]) == one.predict([[1.0, 2.0]])
+            True
+        """
         parameters = dict(self.named_parameters())
         if not isinstance(state, Mapping):
             raise TypeError("load_state_dict needs a dict of numbers by path, such as state_dict() gives, found "
@@ -81,15 +125,31 @@ class Module:
         return shown_in_notebook(self)
 
     def config(self) -> dict[str, Any]:
-        """The keyword arguments that make a module of this shape again, as plain JSON data; for `save`."""
+        """The keyword arguments that make a module of this shape again, as plain JSON data; for `save`.
+
+        Raises:
+            TypeError: for a class that does not say them, or an activation that is a Python function.
+        """
         raise TypeError(f"a {type(self).__name__} does not say how to make it again: give it a config() method, or "
                         "save its state_dict() with json")
 
     def save(self, path: File) -> None:
-        """Write the module to a JSON file: shape, parameters to the last digit, and `meta`. path: or a stream of bytes.
+        """Write the module to a JSON file: shape, parameters to the last digit, and `meta`.
 
-        Raises TypeError where the shape cannot be written (an activation that is not an op of the table), and
-        ValueError for a parameter that is inf or nan. The file is whole or not there.
+        The file is whole or not there.
+
+        Args:
+            path: of the file; or a stream of bytes.
+
+        Raises:
+            TypeError: where the shape cannot be written (an activation that is not an op of the table).
+            ValueError: for a parameter that is inf or nan, or if there are no parameters.
+
+        Example:
+            >>> net = micrograd.MLP(2, [3, 1])
+            >>> net.save("net.json")
+            >>> micrograd.MLP.load("net.json").state_dict() == net.state_dict()
+            True
         """
         state = self.state_dict()
         if not state:
@@ -104,8 +164,19 @@ class Module:
 
     @classmethod
     def load(cls: type[Self], path: File) -> Self:
-        """Read a module that `save` wrote, from a file or a stream of bytes. Runs no code from the file, and makes no
-        network that is larger than the file. Raises ValueError for any other file."""
+        """Read a module that `save` wrote.
+
+        It runs no code from the file, and makes no network that is larger than the file.
+
+        Args:
+            path: of the file; or a stream of bytes.
+
+        Returns:
+            A new module of this class.
+
+        Raises:
+            ValueError: for any other file.
+        """
         where, content = read_whole(path)
         try:
             document = json.loads(content)
@@ -144,10 +215,30 @@ FORMAT, VERSION = "micrograd model", 1
 class Neuron(Module):
     """One neuron: called on its inputs it returns a = s(b + w·x).
 
-    nin: the number of inputs. activation: the name of an op ("tanh"), or a function from a Value to a Value; None or
-    "linear" for a = z. By default "relu", or linear with nonlin=False. init: how the weights are drawn, see `draws`.
-    bias: False for a neuron without one. rng: a seed, or an object with uniform(low, high); by default the `random`
-    module. layer, index: its place in a network, for the labels. fan_out: the width of its layer, for some inits.
+    Args:
+        nin: the number of inputs, 1 or more.
+        nonlin: False for a = z, where no activation is given.
+        activation: the name of an op ("tanh"), or a function from a Value to a Value; None or "linear" for a = z. By
+            default "relu", or linear with nonlin=False.
+        init: how the weights are drawn: "uniform" in (−1, 1); "xavier" (or "glorot"), "he", "lecun": uniform, with the
+            variance of their authors; "auto": the one of these that fits the activation; or a function (nin, nout, rng)
+            → float.
+        bias: False for a neuron without one.
+        rng: a seed, or an object with uniform(low, high); by default the `random` module.
+        layer, index: its place in a network, for the labels.
+        chain: whether each layer of the network has one neuron: then labels carry no indices.
+        fan_out: the width of its layer, for some inits.
+
+    Raises:
+        ValueError: for an activation or an init that there is none of, or nin < 1.
+        TypeError: for arguments of the wrong kind.
+
+    Example:
+        >>> neuron = micrograd.Neuron(2, activation="tanh", rng=1)
+        >>> neuron.b.data, len(neuron.w)
+        (0.0, 2)
+        >>> neuron([0.0, 0.0]).data
+        0.0
     """
 
     def __init__(self, nin: int, nonlin: bool = True, *, activation: Activation = None, init: Init = "uniform",
@@ -175,7 +266,17 @@ class Neuron(Module):
         return self.fire(as_inputs(x, len(self.w), self, more))
 
     def fire(self, x: Sequence[Value]) -> Value:
-        """The neuron on inputs that are known to be Values, as many as there are weights."""
+        """The neuron on inputs that are known to be Values.
+
+        Args:
+            x: as many Values as there are weights.
+
+        Returns:
+            The activation a, a Value.
+
+        Raises:
+            TypeError: where the activation gives no Value.
+        """
         z = Value.dot(self.w, x, self.b)
         z.label = self._z
         if self._act is None:
@@ -198,7 +299,23 @@ class Neuron(Module):
 
 
 class Layer(Module):
-    """nout neurons over the same nin inputs. Called on them it returns the list of outputs; one output stands alone."""
+    """nout neurons over the same nin inputs. Called on them it returns the list of outputs; one output stands alone.
+
+    Args:
+        nin: the number of inputs, 1 or more.
+        nout: the number of neurons, 1 or more.
+        layer: its number in a network, for the labels.
+        chain: whether each layer of the network has one neuron.
+        **kwargs: as for `Neuron`: activation, init, bias, rng.
+
+    Raises:
+        ValueError: for a size < 1, or as `Neuron` does.
+
+    Example:
+        >>> layer = micrograd.Layer(3, 2, activation="tanh", rng=1)
+        >>> [a.data for a in layer([0.0, 0.0, 0.0])]
+        [0.0, 0.0]
+    """
 
     def __init__(self, nin: int, nout: int, *, layer: int | None = None, chain: bool = False, **kwargs: Any) -> None:
         nout = ops.whole(nout, "Layer(nout)", 1)
@@ -209,7 +326,14 @@ class Layer(Module):
         return _one_or_all(self.forward(as_inputs(x, len(self.neurons[0].w), self, more)))
 
     def forward(self, x: Sequence[Value]) -> list[Value]:
-        """The layer on inputs that are known to be Values, as many as it takes; always a list."""
+        """The layer on inputs that are known to be Values.
+
+        Args:
+            x: as many Values as it takes.
+
+        Returns:
+            A list of Values, of one output too.
+        """
         return [neuron.fire(x) for neuron in self.neurons]
 
     def parameters(self) -> list[Value]:
@@ -223,13 +347,26 @@ class MLP(Module):
     """A multilayer perceptron: nin inputs, then a layer of each width in nouts.
 
     Called on a sequence of nin numbers or Values it returns the list of outputs; one output stands alone. A number
-    becomes a constant a^1_j, for which no gradient is taken; give Values to differentiate by the inputs.
+    becomes a constant a^1_j, for which no gradient is taken; give Values to differentiate by the inputs. The defaults,
+    and the order of random draws, are those of Karpathy's micrograd.
 
-    activation: of the hidden layers; output: of the last one. Each is the name of an op, or a function from a Value to
-    a Value; a list gives one for each hidden layer (or for each layer, the last one included). init, bias, rng: see
-    `Neuron`. The defaults, and the order of random draws, are those of Karpathy's micrograd.
+    Args:
+        nin: the number of inputs, 1 or more.
+        nouts: the widths of the layers, the last one that of the outputs.
+        activation: of the hidden layers: the name of an op, or a function from a Value to a Value; a list gives one for
+            each hidden layer (or for each layer, the last one included).
+        output: the activation of the last layer.
+        init, bias, rng: see `Neuron`.
+        scaler: None, or a Standardizer, through which the inputs go first.
 
-    `scaler` is None or a Standardizer, through which the inputs go first.
+    Raises:
+        ValueError: for widths < 1, an activation or an init that there is none of, or a scaler of other columns.
+        TypeError: for arguments of the wrong kind.
+
+    Example:
+        >>> net = micrograd.MLP(2, [4, 1], activation="tanh", rng=1)
+        >>> len(net.parameters()), net([0.0, 0.0]).data
+        (17, 0.0)
     """
 
     def __init__(self, nin: int, nouts: Sequence[int] | int, *, activation: Activation | Sequence[Activation] = "relu",
@@ -259,14 +396,35 @@ class MLP(Module):
         return _one_or_all(self.forward(as_inputs(x, self.nin, self, more, self._inputs, self.scaler)))
 
     def forward(self, x: list[Value]) -> list[Value]:
-        """The network on inputs that are known to be Values, as many as it takes; always a list."""
+        """The network on inputs that are known to be Values.
+
+        Args:
+            x: as many Values as it takes, scaled already.
+
+        Returns:
+            A list of Values, of one output too.
+        """
         for layer in self.layers:
             x = layer.forward(x)
         return x
 
     def predict(self, X: Any) -> list[Any]:
-        """The outputs for each row of X (lists, an array, a tensor or a frame), as floats: a list with a float (one
-        output) or a list of floats a row."""
+        """The outputs for each row of a table, as floats.
+
+        Args:
+            X: lists, an array, a tensor or a frame, with nin numbers in each row.
+
+        Returns:
+            A list with a float (one output) or a list of floats for each row.
+
+        Raises:
+            ValueError: for rows of another length.
+            TypeError: for what is no number.
+
+        Example:
+            >>> micrograd.MLP(2, [4, 1], activation="tanh").predict([[0.0, 0.0], [0.0, 0.0]])
+            [0.0, 0.0]
+        """
         outputs = [self(x) for x in rows_for(self, "predict: X", X)]
         return [out.data if isinstance(out, Value) else [o.data for o in out] for out in outputs]
 
@@ -288,9 +446,19 @@ class MLP(Module):
 
 
 class Standardizer:
-    """Shifts and scales every column of a table to mean 0 and standard deviation 1: x_j -> (x_j - mean_j) / scale_j.
+    """Shifts and scales every column of a table to mean 0 and standard deviation 1: x_j → (x_j − mean_j) / scale_j.
 
-    means, scales: a number for each column. See `of` to take them from data.
+    Args:
+        means: a number for each column. See `of` to take them from data.
+        scales: a number > 0 for each column.
+
+    Raises:
+        ValueError: for more of one than of the other, a scale ≤ 0, inf or nan.
+        TypeError: for what is no number.
+
+    Example:
+        >>> micrograd.Standardizer([1.0, 0.0], [2.0, 4.0])([5.0, 2.0])
+        [2.0, 0.5]
     """
 
     def __init__(self, means: Sequence[float], scales: Sequence[float]) -> None:
@@ -303,7 +471,22 @@ class Standardizer:
 
     @classmethod
     def of(cls, X: Any) -> Standardizer:
-        """The one that standardises the rows of X. A column that never varies is only shifted."""
+        """The one that standardises the rows of a table. A column that never varies is only shifted.
+
+        Args:
+            X: lists, an array, a tensor or a frame, one row at least.
+
+        Returns:
+            A Standardizer.
+
+        Raises:
+            ValueError: for rows of several lengths or none, and for inf or nan, with row and column.
+            TypeError: for what is no number.
+
+        Example:
+            >>> micrograd.Standardizer.of([[1.0, 5.0], [3.0, 5.0]])
+            Standardizer(means=[2.0, 5.0], scales=[1.0, 1.0])
+        """
         found = [row if isinstance(row, (list, tuple)) else [row] for row in rows("Standardizer.of: X", X)]
         if not found or len({len(row) for row in found}) > 1:
             raise ValueError(f"Standardizer.of needs rows of one length, and one at least; found {len(found)} rows")
@@ -318,7 +501,17 @@ class Standardizer:
         return cls(means, [s or 1.0 for s in scales])
 
     def __call__(self, x: Iterable[Any]) -> list[Any]:
-        """One row (numbers or Values), standardised."""
+        """One row, standardised.
+
+        Args:
+            x: as many numbers or Values as there are columns.
+
+        Returns:
+            A list of as many.
+
+        Raises:
+            ValueError: for a row of another length.
+        """
         row = single("what a Standardizer is called on", x)
         if len(row) != len(self.means):
             raise ValueError(f"a Standardizer of {len(self.means)} columns takes a row of as many numbers, found "
@@ -326,7 +519,14 @@ class Standardizer:
         return self.scaled(row)
 
     def scaled(self, row: Sequence[Any]) -> list[Any]:
-        """The same for a list of floats and Values of the right length."""
+        """One row, standardised, where it is known to be in order.
+
+        Args:
+            row: as many floats or Values as there are columns.
+
+        Returns:
+            A list of as many.
+        """
         return [(xj - m) / s for xj, m, s in zip(row, self.means, self.scales, strict=True)]
 
     def __repr__(self) -> str:
@@ -348,11 +548,7 @@ FIT = {"relu": "he", "leaky_relu": "he", "elu": "he", "gelu": "he", "silu": "he"
 
 
 def draws(init: Init, nin: int, nout: int, activation: Activation, rng: Any) -> Callable[[], float]:
-    """A function that draws one weight.
-
-    init: "uniform" in (-1, 1); "xavier" (or "glorot"), "he", "lecun": uniform, with the variance of their authors;
-    "auto": the one of these that fits the activation; or a function (nin, nout, rng) -> float.
-    """
+    """A function that draws one weight, by an init as `Neuron` takes it."""
     if callable(init):
         rule = init
         return lambda: ops.number(rule(nin, nout, rng), "init")

@@ -126,7 +126,7 @@ def test_a_method_says_where_to_look(name: str) -> None:
 
 # All else that users call
 
-MODULES = ["calculus", "losses", "optim"]
+MODULES = ["calculus", "losses", "nn", "optim"]
 SECTIONS = ["Args", "Attributes", "Returns", "Yields", "Raises", "Example"]
 REFUSED = {"self", "cls", "others", "unknown", "more"}  # the last three are there for what people give by mistake
 
@@ -142,17 +142,20 @@ def public() -> dict[str, object]:
         if callable(thing) and not isinstance(thing, ops.Op) and thing.__module__.removeprefix("micrograd.") in MODULES:
             found[f"{thing.__module__}.{thing.__qualname__}"] = thing
             if inspect.isclass(thing):
-                found |= {f"{thing.__module__}.{thing.__qualname__}.{name}": method for name, method in methods(thing)}
+                found |= methods(thing)
     return found
 
 
-def methods(kind: type) -> list[tuple[str, object]]:
+def methods(kind: type) -> dict[str, object]:
     """What the class, or one of ours that it is made of, has of its own; `__call__` where it says something."""
-    ours = [each for each in kind.__mro__ if each.__module__.startswith("micrograd")]
-    names = dict.fromkeys(name for each in ours for name in vars(each))
-    found = [(name, inspect.getattr_static(kind, name)) for name in names if not name.startswith("_") or name == "__call__"]
-    return [(name, getattr(kind, name) if isinstance(method, (classmethod, staticmethod)) else method)
-            for name, method in found if callable(method) or isinstance(method, (classmethod, staticmethod, property))]
+    found: dict[str, object] = {}
+    for each in kind.__mro__:
+        for name, method in vars(each).items() if each.__module__.startswith("micrograd.") else ():
+            called = name == "__call__" and method.__doc__
+            if (called or not name.startswith("_")) and (callable(method) or isinstance(method, (classmethod, staticmethod, property))):
+                found[f"{each.__module__}.{each.__qualname__}.{name}"] = (
+                    method if isinstance(method, property) else getattr(each, name))
+    return found
 
 
 def sections(doc: str) -> dict[str, list[str]]:
