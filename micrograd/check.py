@@ -22,6 +22,8 @@ from .ops import carries, function
 from .read.graph import look
 from .read.undefined import undefined
 
+__all__ = ["check_gradients", "GradientReport", "Check"]
+
 
 class Point(NamedTuple):
     """A point that the differences look at."""
@@ -46,25 +48,51 @@ OK, WRONG, KINK, UNKNOWN, UNDEFINED = VERDICTS = ("ok", "wrong", "kink", "unknow
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One derivative, found in three ways."""
+    """One derivative, found in three ways.
 
-    derivative: str  # "∂f/∂x[0]"
-    reverse: float   # by the engine, from the result back
-    forward: float   # by the same rules, from the variable forward
-    numeric: float   # by differences, central ones at a kink; nan if they do not settle
-    error: float     # of the differences, by their own estimate
-    left: float      # the slopes by differences to either side; nan if they do not settle
+    Attributes:
+        derivative: its name, "∂f/∂x[0]".
+        reverse: by the engine, from the result back.
+        forward: by the same rules, from the variable forward.
+        numeric: by differences, central ones at a kink; nan if they do not settle.
+        error: of the differences, by their own estimate.
+        left, right: the slopes by differences to either side; nan if they do not settle.
+        verdict: "ok"; "wrong"; "kink": the slopes differ or do not exist, and the engine's value is a convention;
+            "unknown": the differences do not settle, and no row of the table says why, or they have lost all digits;
+            "undefined": there is no answer, as 0 · ∞ is nan.
+        note: what there is to say of a verdict that is not "ok".
+
+    Example:
+        >>> row, = micrograd.check_gradients(lambda x: abs(x), 0.0, order=1).rows
+        >>> row.verdict, row.reverse, row.left, row.right
+        ('kink', 0.0, -1.0, 1.0)
+    """
+
+    derivative: str
+    reverse: float
+    forward: float
+    numeric: float
+    error: float
+    left: float
     right: float
-    verdict: str     # "ok"; "wrong"; "kink": the slopes differ or do not exist, and the engine's value is a convention;
-                     # "unknown": the differences do not settle, and no row of the table says why, or they have lost all
-                     # digits; "undefined": there is no answer, as 0 · ∞ is nan
-    note: str        # what there is to say of a verdict that is not "ok"
+    verdict: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class GradientReport:
-    """What `check_gradients` found: true if every derivative is found right, or is a convention at a kink. Print it, or
-    show it in a notebook."""
+    """What `check_gradients` found. Print it, or show it in a notebook.
+
+    It is true if every derivative is found right, or is a convention at a kink.
+
+    Attributes:
+        rows: a `Check` for each derivative.
+
+    Example:
+        >>> report = micrograd.check_gradients(lambda x: x ** 3, 2.0)
+        >>> report.ok, report.summary()
+        (True, '2 derivatives: 2 ok, 0 wrong')
+    """
 
     rows: tuple[Check, ...]
 
@@ -119,10 +147,6 @@ class GradientReport:
 def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     """Compare the derivatives of f at a point: reverse mode, forward mode, and central differences of f itself.
 
-    f: a function that returns one number. at: its argument, a number or a list or dict of numbers; or a tuple of its
-    arguments. order: 1 for the first derivatives, 2 for the second ones as well (by reverse mode twice, forward over
-    reverse, and differences of the gradient: n^2 checks for n numbers).
-
     The differences are taken at steps from a trillionth of x up to x or 1, and extrapolated; they bring an estimate of
     their own error, and a derivative is wrong if it is off by more than that and 1e-6 of its size. Where the slopes to
     the left and to the right differ, or do not exist, the verdict is "kink": then only a value that lies between them
@@ -130,7 +154,26 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     Where reverse or forward mode comes to nan, it is "undefined": 0 · ∞ has no value, and the note says which slope is
     infinite and which factor is 0. (Forward mode may have ∞ where reverse mode has nan: the one adds before it
     multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) What `detach` keeps from being differentiated is part
-    of the differences all the same, so there the verdict is "wrong". Raises ValueError if f is not finite at the point.
+    of the differences all the same, so there the verdict is "wrong".
+
+    Args:
+        f: a function that returns one number.
+        at: its argument, a number or a list or dict of numbers; or a tuple of its arguments.
+        order: 1 for the first derivatives, 2 for the second ones as well (by reverse mode twice, forward over reverse,
+            and differences of the gradient: n^2 checks for n numbers).
+
+    Returns:
+        A `GradientReport`.
+
+    Raises:
+        ValueError: if f is not finite at the point, or for another order.
+        TypeError: if f is no function, or does not return one number.
+
+    Example:
+        >>> print(micrograd.check_gradients(lambda x: x * x * x, 2.0, order=1))
+        derivative  reverse  forward  differences  ± error  verdict
+        ∂f/∂x            12       12           12    1e-13  ok
+        1 derivative: 1 ok, 0 wrong
     """
     function(f, "check_gradients(f, at)")
     if order not in (1, 2):

@@ -25,21 +25,39 @@ from .progress import progress_bar
 from .replay.compiled import Compiled, compile
 from .replay.trace import TraceError
 
+__all__ = ["fit", "History", "converged", "train_test_split", "accuracy"]
+
 Loss = Callable[[Any, Any], Value]
 Until = Union[float, Callable[["History"], bool], None]
 
 
 @dataclass(slots=True, repr=False)
 class History:
-    """What happened in a run of `fit`: one entry an epoch in each list; accuracies in [0, 1], empty for regression."""
+    """What happened in a run of `fit`: one entry an epoch in each list.
+
+    Attributes:
+        loss: the mean loss over the rows.
+        accuracy: the share of right answers, in [0, 1]; empty for regression.
+        validation_loss: the loss on rows that are not trained on; empty if there are none.
+        validation_accuracy: the accuracy on these.
+        stopped: why the run ended.
+        ran: how: "native", "python" or "jax", by the compiled loss; or "eager", sample by sample, and why.
+        best: with patience, the epoch, from 1, whose numbers the network has when the run is over; else None.
+
+    Example:
+        >>> net = micrograd.MLP(1, [1])
+        >>> history = micrograd.fit(net, [[0.0], [1.0]], [1.0, 3.0], epochs=5)
+        >>> history.epochs, len(history.loss), history.stopped
+        (5, 5, 'all epochs done')
+    """
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
-    stopped: str = ""  # why the run ended
-    ran: str = ""      # how: "native", "python" or "jax", by the compiled loss; or "eager", sample by sample, and why
-    best: int | None = None  # with patience: the epoch, from 1, whose numbers the network has when the run is over
+    stopped: str = ""
+    ran: str = ""
+    best: int | None = None
 
     @property
     def epochs(self) -> int:
@@ -85,32 +103,54 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         standardize: bool = False, penalty: Callable[[list[Value]], Value] | None = None, shuffle: bool = True,
         seed: int | None = None, progress: bool | None = None, callback: Callable[[History], None] | None = None,
         backend: str = "auto", devices: Any = None) -> History:
-    """Train a network on rows X and targets y. Returns the `History`; the network is changed in place.
-
-    X, y: lists, arrays, tensors or frames (see `micrograd.dataset`). net: called on a row of X, it returns an output or
-    a list of outputs. loss: of one sample, loss(outputs, target), a
-    function of `micrograd.losses` or your own. optimizer: by default SGD(lr=0.1); one without parameters gets the
-    network's. epochs: how often every sample is seen, at the most. batch_size: samples per gradient step; None for all
-    of them, 1 for one at a time. until: stop after the first epoch whose mean loss is at most this number, or after
-    which this function of the history is true, such as `converged()`. validation: rows and targets that are not trained
-    on, or the share of X (in (0, 1)) to hold out for it. patience: keep the best epoch, and stop when none of so many
-    epochs after it was better. The best one has the lowest validation loss (which is without the penalty), and
-    `history.best` names it; the network has its numbers when the run is over, however that ends, and the optimizer what
-    it remembers of the last epoch. Without validation, the share HELD_OUT, a fifth of X, is held out. standardize:
-    scale every column of X, which an MLP then does by itself (`net.scaler`) and saves. penalty: added to each batch's
-    loss, a function of the parameters. shuffle, seed: the order of the samples in each epoch; the same seed gives the
-    same run. progress: a tqdm bar; by default in a terminal or a notebook, if tqdm is installed. callback: called with
-    the history after each epoch.
-
-    backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the same
-    steps faster, equal but for rounding; "native", "python" or "jax" insist on it, and "eager" trains sample by sample.
-    devices: of JAX, how many or which ones share the rows, as in `compile`. History.ran says which it was. A compiled
-    run reads the rows and targets once, and asks a learning rate that is a function for several steps at once; what a
-    callback changes in the loss or the network is seen.
+    """Train a network on rows X and targets y. The network is changed in place.
 
     Ctrl-C ends the run after the last whole step and keeps what was learnt. A loss or gradient that is inf or nan ends
-    it before the step. History.stopped says why a run ended; what was inf or nan with the numbers that the parameters
-    started with is named with its row. Raises ValueError for data that do not fit together.
+    it before the step. `History.stopped` says why a run ended; what was inf or nan with the numbers that the parameters
+    started with is named with its row.
+
+    A compiled run reads the rows and targets once, and asks a learning rate that is a function for several steps at
+    once; what a callback changes in the loss or the network is seen.
+
+    Args:
+        net: called on a row of X, it returns an output or a list of outputs.
+        X: the rows: lists, an array, a tensor or a frame (see `micrograd.dataset`).
+        y: a target for each row.
+        loss: of one sample, loss(outputs, target): a function of `micrograd.losses` or your own.
+        optimizer: by default SGD(lr=0.1); one without parameters gets the network's.
+        epochs: how often every sample is seen, at the most.
+        batch_size: samples per gradient step; None for all of them, 1 for one at a time.
+        until: stop after the first epoch whose mean loss is at most this number, or after which this function of the
+            history is true, such as `converged()`.
+        validation: rows and targets that are not trained on, or the share of X (in (0, 1)) to hold out for it.
+        patience: keep the best epoch, and stop when none of so many epochs after it was better. The best one has the
+            lowest validation loss (which is without the penalty), and `history.best` names it; the network has its
+            numbers when the run is over, however that ends, and the optimizer what it remembers of the last epoch.
+            Without validation, a fifth of X is held out.
+        standardize: scale every column of X, which an MLP then does by itself (`net.scaler`) and saves.
+        penalty: added to each batch's loss, a function of the parameters.
+        shuffle: visit the samples in another order in each epoch.
+        seed: of that order, and of what is held out; the same seed gives the same run.
+        progress: a tqdm bar; by default in a terminal or a notebook, if tqdm is installed.
+        callback: called with the history after each epoch.
+        backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the
+            same steps faster, equal but for rounding; "native", "python" or "jax" insist on it, and "eager" trains
+            sample by sample. `History.ran` says which it was.
+        devices: of JAX, how many or which ones share the rows, as in `compile`.
+
+    Returns:
+        The `History` of the run.
+
+    Raises:
+        ValueError: for data that do not fit together, inf or nan in them, or a number that is out of range.
+        TypeError: for arguments of the wrong kind, and what is no number in the data.
+        TraceError: where a backend is insisted on, and the loss cannot be compiled.
+
+    Example:
+        >>> net = micrograd.MLP(1, [1], rng=1)
+        >>> history = micrograd.fit(net, [[0.0], [1.0]], [1.0, 3.0], epochs=999, until=1e-6)
+        >>> history.stopped, round(net([2.0]).data, 2)
+        ('converged', 5.0)
     """
     _refuse_no_network(net, "fit(net, X, y)")
     if not callable(loss):
@@ -354,7 +394,24 @@ class Criterion:
 
 
 def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History], bool]:
-    """For until=: true once the loss has fallen by less than the share `tolerance` in each of `patience` epochs."""
+    """For ``until=``: stop when the loss hardly falls any more.
+
+    Args:
+        tolerance: the share of the loss.
+        patience: a number of epochs, 1 or more.
+
+    Returns:
+        A function of the history that is true once the loss has fallen by less than that share in each of so many
+        epochs.
+
+    Raises:
+        ValueError: if patience is no whole number, or < 1.
+
+    Example:
+        >>> until = micrograd.train.converged(tolerance=0.01, patience=2)
+        >>> until(micrograd.History(loss=[1.0, 0.5, 0.4999, 0.4998]))
+        True
+    """
     ops.number(tolerance, "converged(tolerance)")
     ops.whole(patience, "converged(patience)", 1)
 
@@ -368,10 +425,27 @@ def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History],
 
 def train_test_split(X: Any, y: Any, test: float = 0.25,
                      seed: float | None = None) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-    """X_train, X_test, y_train, y_test: the rows in a random order, the share `test` in (0, 1) of them for the test.
-    Arrays and frames come apart as lists.
+    """The rows in a random order, a share of them for the test.
 
     Where the targets are classes, each class gives that share of its rows. At least one row goes to each side.
+
+    Args:
+        X: the rows: lists, an array, a tensor or a frame.
+        y: a target for each row.
+        test: the share of the rows that are held out, in (0, 1).
+        seed: of the order; the same seed gives the same split.
+
+    Returns:
+        X_train, X_test, y_train, y_test, as lists.
+
+    Raises:
+        ValueError: for data that do not fit together, fewer than two rows, or another share.
+
+    Example:
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1]
+        >>> X_train, X_test, y_train, y_test = micrograd.train_test_split(X, y, test=0.5)
+        >>> sorted(y_train), sorted(y_test)
+        ([0, 1], [0, 1])
     """
     X, y = _checked(X, y, "train_test_split")
     if not 0.0 < ops.number(test, "train_test_split(test)") < 1.0:
@@ -392,11 +466,28 @@ def train_test_split(X: Any, y: Any, test: float = 0.25,
 
 
 def accuracy(net: Module, X: Any, y: Any, threshold: float | None = None) -> float:
-    """The share of the rows, in [0, 1], whose class the network gives.
+    """The share of the rows whose class the network gives.
 
     Several outputs: the largest one names the class, and y is its index (or a list with its largest number there). One
-    output: y is -1 or 1, and the output's side of 0 decides; or y is 0 or 1, and its side of `threshold` does, by
-    default 0.5 for a network that ends in a sigmoid and 0 (a logit) for another. Raises ValueError for other targets.
+    output: y is −1 or 1, and the output's side of 0 decides; or y is 0 or 1, and its side of the threshold does.
+
+    Args:
+        net: called on a row of X, it returns an output or a list of outputs.
+        X: the rows: lists, an array, a tensor or a frame.
+        y: a class for each row.
+        threshold: by default 0.5 for a network that ends in a sigmoid, and 0 (a logit) for another.
+
+    Returns:
+        A number in [0, 1].
+
+    Raises:
+        ValueError: for targets that are no classes, and data that do not fit together.
+        TypeError: for arguments of the wrong kind.
+
+    Example:
+        >>> net = micrograd.MLP(1, [1], init=lambda nin, nout, rng: 1.0)
+        >>> micrograd.accuracy(net, [[-2.0], [-1.0], [3.0], [4.0]], [-1, 1, 1, 1])
+        0.75
     """
     _refuse_no_network(net, "accuracy(net, X, y)")
     if threshold is not None:
