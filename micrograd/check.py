@@ -172,7 +172,7 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     Example:
         >>> print(micrograd.check_gradients(lambda x: x * x * x, 2.0, order=1))
         derivative  reverse  forward  differences  ± error  verdict
-        ∂f/∂x            12       12           12    1e-13  ok
+        ∂f/∂x            12       12           12    6e-14  ok
         1 derivative: 1 ok, 0 wrong
     """
     function(f, "check_gradients(f, at)")

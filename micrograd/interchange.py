@@ -19,6 +19,8 @@ from .nn import FORMAT, MLP, VERSION, Activation, Layer, Neuron, Standardizer, c
 from .onnx_graph import COMPOSED, NODES, Graph, Tensor
 from .outside import needed
 
+__all__ = ["to_torch", "from_torch", "to_safetensors", "from_safetensors", "to_onnx"]
+
 # The module of torch.nn that computes a row, and the settings with which it does
 TORCH: dict[ops.Op, tuple[str, dict[str, Any]]] = {
     ops.relu: ("ReLU", {}),
@@ -107,14 +109,33 @@ def _fill(net: MLP, weights: Sequence[Any], biases: Sequence[Any]) -> MLP:
 def to_torch(net: MLP, dtype: Any = None) -> Any:
     """The network as a torch.nn.Sequential of Linear and activation modules: the same outputs, to rounding.
 
-    dtype: of the parameters, and of the inputs that the module takes: "float64" (the default), "float32", or a floating
-    dtype of torch. The module takes a row of nin numbers or a table of them, and keeps the last axis even where there
-    is one output. A scaler is folded into the first Linear, W/s and b - W (m/s), which has a bias then even in a net
-    without; means that are large against their scales cost digits there. Softplus gets a threshold of 40, as torch's
-    own, 20, costs half of the digits. No random number of torch is drawn.
+    The module takes a row of nin numbers or a table of them, and keeps the last axis even where there is one output. A
+    scaler is folded into the first Linear, W/s and b − W (m/s), which has a bias then even in a net without; means that
+    are large against their scales cost digits there. Softplus gets a threshold of 40, as torch's own, 20, costs half of
+    the digits. No random number of torch is drawn.
 
-    Raises TypeError for anything but an MLP, or for an activation that is a Python function, and ValueError for an
-    activation that torch.nn lacks, or a parameter that is not finite, in the net or in this dtype.
+    Args:
+        net: an MLP.
+        dtype: of the parameters, and of the inputs that the module takes: "float64" (the default), "float32", or a
+            floating dtype of torch.
+
+    Returns:
+        A torch.nn.Sequential.
+
+    Raises:
+        TypeError: for anything but an MLP, for an activation that is a Python function, or for another dtype.
+        ValueError: for an activation that torch.nn lacks, or a parameter that is not finite, in the net or in this
+            dtype.
+        ImportError: where torch is missing.
+
+    Example:
+        >>> net = micrograd.MLP(2, [3, 1], activation="tanh")
+        >>> micrograd.to_torch(net)
+        Sequential(
+          (0): Linear(in_features=2, out_features=3, bias=True)
+          (1): Tanh()
+          (2): Linear(in_features=3, out_features=1, bias=True)
+        )
     """
     layers = _layers(net, "to_torch")
     torch = needed("torch", "torch")
@@ -152,13 +173,27 @@ def _folded(layer: Dense, scaler: Standardizer) -> Dense:
 def from_torch(module: Any) -> MLP:
     """An MLP that computes what the module does, with its numbers to the last bit.
 
-    module: a torch.nn.Sequential (others may be nested in it) of Linear, each followed by one activation at most:
-    ReLU, LeakyReLU(0.01), ELU, GELU, SiLU, Sigmoid, Tanh, or Softplus, which has no threshold here: torch's own makes
-    a difference of 2.1e-9 at most. Two Linear in a row make a linear layer. What does nothing to a table is left out:
-    Identity, Flatten(), and Dropout with p=0 or after module.eval(). Where some Linear have a bias and others none,
-    these get one of 0. Parameters of float32, float16 and bfloat16 are read exactly; a shared one becomes one a place.
+    Two Linear in a row make a linear layer. What does nothing to a table is left out: Identity, Flatten(), and Dropout
+    with p=0 or after module.eval(). Where some Linear have a bias and others none, these get one of 0. Parameters of
+    float32, float16 and bfloat16 are read exactly; a shared one becomes one a place.
 
-    Raises TypeError for what is no module, and ValueError that names the first layer that cannot be expressed.
+    Args:
+        module: a torch.nn.Sequential (others may be nested in it) of Linear, each followed by one activation at most:
+            ReLU, LeakyReLU(0.01), ELU, GELU, SiLU, Sigmoid, Tanh, or Softplus, which has no threshold here: torch's own
+            makes a difference of 2.1e-9 at most.
+
+    Returns:
+        An MLP.
+
+    Raises:
+        TypeError: for what is no module.
+        ValueError: for a layer that cannot be expressed: it names the first one.
+        ImportError: where torch is missing.
+
+    Example:
+        >>> import torch
+        >>> micrograd.from_torch(torch.nn.Sequential(torch.nn.Linear(2, 1), torch.nn.Tanh()))
+        MLP of [Layer of [TanhNeuron(2)]]
     """
     torch = needed("torch", "torch")
     if not isinstance(module, torch.nn.Module):
@@ -254,8 +289,20 @@ def to_safetensors(net: MLP, path: FileName) -> None:
     A scaler is two tensors more, "scaler.means" and "scaler.scales". The metadata holds the rest of `net.config()` and
     `net.meta`, as JSON. The file is whole or not there.
 
-    Raises TypeError for anything but an MLP, or for an activation that is a Python function, and ValueError for a
-    parameter that is inf or nan.
+    Args:
+        net: an MLP.
+        path: of the file.
+
+    Raises:
+        TypeError: for anything but an MLP, or for an activation that is a Python function.
+        ValueError: for a parameter that is inf or nan.
+        ImportError: where safetensors or numpy is missing.
+
+    Example:
+        >>> net = micrograd.MLP(2, [3, 1])
+        >>> micrograd.to_safetensors(net, "net.safetensors")
+        >>> micrograd.from_safetensors("net.safetensors").state_dict() == net.state_dict()
+        True
     """
     tensors = {name: numbers for layer in _layers(net, "to_safetensors") for name, numbers in layer.tensors().items()}
     if net.scaler is not None:
@@ -276,8 +323,24 @@ def from_safetensors(path: FileName, into: MLP | None = None) -> MLP:
     activations and meta stay those of `into`, and so does the scaler where the file has none. Nothing in the file is
     run as code.
 
-    Raises ValueError for a damaged file, or one of another kind; with `into` it names the first tensor that does not
-    fit, and the net is as it was.
+    Args:
+        path: of the file.
+        into: an MLP that is to have the numbers.
+
+    Returns:
+        An MLP.
+
+    Raises:
+        ValueError: for a damaged file, or one of another kind; with `into` it names the first tensor that does not fit,
+            and the net is as it was.
+        TypeError: if `into` is anything but an MLP.
+        ImportError: where safetensors or numpy is missing.
+
+    Example:
+        >>> net, other = micrograd.MLP(2, [3, 1]), micrograd.MLP(2, [3, 1])
+        >>> micrograd.to_safetensors(net, "net.safetensors")
+        >>> micrograd.from_safetensors("net.safetensors", into=other) is other
+        True
     """
     where = os.fspath(path)
     if into is not None:
@@ -358,13 +421,22 @@ def to_onnx(net: MLP, path: FileName, dtype: str = "float64") -> None:
     """Write the network to an ONNX file (opset 17), which onnxruntime and many others run.
 
     The model takes one input, "x", a table (rows, nin) of any number of rows, and gives one output, "y" (rows, nout).
-    dtype: of all its numbers, "float64" or "float32". The outputs are those of the network to rounding. A scaler is
-    part of the model. An op of your own is written too, where its function is made of operators and rows. The model
-    is checked by onnx, and the file is whole or not there.
+    The outputs are those of the network to rounding. A scaler is part of the model. An op of your own is written too,
+    where its function is made of operators and rows. The model is checked by onnx, and the file is whole or not there.
 
-    Raises TypeError for anything but an MLP, or for an activation that is a Python function, and ValueError for
-    another dtype, for an activation that cannot be written, or for a parameter that is not finite, in the net or in
-    this dtype.
+    Args:
+        net: an MLP.
+        path: of the file.
+        dtype: of all its numbers, "float64" or "float32".
+
+    Raises:
+        TypeError: for anything but an MLP, or for an activation that is a Python function.
+        ValueError: for another dtype, for an activation that cannot be written, or for a parameter that is not finite,
+            in the net or in this dtype.
+        ImportError: where onnx or numpy is missing.
+
+    Example:
+        >>> micrograd.to_onnx(micrograd.MLP(2, [3, 1]), "net.onnx")
     """
     layers = _layers(net, "to_onnx")
     if dtype not in DTYPES:
