@@ -74,8 +74,19 @@ BESIDE = ("it keeps nothing of yours, to stay small. Keep it beside, m = {p: 0.0
 class Value:
     """A scalar that records how it was computed.
 
-    Arguments: data, a real number; label, the name that drawings, formulas and messages show.
-    Raises TypeError if data is not one real number.
+    Args:
+        data: a real number.
+        label: the name that drawings, formulas and messages show.
+
+    Raises:
+        TypeError: if data is not one real number.
+
+    Example:
+        >>> x = micrograd.Value(3.0, "x")
+        >>> y = x * x + 2 * x
+        >>> y.backward()
+        >>> y.data, x.grad
+        (15.0, 8.0)
     """
 
     __slots__ = ("_data", "_grad", "_a", "_b", "_da", "_db", "_row", "_label", "_visit")
@@ -290,24 +301,35 @@ class Value:
         return self.__op__(ops.where, (self, a, b))
 
     # NumPy's other names: np.arcsin(v) calls v.arcsin(), and so for each Value of an array
-    def arcsin(self) -> Value: return unary(ops.asin, self)
-    def arccos(self) -> Value: return unary(ops.acos, self)
-    def arctan(self) -> Value: return unary(ops.atan, self)
-    def arcsinh(self) -> Value: return unary(ops.asinh, self)
-    def arccosh(self) -> Value: return unary(ops.acosh, self)
-    def arctanh(self) -> Value: return unary(ops.atanh, self)
-    def arctan2(self, x: Number) -> Value: return binary(ops.atan2, self, as_value(x))
-    def rint(self) -> Value: return unary(ops.round, self)
-    def fabs(self) -> Value: return unary(ops.abs, self)
-    def exp2(self) -> Value: return power(constant(2.0), self)
-    def radians(self) -> Value: return times(self, constant(pi / 180.0))
-    def deg2rad(self) -> Value: return times(self, constant(pi / 180.0))
-    def degrees(self) -> Value: return times(self, constant(180.0 / pi))
-    def rad2deg(self) -> Value: return times(self, constant(180.0 / pi))
-    def conjugate(self) -> Value: return self  # np.std and np.var multiply by it
+    def arcsin(self) -> Value: """See micrograd.asin."""; return unary(ops.asin, self)
+    def arccos(self) -> Value: """See micrograd.acos."""; return unary(ops.acos, self)
+    def arctan(self) -> Value: """See micrograd.atan."""; return unary(ops.atan, self)
+    def arcsinh(self) -> Value: """See micrograd.asinh."""; return unary(ops.asinh, self)
+    def arccosh(self) -> Value: """See micrograd.acosh."""; return unary(ops.acosh, self)
+    def arctanh(self) -> Value: """See micrograd.atanh."""; return unary(ops.atanh, self)
+    def arctan2(self, x: Number) -> Value: """See micrograd.atan2."""; return binary(ops.atan2, self, as_value(x))
+    def rint(self) -> Value: """See micrograd.round."""; return unary(ops.round, self)
+    def fabs(self) -> Value: """See micrograd.abs."""; return unary(ops.abs, self)
+    def exp2(self) -> Value: """2 ** x."""; return power(constant(2.0), self)
+    def radians(self) -> Value: """x · π/180."""; return times(self, constant(pi / 180.0))
+    def deg2rad(self) -> Value: """x · π/180."""; return times(self, constant(pi / 180.0))
+    def degrees(self) -> Value: """x · 180/π."""; return times(self, constant(180.0 / pi))
+    def rad2deg(self) -> Value: """x · 180/π."""; return times(self, constant(180.0 / pi))
+    def conjugate(self) -> Value: """x itself: np.std and np.var multiply by it."""; return self
 
     def fmod(self, other: Number) -> Value:
-        """The remainder with the sign of this Value, where `%` has that of the other."""
+        """The remainder with the sign of this Value, where `%` has that of the other.
+
+        Args:
+            other: a number or a Value.
+
+        Returns:
+            A Value.
+
+        Example:
+            >>> micrograd.Value(-7.0).fmod(3.0).data, (micrograd.Value(-7.0) % 3.0).data
+            (-1.0, 2.0)
+        """
         b = abs(as_value(other))
         return (-self).step().where(-(-self % b), self % b)
 
@@ -326,7 +348,18 @@ class Value:
         return isfinite(self.data)
 
     def logaddexp(self, other: Number) -> Value:
-        """log(e^x + e^y), stable over the whole line."""
+        """log(e^x + e^y), stable over the whole line.
+
+        Args:
+            other: y, a number or a Value.
+
+        Returns:
+            A Value.
+
+        Example:
+            >>> micrograd.Value(1000.0).logaddexp(0.0).data
+            1000.0
+        """
         high = self.maximum(other)
         gap: Value = ops.where(abs(high) < inf, self.minimum(other) - high, as_value(0.0))
         return high + gap.softplus()
@@ -347,7 +380,21 @@ class Value:
 
     @staticmethod
     def sum(values: Iterable[Number]) -> Value:
-        """v1 + v2 + ..., as ordinary binary nodes from the left; the constant 0 for none."""
+        """v1 + v2 + ..., as ordinary binary nodes from the left.
+
+        Args:
+            values: numbers and Values, in one list.
+
+        Returns:
+            A Value; the constant 0 for none.
+
+        Raises:
+            TypeError: for what is no list, or no number.
+
+        Example:
+            >>> micrograd.Value.sum([micrograd.Value(1.0), 2.0, 3.0]).data
+            6.0
+        """
         terms = tuple(values) if isinstance(values, list) else many(values, "Value.sum(values)", "a list of numbers")
         return chain_of_sums(as_value(terms[0]), terms[1:]) if terms else constant(0.0)
 
@@ -355,7 +402,21 @@ class Value:
     def dot(ws: Iterable[Number], xs: Iterable[Number], bias: Number | None = None) -> Value:
         """bias + w1*x1 + w2*x2 + ..., as ordinary binary nodes from the left, as lecture notes draw a neuron.
 
-        Raises ValueError if ws and xs differ in length.
+        Args:
+            ws, xs: as many numbers or Values in the one as in the other.
+            bias: a number or a Value; None for none.
+
+        Returns:
+            A Value.
+
+        Raises:
+            ValueError: if ws and xs differ in length.
+            TypeError: for what is no number.
+
+        Example:
+            >>> w = [micrograd.Value(2.0), micrograd.Value(3.0)]
+            >>> micrograd.Value.dot(w, [10.0, 100.0], bias=1.0).data
+            321.0
         """
         weights = tuple(ws) if isinstance(ws, list) else many(ws, "Value.dot(ws, xs)", "two lists of numbers")
         inputs = tuple(xs) if isinstance(xs, list) else many(xs, "Value.dot(ws, xs)", "two lists of numbers")
@@ -367,7 +428,20 @@ class Value:
     # Derivatives
 
     def detach(self, label: str = "") -> Value:
-        """Its number as a constant: a node through which no derivative passes."""
+        """Its number as a constant: a node through which no derivative passes.
+
+        Args:
+            label: the name of that node.
+
+        Returns:
+            A Value.
+
+        Example:
+            >>> x = micrograd.Value(3.0)
+            >>> (x * x.detach()).backward()
+            >>> x.grad
+            3.0
+        """
         return constant(self._data, text(label))
 
     def backward(self, seed: float = 1.0) -> None:
@@ -376,6 +450,18 @@ class Value:
         Leaves accumulate: a second backward adds to their gradients (set .grad = 0 between two gradient steps).
         Computed nodes start afresh at each backward, so that two outputs may share a part of the graph. Constants have
         no gradient. Runs in time and memory proportional to the number of nodes, at any depth.
+
+        Args:
+            seed: the gradient of this Value itself.
+
+        Raises:
+            TypeError: if seed is no number.
+
+        Example:
+            >>> a, b = micrograd.Value(2.0), micrograd.Value(5.0)
+            >>> (a * b).backward()
+            >>> a.grad, b.grad
+            (5.0, 2.0)
         """
         upstream = number(seed, "backward(seed)")
         order = walk([self], True)
@@ -464,7 +550,15 @@ class Value:
 
 
 def engine_kind() -> str:
-    """Which engine runs: "compiled" (this file, compiled by Cython) or "pure" (this file as Python)."""
+    """Which engine runs.
+
+    Returns:
+        "compiled" (this file, compiled by Cython) or "pure" (this file as Python).
+
+    Example:
+        >>> micrograd.engine_kind() in ("compiled", "pure")
+        True
+    """
     return "pure" if __file__.endswith(".py") else "compiled"
 
 
@@ -784,7 +878,22 @@ def reach(order: list[Value]) -> dict[Value, None]:
 
 
 def topological_order(*roots: Value) -> list[Value]:
-    """Every node that the roots depend on, leaves and roots included, each after its parents; the same at each call."""
+    """Every node that the roots depend on, leaves and roots included, each after its parents; the same at each call.
+
+    Args:
+        *roots: Values.
+
+    Returns:
+        A list of Values.
+
+    Raises:
+        TypeError: for a root that is no Value.
+
+    Example:
+        >>> a, b = micrograd.Value(2.0, "a"), micrograd.Value(5.0, "b")
+        >>> [node.label or node.op.symbol for node in micrograd.topological_order(a * b + a)]
+        ['a', 'b', '*', '+']
+    """
     for root in roots:
         if not isinstance(root, Value):
             raise TypeError(f"topological_order needs Values, found {type(root).__name__} {root!r}")
@@ -822,8 +931,24 @@ def gradient(y: Value, xs: Wanted) -> Wanted:
     """dy/dx for each x of xs, as Values: computed with the engine, so that they can be differentiated again.
 
     The rules are applied to the numbers that the nodes hold now (`backward` uses the local derivatives that were
-    recorded). xs: one Value or a sequence of Values, leaves or computed ones. Returns a Value, or a list of them in the
-    order of xs; the constant 0 where y does not depend on x, and for a constant x. No .grad is touched.
+    recorded). No .grad is touched.
+
+    Args:
+        y: a Value.
+        xs: one Value or a sequence of Values, leaves or computed ones.
+
+    Returns:
+        A Value, or a list of them in the order of xs; the constant 0 where y does not depend on x, and for a constant
+        x.
+
+    Raises:
+        TypeError: for what is no Value.
+
+    Example:
+        >>> x = micrograd.Value(2.0)
+        >>> slope = micrograd.gradient(x ** 3, x)
+        >>> slope.data, micrograd.gradient(slope, x).data
+        (12.0, 12.0)
     """
     if not isinstance(y, Value):
         raise TypeError(f"gradient(y, xs) needs a Value y, found {type(y).__name__} {y!r}")

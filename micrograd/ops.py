@@ -424,19 +424,34 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
        kink: Callable[..., float] | None = None, note: str = "") -> Op:
     """Add an operation of your own. It works everywhere at once, like the built-in ones.
 
-        square = micrograd.op("square", lambda x: x * x, lambda y, x: 2 * x, latex="{0:atom}^2", binds="power")
-        square(Value(3.0)).backward()
+    Calling it again with the name of an op of your own replaces that op.
 
-    name: a new identifier. forward: one or two floats in, a float out. derivatives: one for each argument, called with
-    the result y and the arguments; written with operators and rows (micrograd.exp, micrograd.where, ...), so that it
-    works on floats and on nodes alike. symbol, latex, text: how drawings and formulas show it; in the templates {0} and
-    {1} are the arguments, and {0:sum}, {0:product}, {0:power}, {0:atom} say what may stand there without parentheses;
-    binds says the same of the result. domain: the interval, or one for each argument, where the op is defined; the
-    derivatives are compared with differences there, and a wrong one raises a ValueError. kink: a function of the
-    arguments, zero where a derivative jumps.
+    Args:
+        name: a new identifier.
+        forward: one or two floats in, a float out.
+        *derivatives: one for each argument, called with the result y and the arguments; written with operators and rows
+            (micrograd.exp, micrograd.where, ...), so that it works on floats and on nodes alike.
+        symbol, latex, text: how drawings and formulas show it; in the templates {0} and {1} are the arguments, and
+            {0:sum}, {0:product}, {0:power}, {0:atom} say what may stand there without parentheses.
+        binds: says the same of the result: "sum", "product", "power" or "atom".
+        domain: the interval, or one for each argument, where the op is defined; the derivatives are compared with
+            differences there.
+        kink: a function of the arguments, zero where a derivative jumps.
+        note: the convention at the kink, or the source of a formula.
 
-    Returns the row, which is callable. Raises ValueError for a taken name or a wrong derivative, TypeError for
-    arguments of the wrong kind. Calling it again with the name of an op of your own replaces that op.
+    Returns:
+        The row, which is callable.
+
+    Raises:
+        ValueError: for a taken name or a wrong derivative.
+        TypeError: for arguments of the wrong kind.
+
+    Example:
+        >>> square = micrograd.op("square", lambda x: x * x, lambda y, x: 2 * x, latex="{0:atom}^2", binds="power")
+        >>> x = micrograd.Value(3.0)
+        >>> square(x).backward()
+        >>> x.grad
+        6.0
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise ValueError(f"an op's name is an identifier such as 'square', found {name!r}")

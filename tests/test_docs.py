@@ -128,6 +128,7 @@ def test_a_method_says_where_to_look(name: str) -> None:
 # All else that users call
 
 MODULES = ["calculus", "check", "interchange", "losses", "nn", "optim", "train"]
+DONE = [*MODULES, "engine", "ops"]
 SECTIONS = ["Args", "Attributes", "Returns", "Yields", "Raises", "Example"]
 REFUSED = {"self", "cls", "others", "unknown", "more"}  # the last three are there for what people give by mistake
 
@@ -140,7 +141,7 @@ def public() -> dict[str, object]:
         module = importlib.import_module(f"micrograd.{name}")
         things += [getattr(module, each) for each in module.__all__]
     for thing in things:
-        if callable(thing) and not isinstance(thing, ops.Op) and thing.__module__.removeprefix("micrograd.") in MODULES:
+        if callable(thing) and not isinstance(thing, ops.Op) and thing.__module__.removeprefix("micrograd.") in DONE:
             found[f"{thing.__module__}.{thing.__qualname__}"] = thing
             if inspect.isclass(thing):
                 found |= methods(thing)
