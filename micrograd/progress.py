@@ -20,7 +20,8 @@ class NoBar:
 def watched() -> bool:
     """Whether somebody can see a bar move: in a terminal, or a notebook. In a file it is a long line of nonsense."""
     shell = sys.modules.get("IPython")
-    return (shell is not None and shell.get_ipython() is not None) or (sys.stderr is not None and sys.stderr.isatty())
+    kernel = shell is not None and getattr(shell.get_ipython(), "kernel", None)  # of a notebook
+    return bool(kernel) or (sys.stderr is not None and sys.stderr.isatty())
 
 
 def progress_bar(epochs: int, progress: bool | None) -> Any:

@@ -395,10 +395,11 @@ def test_a_bar_is_shown_and_may_be_missing(capsys: pytest.CaptureFixture[str], m
 
 
 @pytest.mark.parametrize(("shell", "terminal", "shown"), [
-    ("a notebook", False, True), (None, True, True), (None, False, False), ("IPython, imported only", False, False)])
+    ("a notebook", False, True), (None, True, True), (None, False, False), ("IPython, imported only", False, False),
+    ("a shell without a kernel", False, False)])
 def test_a_bar_is_shown_where_it_is_seen(monkeypatch: pytest.MonkeyPatch, shell: str | None, terminal: bool,
                                          shown: bool) -> None:
-    running = object() if shell == "a notebook" else None
+    running = {"a notebook": SimpleNamespace(kernel=object()), "a shell without a kernel": object()}.get(shell or "")
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: running) if shell else None)
     monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: terminal))
     assert watched() == shown
