@@ -14,9 +14,10 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import mul
-from typing import Any, TypeVar, Union
+from typing import Any, Literal, TypeVar, Union, overload
 
 from . import ops
 from .dataset import is_table, rows, single, tree
@@ -83,16 +84,45 @@ class Module:
         for p in self.parameters():
             p.grad = 0.0
 
-    def state_dict(self) -> dict[str, float]:
-        """The number in every parameter, by path."""
-        return {path: p.data for path, p in self.named_parameters()}
+    @overload
+    def state_dict(self, matrices: Literal[False] = False) -> dict[str, float]: ...
+
+    @overload
+    def state_dict(self, matrices: bool) -> dict[str, Any]: ...
+
+    def state_dict(self, matrices: bool = False) -> dict[str, Any]:
+        """The number in every parameter, by path. `load_state_dict` takes it back.
+
+        Args:
+            matrices: give of each layer "layers.0.weight", a list of lists with a row for each neuron, and
+                "layers.0.bias", a list, as torch, equinox and many others have them.
+
+        Raises:
+            ValueError: if a parameter stands in several places, so that there is no matrix.
+
+        Example:
+            >>> micrograd.MLP(2, [1], init=lambda nin, nout, rng: 0.5).state_dict(matrices=True)
+            {'layers.0.weight': [[0.5, 0.5]], 'layers.0.bias': [0.0]}
+        """
+        if not matrices:
+            return {path: p.data for path, p in self.named_parameters()}
+        state: dict[str, Any] = {}
+        for path, p in self.named_parameters():
+            name, *places = _in_a_matrix(path)
+            if not places:
+                state[name] = p.data
+            elif not _appended(state.setdefault(name, []), places, p.data):
+                raise ValueError(f"a parameter of {name!r} stands elsewhere, too, so that they make no matrix: take "
+                                 "state_dict(), by path")
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set every parameter to the number of its path; all of them or none.
 
         Args:
             state: the numbers by path, as `state_dict` gives them. An array, or a list, has the numbers of all paths
-                that begin with its own: "layers.0.neurons.1.w".
+                that begin with its own: "layers.0.neurons.1.w". A layer may be given by its matrices, as
+                `state_dict(matrices=True)` gives them.
 
         Raises:
             ValueError: if a parameter is lacking, or the state has one that is unknown here.
@@ -108,7 +138,9 @@ class Module:
         if not isinstance(state, Mapping):
             raise TypeError("load_state_dict needs a dict of numbers by path, such as state_dict() gives, found "
                             f"{ops.shown(state)}")
-        entries = [entry for path, x in state.items() for entry in _spread(path, tree(f"parameter {path!r}", x))]
+        also = {".".join(map(str, _in_a_matrix(path))): path for path in parameters}
+        entries = [(also.get(path, path), x) for name, numbers in state.items()
+                   for path, x in _spread(name, tree(f"parameter {name!r}", numbers))]
         if len(dict(entries)) < len(entries):
             raise ValueError("the state has a parameter twice, by itself and in an array")
         state = dict(entries)
@@ -685,6 +717,26 @@ def _parameters_in(path: str, value: Any) -> Iterator[tuple[str, Value]]:
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _parameters_in(f"{path}.{key}", item)
+
+
+def _in_a_matrix(path: str) -> list[Any]:
+    """Where a parameter of a layer stands in its matrices: "layers.0.neurons.1.w.2" is ["layers.0.weight", 1, 2]. Of
+    what is in no layer: the path itself."""
+    found = re.fullmatch(r"(.*\.)?neurons\.(\d+)\.(?:w\.(\d+)|b)", path)
+    if found is None:
+        return [path]
+    layer, i, j = found.groups()
+    return [f"{layer or ''}bias", int(i)] if j is None else [f"{layer or ''}weight", int(i), int(j)]
+
+
+def _appended(table: list[Any], places: Sequence[int], x: float) -> bool:
+    """Put x into lists of lists that grow at their ends; False where something is missing before it."""
+    for place in places[:-1]:
+        if place == len(table):
+            table.append([])
+        table = table[-1]
+    table.append(x)
+    return len(table) == places[-1] + 1
 
 
 def _spread(path: str, x: Any) -> Iterator[tuple[str, Any]]:

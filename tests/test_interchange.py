@@ -5,9 +5,11 @@ import json
 import math
 import pickle
 import random
+import re
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -657,3 +659,105 @@ def test_numbers_that_float32_lacks(run_onnx, own_ops, tmp_path):
         with pytest.raises(ValueError, match="to_onnx: dtype is 'float64' or 'float32'"):
             to_onnx(net, tmp_path / "other", wrong)
     assert not (tmp_path / "other").exists()
+
+
+def test_matrices_in_jax(numpy):
+    """The page on what flax and equinox take, run, and held against the network in plain JAX."""
+    jnp = pytest.importorskip("jax.numpy", reason='needs jax: pip install "micrograd-lab[jax]"')
+    page = (Path(__file__).parents[1] / "docs" / "many-devices.md").read_text(encoding="utf-8")
+    [program] = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "matrices=True" in block]
+    there = {}
+    exec(compile(program, "many-devices.md", "exec"), there)
+    net = MLP(2, [8, 1], activation="tanh", rng=1)
+    rows = [[0.5, -1.0], [2.0, 0.25]]
+    found = there["forward"](there["params"], jnp.array(rows))
+    assert numpy.allclose(found[:, 0], net.predict(rows), rtol=ROUNDING32)
+    assert [shape for weight, bias in there["layers"] for shape in (weight.shape, bias.shape)] == [(8, 2), (8,), (1, 8), (1,)]
+    back, state = there["net"].state_dict(), net.state_dict()
+    assert list(back) == list(state) and numpy.allclose(list(back.values()), list(state.values()), rtol=ROUNDING32)
+
+
+# A compiled function, and the file of its network
+
+X, Y = [[0.0, 1.0], [1.0, 0.0], [0.5, 0.5]], [0.0, 1.0, 1.0]
+
+
+def half(net):
+    return lambda x, y: micrograd.losses.half_squared_error(net(x), y)
+
+
+def mean_of(net):
+    return math.fsum(half(net)(x, y).data for x, y in zip(X, Y)) / len(X)
+
+
+@pytest.mark.parametrize("scaler", [None, Standardizer([0.5, 0.25], [2.0, 4.0])], ids=["bare", "scaled"])
+@pytest.mark.parametrize("name", ["net.json", "net.safetensors"])
+def test_a_compiled_function_loads_its_network(name, scaler, request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    other = MLP(2, [3, 1], activation="tanh", rng=5, scaler=scaler)
+    if name.endswith("json"):
+        other.save(name)
+    else:
+        request.getfixturevalue("safetensors")
+        to_safetensors(other, name)
+    net = MLP(2, [3, 1], activation="tanh", rng=0, scaler=scaler)
+    step, outputs = micrograd.compile(half(net), inputs=(2, None)), micrograd.compile(net)
+    assert step(X, Y) != pytest.approx(mean_of(other))
+    step.load(name)
+    assert net.state_dict() == other.state_dict()
+    assert step.value(X, Y) == pytest.approx(mean_of(other), rel=1e-12)
+    assert list(outputs.map(X)) == pytest.approx(other.predict(X), rel=1e-12)
+    net.load_state_dict(MLP(2, [3, 1], rng=1).state_dict())
+    outputs.load(name)
+    assert net.state_dict() == other.state_dict()
+
+
+def test_of_two_networks_the_one_that_fits_is_loaded(tmp_path):
+    wide, deep, file = MLP(2, [3, 1], rng=0), MLP(2, [2, 2, 1], rng=0), tmp_path / "net.json"
+    both = micrograd.compile(lambda x: wide(x) * deep(x), inputs=[2])
+    before, other = wide.state_dict(), MLP(2, [2, 2, 1], rng=3)
+    other.save(file)
+    both.load(file)
+    assert deep.state_dict() == other.state_dict() and wide.state_dict() == before
+
+
+@pytest.mark.parametrize("other", [MLP(2, [3, 1], rng=5), MLP(2, [4, 1], activation="tanh", rng=5),
+                                   MLP(2, [3, 1], activation="tanh", rng=5, scaler=Standardizer([0, 0], [1, 2]))],
+                         ids=["activation", "width", "scaler"])
+def test_the_file_of_another_network_changes_nothing(other, tmp_path):
+    net = MLP(2, [3, 1], activation="tanh", rng=0)
+    step = micrograd.compile(half(net), inputs=(2, None))
+    before = net.state_dict()
+    other.save(tmp_path / "net.json")
+    with pytest.raises(ValueError, match=r"is not loaded from .*net.json, which is of another network than it was compiled with"):
+        step.load(tmp_path / "net.json")
+    with pytest.raises(ValueError, match="not a saved model"):
+        (tmp_path / "text").write_text("hello")
+        step.load(tmp_path / "text")
+    with pytest.raises(FileNotFoundError):
+        step.load(tmp_path / "none")
+    assert net.state_dict() == before
+    again, file = MLP(2, [3, 1], activation="tanh", rng=1), tmp_path / "net.json"
+    twins = micrograd.compile(lambda x: net(x) + again(x), inputs=[2])
+    net.save(file)
+    with pytest.raises(ValueError, match="which fits several of its networks"):
+        twins.load(file)
+    with pytest.raises(ValueError, match="no network whose parameters it computes with"):
+        pickle.loads(pickle.dumps(step)).load(file)
+
+
+def test_a_compiled_function_loads_its_checkpoint(safetensors, tmp_path):
+    net = MLP(2, [3, 1], activation="tanh", rng=0)
+    step = micrograd.compile(half(net), inputs=(2, None))
+    step.fit(X, Y, epochs=3, checkpoint=tmp_path / "run.safetensors")
+    learnt = net.state_dict()
+    step.fit(X, Y, epochs=2)
+    step.load(tmp_path / "run.safetensors")
+    assert net.state_dict() == learnt
+    other = pickle.loads(pickle.dumps(step))
+    other.params[0].data = 7.0
+    other.load(tmp_path / "run.safetensors")
+    assert [p.data for p in other.params] == [p.data for p in step.params]
+    with pytest.raises(ValueError, match="holds the run of another function, lambda, with 13 parameters: the operations differ"):
+        micrograd.compile(lambda x: net(x), inputs=[2]).load(tmp_path / "run.safetensors")
+    assert net.state_dict() == learnt

@@ -231,6 +231,51 @@ def test_load_state_dict_is_all_or_nothing() -> None:
     assert net.state_dict() == state
 
 
+@pytest.mark.parametrize("net", [MLP(3, [4, 2], rng=1), MLP(1, [1, 1], rng=1), MLP(2, [3], bias=False, rng=1), Layer(2, 3, rng=1)],
+                         ids=["wide", "chain", "no bias", "layer"])
+def test_the_matrices_of_layers(net: Module) -> None:
+    matrices, state = net.state_dict(matrices=True), net.state_dict()
+    layers = net.layers if isinstance(net, MLP) else [net]
+    for k, layer in enumerate(layers):
+        prefix = f"layers.{k}." if isinstance(net, MLP) else ""
+        assert matrices[f"{prefix}weight"] == [[w.data for w in neuron.w] for neuron in layer.neurons]
+        if layer.neurons[0].b is not None:
+            assert matrices[f"{prefix}bias"] == [neuron.b.data for neuron in layer.neurons]
+    assert len(matrices) == len(layers) * (1 if layers[0].neurons[0].b is None else 2)
+    for p in net.parameters():
+        p.data = 0.0
+    net.load_state_dict(matrices)
+    assert net.state_dict() == state
+    net.load_state_dict(state)  # by path, as before
+    assert net.state_dict() == state
+
+
+def test_matrices_that_do_not_fit_change_nothing() -> None:
+    net = MLP(3, [2, 1], rng=0)
+    before, matrices = net.state_dict(), net.state_dict(matrices=True)
+    transposed = [list(column) for column in zip(*matrices["layers.0.weight"])]
+    for broken, error in [({**matrices, "layers.0.weight": transposed}, "lacks layers.0.neurons.0.w.2"),
+                          ({**matrices, "layers.0.bias": [0.0] * 3}, "has unknown layers.0.bias.2"),
+                          ({**matrices, **before}, "a parameter twice"), ({**matrices, "layers.2.weight": [[1.0]]}, "has unknown")]:
+        with pytest.raises(ValueError, match=error):
+            net.load_state_dict(broken)
+        assert net.state_dict() == before
+
+
+def test_parameters_outside_of_layers_stay_by_path() -> None:
+    class Gated(Module):
+        def __init__(self) -> None:
+            self.gate = Value(0.5)
+            self.net = MLP(2, [1], rng=0)
+
+    gated = Gated()
+    assert set(gated.state_dict(matrices=True)) == {"gate", "net.layers.0.weight", "net.layers.0.bias"}
+    neuron = gated.net.layers[0].neurons[0]
+    neuron.w[0] = gated.gate
+    with pytest.raises(ValueError, match=r"a parameter of 'net\.layers\.0\.weight' stands elsewhere, too"):
+        gated.state_dict(matrices=True)
+
+
 def test_a_saved_network_comes_back_to_the_last_digit(tmp_path: Path) -> None:
     net = MLP(3, [4, 2], activation="tanh", output="sigmoid", bias=False, scaler=Standardizer([0.1, 0.2, 0.3], [1, 2, 3]))
     net.meta["classes"] = ["yes", "no"]

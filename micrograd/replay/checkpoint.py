@@ -23,6 +23,7 @@ COUNTS = ("steps", "epochs", "batches")  # and those that are in the metadata
 MEMORY = "memory."  # before the names of what the optimizer remembers, as names of tensors
 START_AFRESH = "delete the file to start afresh, or name another"
 ABSENT = object()
+OPERATIONS = "the checksum of its operations"  # the fact that tells one function from another
 
 
 @dataclass(slots=True)
@@ -76,6 +77,28 @@ def read(path: FileName, run: Mapping[str, Any]) -> Progress | None:
     file_name = _in_a_folder(path)
     if not os.path.exists(file_name):
         return None
+    found, progress = _opened(safetensors, file_name)
+    expected = json.loads(json.dumps(run, allow_nan=False))
+    if found != expected:
+        raise ValueError(f"{file_name} holds another run: {_difference(found, expected)}; {START_AFRESH}")
+    return progress
+
+
+def parameters_in(path: FileName, operations: str) -> list[float]:
+    """The parameters in the file of a run, for a function with this checksum of its operations, whatever trained it.
+
+    Raises ValueError for a file of something else, or of another function, and for a damaged one.
+    """
+    file_name = os.fsdecode(path)
+    run, progress = _opened(_packages()[1], file_name)
+    if run.get(OPERATIONS) != operations:
+        raise ValueError(f"{file_name} holds the run of another function, {run.get('function')}, with "
+                         f"{len(progress.parameters)} parameters: the operations differ")
+    return progress.parameters
+
+
+def _opened(safetensors: Any, file_name: str) -> tuple[dict[str, Any], Progress]:
+    """What tells the run in a file from another, and where it is."""
     try:
         opened = safetensors.safe_open(file_name, framework="numpy")
     except safetensors.SafetensorError as error:
@@ -101,10 +124,7 @@ def read(path: FileName, run: Mapping[str, Any]) -> Progress | None:
                 random=state and (state[0], tuple(state[1]), state[2]))  # JSON has no tuples
         except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise ValueError(f"{file_name} is damaged ({error}): {START_AFRESH}") from None
-    expected = json.loads(json.dumps(run, allow_nan=False))
-    if found != expected:
-        raise ValueError(f"{file_name} holds another run: {_difference(found, expected)}; {START_AFRESH}")
-    return progress
+    return found, progress
 
 
 def _difference(found: Any, expected: Any) -> str:

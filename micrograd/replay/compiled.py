@@ -24,11 +24,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 
 from .. import ops
 from ..engine import Value, engine_kind, made
+from ..interchange import from_safetensors
+from ..nn import Module
 from ..ops import as_float, is_number
 from ..optim import SGD, Optimizer, started
 from ..progress import progress_bar
 from .arrays import loss_and_gradient
-from .checkpoint import Progress, read, write
+from .checkpoint import FORMAT as TRAINING_RUN
+from .checkpoint import OPERATIONS, Progress, parameters_in, read, write
 from .columns import Data, check_output, flat_columns, one_sample, prepared
 from .descent import Task
 from .devices import OnDevices, chosen
@@ -39,7 +42,7 @@ from .plan import Plan, plan
 from .schedule import Program, Sum, schedule
 from .source import Script
 from .tape import Tape, gradient, tape_of
-from .trace import Recording, Traced, TraceError, change, record, refuse
+from .trace import Recording, Traced, TraceError, change, record, refuse, things_within_reach
 
 native: Any = None  # the kernel, where it was built; it works on the Values of the compiled engine
 if engine_kind() == "compiled":
@@ -532,7 +535,7 @@ class Compiled(Generic[Found]):
             places = {p: i for i, p in enumerate(self._in_plan())}
             trained = [places[p] for p in optimizer.params]
             run = {"function": self.name, "parameters": len(places), "rows": len(seen), "streamed": streamed,
-                   "the checksum of its operations": self._recording.checksum(), "batch_size": batch_size,
+                   OPERATIONS: self._recording.checksum(), "batch_size": batch_size,
                    "shuffle": order is not None, "seed": repr(seed),
                    "reduce": self._options[0], "dtype": self._dtype, "optimizer": optimizer.settings(),
                    "trained": "all" if trained == list(range(len(places))) else trained}
@@ -652,6 +655,40 @@ class Compiled(Generic[Found]):
                 p.data = x
                 p.grad = slope
         return now
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Set the parameters to those in a file, all of them or, with an error, none; the function goes on with them.
+
+        path: what `net.save` or `to_safetensors` wrote of a network that this function computes with (and which is
+        found by what the function can name), or the checkpoint of a `fit` of this function. Optimizers are left alone.
+
+        Raises ValueError for a file of another network or function: what was compiled has its own activations, widths
+        and scaler, and no numbers of a file change them.
+        """
+        with open(path, "rb") as file:
+            size = int.from_bytes(file.read(8), "little")  # with which a safetensors file begins
+            tensors = size <= os.path.getsize(path)
+            notes = file.read(size) if tensors else b""
+        where = os.fspath(path)
+        if f'"{TRAINING_RUN}"'.encode() in notes:
+            for p, x in zip(self._in_plan(), parameters_in(path, self._recording.checksum())):
+                p.data = x
+            return
+        mine = set(self._places)
+        found: dict[Module, Module] = {}  # the networks that are meant by the file, and what is in it
+        nets = [thing for thing in things_within_reach(self._function)
+                if isinstance(thing, Module) and mine.issuperset(thing.parameters())]
+        for net in nets:
+            if not any(net is not other and set(net.parameters()) < set(other.parameters()) for other in nets):
+                found[net] = from_safetensors(path) if tensors else type(net).load(path)
+        fitting = [net for net, other in found.items() if net.config() == other.config()]
+        if len(fitting) != 1:
+            known = "; ".join(f"{net!s:.200}" for net in found) or "no network whose parameters it computes with"
+            why = "fits several of its networks" if fitting else "is of another network than it was compiled with"
+            raise ValueError(f"{self.name} is not loaded from {where}, which {why}. Within its reach there is {known}. "
+                             "Load a network by net.load_state_dict(MLP.load(path).state_dict()), or compile what was "
+                             "loaded")
+        fitting[0].load_state_dict(found[fitting[0]].state_dict())
 
     # Trust
 

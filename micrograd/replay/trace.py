@@ -375,9 +375,14 @@ def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Va
 
 
 def within_reach(function: Any) -> list[Value]:
-    """The leaf Values that a function can look into: in its closure, its globals, its defaults, and in the objects
-    there; in the order in which these hold them, which for a network is that of its parameters."""
-    found: dict[Value, None] = {}
+    """The leaf Values that a function can look into."""
+    return [thing for thing in things_within_reach(function)
+            if isinstance(thing, Value) and thing.op is ops.LEAF and not isinstance(thing, Traced)]
+
+
+def things_within_reach(function: Any) -> Iterator[Any]:
+    """What a function can look into: what is in its closure, its globals, its defaults, and in the objects there; in
+    the order in which these hold it, which for the Values of a network is that of its parameters."""
     seen: set[int] = set()
     waiting: list[Any] = [function]
     while waiting and len(seen) < MOST_THINGS:
@@ -385,11 +390,11 @@ def within_reach(function: Any) -> list[Value]:
         if id(thing) in seen or isinstance(thing, (ModuleType, str, float, int)):
             continue
         seen.add(id(thing))
+        yield thing
         near: list[Any] = []
         if isinstance(thing, Value):
-            if thing.op is ops.LEAF and not isinstance(thing, Traced):
-                found[thing] = None
-        elif isinstance(thing, FunctionType):
+            continue
+        if isinstance(thing, FunctionType):
             near = named_in(thing)
         elif isinstance(thing, (list, tuple, set, frozenset, deque)):
             near = list(thing)
@@ -410,7 +415,6 @@ def within_reach(function: Any) -> list[Value]:
                 names = vars(kind).get("__slots__", ())
                 near += [getattr(thing, name, None) for name in ([names] if isinstance(names, str) else names)]
         waiting += reversed(near)  # the first comes up first
-    return list(found)
 
 
 def named_in(function: FunctionType) -> list[Any]:
