@@ -24,7 +24,7 @@ from .outside import needed
 from .replay.compiled import compile
 from .train import Criterion, History, Loss, fit
 
-EXTRA = "micrograd-lab[sklearn]"
+EXTRA = "sklearn"
 np, base = needed("numpy", EXTRA), needed("sklearn.base", EXTRA)
 ConvergenceWarning = needed("sklearn.exceptions", EXTRA).ConvergenceWarning
 check_random_state = needed("sklearn.utils", EXTRA).check_random_state

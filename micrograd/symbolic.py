@@ -99,7 +99,7 @@ def to_sympy(v: Value) -> Any:
 
     Raises TypeError for what is no Value, ValueError for an op that has no counterpart, ImportError without SymPy.
     """
-    sympy = needed("sympy", EXTRA)
+    sympy = needed("sympy", "sympy")
     if not isinstance(v, Value):
         raise TypeError(f"to_sympy needs a Value, found {type(v).__name__} {v!r:.40}; of several, one at a time")
     order = topological_order(v)
@@ -242,7 +242,7 @@ def from_sympy(expr: Any, /, **values: Any) -> Value:
     Raises TypeError for what is no expression, ValueError for a symbol without a value, and for what has no counterpart
     here: sums, integrals and derivatives that were not worked out, matrices, undefined functions, complex numbers.
     """
-    sympy = needed("sympy", EXTRA)
+    sympy = needed("sympy", "sympy")
     if ops.is_number(expr) and not isinstance(expr, sympy.Basic):
         return as_value(expr)
     if not isinstance(expr, sympy.Expr):
@@ -437,7 +437,6 @@ def _shown(e: Any) -> str:
         return f"a deep {type(e).__name__}"
 
 
-EXTRA = "micrograd-lab[sympy]"
 FLAT, DEEPEST, LONGEST = 5, 50, 2_000  # of formulas that are left to SymPy to simplify: how deep, how long
 EXACT = 2**53  # below it, a whole number is a float
 FUNCTIONS = {name: row for row, name in NAMED.items()}

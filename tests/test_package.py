@@ -210,3 +210,12 @@ def test_a_package_that_is_missing():
         outside.needed("no_such", "x")
     with pytest.raises(ImportError, match=r"\): pip install no_such$"):
         outside.needed("no_such")
+
+
+@pytest.mark.parametrize(("package", "use"), [("sklearn", "import micrograd.sklearn"),
+                                              ("sympy", "micrograd.to_sympy(micrograd.Value(1.0))"),
+                                              ("sympy", "micrograd.from_sympy(1.0)")])
+def test_a_package_that_is_missing_is_named_with_its_extra(package: str, use: str) -> None:
+    said = python(f"import sys; sys.modules[{package!r}] = None\nimport micrograd\ntry:\n    {use}\n"
+                  "except ImportError as error:\n    print(error)")
+    assert re.search(rf"{package}.* cannot be loaded .*micrograd-lab\[{package}\]", said), said
