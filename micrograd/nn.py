@@ -97,6 +97,9 @@ class Module:
             matrices: give of each layer "layers.0.weight", a list of lists with a row for each neuron, and
                 "layers.0.bias", a list, as torch, equinox and many others have them.
 
+        Returns:
+            A dict from paths to floats; or, with matrices, to lists of them.
+
         Raises:
             ValueError: if a parameter stands in several places, so that there is no matrix.
 

@@ -85,9 +85,6 @@ INSTEAD = {  # what to do about what has no counterpart
 def to_sympy(v: Value) -> Any:
     """The formula by which v was computed, as an expression of SymPy.
 
-        x = Value(2.0, "x")
-        sympy.diff(micrograd.to_sympy(x * mg.exp(-x)), "x")
-
     Leaves become symbols that are real, Symbol("x", real=True), by their labels; so do constants with a label. Leaves
     without one are called x_1, x_2, ...; of leaves with the same label each gets a number. A constant without a label
     is its number, exactly. Computed nodes are written out, whatever their labels. Ops of your own are, too, where their
@@ -97,7 +94,23 @@ def to_sympy(v: Value) -> Any:
     A graph that is too deep for SymPy to simplify, or would be too long if what is shared were written out, is written
     as it stands: as large as the graph, but not in SymPy's usual form, and not fit to be printed.
 
-    Raises TypeError for what is no Value, ValueError for an op that has no counterpart, ImportError without SymPy.
+    Args:
+        v: the result.
+
+    Returns:
+        An expression of SymPy.
+
+    Raises:
+        TypeError: for what is no Value.
+        ValueError: for an op that has no counterpart.
+        ImportError: without SymPy.
+
+    Example:
+        >>> x = micrograd.Value(2.0, "x")
+        >>> micrograd.to_sympy(x * micrograd.exp(-x))
+        x*exp(-x)
+        >>> micrograd.to_sympy(x * micrograd.sigmoid(x)).diff()
+        x*exp(-x)/(1 + exp(-x))**2 + 1/(1 + exp(-x))
     """
     sympy = needed("sympy", "sympy")
     if not isinstance(v, Value):
@@ -232,15 +245,30 @@ def _is_not_0(s: Any, c: Any) -> Any:
 def from_sympy(expr: Any, /, **values: Any) -> Value:
     """The Value that an expression of SymPy has where its symbols have these values: a graph, with every derivative.
 
-        x = Value(2.0, "x")
-        y = micrograd.from_sympy(sympy.sin(s) ** 2 / s, s=x)
+    Of a Piecewise the branch that holds here is computed and no other; while a function is being compiled all are, and
+    the choice is recorded.
 
-    values: for each symbol, by its name, a Value, or a number, which becomes a leaf of that name. (A name that is no
-    identifier goes in as **{"w_{1}": 0.5}.) Of a Piecewise the branch that holds here is computed and no other; while
-    a function is being compiled all are, and the choice is recorded.
+    Args:
+        expr: the expression.
+        values: for each symbol, by its name, a Value, or a number, which becomes a leaf of that name. (A name that is
+            no identifier goes in as **{"w_{1}": 0.5}.)
 
-    Raises TypeError for what is no expression, ValueError for a symbol without a value, and for what has no counterpart
-    here: sums, integrals and derivatives that were not worked out, matrices, undefined functions, complex numbers.
+    Returns:
+        A Value.
+
+    Raises:
+        TypeError: for what is no expression.
+        ValueError: for a symbol without a value, and for what has no counterpart here: sums, integrals and derivatives
+            that were not worked out, matrices, undefined functions, complex numbers.
+        ImportError: without SymPy.
+
+    Example:
+        >>> import sympy
+        >>> s, x = sympy.Symbol("s"), micrograd.Value(2.0, "x")
+        >>> y = micrograd.from_sympy(s**2 / (1 + s), s=x)
+        >>> y.backward()
+        >>> micrograd.text(y), x.grad == 8 / 9
+        ('x**2 / (x + 1)', True)
     """
     sympy = needed("sympy", "sympy")
     if ops.is_number(expr) and not isinstance(expr, sympy.Basic):

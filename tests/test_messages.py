@@ -147,6 +147,7 @@ ELSEWHERE = {
     "TraceError": "an exception", "Module": "is subclassed", "engine_kind": "takes nothing",
     **dict.fromkeys(["from_safetensors", "from_torch", "to_onnx", "to_safetensors", "to_torch"],
                     "of other libraries: tests/test_interchange.py"),
+    **dict.fromkeys(["from_sympy", "to_sympy"], "of another library: tests/test_sympy.py"),
 }
 WRONG = {
     "None": lambda: None, "a text": lambda: "text", "bytes": lambda: b"x", "3": lambda: 3, "2.5": lambda: 2.5,

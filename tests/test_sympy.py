@@ -1,5 +1,6 @@
 """Graphs as expressions of SymPy, and expressions as graphs: every row of the table, there and back."""
 
+import doctest
 import math
 import operator
 import re
@@ -8,6 +9,7 @@ from math import inf, nan, pi
 
 import pytest
 
+import micrograd
 from micrograd import (
     MLP,
     Value,
@@ -268,3 +270,9 @@ def test_a_derivative_by_sympy_trains_like_ours():
     y = exp(-x * x) * sin(x) + log(1 + x) * relu(x - 1) + pi
     theirs = from_sympy(sympy.diff(to_sympy(y), sympy.Symbol("x", real=True)), x=x)
     assert theirs.data == pytest.approx(gradient(y, x).data, rel=1e-12)
+
+
+@pytest.mark.parametrize("function", [to_sympy, from_sympy], ids=lambda function: function.__name__)
+def test_the_example_is_what_python_prints(function):
+    test = doctest.DocTestParser().get_doctest(function.__doc__, {"micrograd": micrograd}, function.__name__, None, 0)
+    assert test.examples and doctest.DocTestRunner().run(test).failed == 0

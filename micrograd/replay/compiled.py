@@ -659,11 +659,15 @@ class Compiled(Generic[Found]):
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set the parameters to those in a file, all of them or, with an error, none; the function goes on with them.
 
-        path: what `net.save` or `to_safetensors` wrote of a network that this function computes with (and which is
-        found by what the function can name), or the checkpoint of a `fit` of this function. Optimizers are left alone.
+        Optimizers are left alone. No number of a file changes what was compiled: its activations, widths and scaler.
 
-        Raises ValueError for a file of another network or function: what was compiled has its own activations, widths
-        and scaler, and no numbers of a file change them.
+        Args:
+            path: what `net.save` or `to_safetensors` wrote of a network that this function computes with (and which is
+                found by what the function can name), or the checkpoint of a `fit` of this function.
+
+        Raises:
+            ValueError: for the file of another network or function, and for a damaged one.
+            OSError: for a file that cannot be read.
         """
         with open(path, "rb") as file:
             size = int.from_bytes(file.read(8), "little")  # with which a safetensors file begins
