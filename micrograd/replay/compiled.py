@@ -121,32 +121,47 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
             threads: int | None = None, devices: Any = None, dtype: str = "float64") -> Compiled[Any]:
     """Record a function of the numbers of one sample, to run it over whole columns of data at the speed of C.
 
-        step = micrograd.compile(lambda x, y: (net([x]) - y) ** 2)
-        loss = step(X, Y)                       # the mean over the rows; adds to p.grad of every parameter
-        step.fit(X, Y, optimizer=micrograd.SGD(lr=0.1), epochs=100)
-
-    function: ordinary scalar Python that returns a Value, or several (the first is what is differentiated); or a
-    network. Parameters are the leaf Values that it computes with; their numbers are read at each call. inputs: only
-    needed where the signature does not tell: how many numbers the function takes, or for each argument the length of
-    the list that it is (None for a single number). params: the parameters to take the gradient of, in this order; by
-    default all that are used. reduce: "mean" or "sum" over the rows. backend: "native", "python" (generated Python),
-    "auto": native where it can be; or "jax": what is alike becomes one operation on arrays, see `plan`. verify: how
-    many rows of the first data are compared with the engine. threads: so many share the rows; by default one for each
-    processor, where that pays. The result does not depend on it.
-
-    devices, dtype: of JAX. devices: None for one, a number, "all", or a list of jax.devices(), which share the rows:
-    any number of rows, with one sum over all devices a question or step. Where JAX runs in several processes, each of
-    them asks the same questions with the same data, and all get the same answers. dtype: "float64", or "float32", which
-    gives about 6 digits (and is compared with the engine to 3).
-
     What the function reads besides its arguments and parameters, a number outside of it, say, stays as it was when it
     was recorded. If that changes, `fit` raises a TraceError; if a new Value takes the place of a parameter, every
     question does. To be recorded the function is run four times, three of them with other numbers in the parameters, to
     see that it does not look into them; then once for each row that is verified, by each `fit`, and by the first
     question after new Values were made. No other thread may use the parameters meanwhile.
 
-    Raises TraceError, with your line, where the recording would not hold for every sample: a branch on a Value, .data,
-    float(x), random numbers, ...; also where a verified row differs.
+    Args:
+        function: ordinary scalar Python that returns a Value, or several (the first is what is differentiated); or a
+            network. Parameters are the leaf Values that it computes with; their numbers are read at each call.
+        inputs: only needed where the signature does not tell: how many numbers the function takes, or for each argument
+            the length of the list that it is (None for a single number).
+        params: the parameters to take the gradient of, in this order; by default all that are used.
+        reduce: "mean" or "sum" over the rows.
+        backend: "native", "python" (generated Python), "auto": native where it can be; or "jax": what is alike becomes
+            one operation on arrays, see `Compiled.plan`.
+        verify: how many rows of the first data are compared with the engine.
+        threads: so many share the rows, 1 to 1024; by default one for each processor, where that pays. The result does
+            not depend on it.
+        devices: of JAX: None for one, a number, "all", or a list of jax.devices(), which share the rows: any number of
+            rows, with one sum over all devices a question or step. Where JAX runs in several processes, each of them
+            asks the same questions with the same data, and all get the same answers.
+        dtype: of JAX: "float64", or "float32", which gives about 6 digits (and is compared with the engine to 3).
+
+    Returns:
+        A `Compiled`, which is called on columns, on numbers, or trained.
+
+    Raises:
+        TraceError: with your line, where the recording would not hold for every sample: a branch on a Value, .data,
+            float(x), random numbers, ...; also where a verified row differs.
+        ValueError: for an option that there is none of.
+        TypeError: for arguments of the wrong kind.
+        RuntimeError: where backend="native" cannot run it.
+
+    Example:
+        >>> w = micrograd.Value(0.0)
+        >>> step = micrograd.compile(lambda x, y: (w * x - y) ** 2)
+        >>> step([1.0, 2.0], [3.0, 6.0]), w.grad
+        (22.5, -15.0)
+        >>> losses = step.fit([1.0, 2.0], [3.0, 6.0], optimizer=micrograd.SGD(lr=0.1), epochs=100)
+        >>> round(w.data, 9)
+        3.0
     """
     if reduce not in ("mean", "sum"):
         raise ValueError(f"reduce is 'mean' or 'sum', found {reduce!r}")
@@ -178,7 +193,21 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
 
 
 class Compiled(Generic[Found]):
-    """A compiled function. Call it on columns for the mean over the rows, on numbers for the value of one sample."""
+    """What `compile` returns. Call it on columns for the mean over the rows, on numbers for the value of one sample.
+
+    Attributes:
+        name: of the function.
+        arguments: what it takes: for each argument its name and its width, None for a single number.
+        several: whether it has several outputs, so that lists come back.
+        params: the parameters that the gradient is taken of.
+        backend: who runs it: "native", "python" or "jax".
+        seconds: how long it took to compile.
+
+    Example:
+        >>> f = micrograd.compile(lambda a, b: a * b + b ** 3)
+        >>> f(2.0, 3.0), f.grad(2.0, 3.0), f([2.0, 4.0], [3.0, 1.0])
+        (33.0, (3.0, 29.0), 19.0)
+    """
 
     @uncollected()
     def __init__(self, recording: Recording, params: list[Value] | None, function: Callable[..., Any] | None,
@@ -300,8 +329,22 @@ class Compiled(Generic[Found]):
     # Asking
 
     def __call__(self, *data: Any) -> Found:
-        """On columns: the mean over the rows, and adds its gradient to .grad of every parameter, as `backward` does. On
-        numbers: the value of one sample, and nothing else. For a function of several outputs, a list."""
+        """On columns, the mean (or sum) over the rows; on numbers, the value of one sample.
+
+        On columns the gradient is added to .grad of every parameter, as `backward` does; on numbers nothing is.
+
+        Args:
+            *data: a column for each argument: a list, a buffer, an array, a tensor; for an argument that is a list, a
+                table. Or a table of all of them. Or the numbers of one sample.
+
+        Returns:
+            A float; a list of them for a function of several outputs.
+
+        Raises:
+            TraceError: where the first rows do not replay as they run, or the function has other parameters by now.
+            ValueError: for columns of several lengths, or of none.
+            TypeError: for what is no number.
+        """
         plain = True
         for x in data:
             if type(x) is not float:
@@ -385,33 +428,72 @@ class Compiled(Generic[Found]):
         return self.params if self.backend == "jax" else self._trained
 
     def columns(self, *data: Any) -> tuple[Any, ...]:
-        """The data of a call as buffers of doubles, for those who call with the same data again and again; the first
-        rows are verified."""
+        """The data of a call as buffers of doubles, for those who call with the same data again and again.
+
+        The first rows are verified.
+
+        Args:
+            *data: as for a call on columns.
+
+        Returns:
+            A tuple of buffers, to be given in the place of the data.
+        """
         columns = self._prepared(data)
         self._verify(columns)
         return columns.given
 
     def holds(self) -> bool:
-        """Whether the function would be recorded again as it was: not so where something that it depends on, other than
-        the numbers of its parameters, has changed."""
+        """Whether the function would be recorded again as it was.
+
+        Returns:
+            False where something that it depends on, other than the numbers of its parameters, has changed.
+        """
         return self._function is None or not change(self._recording, self._function)
 
     def value(self, *data: Any) -> Found:
-        """The mean over the rows of columns, without touching any gradient."""
+        """The mean (or sum) over the rows of columns, without touching any gradient.
+
+        Args:
+            *data: as for a call on columns.
+
+        Returns:
+            A float; a list of them for a function of several outputs.
+        """
         columns = self._prepared(data)
         self._verify(columns)
         return self._shaped(self._totals("value", columns)[0])
 
     def value_and_grad(self, *data: Any) -> tuple[Found, list[float]]:
-        """The mean over the rows of columns, and its gradient in the order of `params`, without touching theirs."""
+        """The mean (or sum) over the rows of columns, and its gradient, without touching those of the parameters.
+
+        Args:
+            *data: as for a call on columns.
+
+        Returns:
+            A pair: as from `value`; and a list with a slope for each of `params`.
+
+        Example:
+            >>> w = micrograd.Value(0.0)
+            >>> micrograd.compile(lambda x, y: (w * x - y) ** 2).value_and_grad([1.0, 2.0], [3.0, 6.0])
+            (22.5, [-15.0])
+        """
         columns = self._prepared(data)
         self._verify(columns)
         means, slopes = self._totals("train", columns)
         return self._shaped(means), slopes
 
     def grad(self, *data: Any) -> Any:
-        """The derivatives of one sample's (first) output by the inputs: a number for each argument in a tuple, a list
-        for one that is a list; bare for a function of one argument."""
+        """The derivatives of one sample's (first) output by the inputs.
+
+        Args:
+            *data: the numbers of the sample.
+
+        Returns:
+            A number for each argument in a tuple, a list for one that is a list; bare for a function of one argument.
+
+        Raises:
+            TypeError: for anything but the numbers of one sample.
+        """
         executor = self._singles.get("slopes") if made[0] == self._made else None
         executor = executor or self._checked_on("slopes", data)
         try:
@@ -422,7 +504,21 @@ class Compiled(Generic[Found]):
         return self._by_argument(found)
 
     def hessian(self, *data: Any) -> list[list[float]]:
-        """The second derivatives of one sample's (first) output, a row and a column for each number that goes in."""
+        """The second derivatives of one sample's (first) output by the inputs.
+
+        Args:
+            *data: the numbers of the sample.
+
+        Returns:
+            A row and a column for each number that goes in: a list of lists.
+
+        Raises:
+            TypeError: for anything but the numbers of one sample.
+
+        Example:
+            >>> micrograd.compile(lambda a, b: a ** 2 * b).hessian(2.0, 5.0)
+            [[10.0, 4.0], [4.0, 0.0]]
+        """
         found = self._checked_on("curves", data).one(self._sample(data))
         n = len(self._tape.inputs)
         return [found[i * n:(i + 1) * n] for i in range(n)]
@@ -448,10 +544,25 @@ class Compiled(Generic[Found]):
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def map(self, *data: Any, grad: bool = False, out: Any = None) -> Any:
-        """The outputs of each row: an array of doubles, or a list of arrays for a function of several outputs.
+        """The outputs of each row.
 
-        grad: return (values, slopes), slopes being those of the first output by each argument, as `grad` has them, an
-        array for each number. out: buffers of doubles to write to, as many as come back, in that order.
+        Args:
+            *data: as for a call on columns.
+            grad: whether the slopes are wanted, too.
+            out: buffers of doubles to write to, as many as come back, in that order.
+
+        Returns:
+            An array of doubles, or a list of arrays for a function of several outputs. With grad, a pair (values,
+            slopes), slopes being those of the first output by each argument, as `grad` has them, an array for each
+            number.
+
+        Raises:
+            ValueError: for other buffers, and columns of several lengths.
+            TypeError: for what is no number.
+
+        Example:
+            >>> micrograd.compile(lambda a: a * a).map([1.0, 2.0, 3.0])
+            array('d', [1.0, 4.0, 9.0])
         """
         executor = self._executor("slopes" if grad else "map")
         program = self._program("slopes" if grad else "map")
@@ -483,32 +594,46 @@ class Compiled(Generic[Found]):
             epochs: int = 100, batch_size: int | None = None, shuffle: bool = True, seed: int | None = None,
             until: float | None = None, progress: bool | None = False,
             checkpoint: str | os.PathLike[str] | None = None, every: int | None = None) -> list[float]:
-        """Gradient steps on the parameters. Returns the mean loss of each epoch; with the native backend the whole loop
-        runs in native code, with JAX the numbers stay on the devices for an epoch.
+        """Gradient steps on the parameters.
 
-        data: as for a call. optimizer: SGD(lr=0.1) by default; one without parameters gets `params`; one of a class of
-        your own takes its steps in Python; with JAX, on the devices, if all it states is a `rule`. epochs: how often
-        every row is seen, 0 or more. batch_size: rows for each step, 1 or more; None for all of them. shuffle, seed: as
-        in `micrograd.fit`; the same seed visits the rows in the same order (which Python draws, row by
-        row). A learning rate that is a function depends on the step alone: it is asked for several steps at once.
-        until: stop after the first epoch whose mean loss is at most this number. progress: True for a tqdm bar, None
-        for one in a terminal or a notebook, if tqdm is installed.
+        With the native backend the whole loop runs in native code, with JAX the numbers stay on the devices for an
+        epoch. A learning rate that is a function depends on the step alone: it is asked for several steps at once.
+        Ctrl-C stops the run within a tenth of a second, and raises KeyboardInterrupt after the last whole step. A step
+        whose loss or gradient is inf or nan is not taken.
 
-        batches: in place of data, an iterable of minibatches that need not fit in memory together, such as a DataLoader
-        of torch: each is the data of a call, in a tuple or a list, or one table. A step is taken on each of them, as
-        they come; epochs, batch_size and shuffle have no meaning then, and whoever makes the batches leaves the
-        parameters and the optimizer alone. What comes back, and what `until` looks at, is the mean loss of each `every`
-        batches.
+        Args:
+            *data: as for a call on columns.
+            batches: in place of data, an iterable of minibatches that need not fit in memory together, such as a
+                DataLoader of torch: each is the data of a call, in a tuple or a list, or one table. A step is taken on
+                each of them, as they come; epochs, batch_size and shuffle have no meaning then, and whoever makes the
+                batches leaves the parameters and the optimizer alone.
+            optimizer: SGD(lr=0.1) by default; one without parameters gets `params`; one of a class of your own takes
+                its steps in Python; with JAX, on the devices, if all it states is a `rule`.
+            epochs: how often every row is seen, 0 or more.
+            batch_size: rows for each step, 1 or more; None for all of them.
+            shuffle: visit the rows in another order in each epoch.
+            seed: of that order, which Python draws, row by row; the same seed gives the same one.
+            until: stop after the first epoch whose mean loss is at most this number.
+            progress: True for a tqdm bar, None for one in a terminal or a notebook, if tqdm is installed.
+            checkpoint: a file that is written after each `every` epochs or batches, and at the end. If it is there, the
+                run goes on where it was, with the same numbers as if it had never stopped; what comes back starts with
+                what it had found. (Of a stream, the batches that were seen are read and passed over.) Of several
+                processes the first one writes, and all read. It is a safetensors file, whole at any moment.
+            every: how many epochs (1 by default) or batches (100) there are between two writings.
 
-        checkpoint: a file that is written after each `every` epochs (1 by default) or batches (100), and at the end. If
-        it is there, the run goes on where it was, with the same numbers as if it had never stopped; what comes back
-        starts with what it had found. (Of a stream, the batches that were seen are read and passed over.) Of several
-        processes the first one writes, and all read. It is a safetensors file, whole at any moment.
+        Returns:
+            The mean loss of each epoch; of batches, of each `every` batches, which is then what `until` looks at.
 
-        Ctrl-C stops it within a tenth of a second, and raises KeyboardInterrupt after the last whole step. A step whose
-        loss or gradient is inf or nan is not taken, and raises FloatingPointError, which names the row (but of a
-        stream) where it was so before the first step. Raises TypeError and ValueError for arguments of the wrong kind
-        and for the checkpoint of another run, TraceError as a call does.
+        Raises:
+            FloatingPointError: for a loss or gradient that is inf or nan; it names the row (but of a stream) where it
+                was so before the first step.
+            ValueError, TypeError: for arguments that do not fit, and for the checkpoint of another run.
+            TraceError: as a call does, or where the function has changed since it was compiled.
+
+        Example:
+            >>> w = micrograd.Value(4.0)
+            >>> micrograd.compile(lambda x: (w - x) ** 2).fit([1.0], epochs=2, optimizer=micrograd.SGD(lr=0.5))
+            [9.0, 0.0]
         """
         if until is not None and not is_number(until):
             raise TypeError(f"until is a number here, the loss to stop at, found {until!r}; a function of the history "
@@ -578,11 +703,23 @@ class Compiled(Generic[Found]):
     def epochs(self, *data: Any, optimizer: Optimizer, epochs: int, batch_size: int | None = None,
                order: random.Random | None = None, seen: list[int] | None = None,
                stretch: bool = False) -> Iterator[list[float]]:
-        """Train for so many epochs, and yield the mean of each output over the rows, as they were met, after each.
+        """Train for so many epochs, and look at each: what `fit` does, for those who write their own loop.
 
-        order: shuffles the rows before each epoch. seen: the rows in the order that is shuffled; by default as they
-        come. stretch: several epochs may be done at once and then be told; so a caller who stops early would have
-        trained for more.
+        Args:
+            *data: as for a call on columns.
+            optimizer: one without parameters gets `params`.
+            epochs: how many, 0 or more.
+            batch_size: rows for each step, 1 or more; None for all of them.
+            order: a random.Random that shuffles the rows before each epoch; None to leave them as they come.
+            seen: the rows in the order that is shuffled; by default as they come.
+            stretch: several epochs may be done at once and then be told; so a caller who stops early would have trained
+                for more.
+
+        Yields:
+            After each epoch, the mean of each output over the rows, as they were met.
+
+        Raises:
+            FloatingPointError, ValueError, TypeError, TraceError: as `fit` does.
         """
         for what, n in (("epochs", epochs), ("batch_size", 1 if batch_size is None else batch_size)):
             if not isinstance(n, int) or isinstance(n, bool):
@@ -811,24 +948,50 @@ class Compiled(Generic[Found]):
                          self._summed)
 
     def numpy(self) -> Callable[..., tuple[Any, Any]]:
-        """As `jax`, for arrays of NumPy."""
+        """As `jax`, for arrays of NumPy.
+
+        Returns:
+            A function (params, batch) → (loss, gradient).
+
+        Raises:
+            ImportError: where numpy is missing.
+
+        Example:
+            >>> import numpy as np
+            >>> w = micrograd.Value(0.0)
+            >>> loss = micrograd.compile(lambda x, y: (w * x - y) ** 2).numpy()
+            >>> value, gradient = loss(np.array([1.0]), np.array([[1.0, 3.0], [2.0, 6.0]]))
+            >>> float(value), gradient.tolist()
+            (10.0, [-10.0])
+        """
         return self._pure(numpy_library())
 
     def jax(self) -> Callable[..., tuple[Any, Any]]:
-        """A pure function (params, batch) → (loss, gradient), to go on with in JAX: to jit, shard, scan, or to train by
-        optax.
+        """A pure function of parameters and data, to go on with in JAX: to jit, shard, scan, or to train by optax.
 
-        params: a vector with a number for each of `step.params`, in that order. batch: a table with a row for each
-        sample and all arguments side by side, or the arguments in a tuple, as in a call. loss: a number (a vector for a
-        function of several outputs), the mean or sum over the rows; gradient: of the first output, a vector like
-        params. (jax.grad of the loss is another: at kinks, and nan where a branch that is not taken has such a slope.)
-        All numbers are of the kind that params are: float32, unless you switch jax_enable_x64 on. Parameters that are
-        not among `params` are frozen as they are now. Raises ImportError where JAX is missing.
+        It takes (params, batch). params: a vector with a number for each of `Compiled.params`, in that order. batch: a
+        table with a row for each sample and all arguments side by side, or the arguments in a tuple, as in a call. All
+        numbers are of the kind that params are: float32, unless you switch jax_enable_x64 on. Parameters that are not
+        among `Compiled.params` are frozen as they are now.
+
+        Returns:
+            A function (params, batch) → (loss, gradient). loss: a number (a vector for a function of several outputs),
+            the mean or sum over the rows; gradient: of the first output, a vector like params. (jax.grad of the loss is
+            another: at kinks, and nan where a branch that is not taken has such a slope.)
+
+        Raises:
+            ImportError: where jax is missing.
         """
         return self._pure(jax_library())
 
     def torch(self) -> Callable[..., tuple[Any, Any]]:
         """As `jax`, for tensors of PyTorch, on the device of params. The gradient is worked out, not left to autograd.
+
+        Returns:
+            A function (params, batch) → (loss, gradient).
+
+        Raises:
+            ImportError: where torch is missing.
         """
         return self._pure(torch_library())
 
@@ -860,8 +1023,22 @@ class Compiled(Generic[Found]):
         }
 
     def graph(self, *numbers: float) -> list[Value]:
-        """The graph of one sample, as ordinary Values, for `draw`: its outputs. numbers: one for each column; 0 by
-        default."""
+        """The graph of one sample, as ordinary Values, for `draw`.
+
+        Args:
+            *numbers: one for each column; 0 by default.
+
+        Returns:
+            Its outputs, a list of Values.
+
+        Raises:
+            ValueError: for more numbers than columns, or fewer.
+
+        Example:
+            >>> y, = micrograd.compile(lambda a, b: a * b).graph(2.0, 5.0)
+            >>> y.data, [node.label for node in y.parents]
+            (10.0, ['a', 'b'])
+        """
         recording = self._recording
         given = numbers or [0.0] * len(recording.inputs)
         if len(given) != len(recording.inputs):

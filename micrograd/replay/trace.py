@@ -31,7 +31,13 @@ PACKAGE = path.dirname(path.dirname(__file__)) + path.sep
 
 
 class TraceError(TypeError):
-    """A function cannot be recorded, or its recording would not hold for every sample."""
+    """A function cannot be recorded, or its recording would not hold for every sample. It names your line.
+
+    Example:
+        >>> micrograd.compile(lambda x: x if x > 0 else -x)
+        Traceback (most recent call last):
+        micrograd.replay.trace.TraceError: ...
+    """
 
 
 def inner_row(name: str, symbol: str, forward: Callable[..., float], arity: int, note: str) -> Op:
