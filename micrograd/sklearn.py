@@ -24,6 +24,8 @@ from .outside import needed
 from .replay.compiled import compile
 from .train import Criterion, History, Loss, fit
 
+__all__ = ["MLPClassifier", "MLPRegressor"]
+
 EXTRA = "sklearn"
 np, base = needed("numpy", EXTRA), needed("sklearn.base", EXTRA)
 ConvergenceWarning = needed("sklearn.exceptions", EXTRA).ConvergenceWarning
@@ -47,26 +49,29 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
                  shuffle: bool = True, random_state: Any = None, tol: float = 1e-4, verbose: bool = False,
                  momentum: float = 0.9, early_stopping: bool = False, validation_fraction: float = 0.1,
                  n_iter_no_change: int = 10, init: Init = "auto", standardize: bool = False) -> None:
-        """hidden_layer_sizes: the widths of the hidden layers; () for none. activation: of these layers, whatever
-        `micrograd.MLP` takes: the name of an op ("relu", "tanh", "gelu", ...; "logistic" is sigmoid), or a list with
-        one for each layer. solver: "adam" or "sgd". alpha: the strength of the L2 penalty; alpha/2 · Σw² is added to
-        the loss of a batch, as a sum over its rows; biases are free. batch_size: rows for each gradient step; "auto" is
-        min(200, rows). learning_rate_init: the learning rate, or a function of the number of steps taken. max_iter:
-        epochs at the most. shuffle: visit the rows in another order in each epoch. random_state: draws the weights, the
-        order and the rows that are held out. tol, n_iter_no_change: training ends when the loss has not fallen by more
-        than tol for that many epochs. verbose: show a progress bar, if tqdm is installed. momentum: of "sgd".
+        """Keep the arguments, which `fit` looks at.
 
-        early_stopping: hold out the share validation_fraction of the rows, end when the loss on them has not fallen for
-        n_iter_no_change epochs (tol does not count), and keep the weights of the epoch where it was lowest.
-
-        init: how weights are drawn, as in `micrograd.MLP`. standardize: scale each column of X by its mean and
-        deviation; `net_` does so by itself then, so that it takes raw rows.
-
-        After fit: net_, the micrograd.MLP; history_, the micrograd.History of the run; loss_curve_, the mean loss of
-        each epoch; loss_, the last of them; n_iter_, how many; coefs_ and intercepts_, the weights (inputs, outputs)
-        and biases of each layer, as arrays; n_features_in_, and feature_names_in_ where X has names.
-
-        Raises ValueError for data and arguments that cannot be learnt from, and where training diverged.
+        Args:
+            hidden_layer_sizes: the widths of the hidden layers; () for none.
+            activation: of these layers, whatever `micrograd.MLP` takes: the name of an op ("relu", "tanh", "gelu", ...;
+                "logistic" is sigmoid), or a list with one for each layer.
+            solver: "adam" or "sgd".
+            alpha: the strength of the L2 penalty; alpha/2 · Σw² is added to the loss of a batch, as a sum over its
+                rows; biases are free.
+            batch_size: rows for each gradient step; "auto" is min(200, rows).
+            learning_rate_init: the learning rate, or a function of the number of steps taken.
+            max_iter: epochs at the most.
+            shuffle: visit the rows in another order in each epoch.
+            random_state: draws the weights, the order and the rows that are held out.
+            tol, n_iter_no_change: training ends when the loss has not fallen by more than tol for that many epochs.
+            verbose: show a progress bar, if tqdm is installed.
+            momentum: of "sgd".
+            early_stopping: hold out some of the rows, end when the loss on them has not fallen for n_iter_no_change
+                epochs (tol does not count), and keep the weights of the epoch where it was lowest.
+            validation_fraction: the share of the rows that is held out for that, in (0, 1).
+            init: how weights are drawn, as in `micrograd.MLP`.
+            standardize: scale each column of X by its mean and deviation; ``net_`` does so by itself then, so that it
+                takes raw rows.
         """
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -174,14 +179,43 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
 
 
 class MLPClassifier(base.ClassifierMixin, Perceptron):  # type: ignore[misc, name-defined]
-    """A multilayer perceptron that tells classes apart; y may hold numbers or text. Two classes are told by one logit
-    and binary cross-entropy, more by a logit each and cross-entropy.
+    """A multilayer perceptron that tells classes apart; y may hold numbers or text.
 
-    After fit, besides the attributes that `__init__` names: classes_, the classes, sorted.
+    Two classes are told by one logit and binary cross-entropy, more by a logit each and cross-entropy. The arguments
+    are those of `__init__`.
+
+    Attributes:
+        classes_: after fit, as all that follow: the classes, sorted.
+        net_: the micrograd.MLP.
+        history_: the micrograd.History of the run.
+        loss_curve_: the mean loss of each epoch.
+        loss_: the last of them.
+        n_iter_: how many epochs there were.
+        coefs_: the weights of each layer, an array (inputs, outputs).
+        intercepts_: the biases of each layer, an array (outputs,).
+        n_features_in_: how many columns X had.
+        feature_names_in_: what they are called, where X has names.
+
+    Example:
+        >>> from micrograd.sklearn import MLPClassifier
+        >>> model = MLPClassifier((), solver="sgd", learning_rate_init=0.5, tol=1e-3, random_state=1)
+        >>> model.fit([[0.0], [1.0], [3.0], [4.0]], ["low", "low", "high", "high"]).predict([[-1.0], [5.0]]).tolist()
+        ['low', 'high']
     """
 
     def fit(self, X: Any, y: Any) -> MLPClassifier:
-        """Train on rows X (rows, columns) and their classes y (rows,)."""
+        """Train on rows and their classes.
+
+        Args:
+            X: the rows, an array (rows, columns), lists or a frame.
+            y: a class for each row.
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: for data and arguments that cannot be learnt from, and where training diverged.
+        """
         X, y = validation.validate_data(self, X, y, dtype=float, order="C")
         check_classification_targets(y)
         self.classes_, indices = np.unique(y, return_inverse=True)
@@ -195,16 +229,37 @@ class MLPClassifier(base.ClassifierMixin, Perceptron):  # type: ignore[misc, nam
         return self
 
     def predict(self, X: Any) -> Any:
-        """The likeliest class of each row."""
+        """The likeliest class of each row.
+
+        Args:
+            X: the rows, as many columns as were trained on.
+
+        Returns:
+            An array (rows,).
+        """
         chosen = self._logits(X).argmax(axis=1)
         return self.classes_[chosen]
 
     def predict_proba(self, X: Any) -> Any:
-        """The probability of each class, in the order of `classes_`: an array (rows, classes)."""
+        """The probability of each class.
+
+        Args:
+            X: the rows, as many columns as were trained on.
+
+        Returns:
+            An array (rows, classes), in the order of ``classes_``.
+        """
         return np.exp(self.predict_log_proba(X))
 
     def predict_log_proba(self, X: Any) -> Any:
-        """The logarithms of the probabilities."""
+        """The logarithms of the probabilities.
+
+        Args:
+            X: the rows, as many columns as were trained on.
+
+        Returns:
+            An array (rows, classes), in the order of ``classes_``.
+        """
         logits = self._logits(X)
         less = logits - logits.max(axis=1, keepdims=True)
         return less - np.log(np.exp(less).sum(axis=1, keepdims=True))
@@ -215,17 +270,53 @@ class MLPClassifier(base.ClassifierMixin, Perceptron):  # type: ignore[misc, nam
 
 
 class MLPRegressor(base.RegressorMixin, Perceptron):  # type: ignore[misc, name-defined]
-    """A multilayer perceptron for numbers: it minimises half the squared error. y may have several columns."""
+    """A multilayer perceptron for numbers: it minimises half the squared error. The arguments are those of `__init__`.
+
+    Attributes:
+        net_: after fit, as all that follow: the micrograd.MLP.
+        history_: the micrograd.History of the run.
+        loss_curve_: the mean loss of each epoch.
+        loss_: the last of them.
+        n_iter_: how many epochs there were.
+        coefs_: the weights of each layer, an array (inputs, outputs).
+        intercepts_: the biases of each layer, an array (outputs,).
+        n_features_in_: how many columns X had.
+        feature_names_in_: what they are called, where X has names.
+
+    Example:
+        >>> from micrograd.sklearn import MLPRegressor
+        >>> model = MLPRegressor((), solver="sgd", learning_rate_init=0.1, alpha=0, tol=1e-9, max_iter=999)
+        >>> model.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[3.0]]).round(1).tolist()
+        [7.0]
+    """
 
     def fit(self, X: Any, y: Any) -> MLPRegressor:
-        """Train on rows X (rows, columns) and targets y, (rows,) or (rows, outputs)."""
+        """Train on rows and targets.
+
+        Args:
+            X: the rows, an array (rows, columns), lists or a frame.
+            y: a number for each row, or several: (rows,) or (rows, outputs).
+
+        Returns:
+            The estimator itself.
+
+        Raises:
+            ValueError: for data and arguments that cannot be learnt from, and where training diverged.
+        """
         X, y = validation.validate_data(self, X, y, dtype=float, order="C", multi_output=True, y_numeric=True)
         self._flat = y.ndim == 1
         self._train(X, y.astype(float).tolist(), 1 if self._flat else y.shape[1], losses.half_squared_error)
         return self
 
     def predict(self, X: Any) -> Any:
-        """The outputs for each row: an array of the shape that y had."""
+        """The outputs for each row.
+
+        Args:
+            X: the rows, as many columns as were trained on.
+
+        Returns:
+            An array of the shape that y had.
+        """
         found = self._forward(X)
         return found[:, 0] if self._flat else found
 

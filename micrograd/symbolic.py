@@ -19,6 +19,8 @@ from .engine import Value, as_value, topological_order
 from .outside import needed
 from .read.graph import name_nodes
 
+__all__ = ["to_sympy", "from_sympy"]
+
 # The rows that are a function of SymPy: those that have its name, and those that have another.
 NAMED_ALIKE = (ops.exp, ops.log, ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan, ops.sinh, ops.cosh, ops.tanh,
                ops.asinh, ops.acosh, ops.atanh, ops.erf, ops.erfc, ops.atan2, ops.sign, ops.floor)
@@ -250,8 +252,8 @@ def from_sympy(expr: Any, /, **values: Any) -> Value:
 
     Args:
         expr: the expression.
-        values: for each symbol, by its name, a Value, or a number, which becomes a leaf of that name. (A name that is
-            no identifier goes in as **{"w_{1}": 0.5}.)
+        **values: for each symbol, by its name, a Value, or a number, which becomes a leaf of that name. (A name that is
+            no identifier goes in as ``**{"w_{1}": 0.5}``.)
 
     Returns:
         A Value.
