@@ -1,4 +1,4 @@
-"""Networks as estimators of scikit-learn: in a Pipeline, under GridSearchCV and cross_val_score, with any labels.
+"""Networks as estimators of scikit-learn: in a Pipeline, under GridSearchCV and cross_val_score, with any labels::
 
     from micrograd.sklearn import MLPClassifier
     model = MLPClassifier(hidden_layer_sizes=(8,), random_state=1).fit(X, y)

@@ -203,7 +203,7 @@ def test_it_says_what_goes_in_what_comes_out_and_what_is_raised(name: str) -> No
     assert list(found)[1:] == [title for title in SECTIONS if title in found], "in this order"
     if inspect.isclass(thing) and "Args:" in (made := inspect.getdoc(thing.__init__) or ""):  # type: ignore[misc]
         found["Args"] = sections(made)["Args"]
-    method = "." in name.removeprefix(f"{getattr(thing, '__module__', name)}.")
+    method = "." in getattr(thing, "__qualname__", ".")  # a property has none
     if not isinstance(thing, property) and (shape := signature(thing)) and not about.startswith("See micrograd."):
         parameters = [parameter for parameter in shape.parameters if parameter not in REFUSED]
         made_here = inspect.isclass(thing) and "Attributes" in found and "Args" not in found  # no user calls the class
