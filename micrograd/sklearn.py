@@ -285,7 +285,7 @@ class MLPRegressor(base.RegressorMixin, Perceptron):  # type: ignore[misc, name-
 
     Example:
         >>> from micrograd.sklearn import MLPRegressor
-        >>> model = MLPRegressor((), solver="sgd", learning_rate_init=0.1, alpha=0, tol=1e-9, max_iter=999)
+        >>> model = MLPRegressor((), solver="sgd", learning_rate_init=0.1, alpha=0, momentum=0.5, tol=1e-6)
         >>> model.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[3.0]]).round(1).tolist()
         [7.0]
     """
