@@ -23,6 +23,8 @@ try:
 except ImportError as error:
     raise ImportError(f"plots need matplotlib: {to_install('plot')}") from error
 
+__all__ = ["learning_curve", "decision_boundary"]
+
 INK = "#1f2937"
 COLOURS = ("#3567b0", "#d97b16", "#2f9461", "#b03a5b", "#7455a6", "#8a6d3b", "#4a8a9c")  # told apart by most eyes
 MARKERS = "os^DvPX"
@@ -30,8 +32,18 @@ STEPS = 90  # of the grid, each way
 
 
 def learning_curve(history: Any) -> Figure:
-    """The loss of each epoch, and the accuracy where there is one; `history` is what `fit` returned. A line marks the
-    epoch that patience kept."""
+    """The loss of each epoch, and the accuracy where there is one. A line marks the epoch that patience kept.
+
+    Args:
+        history: what `fit` returned.
+
+    Returns:
+        A Figure of matplotlib.
+
+    Example:
+        >>> from micrograd.plots import learning_curve
+        >>> learning_curve(micrograd.History(loss=[1.0, 0.5, 0.25])).savefig("curve.png")
+    """
     shown = [("loss", history.loss, history.validation_loss)]
     if history.accuracy:
         shown.append(("accuracy", history.accuracy, history.validation_accuracy))
@@ -62,8 +74,24 @@ def decision_boundary(net: MLP, X: Any, y: Any, held_X: Any = (), held_y: Any = 
                       classes: Sequence[str] = ()) -> Figure:
     """Which class a network with an output for each sees where, over two of its inputs, the others at their mean.
 
-    X, y: rows and the indices of their classes, drawn as filled marks; held_X, held_y: as hollow ones. features: which
-    two columns of X. names: of all columns. classes: their names. Raises ValueError for a network with one output.
+    Args:
+        net: an MLP.
+        X, y: rows and the indices of their classes, drawn as filled marks.
+        held_X, held_y: the same, drawn as hollow ones.
+        features: which two columns of X.
+        names: of all columns.
+        classes: their names.
+
+    Returns:
+        A Figure of matplotlib.
+
+    Raises:
+        ValueError: for a network with one output, and for data that do not fit together.
+
+    Example:
+        >>> from micrograd.plots import decision_boundary
+        >>> net = micrograd.MLP(2, [2])
+        >>> decision_boundary(net, [[0.0, 0.0], [1.0, 1.0]], [0, 1]).savefig("classes.png")
     """
     i, j = features
     X, y = rows_for(net, "decision_boundary: X", X), dataset.targets("decision_boundary: y", y)

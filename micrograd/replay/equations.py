@@ -65,21 +65,45 @@ LINES = 60     # that are printed; of more of them the first half and the last
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """One line: name = formula. shape: () for one number, (16,), (16, 2), or (16, "rows"), a column for each sample."""
+    """One line: name = formula.
+
+    Attributes:
+        name: of what it computes.
+        formula: as text.
+        latex: the whole line, for an aligned environment.
+        shape: () for one number, (16,), (16, 2), or (16, "rows"), a column for each sample.
+        group: which of the plan's it is.
+
+    Example:
+        >>> line, = micrograd.compile(lambda a, b: a - b).plan.equations
+        >>> str(line), line.shape
+        ('loss = a - b', (1, 'rows'))
+    """
 
     name: str
     formula: str
-    latex: str    # of the whole line, for an aligned environment
+    latex: str
     shape: Shape
-    group: int    # which of the plan's it is
+    group: int
 
     def __str__(self) -> str:
         return f"{self.name} = {self.formula}"
 
 
 class Equations:
-    """The equations of a plan: print them, or show them in a notebook. name: of what the plan computes. note: what is
-    to be said below them."""
+    """The matrix equations of a compiled function: print them, or show them in a notebook.
+
+    Args:
+        plan: what they are of.
+        name: of what the plan computes.
+        note: what is to be said below them.
+
+    Example:
+        >>> print(micrograd.compile(micrograd.MLP(2, [3, 1], activation="tanh"), params=[]).plan)
+        Z2 = W2 @ X + b2    3 × rows
+        A2 = tanh(Z2)       3 × rows
+        Z3 = W3 @ A2 + b3   1 × rows
+    """
 
     def __init__(self, plan: Plan, name: str = "loss", note: str = "") -> None:
         self.plan = plan
@@ -116,11 +140,22 @@ class Equations:
         return f"$${self.latex}$$"
 
     def numbers(self, parameters: Sequence[float], table: Sequence[Sequence[float]]) -> dict[str, list[list[float]]]:
-        """What the parameters, the inputs and each line come to, by name: a matrix as a list of rows, with a column for
-        each sample where they differ; a vector is a column.
+        """What the parameters, the inputs and each line come to.
 
-        parameters: a number for each, in the plan's order. table: a row for each sample, a column for each input.
-        Raises ImportError without NumPy.
+        Args:
+            parameters: a number for each, in the plan's order.
+            table: a row for each sample, a column for each input.
+
+        Returns:
+            A dict by name: a matrix as a list of rows, with a column for each sample where they differ; a vector is a
+            column.
+
+        Raises:
+            ImportError: where numpy is missing.
+
+        Example:
+            >>> micrograd.compile(lambda a, b: a - b).plan.numbers([], [[2.0, 5.0]])
+            {'a': [[2.0]], 'b': [[5.0]], 'loss': [[-3.0]]}
         """
         np = needed("numpy")
         run = Run(self.plan, numpy_library(), np.asarray(parameters, float),
