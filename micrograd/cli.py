@@ -46,7 +46,7 @@ from .read.grade import grade_class
 from .read.graph import look
 from .read.mathml import mathml
 from .read.page import page
-from .read.plain import typewriter
+from .read.plain import typewriter, visible
 from .read.stepper import stepper
 from .read.steps import steps
 from .read.terms import number_of
@@ -70,7 +70,8 @@ def run() -> None:
 
 STREAM = Path("-")
 FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
-QUIET, TAKEN, READ = (f"{__name__}.{word}" for word in ("quiet", "taken", "read"))  # facts of a run, in click's context
+# Facts of a run, in click's context
+QUIET, TAKEN, READ, UNHEARD = (f"{__name__}.{word}" for word in ("quiet", "taken", "read", "unheard"))
 
 
 def fact(name: str) -> bool:
@@ -82,13 +83,25 @@ def say(words: str, result: bool = False) -> None:
     """Print a report, or the result, at once, in step with the progress bar; in the encoding of the terminal, which
     click.echo may override. With -q no report is printed; where standard output has another use, all go to stderr."""
     if not fact(QUIET) or (result and not fact(TAKEN)):
-        print(words, file=sys.stderr if fact(TAKEN) else sys.stdout, flush=True)
+        put(words, sys.stderr if fact(TAKEN) else sys.stdout)
 
 
 def note(words: str) -> None:
     """Say what is odd, beside what is printed."""
     if not fact(QUIET):
-        print(words, file=sys.stderr, flush=True)
+        put(words, sys.stderr)
+
+
+def put(words: str, stream: IO[str]) -> None:
+    """Print at once. Where nobody listens any more, as after `| head -1`, the work goes on, so that what is learnt is
+    kept; the error comes after it."""
+    try:
+        print(visible(words), file=stream, flush=True)
+    except OSError as error:
+        context = click.get_current_context(silent=True)
+        if context is None:
+            raise
+        context.meta.setdefault(UNHEARD, error)
 
 
 def write(file: Path, content: str) -> None:
@@ -191,19 +204,52 @@ class Problem(click.ClickException):
     """Something that the user can mend, said in one line; exit code 2."""
     exit_code = 2
 
+    def format_message(self) -> str:
+        return visible(self.message)
+
 
 class Commands(click.Group):
     """Commands whose complaints about tables and files are one line each; about expressions, with a caret below."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with complaints():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (TableError, ExpressionError) as error:
-            raise Problem(str(error)) from None
-        except BrokenPipeError:  # `| head` has read enough; click leaves quietly
-            raise
-        except OSError as error:
-            raise Problem(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
+        with complaints():
+            result = super().invoke(ctx)
+            if UNHEARD in ctx.meta:
+                raise ctx.meta[UNHEARD]
+            return result
+
+
+@contextmanager
+def complaints() -> Iterator[None]:
+    """Errors of users and of files as a `Problem`."""
+    try:
+        yield
+    except TableError as error:
+        raise Problem(on_one_line(error)) from None
+    except ExpressionError as error:
+        raise Problem(str(error)) from None
+    except BrokenPipeError:  # `| head` has read enough; click leaves quietly
+        raise
+    except OSError as error:
+        words = error.strerror or str(error)
+        raise Problem(f"{error.filename}: {words}" if error.filename else words) from None
+
+
+def on_one_line(words: object) -> str:
+    """Words that may quote what is in files."""
+    return "\\n".join(str(words).splitlines())
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Nothing is said of inf and nan while it happens: whoever uses this says what came of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -264,10 +310,10 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     report[target] = f"the target, {found}" + f"; {without} rows without it left out" * bool(without)
     width = min(max(map(len, report)), 30)
     for name, words in report.items():
-        say(f"  {name:{width}}  {words}")
-    for note in notes + more:
-        if not note.endswith("missing"):
-            say(f"  taken as missing: {note}")
+        say(on_one_line(f"  {name:{width}}  {words}"))
+    for odd in notes + more:
+        if not odd.endswith("missing"):
+            say(on_one_line(f"  taken as missing: {odd}"))
 
     targets = [(t - wanted.mean) / wanted.scale for t in y]
     learnt, stop_by = (X, targets), None
@@ -288,8 +334,7 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
         f"{len(held)} to judge it by (--test).")
     runs: list[tuple[float, float, MLP, History]] = []  # by what it is judged, weight decay, network, history
     for decay, optimizer, net in tries:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: fit stops there, and says so
+        with without_warnings():  # fit stops there, and says so
             history = fit(net, *learnt, loss=losses.cross_entropy if wanted.classes else losses.half_squared_error,
                           optimizer=optimizer, epochs=epochs, batch_size=batch_size, standardize=True, seed=seed,
                           validation=stop_by, patience=patience if stop_by else None,
@@ -304,8 +349,9 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     lowest = min(loss for loss, *_ in runs)
     _, decay, net, history = next(run for run in runs if run[0] <= lowest * AS_GOOD)
     way = {"native": "in native code", "python": "in generated Python"}.get(history.ran, "sample by sample")
+    say(f"It has learnt {way}.")
     for loss, tried, _, run in runs:
-        say(f"Weight decay {tried:g}: {run.epochs} epochs {way}" + ("." if run.best is None else
+        say(f"Weight decay {tried:g}: {run.epochs} epochs" + ("." if run.best is None else
             f"; the best, number {run.best}, has loss {loss:.4g}."))
     if history.best is not None:
         say(f"Kept: epoch {history.best} with weight decay {decay:g}, by the rows to stop by.")
@@ -350,30 +396,37 @@ def predicts(model: bytes) -> str | None:
     return name if isinstance(name, str) else None
 
 
+ENDS = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
 @contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """SIGTERM ends training as Ctrl-C does, so that what was learnt is kept; then the exit code is 143, as for whoever
-    is ended by that signal."""
+def ends_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a terminal that is closed, end training as Ctrl-C does, so that what was learnt is kept;
+    then the exit code is 143, or 129, as for whoever is ended by that signal."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came = list[bool]()
+    came = list[int]()
 
-    def handler(_number: int, _frame: object) -> None:
+    def handler(number: int, _frame: object) -> None:
         if not came:
-            came.append(True)
+            came.append(number)
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, handler)
+    before = {number: signal.getsignal(number) for number in ENDS}
+    heard = [number for number in ENDS if before[number] is not signal.SIG_IGN]  # nohup has SIGHUP ignored
+    for number in heard:
+        signal.signal(number, handler)
     try:
         yield
     except KeyboardInterrupt:
         if not came:
             raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in heard:
+            signal.signal(number, before[number])
     if came:
-        sys.exit(128 + signal.SIGTERM)
+        sys.exit(128 + came[0])
 
 
 def widths(_context: click.Context, _option: click.Parameter, words: str) -> list[int]:
@@ -446,11 +499,12 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, as_jso
         raise Problem(f"--target is missing; {table.path} has the columns {listed(table.header, 20)}")
     table.place(target)
     keep(out, lambda model: predicts(model) == target)
-    with sigterm_as_ctrl_c():
+    with ends_as_ctrl_c():
         trained = train_on(table, target, **options)
         replaced = ", in the place of an older one" * out.is_file()
         trained.net.save(opened(out))
-        found = judged(trained)
+        with without_warnings():
+            found = judged(trained)
         say(verdict(found))
         if not is_stdout(out):
             say(f"Model written to {out}{replaced}. Next: {typed('micrograd', 'predict', out)} NEW.csv")
@@ -482,21 +536,27 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_j
     try:
         net = MLP.load(source(model))
     except ValueError as error:
-        raise Problem(str(error)) from None
+        raise Problem(on_one_line(error)) from None
+    if "table" not in net.meta:
+        raise Problem(f"{name} was not made by `micrograd train`: it does not say how to read a table")
     try:
-        if "table" not in net.meta:
-            raise Problem(f"{name} was not made by `micrograd train`: it does not say how to read a table")
-        plan, table = Plan.of(net.meta["table"]), read_table(source(data), decimal)
-        X, notes = plan.encode(table, table.rows)
+        plan = Plan.of(net.meta["table"])
+    except ValueError as error:
+        raise Problem(on_one_line(f"{name} is damaged: {error}")) from None
+    nouts, outputs = [len(layer.neurons) for layer in net.layers], len(plan.target.classes) or 1
+    if (net.nin, nouts[-1]) != (plan.inputs, outputs):
+        raise Problem(f"{name} is damaged: MLP({net.nin}, {nouts}) does not fit its table, which has {plan.inputs} "
+                      f"inputs and {outputs} output{'s' * (outputs > 1)}")
+    table = read_table(source(data), decimal)
+    X, notes = plan.encode(table, table.rows)
+    with without_warnings():
         answers = [predicted(net, plan, x) for x in X]
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise Problem(f"{name} is damaged: {error}") from None
     new = [f"predicted {plan.target.name}", *(f"P({name})" for name in plan.target.classes)]
     kept = [place for place, name in enumerate(table.header) if name not in new]
     if out or not as_json:
         file = io.StringIO()
         rows = zip([table.header, *(row.cells for row in table.rows)],
-                   [new, *(cells(*answer, decimal=table.decimal or ".") for answer in answers)])
+                   [new, *(cells(*answer, decimal=table.decimal or ".", n=len(new)) for answer in answers)])
         write_delimited(file, ([row[place] for place in kept] + more for row, more in rows), table.delimiter)
         write(out or STREAM, file.getvalue())
     if as_json:
@@ -504,22 +564,29 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_j
             {"line": row.line, "predicted": answer, "probabilities": dict(zip(plan.target.classes, shares))}
             for row, (answer, shares) in zip(table.rows, answers)]})
     for what in notes:
-        note(f"{what}: filled in")
+        note(on_one_line(f"{what}: filled in"))
+    lost = [row.line for row, (answer, _) in zip(table.rows, answers) if answer is None]
+    if lost:
+        note(f"{plan.target.name}: {len(lost)} where the network's answer is no number (in line {lost[0]}): left empty")
     if out and not is_stdout(out):
         say(f"{len(table.rows)} predictions written to {out}")
 
 
-def predicted(net: MLP, plan: Plan, x: list[float]) -> tuple[str | float, list[float]]:
-    """What the network makes of the inputs x: a number; or a class, and the probability of each."""
+def predicted(net: MLP, plan: Plan, x: list[float]) -> tuple[str | float | None, list[float]]:
+    """What the network makes of the inputs x: a number; or a class, and the probability of each. None, and no
+    probability, where it makes inf or nan of them."""
     target, output = plan.target, net(x)
-    if not target.classes:
-        return target.mean + target.scale * output.data, []
-    shares = [share.data for share in losses.softmax(output)]
-    return target.classes[shares.index(max(shares))], shares
+    shares = [share.data for share in losses.softmax(output)] if target.classes else []
+    answer = 0.0 if shares else target.mean + target.scale * output.data
+    if not all(map(math.isfinite, [answer, *shares])):
+        return None, []
+    return (target.classes[shares.index(max(shares))] if shares else answer), shares
 
 
-def cells(answer: str | float, shares: list[float], decimal: str) -> list[str]:
-    """A prediction in a table, with this mark before decimals."""
+def cells(answer: str | float | None, shares: list[float], decimal: str, n: int) -> list[str]:
+    """A prediction as n cells of a table, with this mark before decimals."""
+    if answer is None:
+        return [""] * n
     numbers = [f"{share:.4f}" for share in shares] or [f"{answer:.10g}"]
     return ([answer] if isinstance(answer, str) else []) + [number.replace(".", decimal) for number in numbers]
 

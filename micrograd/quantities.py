@@ -88,6 +88,11 @@ def quantity(cell: str, mark: str = ".") -> Quantity | None:
     return Quantity(number, f"{match['currency']} {rest.strip()}".strip(), suffix, scaled)
 
 
+def is_suffix(text: str) -> bool:
+    """Whether a text stands for a power of ten; nothing stands for 10^0."""
+    return not text or text in LETTERS or text.lower() in WORDS
+
+
 def power(suffix: str) -> int:
     """The power of ten that a suffix stands for."""
     return LETTERS.get(suffix) or WORDS[suffix.lower()] if suffix else 0

@@ -12,13 +12,13 @@ import difflib
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .delimited import DelimitedError, Row, read_delimited
 from .files import File, read_whole
-from .quantities import MixedError, Quantity, explained, in_common, in_units, marked, quantity
+from .quantities import LARGEST, MixedError, Quantity, explained, in_common, in_units, is_suffix, marked, quantity
 
 MISSING = {"", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "missing"}
 LEAST_ROWS = 10         # below this nothing is learnt, let alone judged
@@ -66,6 +66,11 @@ class Table:
     def number(self, cell: str) -> Quantity | None:
         """A cell as a number with its unit; None for other text, and for what is too large to work with."""
         return quantity(cell, self.decimal or ".")
+
+    def other_mark(self, cells: Iterable[str]) -> str:
+        """What to say of cells that are no numbers, but all would be with the other decimal mark."""
+        other = "." if self.decimal == "," else ","
+        return f"; if these are numbers: --decimal {other}" * all(quantity(cell, other) for cell in cells)
 
 
 def read_table(path: File, decimal: str | None = None) -> Table:
@@ -151,6 +156,11 @@ class Column:
     shares: dict[str, float]
     suffixes: list[str] = field(default_factory=list)
 
+    @property
+    def width(self) -> int:
+        """How many inputs a cell makes."""
+        return 1 if self.median is not None else len(self.shares)
+
     def inputs(self, table: Table, cell: str) -> tuple[list[float], str]:
         """The inputs for a cell, and what is odd about it: "missing", "not a number", "of another unit", "unknown", or
         ""."""
@@ -179,6 +189,26 @@ class Target:
     suffixes: list[str] = field(default_factory=list)
 
 
+def is_number(x: Any) -> bool:
+    return isinstance(x, (int, float)) and not isinstance(x, bool) and abs(x) <= LARGEST
+
+
+def are_names(x: Any) -> bool:
+    return isinstance(x, list) and all(isinstance(name, str) for name in x) and len(set(x)) == len(x)
+
+
+FITS: dict[str, Callable[[Any], bool]] = {  # what each field of a Target and of a Column may hold, in a file
+    "name": lambda x: isinstance(x, str),
+    "unit": lambda x: isinstance(x, str),
+    "suffixes": lambda x: are_names(x) and all(map(is_suffix, x)),
+    "classes": lambda x: are_names(x) and len(x) != 1,
+    "mean": is_number,
+    "scale": is_number,
+    "median": lambda x: x is None or is_number(x),
+    "shares": lambda x: isinstance(x, dict) and all(map(is_number, x.values())),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How the rows of a table become inputs, and outputs a prediction: all that was learnt of the columns."""
@@ -188,8 +218,21 @@ class Plan:
 
     @classmethod
     def of(cls, data: Any) -> Plan:
-        """The plan that dataclasses.asdict wrote as plain data. Raises TypeError or KeyError for other data."""
-        return cls(Target(**data["target"]), [Column(**column) for column in data["columns"]])
+        """The plan that dataclasses.asdict wrote as plain data. Raises ValueError for other data."""
+        try:
+            facts = [(key, fact) for part in (data["target"], *data["columns"]) for key, fact in part.items()]
+            plan = cls(Target(**data["target"]), [Column(**column) for column in data["columns"]])
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"how it reads a table is not plain: {error}") from None
+        for key, fact in facts:
+            if not FITS[key](fact):
+                raise ValueError(f"how it reads a table is not plain: {key!r} is {fact!r:.40}")
+        return plan
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs all columns make together."""
+        return sum(column.width for column in self.columns)
 
     def encode(self, table: Table, rows: Sequence[Row]) -> tuple[list[list[float]], list[str]]:
         """The inputs for each row; and a line for whatever is odd in a column, to print."""
@@ -203,7 +246,9 @@ class Plan:
                 if problem:
                     odd.setdefault(problem, []).append(row)
             for problem, found in odd.items():
-                example = "" if problem == "missing" else f" ({found[0].cells[place]!r:.30} in line {found[0].line})"
+                cells = [row.cells[place] for row in found]
+                hint = table.other_mark(cells) * (problem == "not a number")
+                example = "" if problem == "missing" else f" ({cells[0]!r:.30} in line {found[0].line}{hint})"
                 notes.append(f"{column.name}: {len(found)} {problem}{example}")
         return X, notes
 
@@ -268,7 +313,7 @@ def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[flo
         if name not in unused:
             column, report[name] = learn(table, name, [row.cells[place] for row in rows])
             columns += [column] if column else []
-            inputs += len(column.shares) or 1 if column else 0
+            inputs += column.width if column else 0
         if inputs > MOST_INPUTS:
             raise TableError(f"{table.path} makes more than {MOST_INPUTS:,} inputs of its columns up to {name!r}: a "
                              "network of single numbers learns from fewer; leave columns out")
@@ -301,9 +346,8 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
         others = [cell for cell in present if cell not in found]
         if others and right > len(others):
             return None, f"left out: {right} numbers, but {len(others)} cells such as {others[0]!r:.20}"
-        other = "." if table.decimal == "," else ","
-        hint = f"; if these are numbers: --decimal {other}" * all(quantity(cell, other) for cell in others)
-        why = why or f"{len(times)} different values in {len(cells)} rows, such as {present[0]!r:.20}{hint}"
+        why = why or (f"{len(times)} different values in {len(cells)} rows, such as {present[0]!r:.20}"
+                      f"{table.other_mark(others)}")
         return None, f"left out: {why}"
     shares = {category: times[category] / len(cells) for category in sorted(times)}
     words = listed([category for category in shares if category], 5) + f", {missing} missing" * bool(missing)

@@ -1,7 +1,8 @@
-"""What is printed, for a terminal that lacks some of the signs: dC/dw^4 for ∂C/∂w⁴."""
+"""What is printed, for a terminal that lacks some of the signs (dC/dw^4 for ∂C/∂w⁴), and that obeys others."""
 
 from __future__ import annotations
 
+import re
 from unicodedata import normalize
 
 from .expression import LOWERED_RUN, RAISED_RUN
@@ -30,3 +31,12 @@ def on_the_line(index: str) -> str:
     """A raised or lowered index in ordinary signs."""
     plain = normalize("NFKC", index)
     return f"({plain})" if len(plain) > 1 else plain
+
+
+# What terminals obey: to move, to colour, to turn the direction of writing. Ends of lines are none of these.
+CONTROL = re.compile("[\0-\t\v-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(words: str) -> str:
+    """Words that may come from a file, to print: with \\x1b for the sign of that number, which a terminal obeys."""
+    return CONTROL.sub(lambda sign: sign[0].encode("unicode_escape").decode(), words)
