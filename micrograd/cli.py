@@ -6,6 +6,7 @@ It reads files, calls the library, and prints; whatever needs no terminal is don
 from __future__ import annotations
 
 import codecs
+import errno
 import html
 import io
 import json
@@ -34,7 +35,7 @@ from click.core import ParameterSource
 from . import __version__, losses, ops
 from .delimited import Row, write_delimited
 from .engine import Value, engine_kind, topological_order
-from .files import descriptor, read_whole, write_whole
+from .files import descriptor, read_whole, status, write_whole
 from .nn import MLP
 from .optim import AdamW
 from .outside import to_install
@@ -159,7 +160,7 @@ def typed(*words: object) -> str:
 
 def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False, quiet: bool = False) -> None:
     """Before any work: check all files that are to be written, and that each has a place of its own."""
-    if list(read).count(STREAM) > 1:
+    if list(read).count(STREAM) + fact(READ) > 1:
         raise Problem("- and -: standard input is one file; give the other a name")
     files = [out for out in outs if out]
     for out in files:
@@ -167,7 +168,7 @@ def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False,
     taken = [str(out) for out in files if is_stdout(out)] + ["--json"] * as_json
     if len(taken) > 1:
         raise Problem(f"{' and '.join(taken)}: standard output takes one of them; give the others a file")
-    places = [file.resolve() for file in files if file.is_file() or not file.exists()]
+    places = [os.path.realpath(file) for file in files if file.is_file() or not file.exists()]
     if len(set(places)) < len(places):
         raise Problem(f"{files[0]} is to be written twice; choose a name for each file")
     click.get_current_context().meta.update({QUIET: quiet, TAKEN: bool(taken)})
@@ -181,8 +182,14 @@ def check_out(out: Path, *read: Path) -> None:
         raise Problem("a name is missing: which file is to be written?")
     if not out.parent.is_dir():
         raise Problem(f"there is no folder {out.parent} to put {out.name} in")
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise Problem(f"{out} cannot be written: permission denied")
+    number = descriptor(str(out))
+    try:
+        if number is not None:
+            os.fstat(number)
+        elif status(str(out)) is None and not os.access(out.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise Problem(f"{out} cannot be written: {str(error.strerror).lower()}") from None
     for path in read:
         if out.is_file() and path.is_file() and out.samefile(path):
             raise Problem(f"{out} is the file that is being read; choose another name to write to")
@@ -448,6 +455,13 @@ def decays(_context: click.Context, _option: click.Parameter, words: str) -> lis
     return found
 
 
+def share(_context: click.Context, _option: click.Parameter, found: float) -> float:
+    """The value of --test and --validation; nan is within every range of click's."""
+    if math.isnan(found):
+        raise click.BadParameter("nan is no share of the rows")
+    return found
+
+
 DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
                        help="The mark before decimals, where the table leaves that in doubt.")
 
@@ -470,10 +484,11 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
 @click.option("--weight-decay", callback=decays, default="1,0.1", show_default=True,
               help="How fast weights shrink: by lr times this in each step. Of several, each is tried, and the first "
               "that is as good as the best on the rows to stop by (to 5 %) is kept.")
-@click.option("--test", type=click.FloatRange(0, 1, max_open=True), default=0.25, show_default=True,
+@click.option("--test", type=click.FloatRange(0, 1, max_open=True), callback=share, default=0.25, show_default=True,
               help="Share of the rows to hold out, to judge the network by.")
-@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), default=HELD_OUT, show_default=True,
-              help="Share of the other rows to hold out, to stop by; with 0 all epochs are run and the last is kept.")
+@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), callback=share, default=HELD_OUT,
+              show_default=True, help="Share of the other rows to hold out, to stop by; with 0 all epochs are run and the last "
+              "is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same network.")
 @click.option("--out", type=FILE, default="model.json", show_default=True, help="Where the model goes.")
 @json_too
