@@ -21,7 +21,7 @@ from typing import Any, Protocol, Union, overload
 
 from . import dataset, ops
 from .engine import Value, as_value, gradient, local_slope, of_branch, topological_order
-from .ops import carries, function, is_number, shown
+from .ops import as_float, carries, function, is_number, shown
 
 __all__ = ["grad", "value_and_grad", "jacobian", "hessian", "vjp", "jvp", "hvp"]
 
@@ -386,4 +386,4 @@ def like(model: Any, tree: Any, path: str, name: str, model_name: str) -> list[A
         if place not in found or place not in wanted:
             what = "one number too many" if place in found else "no number"
             raise ValueError(f"{name} must have the structure of {model_name}: there is {what} at {place}")
-    return [found[place] if isinstance(found[place], Value) else float(found[place]) for place in wanted]
+    return [found[place] if isinstance(found[place], Value) else as_float(found[place]) for place in wanted]

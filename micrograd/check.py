@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from . import dataset, ops
 from .calculus import Function, Run, leaves, push_forward, rebuild
 from .engine import Value, gradient, topological_order
-from .ops import carries, function
+from .ops import as_float, carries, function
 from .read.graph import look
 from .read.undefined import undefined
 
@@ -180,7 +180,7 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
         raise ValueError(f"order is 1 or 2, found {order!r}")
     args = dataset.tree("at", at if isinstance(at, tuple) else (at,))
     paths = [path for name, arg in zip(argument_names(f, len(args)), args) for path, _ in leaves(arg, name)]
-    point = [float(x) for _, x in leaves(args, "")]
+    point = [as_float(x) for _, x in leaves(args, "")]
 
     def record(numbers: Sequence[float]) -> tuple[list[Value], list[Value]]:
         run = Run(f, rebuild(args, iter(numbers)))

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections import UserString
+from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from numbers import Complex
 from typing import Any, NamedTuple, Union
 
-from .ops import alone, as_float, is_number
+from .ops import alone, as_float, is_number, shown
 
 
 class Frame(NamedTuple):
@@ -34,6 +35,7 @@ class Frame(NamedTuple):
 Body = Union["memoryview[Any]", list[Any], Frame]
 FORMATS = set("?bBhHiIlLqQnNfd")  # of the buffers of real numbers that Python reads; see the struct module
 PLAIN = {float, int, bool}
+TEXT = (str, bytes, bytearray, UserString)  # some of which float() would parse, others iterate over as over bytes
 
 
 # What the rest of the package asks for. `where` opens the messages: "fit: X".
@@ -105,19 +107,24 @@ def is_table(x: Any) -> bool:
 def tree(where: str, x: Any) -> Any:
     """Data within lists, tuples and dicts as arrays of NumPy, of numbers or objects, where they give some; else as
     lists. All else as it is."""
-    if isinstance(x, dict):
+    ways = ways_into(x)
+    if isinstance(x, dict) and not ways.intersection(ARRAYS):
         return {key: tree(f"{where}[{key!r}]", branch) for key, branch in x.items()}
     if isinstance(x, (list, tuple)):
         return like(x, [branch if type(branch) is float or hasattr(branch, "__op__") else tree(f"{where}[{i}]", branch)
                         for i, branch in enumerate(x)])
     x = float(x) if isinstance(x, Decimal) else alone(x)
-    ways = ways_into(x)
-    if not (ways.intersection((*ARRAYS, *LISTS)) or isinstance(x, (array, memoryview, range))) or is_cell(x):
+    sequence = isinstance(x, (array, Sequence)) and not is_refused(x)
+    if not (ways.intersection((*ARRAYS, *LISTS)) or sequence) or is_cell(x):
         return x
     body = opened(where, x)
+    if not isinstance(body, memoryview):
+        body = tree(where, listing(body))
     if in_numpy(x, ways) is None:
         return listing(body)
-    return sys.modules["numpy"].asarray(body if isinstance(body, memoryview) else listing(body))
+    with suppress(ValueError):  # rows of several lengths
+        return sys.modules["numpy"].asarray(body)
+    return body
 
 
 def like(x: Any, branches: list[Any]) -> Any:
@@ -164,10 +171,11 @@ def counted(n: int, what: str) -> str:
 # Opening what was given
 
 ARRAYS = ("__array__", "to_numpy", "toarray")           # the methods that give an array of NumPy,
-LISTS = ("tolist", "to_list", "to_pylist")              # one of Python's lists,
+DENSE = ("to_dense", "todense", "dequantize")           # those that give what has one,
+LISTS = ("tolist", "to_list", "to_pylist", "as_py")     # one of Python's lists,
 GAPS = ("isna", "isnull", "is_null", "mask")            # and what is missing
 FRAMES = ("data_vars", "get_columns", "column_names", "items", "columns")
-OTHERS = ("__dataframe__", "__dlpack__", "detach", "null_count")
+OTHERS = ("__dataframe__", "__dlpack__", "detach", "null_count", "get_mask")
 WAYS: dict[type, frozenset[str]] = {}
 
 
@@ -175,7 +183,7 @@ def ways_into(x: Any) -> frozenset[str]:
     """What a container can do, of all that is asked here; looked up once for each type."""
     kind = type(x)
     if kind not in WAYS:
-        WAYS[kind] = frozenset(way for way in (*ARRAYS, *LISTS, *GAPS, *FRAMES, *OTHERS) if hasattr(kind, way))
+        WAYS[kind] = frozenset(way for way in (*ARRAYS, *DENSE, *LISTS, *GAPS, *FRAMES, *OTHERS) if hasattr(kind, way))
     return WAYS[kind]
 
 
@@ -185,13 +193,18 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     if isinstance(x, (list, tuple)):
         return list(x)
     whole = where.removesuffix(",")
-    if isinstance(x, dict):
+    ways = ways_into(x)
+    if isinstance(x, Mapping) and not ways.intersection((*ARRAYS, "data_vars")):
         keys = ", ".join(map(repr, list(x)[:3])) + ", ..." * (len(x) > 3)
         raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__} with the keys {keys}: "
                         "give what is under one of them")
-    if isinstance(x, (str, bytes, bytearray, set, frozenset)) or hasattr(x, "__op__") or is_number(x):
-        raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__} {x!r:.40}")
-    ways = ways_into(x)
+    if isinstance(x, (*TEXT, set, frozenset)) or hasattr(x, "__op__") or is_number(x):
+        raise TypeError(f"{whole} needs numbers in a list or an array, found {shown(x)}")
+    if "get_mask" in ways:  # of torch: what is masked would be any number
+        raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__}: to_tensor(...) says "
+                        "what stands for what is masked")
+    if getattr(getattr(x, "dtype", None), "names", None) and x.shape == ():  # a row of a structured array of NumPy
+        return list(x.tolist())                                              # with None for what is masked
     columns = columns_of(where, x, ways)
     if columns == []:
         raise ValueError(f"{whole} has no columns")
@@ -200,8 +213,15 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
         for (each, _), body in zip(columns, bodies):
             if isinstance(body, Frame) or (isinstance(body, memoryview) and body.ndim != 1):
                 raise ValueError(f"{where}: column {each!r} needs a number in each row, found {size(body)}")
+            if len(body) != len(bodies[0]):
+                raise ValueError(f"{where}: the columns differ in length: {columns[0][0]!r} has "
+                                 f"{counted(len(bodies[0]), 'row')}, {each!r} has {len(body)}")
         return Frame([each for each, _ in columns], bodies)
-    refuse_gaps(where, x, ways, name)
+    with readable(where, x):
+        place = gap(x, ways)
+    if place:
+        raise TypeError(f"{at(where, *place, *[name] * bool(name))}: the number is missing; fill the gap, or leave the "
+                        "row out")
     given = in_numpy(x, ways)
     if given is not None:
         return numbers_in(where, given, anything, name)
@@ -214,7 +234,8 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
         return [list(row) if view.ndim == 2 else row for row in x]  # of ctypes, "<d"
     for way in LISTS:
         if way in ways:
-            return list(getattr(x, way)())
+            with readable(where, x):
+                return list(getattr(x, way)())
     try:
         return list(x)
     except TypeError:
@@ -229,6 +250,9 @@ def columns_of(where: str, x: Any, ways: frozenset[str]) -> list[tuple[str, Any]
         return [(name, x[name]) for name in names]
     found: Iterable[tuple[Any, Any]]
     if "data_vars" in ways:                                        # xarray
+        if len(x.sizes) > 1 and all(cells.ndim == 1 for cells in x.data_vars.values()):
+            raise ValueError(f"{where}: the variables of a {type(x).__name__} have no dimension in common, found "
+                             + ", ".join(map(str, x.sizes)))
         found = x.data_vars.items()
     elif "get_columns" in ways:                                    # polars
         found = [(each.name, each) for each in x.get_columns()]
@@ -244,23 +268,32 @@ def columns_of(where: str, x: Any, ways: frozenset[str]) -> list[tuple[str, Any]
     return [(str(name), cells) for name, cells in found]
 
 
-def refuse_gaps(where: str, x: Any, ways: frozenset[str], name: str) -> None:
-    """Raise if something is missing by the word of its library."""
+@contextmanager
+def readable(where: str, x: Any) -> Iterator[None]:
+    """What the library of x raises as a TypeError with the place: it has no memory, it is being traced, ..."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise TypeError(f"{where.removesuffix(',')} needs numbers in a list or an array, found {type(x).__name__} that "
+                        f"cannot be read ({reason:.120})") from error
+
+
+def gap(x: Any, ways: frozenset[str]) -> list[int]:
+    """The place of the first item that is missing by the word of its library; empty if there is none."""
     way = next((way for way in GAPS if way in ways), None)
     if way is None or (way == "mask") == callable(getattr(x, way)):
-        return
+        return []
     count = getattr(x, "null_count", None)
     if count is not None and not (count() if callable(count) else count):
-        return
+        return []
     missing = x.mask if way == "mask" else getattr(x, way)()
     if hasattr(missing, "any") and not missing.any():
-        return
+        return []
     for each in LISTS:
         if hasattr(missing, each):
             missing = getattr(missing, each)()
-    place = first_true(missing if isinstance(missing, list) else missing.__array__().tolist())
-    raise TypeError(f"{at(where, *place, *[name] * bool(name))}: the number is missing; fill the gap, or leave the row "
-                    "out")
+    return first_true(missing if isinstance(missing, list) else missing.__array__().tolist())
 
 
 def first_true(missing: list[Any]) -> list[int]:
@@ -285,8 +318,14 @@ def in_numpy(x: Any, ways: frozenset[str]) -> Any:
                     return None  # lists of polars or pyarrow, whose nulls would be nan in it
                 if hasattr(given, "astype"):
                     return given
+    for way in DENSE:
+        if way in ways:
+            with suppress(Exception):
+                given = in_numpy(getattr(x, way)(), ways - {*DENSE})
+                if given is not None:
+                    return given
     numpy = sys.modules.get("numpy")
-    if "__dlpack__" in ways and numpy is not None:
+    if "__dlpack__" in ways and numpy is not None and not ways.intersection(LISTS):  # it knows of no signs to be turned
         with suppress(Exception):
             return numpy.from_dlpack(x)
     return None
@@ -296,7 +335,8 @@ def numbers_in(where: str, given: Any, anything: bool, name: str) -> memoryview[
     """An array of NumPy as a buffer of numbers that Python reads, or as a list of objects."""
     kind = given.dtype.kind
     if given.ndim == 0:
-        raise TypeError(f"{where.removesuffix(',')} needs numbers in a list or an array, found {given.tolist()!r:.40}")
+        raise TypeError(f"{where.removesuffix(',')} needs numbers in a list or an array, found an array without "
+                        f"dimensions, {shown(given.tolist())}")
     if kind in "fV":
         with suppress(TypeError, ValueError):  # V: bfloat16 and its like can be made doubles, raw bytes cannot
             view = as_view(given)
@@ -389,7 +429,8 @@ def real(x: Any) -> float | None:
     """A real number as a float; None for anything else."""
     if is_number(x):
         return as_float(x)
-    if is_refused(x) or hasattr(x, "dtype"):  # some of which float() would cut or parse
+    x = alone(x)
+    if is_refused(x) or hasattr(x, "dtype") or not hasattr(type(x), "__float__"):  # float() would cut or parse it
         return None
     try:
         return float(x)
@@ -404,8 +445,8 @@ def is_cell(x: Any) -> bool:
 
 def is_container(x: Any) -> bool:
     """Whether x holds items, as a row does."""
-    return (isinstance(x, (list, tuple, Iterator, array, memoryview, range))
-            or (bool(ways_into(x)) and not isinstance(x, dict) and not is_cell(x) and not is_refused(x)))
+    return (isinstance(x, (Sequence, Iterator, ValuesView, array, memoryview)) or (
+        bool(ways_into(x)) and not isinstance(x, Mapping))) and not is_cell(x) and not is_refused(x)
 
 
 def is_flat(body: Body) -> bool:
@@ -417,12 +458,15 @@ def is_flat(body: Body) -> bool:
 
 def is_refused(x: Any) -> bool:
     """Whether x is what is no number anywhere: missing, text, a date, a complex number."""
-    return not is_number(x) and (is_missing(x) or isinstance(x, (str, bytes, Complex)) or hasattr(x, "isoformat")
-                                 or getattr(x, "shape", None) == ())
+    if is_number(x) or hasattr(x, "__op__"):
+        return False
+    x = alone(x)
+    return (is_missing(x) or isinstance(x, (*TEXT, Complex)) or hasattr(x, "isoformat")
+            or (getattr(x, "shape", None) == () and not getattr(getattr(x, "dtype", None), "names", None)))
 
 
 def is_missing(x: Any) -> bool:
-    return x is None or type(x).__name__ in ("NAType", "NaTType", "MaskedConstant")
+    return alone(x) is None or type(x).__name__ in ("NAType", "NaTType")
 
 
 def is_doubles(body: Body) -> bool:
@@ -446,4 +490,4 @@ def at(where: str, row: int, *column: Any) -> str:
 
 def wrong(place: str, x: Any) -> TypeError:
     hint = "; fill the gap, or leave the row out" if is_missing(x) else ""
-    return TypeError(f"{place}: a real number is needed, found {type(x).__name__} {x!r:.40}{hint}")
+    return TypeError(f"{place}: a real number is needed, found {shown(x)}{hint}")

@@ -523,8 +523,10 @@ class Standardizer:
             Standardizer(means=[2.0, 5.0], scales=[1.0, 1.0])
         """
         found = [row if isinstance(row, (list, tuple)) else [row] for row in rows("Standardizer.of: X", X)]
-        if not found or len({len(row) for row in found}) > 1:
-            raise ValueError(f"Standardizer.of needs rows of one length, and one at least; found {len(found)} rows")
+        lengths = sorted({len(row) for row in found})
+        if len(lengths) != 1 or not lengths[0]:
+            raise ValueError("Standardizer.of needs rows of one length, with a number in each at least, found "
+                             + (f"rows of {' and '.join(map(str, lengths))} numbers" if found else "no rows"))
         columns = [[ops.number(x, "Standardizer.of") for x in column] for column in zip(*found)]
         for j, column in enumerate(columns):
             for i, x in enumerate(column):
@@ -551,7 +553,7 @@ class Standardizer:
         if len(row) != len(self.means):
             raise ValueError(f"a Standardizer of {len(self.means)} columns takes a row of as many numbers, found "
                              f"{len(row)}")
-        return self.scaled(row)
+        return self.scaled([xj if isinstance(xj, Value) else ops.as_float(xj) for xj in row])
 
     def scaled(self, row: Sequence[Any]) -> list[Any]:
         """One row, standardised, where it is known to be in order.

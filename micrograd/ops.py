@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from math import copysign, inf, isfinite, nan
@@ -300,19 +300,23 @@ def spelling(op: Op) -> Callable[..., Any] | None:
 
 
 def is_number(x: object) -> bool:
-    """Whether x is one real number: int, float, bool, Fraction, NumPy scalar, an array or tensor without dimensions; no
-    other array, no text, no node."""
+    """Whether x is one real number: int, float, bool, Fraction, NumPy scalar, an array or tensor without dimensions, a
+    scalar of pyarrow; no other array, no text, no date, no node."""
     kind = type(x)
-    return (isinstance(x, (float, int, Real)) or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_"))
-            or (getattr(x, "shape", None) == () and isinstance(alone(x), (float, int, Real))))
+    if kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_", "timedelta64"):  # which is Integral
+        return kind.__name__ != "timedelta64"
+    return isinstance(x, (float, int, Real)) or isinstance(alone(x), (float, int, Real))
 
 
 def alone(x: Any) -> Any:
-    """What an array or tensor without dimensions holds; x itself, if it is none."""
-    if isinstance(x, (float, int)) or getattr(x, "shape", None) != ():
+    """What an array or tensor without dimensions, or a scalar of pyarrow, holds; x itself, if it is none."""
+    if isinstance(x, (float, int)):
         return x
-    take = getattr(x, "tolist", None) or getattr(x, "item", None)  # a masked one gives None by the first alone
-    if take is None or getattr(getattr(x, "dtype", None), "kind", None) in ("m", "M"):  # a date, which gives an int
+    if getattr(x, "shape", None) == ():
+        take = getattr(x, "tolist", None) or getattr(x, "item", None)  # a masked one gives None by the first alone
+    else:
+        take = getattr(type(x), "as_py", None) and x.as_py
+    if not take or getattr(getattr(x, "dtype", None), "kind", None) in ("m", "M"):  # a date, which gives an int
         return x
     try:
         return take()
@@ -358,9 +362,13 @@ def whole(x: Any, where: str, low: int) -> int:
 
 
 def many(xs: Any, where: str, what: str = "a list of numbers") -> tuple[Any, ...]:
-    """xs as a tuple, or a TypeError that says what `where` was given."""
+    """xs as a tuple, or a TypeError that says what `where` was given: what would hand out its keys, the names of its
+    columns, or its items in any order is none either."""
+    if type(xs) is list or type(xs) is tuple:
+        return tuple(xs)
     try:
-        each = None if isinstance(xs, (str, bytes)) else iter(xs)
+        keyed = isinstance(xs, (str, bytes, bytearray, set, frozenset, Mapping)) or hasattr(xs, "columns")
+        each = None if keyed else iter(xs)
     except TypeError:
         each = None
     if each is None:
@@ -386,7 +394,7 @@ def seed(x: Any, where: str) -> Any:
 
 def shown(x: Any) -> str:
     """What was found, for a message: its type, and in 40 characters itself."""
-    words = repr(x)
+    words = " ".join(repr(x).split())
     return f"{type(x).__name__} {words if len(words) <= 40 else words[:37] + '...'}"
 
 

@@ -6,6 +6,7 @@ of matplotlib's global state is touched. This module knows nothing of files.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from . import dataset
 from .engine import Value
 from .losses import softmax
 from .nn import MLP, rows_for
+from .ops import as_float
 from .outside import to_install
 
 try:
@@ -94,13 +96,18 @@ def decision_boundary(net: MLP, X: Any, y: Any, held_X: Any = (), held_y: Any = 
         >>> decision_boundary(net, [[0.0, 0.0], [1.0, 1.0]], [0, 1]).savefig("classes.png")
     """
     i, j = features
-    X, y = rows_for(net, "decision_boundary: X", X), dataset.targets("decision_boundary: y", y)
-    held_X = rows_for(net, "decision_boundary: held_X", held_X)
+    X, y = finite_rows(net, "decision_boundary: X", X), dataset.targets("decision_boundary: y", y)
+    held_X = finite_rows(net, "decision_boundary: held_X", held_X)
     held_y = dataset.targets("decision_boundary: held_y", held_y)
     for where, found, wanted in (("", X, y), ("held out: ", held_X, held_y)):
         if len(found) != len(wanted):
             raise ValueError(f"decision_boundary needs a class for each row, {where}found {len(found)} rows and "
                              f"{len(wanted)} classes")
+    if not X:
+        raise ValueError("decision_boundary needs one row at least, found none")
+    for place in (i, j):
+        if not 0 <= place < len(X[0]):
+            raise ValueError(f"features are two columns of X, from 0 to {len(X[0]) - 1}, found {features}")
     x_ends, y_ends = ends([x[i] for x in [*X, *held_X]]), ends([x[j] for x in [*X, *held_X]])
     across, up = steps(*x_ends), steps(*y_ends)
     row = [statistics.fmean(column) for column in zip(*X)]
@@ -129,6 +136,17 @@ def decision_boundary(net: MLP, X: Any, y: Any, held_X: Any = (), held_y: Any = 
         axes.set_title("the other inputs at their mean", loc="right", fontsize=9, color=INK)
     plain(axes)
     return figure
+
+
+def finite_rows(net: MLP, where: str, X: Any) -> list[list[float]]:
+    """Rows that the network takes, all of finite floats."""
+    found = [[as_float(x) for x in (row if isinstance(row, (list, tuple)) else [row])]
+             for row in rows_for(net, where, X)]
+    for i, row in enumerate(found):
+        for j, x in enumerate(row):
+            if not math.isfinite(x):
+                raise ValueError(f"{where}, row {i}, column {j}: a finite number is needed, found {x}")
+    return found
 
 
 def shares_at(net: MLP, row: list[float], changed: dict[int, float]) -> list[float]:

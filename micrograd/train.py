@@ -19,7 +19,7 @@ from . import losses, ops
 from .dataset import is_refused, rows, targets
 from .engine import Value
 from .nn import MLP, Module, Standardizer, rows_for
-from .ops import is_number
+from .ops import as_float, is_number
 from .optim import SGD, Optimizer, StartError, started, trouble
 from .progress import progress_bar
 from .replay.compiled import Compiled, compile
@@ -582,6 +582,7 @@ def _refuse_gaps(X: Sequence[Any], y: Sequence[Any], where: str = "") -> None:
             raise TypeError(f"{where}a target is a number, found {t!r} in row {i}; give each class its index 0, 1, ...")
         for letter, xs in (("y", t), ("X", X[i])):
             for j, x in enumerate(xs if isinstance(xs, (list, tuple)) else [xs]):
-                if is_number(x) and not math.isfinite(x):
+                if is_number(x) and not math.isfinite(as_float(x)):
                     place = f"row {i}, column {j}" if isinstance(xs, (list, tuple)) else f"row {i}"
-                    raise ValueError(f"{where}{letter} holds {x} in {place}: leave the row out, or fill the gap")
+                    raise ValueError(f"{where}{letter} holds {as_float(x)} in {place}: leave the row out, or fill the "
+                                     "gap")

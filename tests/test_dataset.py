@@ -1,14 +1,17 @@
 """One door for data: whatever holds the same numbers gives the same at every door, or is refused there, and says where."""
 
+import ctypes
 import importlib
 import math
 import random
 import subprocess
 import sys
 from array import array
+from collections import UserDict, UserList, UserString, deque
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -47,6 +50,13 @@ def strided(rows):
 def read_only(rows):
     held = np.array(rows)
     held.flags.writeable = False
+    return held
+
+
+def in_objects(rows):
+    held = np.empty(len(rows), object)
+    for i, row in enumerate(rows):
+        held[i] = row
     return held
 
 
@@ -103,6 +113,17 @@ TABLES = {
     "tensors in a list": lambda rows: list(package("torch").tensor(rows)), "JAX": lambda rows: package("jax.numpy").array(rows),
     "JAX bfloat16": lambda rows: package("jax.numpy").array(rows, dtype="bfloat16"),
     "sparse": lambda rows: package("scipy.sparse").csr_array(np.array(rows)), "sparse by place": lambda rows: package("scipy.sparse").coo_array(np.array(rows)),
+    "sparse by key": lambda rows: package("scipy.sparse").dok_array(np.array(rows)),
+    "sparse torch": lambda rows: package("torch").tensor(rows).to_sparse(),
+    "torch, conjugate": lambda rows: -package("torch").complex(package("torch").zeros(len(rows), len(rows[0])), package("torch").tensor(rows)).conj().imag,
+    "torch, negative": lambda rows: package("torch")._neg_view(-package("torch").tensor(rows)),
+    "rows of records": lambda rows: list(TABLES["records"](rows)), "rows of lists in objects": in_objects,
+    "deque": lambda rows: deque(map(deque, rows)), "UserList": lambda rows: UserList(map(UserList, rows)),
+    "ctypes": lambda rows: (ctypes.c_double * len(rows[0]) * len(rows))(*map(tuple, rows)), "values of a dict": lambda rows: dict(enumerate(rows)).values(),
+    "rows of a frame": lambda rows: package("pandas").DataFrame(rows).itertuples(index=False), "named twice": lambda rows: package("pandas").DataFrame(rows, index=[0] * len(rows)),
+    "pyarrow's numbers": lambda rows: [list(package("pyarrow").array(row)) for row in rows], "rows of pyarrow": lambda rows: list(package("pyarrow").array(rows)),
+    "pyarrow dictionaries": lambda rows: package("pyarrow").table({name: package("pyarrow").array(c).dictionary_encode() for name, c in named(rows).items()}),
+    "xarray with coordinates": lambda rows: package("xarray").DataArray(rows, dims=("y", "x"), coords={"y": range(5, 5 + len(rows))}),
 }
 
 # Columns, by what makes one of a list of numbers
@@ -121,6 +142,9 @@ COLUMNS = {
     "xarray": lambda xs: package("xarray").DataArray(xs), "torch": lambda xs: package("torch").tensor(xs),
     "bfloat16": lambda xs: package("torch").tensor(xs, dtype=package("torch").bfloat16), "0-d tensors": lambda xs: list(package("torch").tensor(xs)),
     "JAX": lambda xs: package("jax.numpy").array(xs), "NumPy's numbers": lambda xs: list(np.array(xs)),
+    "sparse": lambda xs: package("torch").tensor(xs).to_sparse(), "deque": deque, "values of a dict": lambda xs: dict(enumerate(xs)).values(),
+    "ctypes": lambda xs: (ctypes.c_float * len(xs))(*xs), "Series with an index": lambda xs: package("pandas").Series(xs, index=range(len(xs), 0, -1)),
+    "pyarrow's numbers": lambda xs: list(package("pyarrow").array(xs)), "decimals of polars": lambda xs: package("polars").Series([Decimal(x) for x in xs]),
 }
 
 
@@ -333,6 +357,12 @@ ODD = {
     "a date": lambda: [[1.0, 2.0], [3.0, dates()[0]]], "a masked row": lambda: [[1.0, 2.0], np.ma.array([3.0, 4.0], mask=[0, 1])], "a complex row": lambda: [[1.0, 2.0], np.array([1j, 2.0])],
     "a NumPy date": lambda: [[1.0, 2.0], [3.0, np.datetime64(1, "ns")]],
     "NumPy's complex": lambda: [[1.0, 2.0], [3.0, np.complex64(4)]], "a masked item": lambda: [[1.0, 2.0], [3.0, np.ma.masked]],
+    "a duration": lambda: [[1.0, 2.0], [3.0, np.timedelta64(4, "s")]], "bytes": lambda: [[1.0, 2.0], [3.0, bytearray(b"4")]],
+    "a view of bytes": lambda: [[1.0, 2.0], [3.0, memoryview(b"4")]], "UserString": lambda: [[1.0, 2.0], [3.0, UserString("4")]],
+    "text as a number of pyarrow": lambda: [[1.0, 2.0], [3.0, package("pyarrow").scalar("4")]], "null as a number of pyarrow": lambda: [[1.0, 2.0], [3.0, package("pyarrow").scalar(None, "double")]],
+    "masked without dimensions": lambda: [[1.0, 2.0], [3.0, np.ma.array(4.0, mask=True)]],
+    "masked records": lambda: list(np.ma.array([(1.0, 2.0), (3.0, 4.0)], mask=[(0, 0), (0, 1)], dtype="d,d")),
+    "masked rows of objects": lambda: in_objects([[1.0, 2.0], np.ma.array([3.0, 4.0], mask=[0, 1])]),
     "a list": lambda: [[1.0, 2.0], [3.0, [4.0]]], "an array": lambda: [[1.0, 2.0], [3.0, np.array([4.0])]],
     "NA": lambda: [[1.0, 2.0], [3.0, package("pandas").NA]], "NaT": lambda: [[1.0, 2.0], [3.0, package("pandas").NaT]],
     "masked": lambda: np.ma.array([[1.0, 2.0], [3.0, 4.0]], mask=[[0, 0], [0, 1]]), "object None": lambda: np.array([[1.0, 2.0], [3.0, None]], object),
@@ -378,6 +408,35 @@ def test_what_is_no_number_is_refused_at_every_door_with_its_place(kind, door):
 def test_what_a_library_says_is_missing_is_not_dealt_either(kind):
     with pytest.raises(TypeError, match="row"):
         train_test_split(ODD[kind](), [0.5, 1.0])
+
+
+# Tables that are no tables, and what is said
+NO_TABLE = {
+    "a mapping": (lambda: UserDict({1.0: [1.0, 2.0], 2.0: [3.0, 4.0]}), "found UserDict with the keys 1.0, 2.0: give what is under one"),
+    "rows as mappings": (lambda: [MappingProxyType({1.0: 5.0, 2.0: 6.0})] * 2, "row 0 needs numbers .*, found mappingproxy with the keys"),
+    "rows as sets": (lambda: [frozenset([1.0, 2.0]), frozenset([3.0, 4.0])], "row 0 needs numbers .*, found frozenset"),
+    "no memory": (lambda: package("torch").ones(2, 2, device="meta"), "found Tensor that cannot be read"),
+    "an expression": (lambda: package("polars").col("a"), "found Expr that cannot be read"),
+    "levels": (lambda: package("pandas").MultiIndex.from_tuples([(1, 2), (3, 4)]), "found MultiIndex that cannot be read"),
+    "columns of other lengths": (lambda: package("xarray").Dataset({"a": ("x", [1.0, 2.0]), "b": ("y", [1.0, 2.0, 3.0])}), "no dimension in common, found x, y"),
+    "columns of other dimensions": (lambda: package("xarray").Dataset({"a": ("x", [1.0, 2.0]), "b": ("y", [3.0, 4.0])}), "no dimension in common, found x, y"),
+    "structs": (lambda: package("pyarrow").array([{"a": 1.0, "b": 2.0}] * 2), "row 0 needs numbers .*, found dict with the keys 'a', 'b'"),
+}
+
+
+@pytest.mark.parametrize("door", LEARNING)
+@pytest.mark.parametrize("kind", NO_TABLE)
+def test_what_is_no_table_is_refused_at_every_door(kind, door):
+    make, words = NO_TABLE[kind]
+    with pytest.raises((TypeError, ValueError), match=words):
+        DOORS[door](2, make, lambda: [0.5, 1.0])
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of MaskedTensors")
+def test_masked_tensors_are_refused():
+    torch = package("torch")
+    with pytest.raises(TypeError, match=r"found MaskedTensor: to_tensor\(...\) says what stands for what is masked"):
+        MLP(2, [1]).predict(torch.masked.masked_tensor(torch.ones(2, 2), torch.tensor([[True, False], [True, True]])))
 
 
 GAPS = {
@@ -498,8 +557,9 @@ def test_no_library_is_loaded():
 
 # Derivatives
 
-ARRAYS = ["NumPy", "float16", "big-endian", "reversed", "every other", "Series", "nullable", "polars", "pyarrow", "xarray", "torch", "JAX"]
-LISTS = ["list", "array.array", "memoryview", "bfloat16", "decimals", "fractions"]
+ARRAYS = ["NumPy", "float16", "big-endian", "reversed", "every other", "Series", "nullable", "polars", "pyarrow", "xarray", "torch", "bfloat16", "JAX",
+          "sparse"]
+LISTS = ["list", "array.array", "memoryview", "decimals", "fractions", "deque", "pyarrow's numbers", "decimals of polars"]
 
 
 def cubes(x):
