@@ -127,7 +127,12 @@ def _in_notebook(thing: Any) -> dict[str, str]:
     return view
 
 
-engine.in_notebook = _in_notebook
+def _spelled(words: str) -> str:
+    plain: str = import_module(f"{__name__}.read.plain").in_signs_of_stdout(words)
+    return plain
+
+
+engine.in_notebook, engine.spelled = _in_notebook, _spelled
 ops.describe(lambda: import_module(f"{__name__}.read.docs"))
 
 

@@ -9,17 +9,22 @@ import html
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from itertools import pairwise, takewhile
 from math import floor, inf, isfinite, isinf, isnan, log2, nan
+from pathlib import Path
 from sys import float_info
 from typing import Any, NamedTuple
 
 from . import dataset, ops
 from .calculus import Function, Run, leaves, push_forward, rebuild
 from .engine import Value, gradient, topological_order
+from .files import FileName
 from .ops import as_float, carries, function
 from .read.graph import look
+from .read.page import page
+from .read.plain import Printed, Spelling, in_columns, wrapped
+from .read.save import as_csv, as_json, saved
 from .read.undefined import undefined
 
 __all__ = ["check_gradients", "GradientReport", "Check"]
@@ -44,10 +49,12 @@ TINY = 2.0 ** -1074            # and at the least: numbers near 0 have no more d
 SMALL = 2.0 ** -960
 ARITHMETIC = (ops.add, ops.sub, ops.mul, ops.div, ops.neg)  # rounded right, always
 OK, WRONG, KINK, UNKNOWN, UNDEFINED = VERDICTS = ("ok", "wrong", "kink", "unknown", "undefined")
+HEAD = ("derivative", "reverse", "forward", "differences", "± error", "verdict")
+NUMBERS = (1, 2, 3, 4)  # the columns of the report that hold them
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+@dataclass(frozen=True, slots=True, repr=False)
+class Check(Printed):
     """One derivative, found in three ways.
 
     Attributes:
@@ -78,10 +85,18 @@ class Check:
     verdict: str
     note: str
 
+    def cells(self) -> tuple[str, ...]:
+        """A row of the report, as text."""
+        numbers = (f"{x:.9g}" for x in (self.reverse, self.forward, self.numeric))
+        return self.derivative, *numbers, f"{self.error:.0e}", self.verdict + (self.note and f": {self.note}")
+
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        return "\n".join(in_columns([[spell(cell) for cell in row] for row in (HEAD, self.cells())], width, NUMBERS))
+
 
 @dataclass(frozen=True, slots=True, repr=False)
-class GradientReport:
-    """What `check_gradients` found. Print it, or show it in a notebook.
+class GradientReport(Printed):
+    """What `check_gradients` found. Print it, show it in a notebook, or `.save("check.html")` it.
 
     It is true if every derivative is found right, or is a convention at a kink.
 
@@ -125,17 +140,19 @@ class GradientReport:
 
     def table(self) -> list[tuple[str, ...]]:
         """The report as text, cell by cell, the heading first."""
-        return [("derivative", "reverse", "forward", "differences", "± error", "verdict")] + [
-            (row.derivative, *(f"{x:.9g}" for x in (row.reverse, row.forward, row.numeric)), f"{row.error:.0e}",
-             row.verdict + (row.note and f": {row.note}")) for row in self.rows if row.verdict != OK or not self.long]
+        return [HEAD, *(row.cells() for row in self.rows if row.verdict != OK or not self.long)]
 
-    def __str__(self) -> str:
-        table = self.table()
-        widths = [max(map(len, column)) for column in zip(*table)]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:5], widths[1:5]), row[5]]) for row in table]
-        return "\n".join([*lines, self.summary()])
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        table = [[spell(cell) for cell in row] for row in self.table()]
+        return "\n".join([*in_columns(table, width, right=NUMBERS), *wrapped(self.summary(), width)])
 
-    __repr__ = __str__
+    def save(self, path: FileName) -> Path:
+        """Write the report to a file whose ending says how: .txt, .csv (a row for each derivative), .html or .json."""
+        return saved("GradientReport", path, {
+            ".txt": lambda: f"{self.text}\n",
+            ".csv": lambda: as_csv([[field.name for field in fields(Check)], *map(astuple, self.rows)]),
+            ".html": lambda: page("Gradients, checked", [self._repr_html_()]),
+            ".json": lambda: as_json(self.to_dict())})
 
     def _repr_html_(self) -> str:
         head, *body = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.table())

@@ -42,12 +42,13 @@ from .outside import to_install
 from .read.draw import draw, svg_of
 from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
 from .read.expression import ExpressionError, Names, UnknownName, parse, parse_program, parse_values
-from .read.formula import LATEX, UNICODE, Notation, formula, unicode_label
+from .read.formula import LATEX, UNICODE, Notation, formula, in_one_notation, unicode_label
 from .read.grade import grade_class
 from .read.graph import look
 from .read.mathml import mathml
 from .read.page import page
-from .read.plain import typewriter, visible
+from .read.plain import folded, spelling_of, typewriter, visible, width_of_stdout
+from .read.save import as_json
 from .read.stepper import stepper
 from .read.steps import steps
 from .read.terms import number_of
@@ -97,7 +98,7 @@ def put(words: str, stream: IO[str]) -> None:
     """Print at once. Where nobody listens any more, as after `| head -1`, the work goes on, so that what is learnt is
     kept; the error comes after it."""
     try:
-        print(visible(words), file=stream, flush=True)
+        print(spelling_of(stream)(visible(words)), file=stream, flush=True)
     except OSError as error:
         context = click.get_current_context(silent=True)
         if context is None:
@@ -111,19 +112,8 @@ def write(file: Path, content: str) -> None:
 
 
 def write_json(data: Any) -> None:
-    """Write to standard output what any program reads: for inf and nan, which JSON has not, their names as text."""
-    write(STREAM, json.dumps(strict(data), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-
-
-def strict(data: Any) -> Any:
-    """Plain data with "NaN", "Infinity" and "-Infinity" in the place of these numbers."""
-    if isinstance(data, Mapping):
-        return {str(key): strict(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [strict(value) for value in data]
-    if isinstance(data, float) and not math.isfinite(data):
-        return "NaN" if math.isnan(data) else "Infinity" if data > 0 else "-Infinity"
-    return data
+    """Write to standard output what any program reads."""
+    write(STREAM, as_json(data))
 
 
 def source(file: Path) -> Path | IO[bytes]:
@@ -487,8 +477,8 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
 @click.option("--test", type=click.FloatRange(0, 1, max_open=True), callback=share, default=0.25, show_default=True,
               help="Share of the rows to hold out, to judge the network by.")
 @click.option("--validation", type=click.FloatRange(0, 1, max_open=True), callback=share, default=HELD_OUT,
-              show_default=True, help="Share of the other rows to hold out, to stop by; with 0 all epochs are run and the last "
-              "is kept.")
+              show_default=True,
+              help="Share of the other rows to hold out, to stop by; with 0 all epochs are run and the last is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same network.")
 @click.option("--out", type=FILE, default="model.json", show_default=True, help="Where the model goes.")
 @json_too
@@ -714,7 +704,7 @@ def forward(root: Value, notation: Notation, align: str = "") -> list[str]:
         if node.label and node.parents:
             result = number_of(node.data, 6)
             sides = [formula(node, 1, notation, "explain"), formula(node, 1, with_numbers, "explain"),
-                     result.latex if notation is LATEX else str(result)]
+                     result.latex if notation is LATEX else result.text]
             lines.append(f"{notation.label(node.label).text} {align}= {' = '.join(dict.fromkeys(sides))}")
     return lines
 
@@ -778,7 +768,9 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
                     "derivations": [derivation.to_dict() for derivation in derivations]})
     else:
         say("\n\n".join(derivation.latex for derivation in derivations) if latex else
-            "\n\n".join(["\n".join(forward(root, UNICODE)), *map(str, derivations)]).lstrip(), result=True)
+            in_one_notation("\n\n".join(["\n".join(
+                row for line in forward(root, UNICODE) for row in folded(line, width_of_stdout(), 6)),
+                *map(str, derivations)])).lstrip(), result=True)
     if html_file:
         write(html_file, derivation_page(expression, root, derivations))
     if svg_file:
@@ -927,8 +919,9 @@ def chain(seed: int, out: Path) -> dict[str, str]:
             "stepper.html": "a page to step through it, forward and backward"}
 
 
-def indented(words: object) -> str:
-    return "   " + str(words).replace("\n", "\n   ").replace("\n   \n", "\n\n")
+def indented(derivation: Explanation) -> str:
+    words = derivation.laid_out(width_of_stdout() - 3, spelling_of(sys.stdout))
+    return "   " + words.replace("\n", "\n   ").replace("\n   \n", "\n\n")
 
 
 def graph(trained: Trained, out: Path) -> dict[str, str]:

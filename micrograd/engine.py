@@ -45,6 +45,9 @@ made = [0]
 # How a notebook shows a Value or a network: a function from it to {MIME type: text}, which the package hangs in here.
 in_notebook: Any = None
 
+# How words are spelled for a standard output that lacks some of their signs; the package hangs this in, too.
+spelled: Any = None
+
 
 class Elsewhere:
     """An attribute that a Value has not: to ask for it, or to set it, is an AttributeError that says what there is.
@@ -517,7 +520,7 @@ class Value:
 
     def __repr__(self) -> str:
         label = f", label={self._label!r}" if self._label else ""
-        return f"Value(data={self._data}, grad={self.grad}{label})"
+        return in_signs(f"Value(data={self._data}, grad={self.grad}{label})")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return shown_in_notebook(self)
@@ -585,6 +588,11 @@ def shown_in_notebook(thing: Any) -> dict[str, str]:
     """What a notebook shows of a Value or a network: what `in_notebook` makes of it, or else its repr."""
     shown: dict[str, str] = {"text/plain": repr(thing)} if in_notebook is None else in_notebook(thing)
     return shown
+
+
+def in_signs(words: str) -> str:
+    """The words in signs that standard output has, so that they can be printed."""
+    return words if words.isascii() or spelled is None else str(spelled(words))
 
 
 # How a node is made

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar, Union, overload
 
 from . import ops
 from .dataset import is_table, rows, single, tree
-from .engine import Number, Value, constant, shown_in_notebook
+from .engine import Number, Value, constant, in_signs, shown_in_notebook
 from .files import File, read_whole, write_whole
 
 __all__ = ["Module", "Neuron", "Layer", "MLP", "Standardizer"]
@@ -330,7 +330,7 @@ class Neuron(Module):
 
     def __repr__(self) -> str:
         name = _activation_name(self.activation)
-        return f"{'ReLU' if name == 'relu' else name.capitalize()}Neuron({len(self.w)})"
+        return in_signs(f"{'ReLU' if name == 'relu' else name.capitalize()}Neuron({len(self.w)})")
 
 
 class Layer(Module):

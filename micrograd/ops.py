@@ -759,7 +759,7 @@ pow = row("pow",        math.pow,
           symbol="**", latex="{0:atom}^{{{1}}}", text="{0:atom}**{1:atom}", binds="power",
           book=(lambda y, a, b: b * pow(a, b - 1), lambda y, a, b: y * log(a)),
           domain=(POSITIVE, (-2.0, 2.0)), otherwise=_pow,
-          note="x^0 has slope 0 at x = 0, and 0^b with b > 0 has slope 0 in b; a negative base gives nan as the slope "
+          note="x⁰ has slope 0 at x = 0, and 0ᵇ with b > 0 has slope 0 in b; a negative base gives nan as the slope "
                "in b, and for a fractional b altogether",
           about="a to the power of b", defined="a > 0, or a = 0 and b ≥ 0, or a < 0 and b whole")
 
@@ -933,7 +933,7 @@ one_minus_square = row("_one_minus_square", lambda x: (1 - x) * (1 + x), lambda 
                        stands_for=lambda x: 1 - x * x)
 within = row("_within", lambda x: maximum(minimum(x, 40.0), -40.0), lambda s, x: 1.0,
              latex="{0:product}", text="{0:product}", binds="product", symbol="x", stands_for=lambda x: x,
-             note="x as a factor of e^-x² and the like, which are 0 beyond 38: with it no power of x is inf there")
+             note="x as a factor of exp(−x²) and the like, which are 0 beyond 38: with it no power of x is inf there")
 bell = row("_bell",     _bell,                    lambda s, x: -2 * (within(x) * s),
            latex="e^{{-{0:atom}^2}}", text="exp(-{0:atom}**2)", binds="power",
            spelled=lambda x: _gauss(minimum(abs(x), 40.0), 1.0, exp),
@@ -968,7 +968,7 @@ pow_log = row("_pow_log", _pow_log,               lambda s, a, b: pow(a, b - 1) 
               book=(lambda s, a, b: pow(a, b - 1) + b * pow_log(a, b - 1), lambda s, a, b: s * log(a)),
               latex=r"{0:atom}^{{{1}}} \cdot \ln\left({0}\right)", text="{0:atom}**{1:atom} * log({0})",
               binds="product", domain=(POSITIVE, (-2.0, 2.0)), symbol="pow'",
-              stands_for=lambda a, b: pow(a, b) * log(a), note="0 where a^b is 0")
+              stands_for=lambda a, b: pow(a, b) * log(a), note="0 where aᵇ is 0")
 # fmt: on
 
 for _row in OPS.values():

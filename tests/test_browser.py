@@ -88,7 +88,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Any]:
         page.goto(address)
         return page
 
-    show.visit = visit
+    show.visit, show.troubles = visit, troubles
     yield show
     for context in contexts:
         context.close()
@@ -249,6 +249,38 @@ def test_clicking_a_node_shows_its_steps(show):
     assert page.evaluate("document.querySelectorAll('#picture [tabindex=\"0\"]').length") == 1, "one stop for Tab"
 
 
+STRICT = """() => document.querySelector("meta[http-equiv=Content-Security-Policy]").content"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_has_a_policy_and_keeps_to_it(show, tmp_path, scheme):
+    """What a page may do stands in it; the browser would complain of all else, and `show` fails on a complaint."""
+    net, C = four_layers()
+    w = net.parameters()[0]
+    step = micrograd.compile(lambda x: net(x), inputs=(1,))
+    saved = [stepper(C), micrograd.explain(C, w), steps(C), micrograd.diagnose(C), micrograd.nudge(C, w), micrograd.draw(C),
+             micrograd.grade(C, {w: 1.0}), micrograd.grade_class(C, {"Ann": {w: 1.0}}), step.plan,
+             micrograd.check_gradients(lambda x: x * x, 1.0)]
+    for i, thing in enumerate(saved):
+        thing.save(tmp_path / f"{i}.html")
+        page = show.visit((tmp_path / f"{i}.html").as_uri(), color_scheme=scheme)
+        rules = page.evaluate(STRICT).split("; ")
+        assert "default-src 'none'" in rules and "base-uri 'none'" in rules, thing
+        assert not re.search("http|unsafe-eval|[*]", page.evaluate(STRICT)), "no host, and no script but its own"
+        assert "unsafe-inline" not in "".join(rule for rule in rules if not rule.startswith("style-src-attr"))
+        assert "system-ui" in page.evaluate("getComputedStyle(document.body).fontFamily"), "its style sheet holds"
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(show, tmp_path):
+    stepper(square()).save(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    (tmp_path / "page.html").write_text(text.replace("</main>", "</main><script>document.title = 'alien'</script>"),
+                                        encoding="utf-8")
+    page = show.visit((tmp_path / "page.html").as_uri())
+    assert page.title() != "alien"
+    show.troubles[:] = [each for each in show.troubles if "Content Security Policy" not in each]
+
+
 def test_an_edge_tells_its_local_derivative(show):
     page = show(stepper(neuron()))
     root = neuron()
@@ -312,9 +344,9 @@ def test_light_and_dark(show, scheme, background):
         page.fill("#slider", str(i))
         assert page.evaluate(CONTRAST) >= 4.5, f"step {i}"
     page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
-    page.wait_for_function(f"{colour} != '{background}'")  # the system changes at dusk, and so does the page
+    expect(page.locator("body")).not_to_have_css("background-color", background)  # the system changes at dusk, so does it
     page.emulate_media(color_scheme=scheme)
-    page.wait_for_function(f"{colour} == '{background}'")
+    expect(page.locator("body")).to_have_css("background-color", background)
     page.click("#theme")
     assert (page.get_attribute("#theme", "aria-label"), page.evaluate(colour)) == ("Theme: light", "rgb(255, 255, 255)")
     page.click("#theme")

@@ -500,7 +500,7 @@ def test_a_long_report_lists_only_what_is_not_ok():
     report = check_gradients(lambda v: sum(x * x for x in v) + m.relu(v[0] - 1), [1.0] * 7)
     lines = str(report).splitlines()
     assert lines[-1] == "56 derivatives: 54 ok (not listed), 2 at a kink, 0 wrong"
-    assert [line.split()[0] for line in lines[1:-1]] == ["∂f/∂v[0]", "∂²f/∂v[0]²"]
+    assert [line.split()[0] for line in lines[1:-1] if line.startswith("∂")] == ["∂f/∂v[0]", "∂²f/∂v[0]²"]
 
 
 def test_the_report_as_html_and_as_data():

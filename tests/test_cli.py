@@ -1,6 +1,5 @@
 """The commands, as a user types them."""
 
-import codecs
 import contextlib
 import csv
 import importlib.util
@@ -633,7 +632,7 @@ def test_explain_writes_latex_a_page_and_a_picture() -> None:
     assert page.startswith("<!DOCTYPE html>")
     assert "<title>0.5*(y - tanh(w*x))**2</title>" in page
     assert page.count("<math ") == page.count("</math>") == 3
-    assert not re.search("http(?!://www.w3.org/1998/Math/MathML)|<script|src=", page)  # it works offline
+    assert not re.search(r"https?:(?!//www.w3.org/1998/Math/MathML)|<script\b|src=", page)  # it works offline
     picture = Path("graph.svg").read_text(encoding="utf-8").replace("&#8722;", "−")
     assert "</svg>" in picture
     for number in ("−0.3265", "0.5966"):  # ∂f/∂w = (a − y)(1 − a²)x, and on an arrow tanh′(z) = 1 − a²
@@ -1210,8 +1209,8 @@ def test_version_and_help() -> None:
 def test_a_terminal_that_knows_ascii_only() -> None:
     result = command("demo", PYTHONIOENCODING="ascii")
     assert result.returncode == 0, result.stderr
-    assert b"= (a^4 - y) * a^4(1 - a^4) * w^4 * a^3(1 - a^3) * w^3" in result.stdout
-    assert b"= delta^4 * w^4 * sigma'(z^3) = " in result.stdout
+    assert b"= (a^4 - y) * a^4 * (1 - a^4) * w^4 * a^3 * (1 - a^3) * w^3" in result.stdout
+    assert b"= delta^4 * w^4 * sigma'(z^3)" in result.stdout
     assert b"delta^4 = " in result.stdout
     assert b"?" not in result.stdout
 
@@ -1253,14 +1252,6 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
             "print(*{'click', 'matplotlib', 'tqdm', 'numpy', 'graphviz', 'micrograd.cli'} & sys.modules.keys())")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True)
     assert result.stdout.split() == []
-
-
-def test_signs_that_a_terminal_lacks() -> None:
-    codecs.register_error("typewriter", cli.typewriter)
-    assert "½ · ∂C/∂aᵏ⁻¹ − δ⁴ 花".encode("ascii", "typewriter") == b"1/2 * dC/da^(k-1) - delta^4 ?"
-    assert "aᵏ⁻¹ + aᵏ".encode("latin-1", "typewriter") == b"a^(k-1) + a^k"  # Latin-1 has the ¹
-    assert "½ · ∂C/∂w²".encode("latin-1", "typewriter") == "½ · dC/dw²".encode("latin-1")
-    assert "w²₁,₁₂ + x₁, x₂ = σ′(z₁)".encode("ascii", "typewriter") == b"w^2_(1,12) + x_1, x_2 = sigma'(z_1)"
 
 
 def test_files_beside_those_that_are_written_stay_as_they_are() -> None:

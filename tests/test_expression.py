@@ -2,16 +2,19 @@
 
 import math
 import pickle
+import re
+import sys
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import micrograd
-from micrograd import Value, ops, text
+from micrograd import Value, cli, diagnose, explain, ops, steps, text
 from micrograd.read.expression import (
     LENGTH,
     NESTING,
+    WHOLE,
     ExpressionError,
     Names,
     UnknownName,
@@ -19,7 +22,7 @@ from micrograd.read.expression import (
     parse_program,
     parse_values,
 )
-from micrograd.read.formula import unicode_label
+from micrograd.read.formula import UNICODE, unicode_label
 
 LABELS = ["w^{4}", "a^{2}", "a^{4}", "y", "z^{4}", "δ^{3}", "w^{2}_{1,1}", "x", "loss (1)", "a^{1}_{2}"]
 VALUES = {label: 0.3 + place / 7 for place, label in enumerate(LABELS)}
@@ -516,3 +519,80 @@ def test_names_that_are_nearly_right(text, message):
     with pytest.raises(ExpressionError) as error:
         parse(text, ["x", "W_1"])
     assert error.value.message == message
+
+
+# Whole programs: what is done with them grows with their length, and no faster
+
+def work_of(function):
+    """How many lines of Python a call runs."""
+    count = 0
+
+    def trace(frame, event, _arg):
+        nonlocal count
+        count += 1
+        return trace
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+PROGRAMS = {
+    "squares": lambda n: "".join(f"a{i + 1}=a{i}*a{i};" for i in range(n)),
+    "two at a time": lambda n: "".join(f"a{i + 1}=a{i}+b{i};b{i + 1}=a{i}*0.5;" for i in range(n // 2)),
+    "all of one": lambda n: "".join(f"w_{{{i + 1}}}=sin(a0)+b0;" for i in range(n)),
+}
+
+
+def everything(text):
+    """What the commands do with an expression."""
+    root, nodes = cli.recorded(text, {"a0": 1.0, "b0": 0.5})
+    cli.forward(root, UNICODE)
+    return [str(explain(root)), str(explain(root, nodes["a0"])), str(steps(root)), str(diagnose(root))]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_of_twice_the_length_is_twice_the_work(program, capsys):
+    small, large = (work_of(lambda n=n: everything(PROGRAMS[program](n))) for n in (60, 240))
+    assert large < 6 * small, "quadratic would be 16 times"
+    assert work_of(lambda: parse_program(PROGRAMS[program](240), ["a0", "b0"])) < 6 * work_of(
+        lambda: parse_program(PROGRAMS[program](60), ["a0", "b0"]))
+
+
+def test_many_values_are_read_in_time_that_grows_with_them():
+    small, large = (work_of(lambda n=n: parse_values(", ".join(f"x{i}=1" for i in range(n)))) for n in (60, 240))
+    assert large < 6 * small
+
+
+def test_a_thousand_statements(capsys):
+    text = PROGRAMS["squares"](1000)
+    assert len(text) < WHOLE
+    assert len(parse_program(text, ["a0"]).statements) == 1000
+    assert "(970 more factors)" in everything(text)[1]
+
+
+def test_one_limit_for_a_whole_program():
+    text = PROGRAMS["squares"](2000)
+    with pytest.raises(ExpressionError, match=r"expressions have at most 20,000 characters in all, found 32,673"):
+        parse_program(text, ["a0"])
+    with pytest.raises(ExpressionError, match=r"values have at most 20,000 characters in all"):
+        parse_values("x=1, " * 5000)
+
+
+def test_paths_that_nobody_can_count(capsys):
+    text = "".join(f"a{i + 1}=a{i}+b{i};b{i + 1}=a{i}*0.1;" for i in range(500))
+    root, nodes = cli.recorded(text, {"a0": 1.0, "b0": 0.5})
+    assert re.search(r"about 10\S+ paths lead from", str(explain(root, nodes["a0"])))
+
+
+def test_names_can_be_added():
+    names = Names(["a^{4}"])
+    names.add("b_1")
+    names.add("b_1")
+    assert names.names == ("a^{4}", "b_1") and names.meant("b1") == ["b_1"] and names.at("b₁ + 1", 0, 6) == "b₁"
+    names.add("a⁴")
+    assert names.meant("a⁴") == ["a⁴"], "one that is spelled so"
+    assert Names(["a⁴", "a^{4}"]).meant("a⁴") == ["a⁴"] and Names(["a^{4}", "a⁴"]).meant("a^{4}") == ["a^{4}"]

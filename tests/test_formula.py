@@ -92,8 +92,8 @@ def test_powers_of_ten_take_parentheses_as_powers_do():
 @pytest.mark.parametrize(("label", "in_text", "in_latex"), [
     ("x", "x", "x"), ("loss", "loss", r"\text{loss}"), ("a4", "a4", r"\text{a4}"), ("my x", "my x", r"\text{my x}"),
     ("w^{2}_{1,1}", "w²₁,₁", "w^{2}_{1,1}"), ("w_{1,1}^{2}", "w²₁,₁", "w^{2}_{1,1}"), ("x_i", "xᵢ", "x_{i}"),
-    ("x_12", "x₁₂", "x_{12}"), ("a^{k-1}", "aᵏ⁻¹", "a^{k-1}"), ("x_{max}", "x_max", "x_{max}"), ("δ^4", "δ⁴", r"\delta^{4}"),
-    (r"\delta^{4}_{10}", "δ⁴₁₀", r"\delta^{4}_{10}"), ("net_{h1}", "net_h1", r"\text{net}_{h1}"),
+    ("x_12", "x₁₂", "x_{12}"), ("a^{k-1}", "aᵏ⁻¹", "a^{k-1}"), ("x_{max}", "xₘₐₓ", "x_{max}"), ("δ^4", "δ⁴", r"\delta^{4}"),
+    (r"\delta^{4}_{10}", "δ⁴₁₀", r"\delta^{4}_{10}"), ("net_{h1}", "netₕ₁", r"\text{net}_{h1}"),
     ("a_b", "a_b", "a_{b}"), ("my_var", "my_var", r"\text{my}\_\text{var}"), ("50%", "50%", r"\text{50}\%"),
     ("a^{2}^{3}", "a^{2}^{3}", r"\text{a}{\wedge}\{\text{2}\}{\wedge}\{\text{3}\}"),
     ("$x$", "$x$", r"\$\text{x}\$"), (r"\input{f}", r"\input{f}", r"{\backslash}\text{input}\{\text{f}\}"),

@@ -14,7 +14,8 @@ import micrograd
 from micrograd import Value, nn
 from micrograd.read.formula import unicode_label
 from micrograd.read.graph import look
-from micrograd.read.steps import LONGEST, WIDTH, as_factor, steps
+from micrograd.read.plain import WIDTH
+from micrograd.read.steps import LONGEST, as_factor, steps
 from micrograd.read.terms import Formula
 
 
@@ -180,8 +181,8 @@ def test_a_sequence_that_cannot_change():
     assert result[2:4] == result[2:4] != result[2:5]
     assert hash(result[:3]) == hash(result[:3])
     assert result[-1] is list(result)[-1] and result[3] in result
-    assert repr(result[4:7]) == "<steps of y: 1 forward, 2 backward>"
-    assert repr(steps(diamond(), "naive")) == "<steps of y in naive order: 5 forward, 11 backward>"
+    assert repr(result[4:7]).startswith("steps of y: 1 forward, 2 backward\n")
+    assert repr(steps(diamond(), "naive")).startswith("steps of y in naive order: 5 forward, 11 backward\n")
     assert result != 3
     with pytest.raises(FrozenInstanceError):
         result[0].value = 3.0
@@ -191,11 +192,11 @@ def test_a_sequence_that_cannot_change():
 
 def test_what_frames_print():
     result = steps(diamond())
-    assert repr(result[0]) == "<step 1, forward: c = a + b = 2 + 3 = 5>"
-    assert repr(result[-1]) == ("<step 16, backward, path 2 of 2: "
-                                "∂y/∂b += ∂y/∂c · ∂c/∂b = ∂y/∂c · 1 = 7 · 1 = 7>")
+    assert repr(result[0]) == "c = a + b = 2 + 3 = 5"
+    assert repr(result[-1]) == "∂y/∂b += ∂y/∂c · ∂c/∂b = ∂y/∂c · 1 = 7 · 1 = 7"
     noted = next(frame for frame in steps(diamond(), "naive") if frame.note)
-    assert str(noted).endswith("= 1  (c passes on 1, but 6 more will reach it later)")
+    assert str(noted) == ("∂y/∂a += ∂y/∂c · ∂c/∂a = ∂y/∂c · 1 = 1 · 1\n"
+                          "    = 1  (c passes on 1, but 6 more will reach it later)")
     assert result[0]._repr_latex_() == r"$\displaystyle c = a + b = 2 + 3 = 5$"
     assert result[-1].rule.latex.startswith(r"\frac{\partial y}{\partial b} += \frac{\partial y}{\partial c} \cdot ")
     assert result[-1].rule.mathml.startswith("<math")
@@ -205,9 +206,10 @@ def test_printed_as_a_table():
     lines = str(steps(diamond())).splitlines()
     assert lines[0] == "steps of y: 5 forward, 11 backward"
     assert lines[2:4] == ["step  node  rule     in numbers  value", "1     c     a + b    2 + 3       5"]
-    assert lines[9] == "step  gradient  path    upstream  local derivative  upstream · local  adds  sum so far"
-    assert lines[10] == "6     ∂y/∂y     seed                                                  1     1"
-    assert lines[-1] == "16    ∂y/∂b     2 of 2  ∂y/∂c     ∂c/∂b = 1         7 · 1             7     19"
+    assert lines[9:11] == ["step  gradient  path    upstream  local       upstream  adds  sum so far",
+                           "                                  derivative  · local"]
+    assert lines[11] == "6     ∂y/∂y     seed                                    1     1"
+    assert lines[-1] == "16    ∂y/∂b     2 of 2  ∂y/∂c     ∂c/∂b = 1   7 · 1     7     19"
 
 
 def test_a_long_table_is_shortened():
@@ -217,10 +219,10 @@ def test_a_long_table_is_shortened():
         y = (y * x + 0.25).tanh()
     text = str(steps(y))
     lines = text.splitlines()
-    assert len(lines) < 2 * LONGEST + 12
+    assert len(lines) < 4 * LONGEST + 12
     assert max(map(len, lines)) <= WIDTH
     assert "... 860 more steps, left out" in lines and "... 861 more steps, left out" not in lines
-    assert lines[-1].startswith("2101 ")
+    assert any(line.startswith("step: 2101 ") for line in lines[-4:])
     html = steps(y)._repr_html_()
     assert html.count("<tr>") == 2 * (LONGEST + 2)
     assert "… 860 more steps, left out" in html
@@ -231,7 +233,8 @@ def test_long_names_fit_the_table():
     y = x.exp() * x
     y.label = "what comes of it " * 5
     lines = str(steps(y)).splitlines()
-    assert max(map(len, lines[1:])) <= WIDTH and any("…" in line for line in lines)
+    assert max(map(len, lines)) <= WIDTH
+    assert "epoch" in str(steps(y)), "nothing is cut off"
 
 
 def test_a_table_for_notebooks_is_escaped():
@@ -271,7 +274,7 @@ def test_a_deep_and_large_graph():
     result = steps(y)
     assert len(result) == 20_000 + 1 + 30_000
     assert result[-1].path == "10001 of 10001" and last_gradients(result)[x] == look(y, "").gradients[x]
-    assert len(str(result).splitlines()) < 100
+    assert len(str(result).splitlines()) < 4 * LONGEST + 12
     assert len(steps(y, order="naive")) == len(result)
 
 

@@ -74,12 +74,12 @@ CASES = [  # a rule as a row may state it, what a person writes, and the same in
     (mg.identity(x) + 1, "x + 1", "x + 1"),
     (mg.where(x, a, b), "a⁴", "a^{4}"),
     (mg.where(x - x, a, b), "b", "b"),
-    (x ** y, "x^y", "x^{y}"),
+    (x ** y, "xʸ", "x^{y}"),
     (x ** 2 ** 2, "x⁴", "x^{4}"),
     ((2 * x) ** 2, "4x²", "4x^{2}"),
     ((x * y) ** 0.5, "(x · y)^0.5", r"\left(x \cdot y\right)^{0.5}"),  # is not x^0.5 * y^0.5 where both are negative
     ((x ** 0.5) ** 2, "x", "x"),
-    ((x ** 2) ** 0.5, "(x²)^0.5", r"\left(x^{2}\right)^{0.5}"),  # is not x for negative x
+    ((x ** 2) ** 0.5, "(x^2)^0.5", r"\left(x^{2}\right)^{0.5}"),  # is not x for negative x
     (x ** 0, "1", "1"),
     (x ** -1.0, "1 / x", r"\frac{1}{x}"),
     (Name("z'*", 1.0) * x, "(z'*) · x", r"\left(\text{z'*}\right) \cdot x"),

@@ -57,7 +57,7 @@ def test_explain_shows_the_product_and_says_why(case):
         assert sides[-1] == "nan" and re.search("∞|nan", sides[-2]) and "1" not in sides[:-2]
         assert why in found.notes[0] and beside in found.notes[0]
         assert "nan" in found.latex and found.to_mathml().startswith("<math")
-    alone = str(explain(y))
+    alone = " ".join(str(explain(y)).split())
     assert "= 1 = nan" not in alone and (why in alone or not why)
 
 
@@ -80,7 +80,7 @@ def test_error_terms_that_have_no_value():
     C = (mg.sqrt(z * z) - 1) ** 2 + mg.sqrt(0 * z)
     C.label = "C"
     for found in (explain(C, wrt=w, form="delta"), explain(C, form="delta")):
-        assert str(found).splitlines()[0].endswith("= nan")
+        assert [part for side in found.lines[0].sides[-1:] for part in side] == ["nan"]
         assert [note for note in found.notes if "is 0 · ∞, which has no value" in note] == [*found.notes[:1]]
     again = (mg.sqrt(0 * z) + 3 * z)
     again.label = "C"

@@ -8,20 +8,24 @@ so that it holds for a user's own op. Nothing is changed by looking.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import copysign, isclose, isfinite, isnan, nan
+from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from .. import ops
 from ..engine import Value
+from ..files import FileName
 from ..ops import CONSTANT, LEAF, Op
 from .formula import DIGITS, SUPERSCRIPT, counted, indices, unicode_label
 from .graph import Edge, Graph, look, recomputed, same
+from .page import page
+from .plain import Printed, Spelling, wrapped
+from .save import as_json, saved
 from .terms import forward_rule, name_of, number_of, partial
 from .undefined import SLOPE, ZERO_INFINITE, undefined
 
@@ -55,12 +59,11 @@ LAYERS = 3         # at the least, to speak of a ratio from layer to layer
 HUGE = 1e3         # a parameter of this size is a finding
 LISTED = 5         # names in a sentence
 POWER = 6          # from a million on, a number in a sentence has a power of ten
-WIDTH = 100        # columns of the text
 
 # What to do, by the row that made the first inf or nan.
 LOGARITHM = ("a logarithm needs a number above 0. For a cost take one that starts from logits, "
              "losses.cross_entropy or losses.binary_cross_entropy_from_logits, or keep the argument away from 0")
-EXPONENTIAL = ("e^x is beyond the largest float above x = 709.78. Subtract the largest argument from all of them "
+EXPONENTIAL = ("eˣ is beyond the largest float above x = 709.78. Subtract the largest argument from all of them "
                "first, as losses.softmax and losses.logsumexp do")
 DIVISION = "let the divisor not become 0: treat that case apart, or add a small number to it"
 TOO_LARGE = ("numbers of this size come from weights that are too large, or from a learning rate that is too high: "
@@ -71,8 +74,8 @@ ADVICE = {ops.log: LOGARITHM, ops.log1p: LOGARITHM, ops.log2: LOGARITHM, ops.log
 OUTSIDE = "its argument is outside the domain of the function: look at where it comes from"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Finding:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Finding(Printed):
     """One thing that was found.
 
     kind: a key of KINDS. severity: "error" (numbers or gradients are not to be used), "warning" (learning suffers),
@@ -103,13 +106,15 @@ class Finding:
         return {"kind": self.kind, "severity": self.severity, "sentence": self.sentence, "advice": self.advice,
                 "names": list(self.names), "numbers": dict(self.numbers)}
 
-    def __str__(self) -> str:
-        return f"{self.severity}, {self.kind}: {self.sentence} {sentence_case(self.advice)}".strip()
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        words = f"{self.severity}, {self.kind}: {self.sentence} {sentence_case(self.advice)}".strip()
+        return "\n".join(wrapped(spell(words), width))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Diagnosis:
-    """What `diagnose` found, the worst first. Print it, or show it in a notebook. True if there are only notes."""
+class Diagnosis(Printed):
+    """What `diagnose` found, the worst first. Print it, show it in a notebook, or `.save("C.html")` it. True if there
+    are only notes."""
 
     subject: str
     findings: tuple[Finding, ...]
@@ -139,18 +144,26 @@ class Diagnosis:
         return f"{self.subject}: " + (", ".join(counted(count[severity], severity) for severity in SEVERITIES
                                                 if count[severity]) or "nothing found")
 
-    def __str__(self) -> str:
-        lines = [self.summary]
-        left = max((len(finding.kind) for finding in self.findings), default=0)
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        lines = wrapped(spell(self.summary), width)
+        room = max((len(finding.kind) for finding in self.findings), default=0)
+        left = room + 11 if room + 11 <= width // 2 else 4  # below, where there is no room beside
         for finding in self.findings:
-            head = f"{finding.severity:<7}  {finding.kind:<{left}}  "
-            for text in filter(None, (finding.sentence, finding.advice and f"→ {finding.advice}")):
-                lines.append(textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * (left + 11),
-                                           break_long_words=False, break_on_hyphens=False))
-                head = " " * (left + 11)
+            head = f"{finding.severity:<7}  {finding.kind:<{room}}  "
+            if left < len(head):
+                lines.append(head.rstrip())
+                head = " " * left
+            for words in filter(None, (finding.sentence, finding.advice and f"→ {finding.advice}")):
+                lines += wrapped(spell(words), width, head, left)
+                head = " " * left
         return "\n".join(lines)
 
-    __repr__ = __str__
+    def save(self, path: FileName) -> Path:
+        """Write the findings to a file whose ending says how: .txt, .html or .json."""
+        return saved("Diagnosis", path, {
+            ".txt": lambda: f"{self.text}\n",
+            ".html": lambda: page(f"Diagnosis of {self.subject}", [self._repr_html_()]),
+            ".json": lambda: as_json(self.to_dict())})
 
     def _repr_html_(self) -> str:
         # Styles stand in the elements, as notebooks take others away; ink on pale fills shows on light and dark pages.
@@ -761,8 +774,8 @@ def number(x: float) -> str:
 
 def equation(graph: Graph, node: Value) -> str:
     """v₃ = ln(p) = ln(0) = −inf: the name, the rule, with numbers, the result."""
-    parts = [name_of(graph, node) if graph.names[node] else "", str(forward_rule(graph, node)),
-             str(forward_rule(graph, node, numbers=True)), number(node.data)]
+    parts = [name_of(graph, node) if graph.names[node] else "", forward_rule(graph, node).text,
+             forward_rule(graph, node, numbers=True).text, number(node.data)]
     return " = ".join(dict.fromkeys(part for part in parts if part))
 
 

@@ -1,4 +1,4 @@
-"""Drawing a recorded graph: `draw(y)` is a graphviz.Digraph, which notebooks show and `.render("y")` saves.
+"""Drawing a recorded graph: `draw(y)` is a graphviz.Digraph, which notebooks show and `.save("y.svg")` writes.
 
 One box a node, with its label, its op, its data and its gradient; one arrow from each argument. `collapse` folds each
 neuron, or each layer, into one box: neurons are told by the labels of the notation. Graphviz places the boxes: the
@@ -9,9 +9,11 @@ What goes into which box is decided in scene.py.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 from base64 import b64encode
@@ -20,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from inspect import isawaitable
-from math import isfinite, log10
+from math import inf, isfinite, log10
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,13 @@ except ImportError as error:
     raise ImportError("micrograd.draw needs the package graphviz: pip install graphviz graphviz-pure") from error
 
 from ..engine import Value, topological_order
-from ..files import write_whole
-from ..ops import CONSTANT, number
+from ..files import FileName, write_whole
+from ..ops import CONSTANT, is_number, number
 from ..outside import IN_BROWSER
 from .formula import counted, cut, indices, printable, unicode_label
 from .graph import edges_of
+from .page import page
+from .save import Writer, saved
 from .scene import (
     NODES,
     Arrow,
@@ -50,7 +54,11 @@ from .scene import (
     values_of,
 )
 from .terms import Terms, formula_of, number_of
+from .tex import tikz_document
 
+EVERYWHERE = ("svg", "png", "json", "dot", "gv")  # the formats that every Graphviz writes
+PIXELS = ("png", "jpg", "jpeg", "jpe", "gif", "bmp", "webp", "tif", "tiff")
+PIXELS_TO_THE_INCH = 192  # of a picture that is saved: twice as many as Graphviz makes, to be sharp on paper
 DIRECTIONS = ("LR", "TB", "RL", "BT")
 PORTS = {"LR": "ew", "TB": "sn", "RL": "we", "BT": "ns"}  # where straight arrows leave a box, and where they arrive
 LENGTH = 20         # of all arrows, in columns, for each of max_nodes: Graphviz takes the square of it in time
@@ -82,8 +90,8 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
          collapse: str | bool | None = None, names: bool = False) -> Drawing:
     """Draw the graph of a Value, or of several, or a network (a Neuron, a Layer, an MLP), or a compiled function.
 
-    A graphviz.Digraph comes back: a notebook shows it, `.render("name", format="png")` writes a file, `.source` is its
-    DOT text, the same for the same graph. What a box stands for is told by its fill and by its outline:
+    A graphviz.Digraph comes back: a notebook shows it, `.save("graph.svg")` (or .png, .pdf, .tex, ...) writes a file,
+    `.source` is its DOT text, the same for the same graph. What a box stands for is told by its fill and its outline:
 
         constant    grey, without an outline     a number that met a Value
         input       yellow, square corners       a leaf
@@ -252,7 +260,7 @@ class Painter:
             return ""
         if terms is None:
             return "" if self.scene.symbolic else number_of(node.local_derivatives[i])
-        rule, x = str(formula_of(terms.slope(node, i))), number_of(node.local_derivatives[i])
+        rule, x = formula_of(terms.slope(node, i)).text, number_of(node.local_derivatives[i])
         return rule if rule == x or self.scene.symbolic else f"{cut(rule, LONGEST_LABEL)} = {x}"
 
     # Boxes
@@ -611,13 +619,19 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
     """A graphviz.Digraph that finds a `dot` to render it, and shows its DOT text in a notebook where there is none."""
 
     def __repr__(self) -> str:
-        return "<drawing of a graph; .render(outfile='graph.svg') writes it>"
+        return "<drawing of a graph; .save('graph.svg') writes it>"
+
+    def __str__(self) -> str:
+        """The DOT text; signs that standard output has not are written by their numbers, as Graphviz reads them."""
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        return str(self.source).encode(encoding, "xmlcharrefreplace").decode(encoding)
 
     def pipe(self, format: str | None = None, *args: Any, **options: Any) -> Any:
         svg = hooked(self.source) if (format or self.format) == "svg" else None
         if svg is not None:
             return svg if options.get("encoding") else svg.encode()
         use_any_dot()
+        check_format(format or self.format)
         return super().pipe(format, *args, **{"quiet": True, **options})
 
     def render(self, filename: Any = None, *args: Any, **options: Any) -> Any:
@@ -633,7 +647,44 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
                 os.remove(source)
             return rendered
         use_any_dot()
-        return super().render(filename, *args, **{"quiet": True, **options})
+        try:
+            return super().render(filename, *args, **{"quiet": True, **options})
+        except graphviz.CalledProcessError as error:
+            check_format(next((str(word)[2:] for word in error.cmd if str(word).startswith("-T")), EVERYWHERE[0]))
+            raise
+
+    def save(self, filename: FileName | None = None, directory: FileName | None = None, *,
+             skip_existing: bool | None = False, dpi: float | None = None) -> str:
+        """Write the picture to a file whose ending says how: .svg, .png, .pdf, .tex (TikZ, for pdflatex), .html, or
+        another format of Graphviz; .gv, .dot and names without an ending get the DOT text, as graphviz has it.
+
+        dpi: pixels to the inch, of .png and its like; 192 by default. Returns the path. Raises ValueError for an ending
+        that is none of these, and where the format wants an installed Graphviz; graphviz.ExecutableNotFound where there
+        is nothing to place the boxes.
+        """
+        name = "" if filename is None else os.fsdecode(filename)
+        ending = os.path.splitext(name)[1].lower()
+        if dpi is not None and not (is_number(dpi) and 0 < dpi < inf and ending[1:] in PIXELS):
+            raise ValueError(f"Drawing.save(path, dpi=...) is a number above 0, for a picture of pixels such as .png; "
+                             f"found {dpi!r} for {name!r}")
+        if skip_existing is None or ending in ("", ".gv", ".dot"):  # None: `render` asks for the DOT text
+            return str(super().save(filename, directory=directory, skip_existing=skip_existing))
+        path = os.path.join(os.fsdecode(directory or self.directory), name)
+        if skip_existing and os.path.exists(path):
+            return path
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        picture = self.copy()
+        if ending[1:] in PIXELS:
+            picture.graph_attr["dpi"] = f"{dpi or PIXELS_TO_THE_INCH:g}"
+        formats: dict[str, Writer] = {
+            ".svg": lambda: element(picture.pipe("svg", encoding="utf-8")) + "\n",
+            ".png": lambda: picture.pipe("png"), ".pdf": lambda: picture.pipe("pdf"),
+            ".tex": lambda: tikz_document(json.loads(picture.pipe("json"))),
+            ".html": lambda: page(Path(path).stem, [image(element(picture.pipe("svg", encoding="utf-8")), "a graph")]),
+            ".gv": lambda: picture.source}
+        if ending[1:] in graphviz.FORMATS:
+            formats.setdefault(ending, lambda: picture.pipe(ending[1:]))
+        return os.fspath(saved("Drawing", path, formats))
 
     def _repr_mimebundle_(self, *args: Any, **options: Any) -> Any:
         try:
@@ -669,6 +720,19 @@ def hooked(dot: str) -> str | None:
         raise ValueError(f"micrograd.draw.renderer(dot) returned {cut(repr(svg), LONGEST_LABEL)}, "
                          "which is no <svg> element")
     return svg
+
+
+def check_format(wanted: str) -> None:
+    """Raise a ValueError for a format that the Graphviz at hand does not write, which says what it writes."""
+    if wanted in EVERYWHERE:
+        return
+    done = subprocess.run([dot_command.DOT_BINARY, f"-T{wanted}"], input=b"graph {}", capture_output=True)
+    found = re.search("not recognized. Use one of: (.*)", done.stderr.decode(errors="replace"))
+    if found:
+        known = " ".join(name for name in found[1].split() if ":" not in name)
+        name = os.path.basename(dot_command.DOT_BINARY)
+        raise ValueError(f"{name} writes no {wanted}, only {known}. For it, install Graphviz "
+                         "(https://graphviz.org/download) so that `dot` is on PATH; or save .svg, and convert that")
 
 
 def use_any_dot() -> None:

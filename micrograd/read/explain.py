@@ -17,17 +17,35 @@ import re
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite, isnan, prod
+from math import isfinite, isnan, log10, prod
 from operator import attrgetter
-from typing import Any
+from pathlib import Path
+from typing import Any, Union, overload
 
 from ..engine import Value
+from ..files import FileName
 from ..ops import CONSTANT, LEAF
 from .chain import Link, depending_on, is_weighted_sum, links
-from .formula import LATEX, MINUS, UNICODE, Notation, Written, fenced, formula, indices, rounded, text_in_latex
+from .formula import (
+    LATEX,
+    MINUS,
+    SUPERSCRIPT,
+    UNICODE,
+    Notation,
+    Written,
+    columns,
+    fenced,
+    formula,
+    indices,
+    rounded,
+    text_in_latex,
+)
 from .graph import Graph, look
 from .mathml import mathml
 from .matrices import Matrix, matrix_form
+from .page import page
+from .plain import Printed, Spelling, folded, padded, wrapped
+from .save import as_json, saved
 from .terms import (
     DOTS,
     LONGEST,
@@ -53,6 +71,7 @@ from .terms import (
     symbol,
     written,
 )
+from .tex import as_tex, text_in_tex
 from .undefined import no_answer, worked_out
 
 FORMS = CHAIN, DELTA = ("chain", "delta")
@@ -62,13 +81,13 @@ DEFINED = 12   # nodes without a label whose names are explained
 FACTORS = 30   # of a path that are written out
 ERROR = "δΔεd"  # how error terms are called: the first letter that no node's name begins with
 LEAVES = 40    # leaves that the delta form of a whole graph lists
-WIDTH = 100    # characters; a longer line of text is broken
+WIDTH = 100    # characters; a longer side of a line in LaTeX is broken
 RESULT = 6     # digits of the result
 VISIBLE = 1e-6  # relative; a difference that such a result shows
 
 
-@dataclass(frozen=True, slots=True)
-class Factor:
+@dataclass(frozen=True, slots=True, repr=False)
+class Factor(Printed):
     """One factor of a product: ∂a⁴/∂z⁴ = σ′(z⁴) = a⁴(1 − a⁴) = 0.2384."""
 
     symbols: Formula  # ∂a⁴/∂z⁴
@@ -76,14 +95,18 @@ class Factor:
     formula: Formula  # a⁴(1 − a⁴)
     value: float      # as the graph has recorded it
 
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        whole = equation(self.symbols, self.rule, self.formula, number_of(self.value))
+        return "\n".join(folded(spell(whole), width))
+
     def to_dict(self) -> dict[str, Any]:
         """The factor as plain data."""
         return {"symbols": self.symbols.to_dict(), "rule": self.rule.to_dict(), "formula": self.formula.to_dict(),
                 "value": self.value}
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+@dataclass(frozen=True, slots=True, repr=False)
+class Line(Printed):
     """left = side = side = ...; a side is a sum, in parts at which a long line may be broken."""
 
     left: Formula
@@ -93,24 +116,34 @@ class Line:
         """The line as plain data."""
         return {"left": self.left.to_dict(), "sides": [[part.to_dict() for part in side] for side in self.sides]}
 
-    def __str__(self) -> str:
-        return " = ".join([self.left, *map(summed, self.sides)])
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        return "\n".join(self.in_text(False, columns(spell(self.left)), width, spell))
 
-    def in_text(self, stacked: bool, width: int) -> list[str]:
+    def in_text(self, stacked: bool, left: int, width: int, spell: Spelling) -> list[str]:
         """The rows of the line as text: one, if it is short enough; a row for each side of a long one, or if `stacked`;
-        and if a side is too long for that, a row for each part of it. width: of the left side."""
+        and if a side is too long for that, a row for each part of it. left: columns of the left side."""
+        name = spell(self.left)
         if not self.sides:
-            return [self.left]
-        if not stacked and width + len(str(self)) - len(self.left) <= WIDTH:
-            return [f"{self.left:{width}} = {str(self)[len(self.left) + 3:]}"]
-        rows = []
-        for side in self.sides:
-            whole = summed(side)
-            if len(whole) <= WIDTH - width or len(side) == 1:
-                rows.append(f"= {whole}")
+            return wrapped(name, width)
+        sides = [[spell(part) for part in side] for side in self.sides]
+        row = " = ".join([padded(name, left), *map(summed, sides)])
+        if not stacked and columns(row) <= width:
+            return [row]
+        widest = max(columns(word) for side in sides for part in side for word in part.split(" "))
+        below = left > width // 2 or left + 3 + widest > width  # the sides, where there is no room beside
+        rows = folded(name, width, 4) if below else []
+        before = "  " if below else padded(name, left) + " "
+        for side in sides:
+            whole = f"{before}= {summed(side)}"
+            if columns(whole) <= width or len(side) == 1:
+                rows += folded(whole, width, len(before) + 4)
             else:
-                rows += [f"= {side[0]}", *(f"{sign_of(part)[0]:>3} {sign_of(part)[1]}" for part in side[1:])]
-        return [f"{'' if i else self.left:{width}} {row}" for i, row in enumerate(rows)]
+                rows += folded(f"{before}= {side[0]}", width, len(before) + 6)
+                for part in side[1:]:
+                    sign, rest = sign_of(part)
+                    rows += folded(f"{' ' * len(before)}{sign:>3} {rest}", width, len(before) + 6)
+            before = " " * columns(before)
+        return rows
 
     def in_latex(self, stacked: bool) -> list[str]:
         """The rows of the line, for an aligned environment."""
@@ -129,8 +162,8 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Explanation:
-    """What `explain` found. Print it, show it in a notebook, or take it apart."""
+class Explanation(Printed):
+    """What `explain` found. Print it, show it in a notebook, take it apart, or `.save("w.html")` it."""
 
     symbols: Formula                       # ∂C/∂w²; or the name of the node that is explained
     form: str                              # "chain" or "delta"; "node" for one node alone
@@ -153,13 +186,12 @@ class Explanation:
                 "lines": [line.to_dict() for line in self.lines],
                 "matrices": [matrix.to_dict() for matrix in self.matrices], "notes": list(self.notes)}
 
-    def __repr__(self) -> str:
-        return f"<Explanation {self.symbols} = {self.value!r}, form={self.form!r}, paths: {self.count}>"
-
-    def __str__(self) -> str:
-        width = max((len(line.left) for line in self.lines if line.sides), default=0)
-        rows = "\n".join(row.rstrip() for line in self.lines for row in line.in_text(self.form == CHAIN, width))
-        return "\n\n".join(filter(None, [rows, *map(str, self.matrices), "\n".join(self.notes)]))
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        left = max((columns(spell(line.left)) for line in self.lines if line.sides), default=0)
+        rows = [row.rstrip() for line in self.lines for row in line.in_text(self.form == CHAIN, left, width, spell)]
+        notes = [row for note in self.notes for row in wrapped(spell(note), width)]
+        return "\n\n".join(filter(None, ["\n".join(rows), *(each.laid_out(width, spell) for each in self.matrices),
+                                         "\n".join(notes)]))
 
     @property
     def latex(self) -> str:
@@ -181,10 +213,67 @@ class Explanation:
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return f'<div class="derivation" style="overflow: auto hidden">{self.to_mathml()}{notes}</div>'
 
+    def save(self, path: FileName) -> Path:
+        """Write the derivation to a file whose ending says how: .txt, .tex (for pdflatex), .html or .json."""
+        return Explanations([self]).save(path)
 
-def explain(y: Value, wrt: Value | None = None, form: str = CHAIN, *, detail: str | None = None) -> Explanation:
+
+class Explanations(Printed, tuple[Explanation, ...]):
+    """Several of them, as `explain` finds for a list: a tuple that prints, shows and saves itself as one derivation."""
+
+    __slots__ = ()
+
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        return "\n\n".join(each.laid_out(width, spell) for each in self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of them as plain data: {"explanations": [...]}."""
+        return {"explanations": [each.to_dict() for each in self]}
+
+    @property
+    def latex(self) -> str:
+        """A list of aligned environments, without dollar signs."""
+        return "\n\\\\[1em]\n".join(each.latex for each in self)
+
+    def _repr_latex_(self) -> str:
+        return "\n\n".join(each._repr_latex_() for each in self)
+
+    def to_html(self) -> str:
+        """One piece of a page after the other."""
+        return "\n".join(each.to_html() for each in self)
+
+    def save(self, path: FileName) -> Path:
+        """Write the derivations to one file whose ending says how: .txt, .tex (for pdflatex), .html or .json."""
+        names = ", ".join(each.symbols for each in self)
+        return saved("Explanation", path, {
+            ".txt": lambda: f"{self.text}\n",
+            ".tex": lambda: as_tex("\n\n".join(in_tex(each) for each in self)),
+            ".html": lambda: page(names, [each.to_html() for each in self]),
+            ".json": lambda: as_json(self.to_dict() if len(self) != 1 else self[0].to_dict())})
+
+
+def in_tex(found: Explanation) -> str:
+    r"""A derivation inside of a document: the lines, and the notes as paragraphs."""
+    notes = "".join(f"\n\n\\noindent {text_in_tex(note)}" for note in found.notes)
+    return rf"\[ {found.latex} \]{notes}"
+
+
+Several = Union[list[Value], list[str], list[Union[Value, str]], tuple[Union[Value, str], ...]]
+
+
+@overload
+def explain(y: Value, wrt: Value | str | None = None, form: str = CHAIN, *,
+            detail: str | None = None) -> Explanation: ...
+@overload
+def explain(y: Value, wrt: Several, form: str = CHAIN, *,
+            detail: str | None = None) -> Explanations: ...
+
+
+def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAIN, *,
+            detail: str | None = None) -> Explanation | Explanations:
     """Derive ∂y/∂x for x = `wrt`, factor by factor; or, without `wrt`, say how the node y was computed.
 
+    wrt: a node of the graph, or its label; or several in a list, for a tuple of Explanations that prints as one.
     form: "chain", the product of the local derivatives along each path from y to x, and the sum over the paths; or
     "delta", line by line the error terms δ = ∂y/∂z of the nodes labelled z, z^{k} or z^{k}_{i}, as networks label them,
     from the output back, and with them ∂y/∂x; for whole layers also in matrices. Without `wrt` form="delta" gives all
@@ -192,7 +281,8 @@ def explain(y: Value, wrt: Value | None = None, form: str = CHAIN, *, detail: st
     multiplied out; "full" walks every node.
 
     Returns an Explanation: print it, or show it in a notebook. The numbers are those that the graph recorded; no .grad
-    is touched. Raises TypeError for what is no Value, ValueError if y does not depend on x, or has no z for "delta".
+    is touched. Raises TypeError for what is no Value, ValueError if y does not depend on x, if no node or several are
+    called so, or if there is no z for "delta".
     """
     graph = look(y, "explain(y)", fresh=True)
     if form not in FORMS:
@@ -201,19 +291,20 @@ def explain(y: Value, wrt: Value | None = None, form: str = CHAIN, *, detail: st
         raise ValueError(f"explain(detail=...) is None or 'full'; found {detail!r}")
     if wrt is None:
         return deltas(graph, None, dict.fromkeys(graph.order)) if form == DELTA else one_node(graph, detail)
-    if not isinstance(wrt, Value):
-        raise TypeError(f"explain(y, wrt) needs a Value to differentiate by, found {type(wrt).__name__} {wrt!r:.40}")
-    between = depending_on(graph, wrt)
-    if y not in between:
-        name = f"{wrt.label!r}" if wrt.label else f"This Value ({wrt.data:.4g})"
-        if wrt.op is CONSTANT:
-            raise ValueError(f"{name} is a constant, a number that met a Value, and nothing is differentiated by it: "
-                             "make it a Value before the computation")
-        if wrt in graph.names:
-            return nothing_passes(graph, wrt)
-        raise ValueError(f"{name} is not in the graph of y, so ∂y/∂x is 0 and there is nothing to derive; was y "
-                         "computed from this very Value?")
-    return along_paths(graph, wrt, between, detail) if form == CHAIN else deltas(graph, wrt, between)
+    if isinstance(wrt, Iterable) and not isinstance(wrt, str):
+        found = Explanations(explain(y, each, form, detail=detail) for each in wrt)
+        if not found:
+            raise ValueError("explain(y, wrt=[...]) needs one Value or label at least, to differentiate by; found none")
+        return found
+    x = graph.find(wrt, "explain(y, wrt)")
+    between = depending_on(graph, x)
+    if y in between:
+        return along_paths(graph, x, between, detail) if form == CHAIN else deltas(graph, x, between)
+    if x.op is CONSTANT:
+        name = f"{x.label!r}" if x.label else f"This Value ({x.data:.4g})"
+        raise ValueError(f"{name} is a constant, a number that met a Value, and nothing is differentiated by it: "
+                         "make it a Value before the computation")
+    return nothing_passes(graph, x)
 
 
 # One node
@@ -323,8 +414,8 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
         sides.pop()  # the one number is the result
     if more:
         for side in sides:
-            side.append(both(lambda notation: left_out(f"{more:,} more", notation)))
-        notes.append(f"{count[root]:,} paths lead from {name_of(graph, root)} to {name_of(graph, x)}: form='delta' "
+            side.append(both(lambda notation: left_out(f"{many(more)} more", notation)))
+        notes.append(f"{many(count[root])} paths lead from {name_of(graph, root)} to {name_of(graph, x)}: form='delta' "
                      "sums them neuron by neuron.")
     if any(len(path) == 1 for path in found) and count[root] > 1:
         notes.append(f"On the right {symbols} is the direct effect alone, with the other named nodes held fixed.")
@@ -339,6 +430,12 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     notes += digits_lost((node for node in between if node is not x), between, graph, terms) + sample_note(graph, met)
     derivation = Line(symbols, once([(symbols,), *map(tuple, sides), (number_of(value, RESULT),)])[1:])
     return Explanation(symbols, CHAIN, value, products, count[root], (derivation,), (), tuple(notes))
+
+
+def many(n: int) -> str:
+    """1,024; a number that nobody would count as a power of ten."""
+    digits = int(n.bit_length() * log10(2))
+    return f"{n:,}" if digits < 15 else f"about 10{str(digits).translate(SUPERSCRIPT)}"
 
 
 def local_written(graph: Graph, link: Link, stops: Container[Value], notation: Notation) -> Written:

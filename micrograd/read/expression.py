@@ -23,15 +23,28 @@ from difflib import get_close_matches
 from itertools import takewhile
 from math import e, isinf, pi, tau
 from typing import Any, NamedTuple, Union
-from unicodedata import category, decomposition, east_asian_width, normalize, numeric
+from unicodedata import category, decomposition, normalize, numeric
 from unicodedata import name as name_of_character
 
 from .. import ops
 from ..engine import Number, Value
 from ..ops import BINDS, OPS, Op
-from .formula import LETTER, OPERATOR, SUBSCRIPT, SUPERSCRIPT, cut, indices, printable, unicode_label
+from .formula import (
+    LETTER,
+    LOWERED_RUN,
+    OPERATOR,
+    RAISED_RUN,
+    SUBSCRIPT,
+    SUPERSCRIPT,
+    columns,
+    cut,
+    indices,
+    printable,
+    unicode_label,
+)
 
 LENGTH = 1_000  # characters of one expression
+WHOLE = 20_000  # of a program or a list of values
 NESTING = 50    # brackets within brackets
 WIDTH = 70      # columns of the text that a message quotes
 
@@ -64,17 +77,10 @@ class UnknownName(ExpressionError):
         self.meant = meant
 
 
-def columns(words: str) -> int:
-    """How many columns of a terminal the words take."""
-    return sum(0 if category(sign).startswith("M") else 2 if east_asian_width(sign) in "WF" else 1 for sign in words)
-
-
 # Names
 
 RAISED = {chr(raised): chr(plain) for plain, raised in reversed(SUPERSCRIPT.items()) if plain != raised}
 LOWERED = {chr(lowered): chr(plain) for plain, lowered in SUBSCRIPT.items() if plain != lowered}
-SUPER, SUB = (f"[{re.escape(''.join(signs))}]" for signs in (RAISED, LOWERED))
-RAISED_RUN, LOWERED_RUN = re.compile(f"{SUPER}+"), re.compile(f"{SUB}+(?:, ?{SUB}+)*")
 INDEX_BELOW = re.compile(rf"{LOWERED_RUN.pattern}|_\{{[^{{}}]*\}}|_[0-9A-Za-z]+")
 INDEX_ABOVE = re.compile(rf"{RAISED_RUN.pattern}|\^\{{[^{{}}]*\}}|"
                          r"\^[0-9]+(?![.0-9A-Za-z])|\^[A-Za-z](?![0-9A-Za-z]|\s*\()")  # not x^2.5, x^max(a, b)
@@ -92,7 +98,7 @@ def is_inside(sign: str) -> bool:
 
 def notation(name: str) -> str:
     """A name with its raised and lowered signs as indices: w^{2}_{1,1} for w²₁,₁."""
-    name = RAISED_RUN.sub(lambda run: f"^{{{''.join(map(RAISED.__getitem__, run[0]))}}}", name)
+    name = RAISED_RUN.sub(lambda run: f"^{{{''.join(RAISED.get(sign, sign) for sign in run[0])}}}", name)
     return LOWERED_RUN.sub(lambda run: f"_{{{''.join(LOWERED.get(sign, sign) for sign in run[0])}}}", name)
 
 
@@ -122,19 +128,35 @@ class Names:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.names = tuple(name for name in dict.fromkeys(names) if name)
+        self.known: dict[str, None] = {}
         self.spellings: dict[str, list[str]] = {}
         self.structures: dict[tuple[str, str, str] | None, list[str]] = {}
         self.contents: dict[str, list[str]] = {}
-        for name in self.names:
-            self.spellings.setdefault(unicode_label(name), []).append(name)
-            self.structures.setdefault(structure(name), []).append(name)
-            self.contents.setdefault(letters_and_digits(name), []).append(name)
-        self.spellings.update((name, [name]) for name in self.names)
-        self.starts: dict[str, list[str]] = {}  # spellings by their first sign, the longest first
-        for spelling in sorted(self.spellings, key=len, reverse=True):
-            if structure(spelling) or not OPERATOR.search(spelling):  # a label such as "x*w" is no word
-                self.starts.setdefault(spelling[0], []).append(spelling)
+        self.lengths: dict[str, list[int]] = {}  # of spellings that are words, by their first sign, the longest first
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> None:
+        """One more name; "" is none."""
+        if name in self.known or not name:
+            return
+        self.known[name] = None
+        printed = unicode_label(name)
+        if printed not in self.known:
+            self.spellings.setdefault(printed, []).append(name)
+        self.spellings[name] = [name]
+        self.structures.setdefault(structure(name), []).append(name)
+        self.contents.setdefault(letters_and_digits(name), []).append(name)
+        for spelling in (name, printed):
+            lengths = self.lengths.setdefault(spelling[0], [])
+            if len(spelling) not in lengths and is_word(spelling):
+                lengths.append(len(spelling))
+                lengths.sort(reverse=True)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, in order."""
+        return tuple(self.known)
 
     def meant(self, word: str) -> list[str]:
         """The names that a word may mean: one; none; or several that are spelled alike."""
@@ -144,12 +166,19 @@ class Names:
 
     def at(self, text: str, place: int, stop: int) -> str:
         """The longest spelling of a name that stands, to the letter, at a place in a text; "" for none."""
-        for spelling in self.starts.get(text[place], ()):
-            end = place + len(spelling)
-            if text.startswith(spelling, place, stop) and not (end < stop and is_inside(text[end])) and not (
+        for length in self.lengths.get(text[place], ()):
+            end = place + length
+            spelling = text[place:end]
+            if end <= stop and spelling in self.spellings and is_word(spelling) and not (
+                    end < stop and is_inside(text[end])) and not (
                     INDEX_BELOW.match(text, end, stop) or INDEX_ABOVE.match(text, end, stop)):
                 return spelling
         return ""
+
+
+def is_word(spelling: str) -> bool:
+    """Whether a name is read as it is spelled; a label such as "x*w" is not."""
+    return structure(spelling) is not None or not OPERATOR.search(spelling)
 
 
 # Functions, and other words with a meaning
@@ -598,28 +627,36 @@ class Program:
 def parse_program(text: str, names: Iterable[str]) -> Program:
     """Read "z = w*x + b; a = sigmoid(z); 0.5*(y - a)**2": expressions that may use the names before them.
 
-    names: those that have values. Raises ExpressionError, with the place, if something cannot be read, or if a name is
-    given a second meaning.
+    names: those that have values. Raises ExpressionError, with the place, if something cannot be read, if a name is
+    given a second meaning, and for more than 20,000 characters.
     """
-    known = list(names)
+    check_length(text, "expressions have")
+    known = Names(names)
     statements = []
-    start = 0
+    start, end = 0, len(text.rstrip())
     while start <= len(text):
         stop = text.find(";", start)
         stop = len(text) if stop < 0 else stop
-        last = not text[stop + 1:].strip()
+        last = stop + 1 >= end
         equals = text.find("=", start, stop)
         name = new_name(text, start, equals, known) if equals >= 0 else ""
         if not name and not last:
             raise ExpressionError(text, start + len(text[start:stop]) - len(text[start:stop].lstrip()),
                                   "only the last expression may go without a name; write z = ...")
-        statements.append(Statement(name, Reader(text, Names(known), max(start, equals + 1), stop).read()))
-        known.append(name)
+        statements.append(Statement(name, Reader(text, known, max(start, equals + 1), stop).read()))
+        known.add(name)
         start = len(text) + 1 if last else stop + 1
     return Program(text, tuple(statements))
 
 
-def new_name(text: str, start: int, stop: int, known: Iterable[str]) -> str:
+def check_length(text: str, what: str) -> None:
+    """One limit for all that is read at once; the time that it takes grows with its length, and no faster."""
+    if len(text) > WHOLE:
+        raise ExpressionError(text, WHOLE, f"{what} at most {WHOLE:,} characters in all, found {len(text):,}; write "
+                                           "larger ones in Python, with Value")
+
+
+def new_name(text: str, start: int, stop: int, known: Names) -> str:
     """The name that text[start:stop] gives to something, which none of the known ones may be."""
     word = text[start:stop].strip()
     place = stop - len(text[start:stop].lstrip())
@@ -627,9 +664,11 @@ def new_name(text: str, start: int, stop: int, known: Iterable[str]) -> str:
     if not word or not (indices(name) or (is_letter(word[0]) and all(map(is_inside, word)))):
         raise ExpressionError(text, place, "before '=' comes a name: letters and digits, or letters with indices such "
                                            "as w_1, a^{4} or w^{2}_{1,1}")
-    for other in known:
-        if name == other or (structure(name) and structure(name) == structure(other)):
-            raise ExpressionError(text, place, f"{other!r} has a value already; choose another name")
+    form = structure(name)
+    alike = known.structures.get(form) if form else None
+    if name in known.known or alike:
+        other = name if name in known.known or not alike else alike[0]
+        raise ExpressionError(text, place, f"{other!r} has a value already; choose another name")
     return name
 
 
@@ -639,19 +678,22 @@ def parse_values(*texts: str) -> dict[str, float]:
     Raises ExpressionError, with the place, if something cannot be read, or if a name is given two values.
     """
     values: dict[str, float] = {}
+    known = Names(())
     for text in texts:
+        check_length(text, "values have")
         starts: list[int] = []  # a name begins after the last comma before its "="
         start = depth = 0
         for place, sign in enumerate(text):
             depth += (sign in "({") - (sign in ")}")
             if sign == "," and depth == 0 and text[place + 1:place + 2] not in LOWERED:
                 start = place + 1
-            elif sign == "=" and start not in starts:
+            elif sign == "=" and starts[-1:] != [start]:
                 starts.append(start)
         if not starts:
             raise ExpressionError(text, len(text), "names and their values are written so: w=0.5")
         for start, end in zip([0, *starts[1:]], [*starts[1:], len(text) + 1]):
             equals = text.index("=", start)
-            name = new_name(text, start, equals, values)
+            name = new_name(text, start, equals, known)
+            known.add(name)
             values[name] = float(Reader(text, Names(()), equals + 1, end - 1).read().evaluate({}))
     return values

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import string
+from collections import deque
 from collections.abc import Callable, Mapping
 from math import inf
 from typing import NamedTuple
+from unicodedata import category, east_asian_width, normalize
 
-from ..engine import Value, topological_order
+from ..engine import Value
 from ..ops import BINDS, Op
 
 RAISED = "raised"  # in a slot of UNICODE: as a superscript, or after a ^
@@ -42,7 +44,7 @@ def latex(node: Value, depth: int | None = 1) -> str:
 
 def text(node: Value, depth: int | None = 1) -> str:
     """The formula of a Value in plain text, with labels such as w^{2}_{1} as w²₁. For depth and errors see `latex`."""
-    return formula(node, depth, TEXT, "text")
+    return in_one_notation(formula(node, depth, TEXT, "text"))
 
 
 class Written(NamedTuple):
@@ -69,13 +71,10 @@ def formula(root: Value, depth: int | None, notation: Notation, where: str, numb
         raise TypeError(f"{where}(node) needs a Value, found {type(root).__name__} {root!r:.40}")
     if depth is not None and not (isinstance(depth, int) and depth >= 1):
         raise ValueError(f"{where}(node, depth) needs a whole number from 1 up, or None, found {depth!r}")
-    order = topological_order(root)
     deepest = inf if depth is None else depth
-    levels = levels_of_labels(order, deepest)
+    levels = levels_of_labels(root, deepest)
     written: dict[Value, Written] = {}
-    for node in order:
-        if node not in levels:
-            continue
+    for node in levels:
         if node.label and (levels[node] > deepest or not node.parents):
             name = (names or {}).get(node, node.label)
             written[node] = rounded(node.data, notation) if numbers else notation.label(name)
@@ -91,15 +90,30 @@ def formula(root: Value, depth: int | None, notation: Notation, where: str, numb
     return written[root].text
 
 
-def levels_of_labels(order: list[Value], deepest: float) -> dict[Value, int]:
-    """For each node that the formula of the last one mentions, its level: how many labels lie on the way, plus one."""
-    levels = {order[-1]: 1}
-    for node in reversed(order):
-        if levels.get(node, inf) <= deepest:  # else not mentioned, or mentioned by its label only
-            for parent in node.parents:
-                level = levels[node] + bool(parent.label)
-                levels[parent] = min(level, levels.get(parent, level))
-    return levels
+def levels_of_labels(root: Value, deepest: float) -> dict[Value, int]:
+    """For each node that the formula of root mentions, its level: how many labels lie on the way, plus one. Each comes
+    after its parents; the rest of the graph is not looked at."""
+    levels = {root: 1}
+    queue = deque([root])  # those of a lower level first
+    while queue:
+        node = queue.popleft()
+        for parent in node.parents if levels[node] <= deepest else ():  # else it is mentioned by its label only
+            level = levels[node] + bool(parent.label)
+            if level < levels.get(parent, inf):
+                levels[parent] = level
+                if parent.label:
+                    queue.append(parent)
+                else:
+                    queue.appendleft(parent)
+    found: dict[Value, int] = {}
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        waiting = [parent for parent in node.parents if parent not in found] if levels[node] <= deepest else []
+        stack += waiting
+        if not waiting:
+            found[stack.pop()] = levels[node]
+    return found
 
 
 def apply(op: Op, args: list[Written], notation: Notation) -> Written:
@@ -111,7 +125,7 @@ def apply(op: Op, args: list[Written], notation: Notation) -> Written:
         if slot is not None:
             piece = args[int(slot)]
             if needs == RAISED:
-                raised = shifted("^", piece.text, SUPERSCRIPT)
+                raised = shifted("^", piece.text.replace(" ", ""), SUPERSCRIPT)
                 result += "^" + fenced(piece, "atom", notation) if raised.startswith("^") else raised
             elif needs == "sum" and piece.text[:1] in MINUS and result.endswith("+ ") and piece.text:
                 result = f"{result[:-2]}{piece.text[0]} {piece.text[1:]}"  # a - b for a + -b
@@ -151,8 +165,15 @@ NOTATION = re.compile(rf"([A-Za-z{GREEK_LETTERS}]+|{'|'.join(map(re.escape, LETT
 
 OPERATOR = re.compile(r"[-+*/^=<>|−·×÷±]")  # a label with one, "x1*w1 + b", goes into parentheses in a product
 
-SUPERSCRIPT = str.maketrans("0123456789+-−()ijkln ", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁱʲᵏˡⁿ ")
-SUBSCRIPT = str.maketrans("0123456789+-()ijkln, ", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎ᵢⱼₖₗₙ, ")
+# All that Unicode has, but for signs that few fonts have.
+SUPERSCRIPT = str.maketrans("0123456789+-−() abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVW",
+                            "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂ")
+SUBSCRIPT = str.maketrans("0123456789+-(), aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎, ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
+SUPER, SUB = (f"[{re.escape(''.join(chr(raised) for plain, raised in table.items() if plain != raised))}]"
+              for table in (SUPERSCRIPT, SUBSCRIPT))
+RAISED_RUN, LOWERED_RUN = re.compile(f"{SUPER}+(?: {SUPER}+)*"), re.compile(f"{SUB}+(?:(?:, ?| ){SUB}+)*")
+RAISED_BEFORE_A_BRACKET = re.compile(rf"({SUPER})(?=\()")
+ON_THE_LINE = re.compile(r"_\{|(?<=[^\W_])_[^\W_](?!\w)")  # an index that could not be lowered
 
 # In math mode these are the same in LaTeX, MathJax and KaTeX; inside \text{} they are not.
 SPECIAL = str.maketrans({character: rf"}}{symbol}\text{{" for character, symbol in {
@@ -201,7 +222,30 @@ def unicode_label(label: str) -> str:
 
 
 def shifted(mark: str, index: str, table: dict[int, int]) -> str:
-    return index.translate(table) if all(ord(character) in table for character in index) else mark + index
+    """An index raised or lowered; after the mark, on the line, where Unicode has not all of its signs."""
+    return index.translate(table) if all(ord(character) in table for character in index) else mark + grouped(index)
+
+
+def grouped(index: str) -> str:
+    """An index on the line, as labels have it: k, 12, {k-1}."""
+    return index if len(index) == 1 or index.isdecimal() else f"{{{index}}}"
+
+
+def raised_on_the_line(words: str) -> str:
+    """a^4 for a⁴, a^{k-1} for aᵏ⁻¹; and x^2 · (x + 1) for x²(x + 1), whose exponent might seem to go on."""
+    words = RAISED_BEFORE_A_BRACKET.sub(r"\1 · ", words)
+    return RAISED_RUN.sub(lambda index: "^" + grouped(normalize("NFKC", index[0])), words)
+
+
+def lowered_on_the_line(words: str) -> str:
+    """x_1 for x₁."""
+    return LOWERED_RUN.sub(lambda index: "_" + grouped(normalize("NFKC", index[0])), words)
+
+
+def in_one_notation(words: str) -> str:
+    """a^C + a^2 for a^C + a²: where one index could not be raised, none is; so with those that are lowered."""
+    words = raised_on_the_line(words) if "^" in words else words
+    return lowered_on_the_line(words) if ON_THE_LINE.search(words) else words
 
 
 def printable(words: str) -> str:
@@ -212,6 +256,13 @@ def printable(words: str) -> str:
 def cut(words: str, width: int) -> str:
     """The text, or as much of it as fits into so many characters, with … for the rest."""
     return words if len(words) <= width else words[:width - 1] + "…"
+
+
+def columns(words: str) -> int:
+    """How many columns of a terminal the words take."""
+    if words.isascii():
+        return len(words)
+    return sum(0 if category(sign).startswith("M") else 2 if east_asian_width(sign) in "WF" else 1 for sign in words)
 
 
 def counted(n: int, thing: str) -> str:

@@ -323,7 +323,7 @@ class Marker:
                 if top is not self.graph.root:
                     upstream = self.graph.gradients[top]
                     name = number_of(upstream) if numbers else self.book.gradient(top)
-                    text = name.latex if notation is LATEX else str(name)
+                    text = name.latex if notation is LATEX else name.text
                     factors.insert(0, Written(text, "sum" if numbers and upstream < 0 else "atom"))
                 product = chained(factors, notation)
                 result = product if result is None else apply(ops.add, [result, product], notation)

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import isclose
 from typing import NamedTuple
 
 from ..engine import Value, topological_order
 from ..ops import CONSTANT, carries
+from .expression import Names
 from .formula import indices, unicode_label
+
+LISTED = 8  # names in a message
 
 
 class Edge(NamedTuple):
@@ -51,8 +55,45 @@ class Graph:
         return edge.local * self.gradients[edge.node] if edge.carries and edge.node in self.onward else 0.0
 
     def named(self, name: str) -> Value | None:
-        """The node of that name or label; None if there is none."""
+        """The node of that very name or label; None if there is none."""
         return next((node for node in reversed(self.order) if name and name in (self.names[node], node.label)), None)
+
+    def find(self, x: Value | str, where: str) -> Value:
+        """The node that is meant: a Value of this graph, or the label or name of one, however it is spelled.
+
+        where: the call that asks, for messages. Raises TypeError for anything else; ValueError for what is not in the
+        graph, and for a label that several nodes have.
+        """
+        root = unicode_label(self.names[self.root]) or "the root"
+        if isinstance(x, Value):
+            if x in self.names:
+                return x
+            name = f"{x.label!r}" if x.label else f"this Value ({x.data:.4g})"
+            raise ValueError(f"{name} is not in the graph of {root}: {root} does not depend on it, and the derivative "
+                             f"is 0. Was {root} computed from this very Value? {self.labelled()}")
+        if not isinstance(x, str):
+            raise TypeError(f"{where} needs a Value of the graph, or the label of one, found {type(x).__name__} "
+                            f"{x!r:.40}")
+        called: dict[str, list[Value]] = {}
+        for node in self.order:
+            for name in filter(None, dict.fromkeys((self.names[node], node.label))):
+                called.setdefault(name, []).append(node)
+        found = [node for name in Names(called).meant(x) for node in called[name]]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(repr(self.names[node]) for node in found[:LISTED]) + ", ..." * (len(found) > LISTED)
+            raise ValueError(f"{x!r} can be any of {len(found)} nodes; call it {names}, or hand in the Value")
+        printed = [unicode_label(name) for name in called]
+        near = [name for name in printed if name.casefold() == x.casefold()] or get_close_matches(x, printed, 3, 0.5)
+        hint = f"; did you mean {' or '.join(near[:3])}?" if near else "."
+        raise ValueError(f"{x!r} is not in the graph of {root}: no node is called so{hint} {self.labelled()}")
+
+    def labelled(self) -> str:
+        """Which nodes may be asked for by their labels."""
+        known = [unicode_label(self.names[node]) for node in self.order if node.label]
+        more = f" and {len(known) - LISTED:,} more" * (len(known) > LISTED)
+        return f"Labelled there: {', '.join(known[:LISTED]) or 'nothing'}{more}"
 
 
 def look(root: Value, where: str, fresh: bool = False) -> Graph:

@@ -16,6 +16,7 @@ from typing import Any, Union
 from ..engine import Value
 from .formula import LATEX, UNICODE, Notation, indices, rounded
 from .graph import Graph
+from .plain import Printed, Spelling, folded
 from .terms import CALL, Formula, name_of, prime, symbol
 
 Rows = tuple[tuple[float, ...], ...]
@@ -26,8 +27,8 @@ TALL = {"(": "⎛⎜⎝", ")": "⎞⎟⎠"}
 SIGNS = {"(": r"\left(", ")": r"\right)", "ᵀ": r"^{\top}", "⊙": r" \odot "}
 
 
-@dataclass(frozen=True, slots=True)
-class Matrix:
+@dataclass(frozen=True, slots=True, repr=False)
+class Matrix(Printed):
     """One line of the matrix form: left = right = matrices = the matrix that results."""
 
     left: Formula              # δ²
@@ -42,9 +43,11 @@ class Matrix:
         return {"left": self.left.to_dict(), "right": self.right.to_dict(), "value": plain(self.value),
                 "numbers": [piece if isinstance(piece, str) else plain(piece) for piece in self.numbers]}
 
-    def __str__(self) -> str:
-        rows = beside(["=", *self.numbers, "=", self.value] if self.numbers != (self.value,) else ["=", self.value])
-        return "\n".join([f"{self.left} = {self.right}", *(f"   {row}".rstrip() for row in rows)])
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        numbers: tuple[Piece, ...] = ("=", *self.numbers) if self.numbers != (self.value,) else ()
+        rows = beside((*numbers, "=", self.value), width - 3, spell)
+        equation = folded(spell(f"{self.left} = {self.right}"), width, 6)
+        return "\n".join([*equation, *(f"   {row}".rstrip() for row in rows)])
 
     @property
     def latex(self) -> str:
@@ -198,36 +201,49 @@ def shortened(items: Sequence[Any]) -> list[Any]:
     return [*items[:CELLS - 2], items[-1]] if len(items) > CELLS else list(items)
 
 
-def block(piece: Piece) -> list[str]:
+def block(piece: Piece, spell: Spelling) -> list[str]:
     """A piece as lines of text: a matrix in brackets as high as it is."""
     if isinstance(piece, str):
-        return [piece]
-    table = cells(piece, UNICODE, ("⋯", "⋮", "⋱"))
+        return [spell(piece)]
+    table = [[spell(entry) for entry in row] for row in cells(piece, UNICODE, ("⋯", "⋮", "⋱"))]
     widths = [max(map(len, entries)) for entries in zip(*table)]
     rows = ["  ".join(f"{entry:>{width}}" for entry, width in zip(row, widths)) for row in table]
     if len(rows) == 1:
         return [f"[{rows[0]}]"]
-    left, right = (top + middle * (len(rows) - 2) + bottom for top, middle, bottom in map(tuple, ("⎡⎢⎣", "⎤⎥⎦")))
+    left, right = (top + middle * (len(rows) - 2) + bottom for top, middle, bottom in
+                   (tuple(spell("⎡⎢⎣")), tuple(spell("⎤⎥⎦"))))
     return [f"{a} {row} {b}" for a, row, b in zip(left, rows, right)]
 
 
-def beside(pieces: Sequence[Piece]) -> list[str]:
-    """Pieces side by side as lines of text, centred; a transposition mark at the top, parentheses as high as all."""
-    blocks = [block(piece) for piece in pieces]
+def beside(pieces: Sequence[Piece], width: int, spell: Spelling) -> list[str]:
+    """Pieces side by side as lines of text, centred; a transposition mark at the top, parentheses as high as all. What
+    has no room beside the others goes on below."""
+    blocks = [block(piece, spell) for piece in pieces]
     height = max(map(len, blocks))
-    lines = [""] * height
+    parts: list[list[str]] = []  # a sign, and the matrix to its right
     before = ""
     for piece, rows in zip(pieces, blocks):
         if isinstance(piece, str) and piece in TALL and height > 1:
-            top, middle, bottom = tuple(TALL[piece])
+            top, middle, bottom = tuple(spell(TALL[piece]))
             rows = [top, *[middle] * (height - 2), bottom]
         above = 0 if piece == "ᵀ" else (height - len(rows)) // 2
         blank = " " * max(map(len, rows))
-        rows = [blank] * above + rows + [blank] * (height - len(rows) - above)
-        space = "" if before in ("", "(") or piece in ("ᵀ", ")") else " "
-        lines = [line + space + f"{row:{len(blank)}}" for line, row in zip(lines, rows)]
+        rows = [row.ljust(len(blank)) for row in [blank] * above + rows + [blank] * (height - len(rows) - above)]
+        if before in ("=", "⊙"):
+            parts[-1] = [f"{line} {row}" for line, row in zip(parts[-1], rows)]
+        elif before == "(" or piece in ("ᵀ", ")"):
+            parts[-1] = [line + row for line, row in zip(parts[-1], rows)]
+        else:
+            parts.append(rows)
         before = piece if isinstance(piece, str) else "matrix"
-    return lines
+    done: list[str] = []
+    lines, *others = parts
+    for rows in others:
+        if len(lines[0]) + 1 + len(rows[0]) > width:
+            done, lines = [*done, *lines, ""], rows
+        else:
+            lines = [f"{line} {row}" for line, row in zip(lines, rows)]
+    return [*done, *lines]
 
 
 def in_latex(piece: Piece) -> str:

@@ -94,7 +94,7 @@ class Book:
         """The derivative of a function of one argument: σ′(z⁴) = a⁴(1 − a⁴)."""
         if node not in self.slopes:
             short, long = (formula_of(term) for term in (self.terms.prime(node, 0), self.terms.slope(node, 0)))
-            self.slopes[node] = str(short) if short == long else f"{short} = {long}"
+            self.slopes[node] = short.text if short == long else f"{short} = {long}"
         return self.slopes[node]
 
     def like(self, node: Value) -> list[Value]:
@@ -183,6 +183,9 @@ class Derivation:
 
     def with_all(self, changed: Mapping[tuple[Value, int], float]) -> float:
         """The same for several edges at once."""
+        if len({node for node, _ in changed}) == 1:  # no path goes along two of them, so that their changes add
+            return self.base + sum(self.up(node) * (local - self.numbers.locals[node][i]) * self.down[node.parents[i]]
+                                   for (node, i), local in changed.items())
         total = dict.fromkeys(self.inner, 0.0)
         for node in self.tops:
             total[node] = self.up(node)

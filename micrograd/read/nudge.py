@@ -5,25 +5,28 @@ change against the one that the gradient predicts; with a picture of the functio
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import inf, isclose, isfinite, isnan, nan
+from pathlib import Path
 from typing import Any
 
 from .. import ops
 from ..engine import Value
-from ..files import write_whole
+from ..files import FileName
 from ..ops import CONSTANT
-from .formula import cut, unicode_label
+from .formula import columns, cut
 from .graph import look
+from .page import page
+from .plain import Printed, Spelling, folded, padded
+from .save import as_csv, as_json, saved
 from .terms import name_of, number_of, partial, signed
 from .undefined import undefined
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Nudge:
+class Nudge(Printed):
     """What `nudge` found. Print it; a notebook shows it with the picture, `.save("nudge.svg")` writes that."""
 
     name: str                                # of the number that is moved, as printed
@@ -79,22 +82,26 @@ class Nudge:
         """The predicted change in numbers: 0.75 · (−0.25) = −0.1875."""
         return f"{number_of(self.gradient)} · {signed(self.h)} = {number_of(self.predicted)}"
 
-    def __str__(self) -> str:
-        left = max(len(words) for words, _ in self.table())
-        return "\n".join(f"{words:<{left}}  {numbers}" for words, numbers in self.table())
-
-    __repr__ = __str__
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        table = [(spell(words), spell(numbers)) for words, numbers in self.table()]
+        left = max(columns(words) for words, _ in table) + 2
+        return "\n".join(line for words, numbers in table
+                         for line in folded(padded(words, left) + numbers, width, left if left <= width // 2 else 4))
 
     @property
     def svg(self) -> str:
         """The function, its tangent and the two points that the nudge leads to, as an SVG picture."""
         return picture_of(self)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture to a file that ends in .svg. Raises ValueError for any other ending."""
-        if not os.fspath(path).lower().endswith(".svg"):
-            raise ValueError(f"Nudge.save writes an SVG picture to a name that ends in .svg; found {os.fspath(path)!r}")
-        write_whole(path, self.svg.encode())
+    def save(self, path: FileName) -> Path:
+        """Write the picture, or the report, to a file whose ending says how: .svg, .txt, .csv (the curve), .html or
+        .json."""
+        return saved("Nudge", path, {
+            ".svg": lambda: self.svg,
+            ".txt": lambda: f"{self.text}\n",
+            ".csv": lambda: as_csv([(self.name, self.result), *self.curve]),
+            ".html": lambda: page(f"{self.result} as a function of {self.name}", [self._repr_html_()]),
+            ".json": lambda: as_json(self.to_dict())})
 
     def _repr_html_(self) -> str:
         # As an image: notebooks that are not trusted keep it, unlike SVG in the page.
@@ -106,7 +113,6 @@ class Nudge:
                 f'src="data:image/svg+xml;base64,{picture}"><table><tbody>{rows}</tbody></table></div>')
 
 
-LISTED = 8            # labels in a message
 POINTS = 61           # of the curve: x is in the middle, x + h at three quarters
 RECOMPUTED = 600_000  # nodes, in all, for the curve: it gets fewer points where many nodes move with x
 
@@ -116,18 +122,12 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
 
     x: a node of the graph, or its label; if it is a computed one, it moves on its own, and what it was computed from
     stays. h: any number but 0; by default a tenth of |x|, or 0.1 at 0. No node is changed.
-    Raises ValueError if x is not in the graph, or is a constant; for an h of 0, nan or inf, or too small to move x; if
-    root is inf or nan; and if numbers were changed after the forward pass, so that root does not belong to them.
+    Raises ValueError if x is not in the graph, is the label of several nodes, or is a constant; for an h of 0, nan or
+    inf, or too small to move x; if root is inf or nan; and if numbers were changed after the forward pass, so that root
+    does not belong to them.
     """
     graph = look(root, "nudge(root, x, h)")
-    node = graph.named(x) if isinstance(x, str) else x
-    if not isinstance(x, (str, Value)):
-        raise TypeError(f"nudge(root, x, h) needs a Value or a label for x, found {type(x).__name__} {x!r:.40}")
-    result = name_of(graph, root)
-    if node is None or node not in graph.names:
-        known = [name for name, each in zip(map(unicode_label, graph.names.values()), graph.names) if each.label]
-        raise ValueError(f"{x!r} is not in the graph of {result}: {result} does not depend on it. Labelled there: "
-                         f"{', '.join(known[:LISTED]) or 'nothing'}")
+    node, result = graph.find(x, "nudge(root, x)"), name_of(graph, root)
     name = name_of(graph, node)
     if node.op is CONSTANT:
         raise ValueError(f"{name} is a constant, and no gradient is taken by it: make it a Value before it is used")
@@ -154,7 +154,7 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
     points = max(9, min(POINTS, RECOMPUTED // (len(moving) + 1) // 4 * 4 + 1))
     places = [node.data + step * 4 * (k / (points - 1) - 0.5) for k in range(points)]
     reason = undefined(graph, node)
-    return Nudge(str(name), str(result), str(partial(graph, root, node)), node.data, step, root.data,
+    return Nudge(name.text, result.text, partial(graph, root, node).text, node.data, step, root.data,
                  at(node.data + step), graph.gradients[node], reason.sentence if reason is not None else "",
                  tuple((t, at(t)) for t in places))
 

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from io import StringIO
 from math import nan
+from pathlib import Path
 from typing import Any
 
-from ..delimited import harmless, write_delimited
+from ..delimited import harmless
 from ..engine import Value
-from ..files import File, write_whole
+from ..files import File, FileName, write_whole
 from .formula import cut, printable, unicode_label
 from .mathml import mathml
+from .page import page
+from .plain import Printed, Spelling, in_columns, wrapped
+from .save import as_csv, as_json, saved
 from .sheets import Given, Key, Nodes
 from .terms import Formula, number_of
 
 EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE, NOT_JUDGED = VERDICTS = (
     "exact", "close", "carried", "wrong", "missing", "unreadable", "not judged")
 RIGHT = (EXACT, CLOSE, CARRIED)
-WIDTH = 100  # columns of a terminal
 # The verbs that sentences about mistakes begin with:
 PAST = {"count": "counted", "divide": "divided", "forget": "forgot", "give": "gave", "keep": "kept", "leave": "left",
         "multiply": "multiplied", "subtract": "subtracted", "take": "took", "turn": "turned", "use": "used"}
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+@dataclass(frozen=True, slots=True, repr=False)
+class Mistake(Printed):
     """A mistake that would explain an answer. kind: one of a few, to be counted; sentence: what was done, in words."""
 
     kind: str
@@ -42,12 +43,12 @@ class Mistake:
         verb, _, rest = re.split(": |; ", self.sentence, maxsplit=1)[0].partition(" ")
         return f"{PAST[verb]} {rest}"
 
-    def __str__(self) -> str:
-        return self.sentence
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        return "\n".join(wrapped(spell(self.sentence), width))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer:
+class Answer(Printed):
     """One answer, marked.
 
     label: as the key was spelled. name: of the node, as in the graph. forward: whether it is a forward value.
@@ -96,15 +97,16 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
-        return {"label": self.label, "name": self.name, "forward": self.forward, "symbol": str(self.symbol),
-                "called": str(self.called), "given": self.given, "value": self.value, "expected": self.expected,
+        return {"label": self.label, "name": self.name, "forward": self.forward, "symbol": self.symbol.text,
+                "called": self.called.text, "given": self.given, "value": self.value, "expected": self.expected,
                 "error": self.error, "verdict": self.verdict,
                 "mistakes": [{"kind": mistake.kind, "sentence": mistake.sentence} for mistake in self.mistakes],
                 "line": self.line.to_dict(), "note": self.note, "meant": self.meant}
 
-    def __repr__(self) -> str:
-        return (f"<{self.called}: {self.verdict}, found {shown(self.given)}, expected {shown_right(self)}"
-                f"{self.mistake and '; '}{self.mistake}>")
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        words = (f"{self.called}: {self.verdict}, found {shown(self.given)}, expected {shown_right(self)}"
+                 f"{self.mistake and '; '}{self.mistake}")
+        return "\n".join(wrapped(spell(words), width))
 
 
 class Answers(Mapping[Key, Answer]):
@@ -133,8 +135,8 @@ class Answers(Mapping[Key, Answer]):
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Report:
-    """A marked sheet. Print it, or show it in a notebook."""
+class Report(Printed):
+    """A marked sheet. Print it, show it in a notebook, or `.save("marks.html")` it."""
 
     subject: str               # the name of what was differentiated
     answers: Answers           # gradients
@@ -182,25 +184,35 @@ class Report:
             (answer.called, shown(answer.given), shown_right(answer), answer.verdict, shown_error(answer))
             for answer in self.all)]
 
-    def __str__(self) -> str:
-        lines = in_columns(self.table())
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        lines = in_columns([[spell(cell) for cell in row] for row in self.table()], width)
         for answer in sorted(self.all, key=lambda answer: answer is not self.first_wrong):
             which = "The first mistake, " * (answer is self.first_wrong)
             said = [*(answer.mistake and [answer.mistake]), *(answer.note and [answer.note]),
                     *([f"right: {answer.line}"] if answer.verdict == WRONG else ())]
             if said:
-                lines += ["", f"{which}{answer.called}:", *(f"  {line}" for text in said for line in wrapped(text))]
-        return "\n".join([*lines, "", self.summary])
+                lines += ["", *wrapped(spell(f"{which}{answer.called}:"), width)]
+                lines += [f"  {line}" for words in said for line in wrapped(spell(words), width - 2)]
+        return "\n".join([*lines, "", *wrapped(self.summary, width)])
 
-    __repr__ = __str__
+    def save(self, path: FileName) -> Path:
+        """Write the marks to a file whose ending says how: .txt, .csv (a row for each answer), .html or .json."""
+        return saved("Report", path, {
+            ".txt": lambda: f"{self.text}\n",
+            ".csv": lambda: as_csv([("question", "yours", "right", "verdict", "error", "mistake"), *(
+                (answer.heading, answer.given if answer.value is None else answer.value, answer.expected,
+                 answer.verdict, answer.error, answer.mistake)
+                for answer in self.all)]),
+            ".html": lambda: page(f"Marks: {self.subject}", [self._repr_html_()]),
+            ".json": lambda: as_json(self.to_dict())})
 
     def _repr_html_(self) -> str:
         title = f'<p style="margin:4px 0"><b>{escape(self.summary)}</b></p>'
         return f'<div>{title}{html_table(("", "yours", "right", "verdict"), rows_of(self))}</div>'
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+@dataclass(frozen=True, slots=True, repr=False)
+class Question(Printed):
     """How a class did on one question: how many sheets have each verdict, and the mistakes, the most common first.
 
     label, forward, symbol, called: see `Answer`. note: what is odd about the answers of the class; mostly "".
@@ -221,9 +233,14 @@ class Question:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
-        return {"label": self.label, "forward": self.forward, "symbol": str(self.symbol), "called": str(self.called),
+        return {"label": self.label, "forward": self.forward, "symbol": self.symbol.text, "called": self.called.text,
                 "right": self.right, "verdicts": dict(self.verdicts), "mistakes": dict(self.mistakes),
                 "note": self.note}
+
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        counts = [*(f"{n} {verdict}" for verdict, n in self.verdicts.items()),
+                  *(f"{kind} ({n}×)" for kind, n in self.mistakes)]
+        return "\n".join(wrapped(spell(f"{self.called}: {', '.join(counts)}"), width))
 
 
 def question_of(answers: Sequence[Answer]) -> Question:
@@ -241,8 +258,8 @@ def question_of(answers: Sequence[Answer]) -> Question:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class ClassReport:
-    """The marked sheets of a class. Print it, show it in a notebook, or write it with `to_csv`."""
+class ClassReport(Printed):
+    """The marked sheets of a class. Print it, show it in a notebook, or `.save("marks.csv")` it."""
 
     students: dict[str, Report]
 
@@ -310,18 +327,27 @@ class ClassReport:
         """What is odd about the answers to a question; mostly nothing."""
         return tuple(question.note for question in self.questions if question.note)
 
-    def __str__(self) -> str:
-        students, questions = self.tables()
-        notes = (line for note in self.notes for line in (*wrapped(note), ""))
-        return "\n".join([*notes, *in_columns(students), "", self.legend, "", *in_columns(questions)])
-
-    __repr__ = __str__
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        students, questions = ([[spell(cell) for cell in row] for row in table] for table in self.tables())
+        notes = (line for note in self.notes for line in (*wrapped(spell(note), width), ""))
+        return "\n".join([*notes, *in_columns(students, width), "", *wrapped(spell(self.legend), width), "",
+                          *in_columns(questions, width)])
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<p><b>{escape(note)}</b></p>" for note in self.notes)
         students, questions = self.tables()
         return (f"<div>{notes}{html_of_class(students, 'First mistake, ')}<p>{self.legend}</p>"
                 f"{html_of_class(questions, 'Most common: ')}</div>")
+
+    def save(self, path: FileName) -> Path:
+        """Write the marks to a file whose ending says how: .txt, .csv (see `to_csv`), .html (with every sheet) or
+        .json."""
+        sheets = [f"<h2>{escape(student)}</h2>{report._repr_html_()}" for student, report in self.students.items()]
+        return saved("ClassReport", path, {
+            ".txt": lambda: f"{self.text}\n",
+            ".csv": lambda: as_csv(self.table()),
+            ".html": lambda: page("Marks", [self._repr_html_(), *sheets]),
+            ".json": lambda: as_json(self.to_dict())})
 
     def to_csv(self, path: File) -> None:
         """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake.
@@ -330,15 +356,17 @@ class ClassReport:
         "forward z". What a spreadsheet would compute, such as a student called =1+1, has a ' in front (see
         `write_delimited`).
         """
+        write_whole(path, as_csv(self.table()).encode())
+
+    def table(self) -> list[tuple[Any, ...]]:
+        """The table of `to_csv`, the heading first."""
         asked = ["forward " * question.forward + question.label for question in self.questions]
-        rows: list[list[object]] = [["student", "right", "total", *asked, "first mistake", "which"]]
+        rows: list[tuple[Any, ...]] = [("student", "right", "total", *asked, "first mistake", "which")]
         for name, report, answers in self.rows:
             first = report.first_wrong
-            rows.append([harmless(name), report.right, report.total, *(answer.verdict for answer in answers),
-                         first.heading if first else "", first.mistake if first else ""])
-        table = StringIO()
-        write_delimited(table, rows)
-        write_whole(path, table.getvalue().encode())
+            rows.append((harmless(name), report.right, report.total, *(answer.verdict for answer in answers),
+                         first.heading if first else "", first.mistake if first else ""))
+        return rows
 
 
 # Reports as text and HTML
@@ -363,17 +391,6 @@ def shown_error(answer: Answer) -> str:
     if error is None or answer.verdict == EXACT or not error < 100:
         return ""
     return f"{100 * error:.0f} %" if error > 0.1 else f"{100 * error:.2g} %"
-
-
-def wrapped(text: str) -> list[str]:
-    """A text in lines for a terminal; one that has lines already, such as an error with its caret, as it is."""
-    return text.splitlines() if "\n" in text else textwrap.wrap(text, WIDTH, break_long_words=False,
-                                                                break_on_hyphens=False)
-
-
-def in_columns(table: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*table)]
-    return ["  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in table]
 
 
 # Styles stand in the elements, as notebooks take others away; dark ink on pale fills shows on light and dark pages.

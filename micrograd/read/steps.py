@@ -13,23 +13,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from math import isclose, isnan
+from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 from ..engine import Value
+from ..files import FileName
 from ..ops import CONSTANT
-from .formula import cut
 from .graph import Edge, Graph, look
+from .page import page
+from .plain import Printed, Spelling, folded, in_columns, wrapped
+from .save import as_csv, as_json, saved
 from .terms import Formula, equation, forward_rule, local_rule, name_of, number_of, partial, signed
+from .tex import as_tex
 
 ORDERS = ("topological", "naive")
 LONGEST = 40   # frames of each pass that a table shows
-WIDTH = 100    # columns of a printed table
 FORWARD = ("step", "node", "rule", "in numbers", "value")
+CSV = ("step", "pass", "node", "parent", "value", "upstream", "local derivative", "adds", "before", "after", "path",
+       "note")
 BACKWARD = ("step", "gradient", "path", "upstream", "local derivative", "upstream · local", "adds", "sum so far")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Frame:
+class Frame(Printed):
     """One step. What a forward frame has not got (an edge, gradients) is None there.
 
     kind: "forward" (node is computed) or "backward" (node hands its gradient on to parent, one of its arguments).
@@ -112,21 +118,17 @@ class Frame:
                 "parent": None if self.parent is None else self.graph.names[self.parent],
                 "value": self.value, "upstream": self.upstream, "local": self.local,
                 "contribution": self.contribution, "before": self.before, "after": self.after, "path": self.path,
-                "note": self.note, "rule": str(self.rule)}
+                "note": self.note, "rule": self.rule.text}
 
-    def __str__(self) -> str:
-        return str(self.rule) + (f"  ({self.note})" if self.note else "")
-
-    def __repr__(self) -> str:
-        path = f", path {self.path}" if self.path else ""
-        return f"<step {self.number}, {self.kind}{path}: {self.rule}>"
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        return "\n".join(folded(spell(self.rule + (f"  ({self.note})" if self.note else "")), width, 4))
 
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.rule.latex}$"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Steps(Sequence[Frame]):
+class Steps(Printed, Sequence[Frame]):
     """See `steps`. A part of them, steps[3:7], is Steps as well."""
 
     graph: Graph
@@ -177,25 +179,20 @@ class Steps(Sequence[Frame]):
                 "wrong": {name: list(pair) for name, pair in self.wrong.items()},
                 "frames": [frame.to_dict() for frame in self.frames]}
 
-    def __repr__(self) -> str:
-        return f"<{self.title()}>"
-
     def title(self) -> str:
         count = Counter(frame.kind for frame in self.frames)
         naive = " in naive order" if self.order == "naive" else ""
         return (f"steps of {name_of(self.graph, self.graph.root)}{naive}: {count['forward']} forward, "
                 f"{count['backward']} backward")
 
-    def __str__(self) -> str:
-        lines = [self.title()]
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        lines = wrapped(spell(self.title()), width)
         for table in tables(self):
-            widths = fitting([max(map(len, column)) for column in zip(*table.rows)])
-            for place, row in enumerate(table.rows):
-                if place == len(table.rows) - LONGEST // 2 and table.left_out:
-                    lines.append(f"... {table.left_out}")
-                cells = "  ".join(cut(cell, width).ljust(width) for cell, width in zip(row, widths)).rstrip()
-                lines += ["", cells] if place == 0 else [cells]
-        return "\n".join([*lines, *verdicts(self)])
+            rows: list[Sequence[str]] = [[spell(cell) for cell in row] for row in table.rows]
+            if table.left_out:
+                rows.insert(len(rows) - LONGEST // 2, f"... {table.left_out}")
+            lines += ["", *in_columns(rows, width)]
+        return "\n".join([*lines, *(line for each in verdicts(self) for line in wrapped(spell(each), width))])
 
     def _repr_html_(self) -> str:
         parts = [f"<p>{escape(self.title())}</p>"]
@@ -209,6 +206,16 @@ class Steps(Sequence[Frame]):
                 lines.append(f"<tr>{''.join(f'<{tag} {style}>{escape(cell)}</{tag}>' for cell in row)}</tr>")
             parts.append(f"<table>{''.join(lines)}</table>")
         return "".join(parts + [f"<p>{escape(line)}</p>" for line in verdicts(self)])
+
+    def save(self, path: FileName) -> Path:
+        """Write the steps to a file whose ending says how: .txt, .csv (a row for each step), .tex (for pdflatex), .html
+        or .json."""
+        return saved("Steps", path, {
+            ".txt": lambda: f"{self.text}\n",
+            ".csv": lambda: as_csv([CSV, *(csv_row(frame) for frame in self.frames)]),
+            ".tex": lambda: as_tex("\n".join(rf"\[ {frame.rule.latex} \]" for frame in self.frames)),
+            ".html": lambda: page(f"Steps of {name_of(self.graph, self.graph.root)}", [self._repr_html_()]),
+            ".json": lambda: as_json(self.to_dict())})
 
 
 class Table(NamedTuple):
@@ -245,6 +252,13 @@ def backward_cells(frame: Frame) -> tuple[str, ...]:
             numbers, number_of(frame.contribution or 0.0), number_of(frame.after or 0.0) + " !" * bool(frame.note))
 
 
+def csv_row(frame: Frame) -> tuple[Any, ...]:
+    graph = frame.graph
+    names = ("" if node is None else name_of(graph, node).text for node in (frame.node, frame.parent))
+    return (frame.number, frame.kind, *names, frame.value, frame.upstream, frame.local, frame.contribution,
+            frame.before, frame.after, frame.path, frame.note)
+
+
 def verdicts(steps: Steps) -> list[str]:
     """What went wrong in naive order, a line for each frame that passes on too little, and one for each gradient."""
     notes = list(dict.fromkeys(frame.note for frame in steps.frames if frame.note))
@@ -254,13 +268,6 @@ def verdicts(steps: Steps) -> list[str]:
             got, right = map(number_of, steps.wrong[graph.names[node]])
             notes.append(f"{partial(graph, graph.root, node)} comes out as {got}, should be {right}")
     return [f"! {note}" for note in notes[:LONGEST]]
-
-
-def fitting(widths: list[int]) -> list[int]:
-    """The widths of columns, the widest of them narrowed until a line has no more than WIDTH characters."""
-    while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
-        widths[widths.index(max(widths))] -= 1
-    return widths
 
 
 def steps(root: Value, order: str = "topological") -> Steps:

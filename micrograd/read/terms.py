@@ -22,9 +22,10 @@ from typing import Any, Union
 from .. import ops
 from ..engine import Value
 from ..ops import Ieee, Op, plain_slope
-from .formula import DIGITS, LATEX, MINUS, UNICODE, Notation, Written, apply, fenced, rounded
+from .formula import DIGITS, LATEX, MINUS, UNICODE, Notation, Written, apply, fenced, in_one_notation, rounded
 from .graph import Graph
 from .mathml import mathml
+from .plain import in_signs_of_stdout
 
 BIGGEST, DEEPEST = 400, 60  # names and ops in one formula, levels of parentheses: a larger one is for nobody to read
 SUMMED = 1000               # terms of a sum that is worked with
@@ -56,19 +57,33 @@ class Formula(str):
         return formula
 
     @property
+    def text(self) -> str:
+        """In Unicode, as in f"{formula}". (`str`, and so `print`, gives it in signs that standard output has.)"""
+        return str.__str__(self)
+
+    def __str__(self) -> str:
+        return in_signs_of_stdout(self.text)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.text, spec)
+
+    def __repr__(self) -> str:
+        return repr(str(self))
+
+    @property
     def mathml(self) -> str:
         """As a <math> element."""
         return mathml(self.latex)
 
     def to_dict(self) -> dict[str, str]:
         """{"text": ..., "latex": ...}"""
-        return {"text": str(self), "latex": self.latex}
+        return {"text": self.text, "latex": self.latex}
 
     def _repr_latex_(self) -> str:
         return f"${self.latex}$"
 
     def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        return str(self), self.latex
+        return self.text, self.latex
 
 
 # Terms
@@ -386,7 +401,8 @@ def joined(coefficient: Coefficient, factors: list[Written], notation: Notation)
     for place, piece in enumerate(pieces[1:]):
         loose = piece.binds == "sum" and not re.match(r"[-−][\d.]", piece.text)
         letter = re.match(r"\\?[^\W\d]|\\left", piece.text.replace(r"\mathbf", ""))
-        if (place == 0 and counted and (loose or letter)) or (loose and short(result)):
+        open_power = notation is UNICODE and "^" in result.text  # x^0.5(x + 1) might seem to go on
+        if (place == 0 and counted and (loose or letter)) or (loose and short(result) and not open_power):
             left, right = (fenced(p, "product", notation) for p in (result, piece))
             result = Written(left + " " * (re.match("[a-z]{2}", right) is not None) + right, "product")  # 2 cos(x)
         else:
@@ -454,7 +470,7 @@ def signed(x: float) -> Formula:
 
 def both(write: Callable[[Notation], Written]) -> Formula:
     """What `write` writes, in both notations."""
-    return Formula(write(UNICODE).text, write(LATEX).text)
+    return Formula(in_one_notation(write(UNICODE).text), write(LATEX).text)
 
 
 def equation(*sides: Formula) -> Formula:

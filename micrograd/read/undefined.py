@@ -158,13 +158,13 @@ def no_answer(graph: Graph, x: Value) -> list[str]:
 def defined(graph: Graph, node: Value) -> str:
     """v₁ = 0 · x; of a leaf the name."""
     name = name_of(graph, node)
-    return f"{name} = {forward_rule(graph, node)}" if node.parents else str(name)
+    return f"{name} = {forward_rule(graph, node)}" if node.parents else name.text
 
 
 def computed(graph: Graph, node: Value) -> str:
     """f = v₁ / x = 0 / 0 = nan: the name, the rule, with numbers, the result."""
-    rules = [str(forward_rule(graph, node)), str(forward_rule(graph, node, numbers=True))] if node.parents else []
-    return " = ".join(dict.fromkeys([str(name_of(graph, node)), *rules, str(number_of(node.data))]))
+    rules = [forward_rule(graph, node).text, forward_rule(graph, node, numbers=True).text] if node.parents else []
+    return " = ".join(dict.fromkeys([name_of(graph, node).text, *rules, number_of(node.data).text]))
 
 
 def infinite_factor(graph: Graph, steep: Edge | None, node: Value) -> str:

@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 
 from .. import ops
-from ..engine import Value, engine_kind, made
+from ..engine import Value, engine_kind, in_signs, made
 from ..interchange import from_safetensors
 from ..nn import Module
 from ..ops import as_float, is_number
@@ -1063,7 +1063,7 @@ class Compiled(Generic[Found]):
 
     def __repr__(self) -> str:
         names = ", ".join(argument.name for argument in self.arguments)
-        return f"<compiled {self.name}({names}): {counted(len(self.params), 'parameter')}, {self.backend}>"
+        return in_signs(f"<compiled {self.name}({names}): {counted(len(self.params), 'parameter')}, {self.backend}>")
 
     def __str__(self) -> str:
         stats = self.stats
@@ -1072,15 +1072,16 @@ class Compiled(Generic[Found]):
                  "jax": f"{self._dtype} by JAX on {counted(len(self._devices), 'device')}"}[self.backend]
         over = f", {'sum' if self._summed else 'mean'} over the rows" if self.params else ""
         with_gradient = f" with the gradient by {counted(len(self.params), 'parameter')}" if self.params else ""
-        return (f"{self.name}({names}){over}, in {where}\n"
-                f"  {counted(stats['recorded nodes'], 'op')} recorded, {stats['program nodes']:,}{with_gradient}; as "
-                f"instructions:\n"
-                f"  {stats['instructions before']:6,} once before\n"
-                f"  {stats['instructions for each sample']:6,} for each sample, {stats['sums']:,} of them sums of "
-                f"{counted(stats['terms in sums'], 'product')}\n"
-                f"  {stats['instructions after']:6,} once after, from {counted(stats['means'], 'mean')}\n"
-                f"  compiled in {1e3 * stats['seconds']:.1f} ms\n\n"
-                f"{self.plan if self.backend == 'jax' else shortened(self.source)}")
+        return in_signs(
+            f"{self.name}({names}){over}, in {where}\n"
+            f"  {counted(stats['recorded nodes'], 'op')} recorded, {stats['program nodes']:,}{with_gradient}; as "
+            f"instructions:\n"
+            f"  {stats['instructions before']:6,} once before\n"
+            f"  {stats['instructions for each sample']:6,} for each sample, {stats['sums']:,} of them sums of "
+            f"{counted(stats['terms in sums'], 'product')}\n"
+            f"  {stats['instructions after']:6,} once after, from {counted(stats['means'], 'mean')}\n"
+            f"  compiled in {1e3 * stats['seconds']:.1f} ms\n\n"
+            f"{self.plan if self.backend == 'jax' else shortened(self.source)}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle: the recording and its parameters, which are compiled again. The function itself stays behind."""

@@ -13,10 +13,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
+from pathlib import Path
 from typing import Any, Union
 
 from .. import ops
+from ..files import FileName
 from ..outside import needed
+from ..read.formula import columns as columns_of
+from ..read.mathml import mathml
+from ..read.page import page
+from ..read.plain import Printed, Spelling, folded, padded, wrapped
+from ..read.save import as_json, saved
+from ..read.tex import as_tex
 from .arrays import Run
 from .libraries import numpy_library
 from .notation import (
@@ -63,8 +71,8 @@ NUMBER = re.compile(r"[\d.]+( \*|$)")  # what a product begins with that goes be
 LINES = 60     # that are printed; of more of them the first half and the last
 
 
-@dataclass(frozen=True, slots=True)
-class Equation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Equation(Printed):
     """One line: name = formula.
 
     Attributes:
@@ -86,12 +94,21 @@ class Equation:
     shape: Shape
     group: int
 
-    def __str__(self) -> str:
-        return f"{self.name} = {self.formula}"
+    @property
+    def size(self) -> str:
+        """The shape as it is printed: 16 × rows."""
+        return " × ".join(map(str, self.shape))
+
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        return "\n".join(folded(spell(f"{self.name} = {self.formula}"), width, 4))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as plain data."""
+        return {"name": self.name, "formula": self.formula, "latex": self.latex, "shape": list(self.shape)}
 
 
-class Equations:
-    """The matrix equations of a compiled function: print them, or show them in a notebook.
+class Equations(Printed):
+    """The matrix equations of a compiled function: print them, show them in a notebook, or `.save("plan.tex")` them.
 
     Args:
         plan: what they are of.
@@ -107,6 +124,7 @@ class Equations:
 
     def __init__(self, plan: Plan, name: str = "loss", note: str = "") -> None:
         self.plan = plan
+        self.name = name
         self.note = note if plan.steps else "nothing is computed"
         self.writer = Writer(plan, name)
         self.written: tuple[Equation, ...] | None = None
@@ -118,16 +136,34 @@ class Equations:
             self.written = tuple(self.writer.lines())
         return self.written
 
-    def __repr__(self) -> str:
-        return f"<Equations: {len(self.equations)} lines for {self.plan.program.nodes:,} nodes; print them>"
+    def laid_out(self, width: int, spell: Spelling) -> str:
+        lines = [line if isinstance(line, str) else [spell(line.name), spell(line.formula), spell(line.size)]
+                 for line in shortened(self.equations, LINES, "⋮ ({} more lines)")]
+        known = [line for line in lines if not isinstance(line, str)]
+        left, right = (max((columns_of(line[i]) for line in known), default=0) for i in (0, 2))
+        room = width - left - right - 6  # of a formula, beside its name and its shape
+        middle = max([columns_of(line[1]) for line in known if columns_of(line[1]) <= min(room, 2 * INLINE)], default=0)
+        rows: list[str] = []
+        for line in lines:
+            if isinstance(line, str):
+                rows.append(spell(line))
+                continue
+            name, formula, size = line
+            first, *more = folded(f"{padded(name, left)} = {formula}", left + 3 + room, left + 7)
+            rows += [f"{padded(first, left + 3 + middle)}   {size}".rstrip(), *more]
+        return "\n".join([*rows, *(wrapped(spell(self.note), width) if self.note else ())])
 
-    def __str__(self) -> str:
-        lines = self.equations
-        width = max((len(line.name) for line in lines), default=0)
-        formulas = max((len(line.formula) for line in lines if len(line.formula) <= 2 * INLINE), default=0)
-        rows = [f"{line.name:{width}} = {line.formula:{formulas}}   {' × '.join(map(str, line.shape))}".rstrip()
-                for line in lines]
-        return "\n".join([*shortened(rows, LINES, "⋮ ({} more lines)"), *[self.note] * bool(self.note)])
+    def to_dict(self) -> dict[str, Any]:
+        """The lines as plain data."""
+        return {"equations": [line.to_dict() for line in self.equations], "note": self.note}
+
+    def save(self, path: FileName) -> Path:
+        """Write the equations to a file whose ending says how: .txt, .tex (for pdflatex), .html or .json."""
+        return saved("Equations", path, {
+            ".txt": lambda: f"{self.text}\n",
+            ".tex": lambda: as_tex(rf"\[ {self.latex} \]"),
+            ".html": lambda: page(f"{self.name}, as matrix equations", [mathml(self.latex, display=True)]),
+            ".json": lambda: as_json(self.to_dict())})
 
     @property
     def latex(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from .. import ops
 from ..ops import Op
+from ..read.plain import in_signs_of_stdout
 from .trace import BRANCHES, DETACHED, INPUT, NUMBER, Recording, TraceError, inner_row
 
 FIXED, UNIFORM, VARYING = 0, 1, 2  # the ranks
@@ -135,7 +136,7 @@ class Tape:
                 infix = op is TOTAL or (len(args) == 2 and not op.symbol.isalnum())
                 formula = f" {op.symbol} ".join(names) if infix else f"{op.name}({', '.join(names)})"
                 lines.append(f"{self.name(node)} = {formula}")
-        return "\n".join(lines)
+        return in_signs_of_stdout("\n".join(lines))
 
     def mean(self, node: int) -> int:
         """The mean of a node over the samples."""

@@ -24,7 +24,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from .. import ops
-from ..engine import Value, as_value, skeleton
+from ..engine import Value, as_value, in_signs, skeleton
 from ..ops import ROWS, Op, is_number
 
 PACKAGE = path.dirname(path.dirname(__file__)) + path.sep
@@ -139,7 +139,7 @@ class Traced(Value):
     def __floor__(self) -> int: refuse("rounds a Value", ROUNDED)
     def __ceil__(self) -> int: refuse("rounds a Value", ROUNDED)
     def __format__(self, spec: str) -> str: return repr(self) if not spec else refuse("prints a number", NUMBER)
-    def __repr__(self) -> str: return f"Traced({self.label or self.op.name})"
+    def __repr__(self) -> str: return in_signs(f"Traced({self.label or self.op.name})")
     def __copy__(self) -> Value: return self
     def __deepcopy__(self, memo: dict[int, Any]) -> Value: return self
     def __reduce__(self) -> Any: refuse("pickles a Value", NUMBER)

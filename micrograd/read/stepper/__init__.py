@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +19,14 @@ from typing import Any
 from graphviz import ExecutableNotFound
 
 from ...engine import Value, topological_order
-from ...files import write_whole
+from ...files import FileName
 from ...ops import CONSTANT, number
 from ..draw import image, svg_of
 from ..formula import printable
 from ..graph import Graph, look
+from ..page import policy
+from ..plain import in_signs_of_stdout
+from ..save import Writer, as_json, saved
 from ..steps import Frame, Steps, steps
 from ..terms import Formula, forward_rule, local_rule, name_of, number_of, partial
 
@@ -41,10 +43,14 @@ class Stepper:
         """The page, as one file that needs no other and no network."""
         return self.page
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page to a file, wholly or not at all; a file of that name is replaced. Returns the path."""
-        write_whole(path, self.page.encode())
-        return Path(path)
+    def save(self, path: FileName) -> Path:
+        """Write the page to a file, wholly or not at all; a file of that name is replaced. Returns the path. The ending
+        says how: .html; .svg is the picture alone, .json the steps as data."""
+        formats: dict[str, Writer] = {".html": lambda: self.page}
+        if self.picture:
+            formats[".svg"] = lambda: f"{self.picture}\n"
+        return saved("Stepper", path, {**formats, ".json": lambda: as_json(
+            {name: each.to_dict() for name, each in self.runs.items()})})
 
     def _repr_html_(self) -> str:
         """The page in a frame. Where a notebook is not trusted the frame is taken out, and what is left is the picture:
@@ -61,7 +67,8 @@ class Stepper:
     def __repr__(self) -> str:
         first = next(iter(self.runs.values()))
         several = f", and {len(self.runs) - 1} more" if len(self.runs) > 1 else ""
-        return f"<stepper of {first.title().removeprefix('steps of ')}{several}; .save('page.html') writes the page>"
+        return in_signs_of_stdout(
+            f"<stepper of {first.title().removeprefix('steps of ')}{several}; .save('page.html') writes the page>")
 
 
 def stepper(root: Value | Sequence[Value] | Mapping[str, Value], order: str = "topological",
@@ -79,7 +86,7 @@ def stepper(root: Value | Sequence[Value] | Mapping[str, Value], order: str = "t
     runs = {}
     for name, each in named_roots(root).items():
         graph = look(each, "stepper(root)")
-        name = name or str(name_of(graph, each))
+        name = name or name_of(graph, each).text
         size = len(graph.order)
         if size > number(max_nodes, "stepper(max_nodes)"):
             raise ValueError(f"the graph of {name} has {size:,} nodes, more than max_nodes={max_nodes:,}: step through "
@@ -123,6 +130,7 @@ def page(runs: Mapping[str, Steps]) -> str:
     pictures = [slim(picture_of(same)) for same in shapes.values()]
     content = {
         "title": escape(title(runs)), "order": ordered(runs),
+        "policy": policy([source("stepper.css")], [source("stepper.js")]),
         "css": source("stepper.css"), "js": source("stepper.js"),
         "pictures": "\n".join(f'<template id="picture{i}">{svg}</template>' for i, svg in enumerate(pictures) if svg),
         "data": script_data({"pieces": list(pieces), "shapes": [shape_data(same[0].graph) for same in shapes.values()],
@@ -183,15 +191,15 @@ def run_data(steps: Steps, pieces: dict[str, int]) -> dict[str, Any]:
             return [place[frame.node]]
         k, n = frame.path.split(" of ")
         shown = (frame.upstream, frame.local, frame.contribution, frame.before, frame.after)
-        return [place[frame.node], frame.edge.i, *(str(number_of(x or 0.0)) for x in shown), int(k), int(n),
+        return [place[frame.node], frame.edge.i, *(number_of(x or 0.0).text for x in shown), int(k), int(n),
                 piece(local_rule(graph, frame.node, frame.edge.i)), *([frame.note] if frame.note else [])]
 
     wrong = [node for node in graph.order if graph.names[node] in steps.wrong]
     verdicts = ["{} = {}, should be {}".format(partial(graph, graph.root, node),
                                                *map(number_of, steps.wrong[graph.names[node]])) for node in wrong]
-    return {"names": [str(name_of(graph, node)) for node in graph.order],
+    return {"names": [name_of(graph, node).text for node in graph.order],
             "maths": [piece(name_of(graph, node)) for node in graph.order],
-            "values": [str(number_of(node.data)) for node in graph.order],
+            "values": [number_of(node.data).text for node in graph.order],
             "forward": len(steps.forward), "frames": [frame_data(frame) for frame in steps],
             "wrong": [place[node] for node in wrong],
             "verdict": f"Wrong at the end: {'; '.join(verdicts)}" if wrong else ""}
