@@ -87,11 +87,11 @@ INSTEAD = {  # what to do about what has no counterpart
 def to_sympy(v: Value) -> Any:
     """The formula by which v was computed, as an expression of SymPy.
 
-    Leaves become symbols that are real, Symbol("x", real=True), by their labels; so do constants with a label. Leaves
-    without one are called x_1, x_2, ...; of leaves with the same label each gets a number. A constant without a label
-    is its number, exactly. Computed nodes are written out, whatever their labels. Ops of your own are, too, where their
-    function is written with operators and rows. SymPy knows no derivative of floor and what is made of it (ceil, trunc,
-    round, %, //), and leaves it open.
+    Leaves become symbols that are real, Symbol("x", real=True), by their labels; so do constants with a label. (By a
+    bare "x", another symbol to SymPy, the derivative is 0.) Leaves without one are called x_1, x_2, ...; of leaves with
+    the same label each gets a number. A constant without a label is its number, exactly. Computed nodes are written
+    out, whatever their labels. Ops of your own are, too, where their function is written with operators and rows. SymPy
+    knows no derivative of floor and what is made of it (ceil, trunc, round, %, //), and leaves it open.
 
     A graph that is too deep for SymPy to simplify, or would be too long if what is shared were written out, is written
     as it stands: as large as the graph, but not in SymPy's usual form, and not fit to be printed.
@@ -105,7 +105,7 @@ def to_sympy(v: Value) -> Any:
     Raises:
         TypeError: for what is no Value.
         ValueError: for an op that has no counterpart.
-        ImportError: without SymPy.
+        ImportError: where sympy is missing.
 
     Example:
         >>> x = micrograd.Value(2.0, "x")
@@ -262,7 +262,7 @@ def from_sympy(expr: Any, /, **values: Any) -> Value:
         TypeError: for what is no expression.
         ValueError: for a symbol without a value, and for what has no counterpart here: sums, integrals and derivatives
             that were not worked out, matrices, undefined functions, complex numbers.
-        ImportError: without SymPy.
+        ImportError: where sympy is missing.
 
     Example:
         >>> import sympy
