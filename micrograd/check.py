@@ -147,7 +147,14 @@ class GradientReport(Printed):
         return "\n".join([*in_columns(table, width, right=NUMBERS), *wrapped(self.summary(), width)])
 
     def save(self, path: FileName) -> Path:
-        """Write the report to a file whose ending says how: .txt, .csv (a row for each derivative), .html or .json."""
+        """Write the report to a file.
+
+        Args:
+            path: of the file, whose ending says how: .txt, .csv (a row for each derivative), .html or .json.
+
+        Returns:
+            The path.
+        """
         return saved("GradientReport", path, {
             ".txt": lambda: f"{self.text}\n",
             ".csv": lambda: as_csv([[field.name for field in fields(Check)], *map(astuple, self.rows)]),

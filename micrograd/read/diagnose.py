@@ -78,10 +78,20 @@ OUTSIDE = "its argument is outside the domain of the function: look at where it 
 class Finding(Printed):
     """One thing that was found.
 
-    kind: a key of KINDS. severity: "error" (numbers or gradients are not to be used), "warning" (learning suffers),
-    "note" (normal, but it explains a 0 or a convention). sentence: what it is and how it came about; advice: what to
-    do. nodes: those that it is about, the first of which the sentence names. names: theirs, as printed. numbers: the
-    numbers of the sentence, and "count", how many nodes.
+    Attributes:
+        kind: a key of KINDS.
+        severity: "error" (numbers or gradients are not to be used), "warning" (learning suffers), "note" (normal, but
+            it explains a 0 or a convention).
+        sentence: what it is and how it came about.
+        advice: what to do.
+        nodes: those that it is about, the first of which the sentence names.
+        names: theirs, as printed.
+        numbers: the numbers of the sentence, and "count", how many nodes.
+
+    Example:
+        >>> finding, = micrograd.diagnose(micrograd.Value(-30.0, "z").relu()).findings
+        >>> print(finding.severity, finding.sentence)
+        warning f = ReLU(z) = ReLU(−30) = 0 is dead: its slope there is 0.
     """
 
     kind: str
@@ -94,6 +104,7 @@ class Finding(Printed):
 
     @property
     def node(self) -> Value:
+        """The first of the nodes, which the sentence names."""
         return self.nodes[0]
 
     @property
@@ -113,8 +124,16 @@ class Finding(Printed):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Diagnosis(Printed):
-    """What `diagnose` found, the worst first. Print it, show it in a notebook, or `.save("C.html")` it. True if there
-    are only notes."""
+    """What `diagnose` found. Print it, show it in a notebook, or `.save("C.html")` it. True if there are only notes.
+
+    Attributes:
+        subject: what was looked at.
+        findings: each a `Finding`, the worst first.
+
+    Example:
+        >>> bool(micrograd.diagnose(micrograd.Value(30.0, "z").relu()))
+        True
+    """
 
     subject: str
     findings: tuple[Finding, ...]
@@ -128,7 +147,17 @@ class Diagnosis(Printed):
         return self.ok
 
     def of(self, kind: str) -> list[Finding]:
-        """The findings of one kind. Raises ValueError if no kind is called that."""
+        """The findings of one kind.
+
+        Args:
+            kind: a key of KINDS.
+
+        Returns:
+            A list of `Finding`.
+
+        Raises:
+            ValueError: if no kind is called that.
+        """
         if kind not in KINDS:
             raise ValueError(f"no kind of finding is called {kind!r}; there are {', '.join(KINDS)}")
         return [finding for finding in self.findings if finding.kind == kind]
@@ -159,7 +188,14 @@ class Diagnosis(Printed):
         return "\n".join(lines)
 
     def save(self, path: FileName) -> Path:
-        """Write the findings to a file whose ending says how: .txt, .html or .json."""
+        """Write the findings to a file.
+
+        Args:
+            path: of the file, whose ending says how: .txt, .html or .json.
+
+        Returns:
+            The path.
+        """
         return saved("Diagnosis", path, {
             ".txt": lambda: f"{self.text}\n",
             ".html": lambda: page(f"Diagnosis of {self.subject}", [self._repr_html_()]),
@@ -184,14 +220,27 @@ FILL = {ERROR: "#f7c5bf", WARNING: "#fbe3a6", NOTE: "#d7e3f4"}
 def diagnose(root: Any, parameters: Any = ()) -> Diagnosis:
     """Look for what goes wrong, in the graph of a result. Takes time proportional to the number of nodes.
 
-    root: a Value, such as a cost, after the forward pass; backward() need not have run. Several in a list are looked at
-    as their sum. parameters: a network, or a list of Values, each of which ought to be in the graph; those that are
-    not are reported. What it looks for stands in KINDS of this module; ratios from layer to layer, and groups of
-    neurons, go by labels as a Neuron gives them: z^{2}_{1}, a^{2}_{1}.
+    What it looks for stands in KINDS of this module; ratios from layer to layer, and groups of neurons, go by labels as
+    a Neuron gives them: z^{2}_{1}, a^{2}_{1}.
 
-    root may be a network as well (anything with parameters()). No graph is at hand in that case: only the numbers and
-    gradients of its parameters, as they stand, are looked at.
-    Raises TypeError for anything else.
+    Args:
+        root: a Value, such as a cost, after the forward pass; backward() need not have run. Several in a list are
+            looked at as their sum. Or a network (anything with parameters()): no graph is at hand in that case, only
+            the numbers and gradients of its parameters, as they stand, are looked at.
+        parameters: a network, or a list of Values, each of which ought to be in the graph; those that are not are
+            reported.
+
+    Returns:
+        A `Diagnosis`: print it, or show it in a notebook.
+
+    Raises:
+        TypeError: for anything else.
+
+    Example:
+        >>> z = micrograd.Value(-30.0, "z")
+        >>> report = micrograd.diagnose(z.relu())
+        >>> report.ok, [finding.kind for finding in report.findings]
+        (False, ['dead'])
     """
     if callable(getattr(root, "parameters", None)):
         named = parameters_of(root)

@@ -90,8 +90,7 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
          collapse: str | bool | None = None, names: bool = False) -> Drawing:
     """Draw the graph of a Value, or of several, or a network (a Neuron, a Layer, an MLP), or a compiled function.
 
-    A graphviz.Digraph comes back: a notebook shows it, `.save("graph.svg")` (or .png, .pdf, .tex, ...) writes a file,
-    `.source` is its DOT text, the same for the same graph. What a box stands for is told by its fill and its outline:
+    What a box stands for is told by its fill and its outline::
 
         constant    grey, without an outline     a number that met a Value
         input       yellow, square corners       a leaf
@@ -99,24 +98,39 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
         computed    blue, round corners          the result of an op
         output      red, a thick outline         a root, if it was computed
 
-    direction: where the arrows lead: "LR" (left to right), "TB" (top to bottom), "RL" or "BT".
-    values, gradients: whether boxes show data and gradient. "grad –" marks what no backward() has reached yet.
-    slopes: True writes the local derivative on each arrow; "formulas" its formula too, and names all nodes.
-    by_gradient: arrows thick and bright where much gradient flows back along them (the gradient of the node times the
-    local derivative), with a legend; dotted where it is 0. Call backward() first.
-    clusters: a frame around each layer and each neuron.
-    collapse: "neuron": one box a neuron, and its weights on the arrows; "layer": one box a layer. Networks are drawn
-    so by default; False draws all of their nodes.
-    names: also name the nodes without a label, v₁, v₂, ..., as `steps` and `explain` do.
-
     In the SVG the i-th node in topological order has the id "n{i}", the arrow from its j-th argument "e{i}_{j}", and
     roles are classes. A collapsed box has the id of its last node.
 
     Where `micrograd.draw.renderer = f` is set, f(DOT text) → SVG text makes all pictures in place of an installed
     Graphviz: in a browser, say.
 
-    Raises ValueError for more than max_nodes boxes, or arrows too long to place; for collapse or clusters where no
-    label tells a neuron, and for by_gradient before any backward().
+    Args:
+        root: what to draw; several in a list.
+        direction: where the arrows lead: "LR" (left to right), "TB" (top to bottom), "RL" or "BT".
+        max_nodes: how many boxes there may be.
+        values, gradients: whether boxes show data and gradient. "grad –" marks what no backward() has reached yet.
+        slopes: True writes the local derivative on each arrow; "formulas" its formula too, and names all nodes.
+        by_gradient: arrows thick and bright where much gradient flows back along them (the gradient of the node times
+            the local derivative), with a legend; dotted where it is 0. Call backward() first.
+        clusters: a frame around each layer and each neuron.
+        collapse: "neuron": one box a neuron, and its weights on the arrows; "layer": one box a layer. Networks are
+            drawn so by default; False draws all of their nodes.
+        names: also name the nodes without a label, v₁, v₂, ..., as `steps` and `explain` do.
+
+    Returns:
+        A graphviz.Digraph: a notebook shows it, `.save("graph.svg")` (or .png, .pdf, .tex, ...) writes a file,
+        `.source` is its DOT text, the same for the same graph.
+
+    Raises:
+        ValueError: for more than max_nodes boxes, or arrows too long to place; for collapse or clusters where no label
+            tells a neuron, and for by_gradient before any backward().
+        TypeError: for what is nothing to draw.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> picture = micrograd.draw(w * x, direction="TB")
+        >>> picture.save("product.dot")
+        'product.dot'
     """
     if direction not in DIRECTIONS:
         raise ValueError(f"draw(direction=...) is one of {', '.join(DIRECTIONS)}; found {direction!r}")

@@ -163,16 +163,33 @@ class Line(Printed):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Explanation(Printed):
-    """What `explain` found. Print it, show it in a notebook, take it apart, or `.save("w.html")` it."""
+    """What `explain` found. Print it, show it in a notebook, take it apart, or `.save("w.html")` it.
 
-    symbols: Formula                       # ∂C/∂w²; or the name of the node that is explained
-    form: str                              # "chain" or "delta"; "node" for one node alone
-    value: float                           # the derivative, as backward() finds it; a node's number
-    paths: tuple[tuple[Factor, ...], ...]  # the products whose sum is the derivative; of many paths the first few
-    count: int                             # how many paths there are
-    lines: tuple[Line, ...]                # the derivation
-    matrices: tuple[Matrix, ...]           # the same for whole layers, in matrices
-    notes: tuple[str, ...]                 # what else there is to say
+    Attributes:
+        symbols: ∂C/∂w²; or the name of the node that is explained.
+        form: "chain" or "delta"; "node" for one node alone.
+        value: the derivative, as backward() finds it; a node's number.
+        paths: the products whose sum is the derivative; of many paths the first few.
+        count: how many paths there are.
+        lines: the derivation.
+        matrices: the same for whole layers, in matrices.
+        notes: what else there is to say.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> found = micrograd.explain(w * x, w)
+        >>> found.value, found.count
+        (2.0, 1)
+    """
+
+    symbols: Formula
+    form: str
+    value: float
+    paths: tuple[tuple[Factor, ...], ...]
+    count: int
+    lines: tuple[Line, ...]
+    matrices: tuple[Matrix, ...]
+    notes: tuple[str, ...]
 
     @property
     def factors(self) -> tuple[Factor, ...]:
@@ -214,7 +231,14 @@ class Explanation(Printed):
         return f'<div class="derivation" style="overflow: auto hidden">{self.to_mathml()}{notes}</div>'
 
     def save(self, path: FileName) -> Path:
-        """Write the derivation to a file whose ending says how: .txt, .tex (for pdflatex), .html or .json."""
+        """Write the derivation to a file.
+
+        Args:
+            path: of the file, whose ending says how: .txt, .tex (for pdflatex), .html or .json.
+
+        Returns:
+            The path.
+        """
         return Explanations([self]).save(path)
 
 
@@ -243,7 +267,14 @@ class Explanations(Printed, tuple[Explanation, ...]):
         return "\n".join(each.to_html() for each in self)
 
     def save(self, path: FileName) -> Path:
-        """Write the derivations to one file whose ending says how: .txt, .tex (for pdflatex), .html or .json."""
+        """Write the derivations to one file.
+
+        Args:
+            path: of the file, whose ending says how: .txt, .tex (for pdflatex), .html or .json.
+
+        Returns:
+            The path.
+        """
         names = ", ".join(each.symbols for each in self)
         return saved("Explanation", path, {
             ".txt": lambda: f"{self.text}\n",
@@ -273,16 +304,32 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
             detail: str | None = None) -> Explanation | Explanations:
     """Derive ∂y/∂x for x = `wrt`, factor by factor; or, without `wrt`, say how the node y was computed.
 
-    wrt: a node of the graph, or its label; or several in a list, for a tuple of Explanations that prints as one.
-    form: "chain", the product of the local derivatives along each path from y to x, and the sum over the paths; or
-    "delta", line by line the error terms δ = ∂y/∂z of the nodes labelled z, z^{k} or z^{k}_{i}, as networks label them,
-    from the output back, and with them ∂y/∂x; for whole layers also in matrices. Without `wrt` form="delta" gives all
-    of them. detail: by default the derivation runs between labelled nodes, and what lies between two of them is
-    multiplied out; "full" walks every node.
+    No .grad is touched.
 
-    Returns an Explanation: print it, or show it in a notebook. The numbers are those that the graph recorded; no .grad
-    is touched. Raises TypeError for what is no Value, ValueError if y does not depend on x, if no node or several are
-    called so, or if there is no z for "delta".
+    Args:
+        y: a Value.
+        wrt: a node of the graph, or its label; or several in a list, for a tuple of Explanations that prints as one.
+        form: "chain", the product of the local derivatives along each path from y to x, and the sum over the paths; or
+            "delta", line by line the error terms δ = ∂y/∂z of the nodes labelled z, z^{k} or z^{k}_{i}, as networks
+            label them, from the output back, and with them ∂y/∂x; for whole layers also in matrices. Without `wrt`
+            form="delta" gives all of them.
+        detail: by default the derivation runs between labelled nodes, and what lies between two of them is multiplied
+            out; "full" walks every node.
+
+    Returns:
+        An `Explanation`, with the numbers that the graph recorded: print it, or show it in a notebook.
+
+    Raises:
+        TypeError: for what is no Value.
+        ValueError: if y does not depend on x, if no node or several are called so, or if there is no z for "delta".
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> y = (w * x).tanh()
+        >>> y.label = "y"
+        >>> print(micrograd.explain(y, w))
+        ∂y/∂w = (1 − y²) · x
+              = 0.839949
     """
     graph = look(y, "explain(y)", fresh=True)
     if form not in FORMS:

@@ -35,15 +35,47 @@ SIGNS = {r"\\cdot": "·", r"\\;": "", r"\\lfloor ": "⌊", r" *\\rfloor": "⌋",
 def latex(node: Value, depth: int | None = 1) -> str:
     """The formula of a Value in LaTeX (without dollar signs), in terms of the labelled nodes nearest to it.
 
-    depth: through how many levels of labelled nodes to write formulas out: at 1, C is written with a^{4}; at 2, with
-    the formula of a^{4} in its place; None: down to the leaves. A leaf is written as its label, or else as its number.
-    Raises ValueError if the formula is longer than 10,000 characters: label some nodes on the way.
+    A leaf is written as its label, or else as its number.
+
+    Args:
+        node: a Value.
+        depth: through how many levels of labelled nodes to write formulas out: at 1, C is written with a^{4}; at 2,
+            with the formula of a^{4} in its place; None: down to the leaves.
+
+    Returns:
+        The formula.
+
+    Raises:
+        ValueError: if it is longer than 10,000 characters: label some nodes on the way.
+        TypeError: for what is no Value.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> print(micrograd.latex((w * x).tanh()))
+        \\tanh\\left(w \\cdot x\\right)
     """
     return formula(node, depth, LATEX, "latex")
 
 
 def text(node: Value, depth: int | None = 1) -> str:
-    """The formula of a Value in plain text, with labels such as w^{2}_{1} as w²₁. For depth and errors see `latex`."""
+    """The formula of a Value in plain text, with labels such as w^{2}_{1} as w²₁.
+
+    Args:
+        node: a Value.
+        depth: as for `latex`.
+
+    Returns:
+        The formula.
+
+    Raises:
+        ValueError: if it is longer than 10,000 characters: label some nodes on the way.
+        TypeError: for what is no Value.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> micrograd.text((w * x).tanh())
+        'tanh(w * x)'
+    """
     return in_one_notation(formula(node, depth, TEXT, "text"))
 
 

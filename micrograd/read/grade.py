@@ -356,22 +356,38 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
           lr: float | None = None, digits: int = 4) -> Report:
     """Mark a derivation that was done by hand: the gradients of root, and the forward values if they are given.
 
-    answers: {label or Value: answer}. A key is a label however people spell it (w5, w_5, w⁵), or dC/dw5, ∂C/∂w5; δ4 is
-    the gradient of z^{4}. An answer is a number, as text if zeros at its end shall count as digits ("0.0820"; a
-    decimal comma will do, "-9.42%", "9.42 x 10^-2" and "inf"), or an expression: "(a4 - y) * a4 * (1 - a4)",
-    "δ4 * a3". In it a label is the right forward value; δ4 or ∂C/∂a4 is the student's own answer, or the right gradient
-    where there is none. None and "" are missing.
-    forward: the same for forward values. ask: what was asked; what `answers` lacks of it counts as missing.
-    lr: the learning rate of the exercise, to tell an updated weight from an old one; without it a few usual ones are
-    tried. digits: the significant digits or decimals, 2 to 12, that students may round to, on the way, too.
+    An answer is close if it is within 50 units of the last of the digits (0.5 % for 4 digits), if it is rounded right
+    to two digits or more and at most 2 % off, or to three decimals (0.000 for 0.000455), or if it follows, rounded,
+    from other answers. An expression that cannot be read, or has no value, gets the verdict "unreadable". Where the
+    right number is nan, as 0 · ∞ is, there is no right answer: whatever the sheet says is "not judged", and counts
+    neither for nor against it.
 
-    An answer is close if it is within 50 units of the last of these digits (0.5 % for 4 digits), if it is rounded right
-    to two digits or more and at most 2 % off, or to three decimals (0.000 for 0.000455), or if it follows,
-    rounded, from other answers.
-    Raises ValueError for a label that is not in the graph, and for a graph whose numbers were changed after the forward
-    pass; TypeError for what is no number or expression. An expression that cannot be read, or has no value, gets the
-    verdict "unreadable". Where the right number is nan, as 0 · ∞ is, there is no right answer: whatever the sheet says
-    is "not judged", and counts neither for nor against it.
+    Args:
+        root: a Value, such as a cost.
+        answers: {label or Value: answer}. A key is a label however people spell it (w5, w_5, w⁵), or dC/dw5, ∂C/∂w5; δ4
+            is the gradient of z^{4}. An answer is a number, as text if zeros at its end shall count as digits
+            ("0.0820"; a decimal comma will do, "-9.42%", "9.42 x 10^-2" and "inf"), or an expression: "(a4 - y) * a4 *
+            (1 - a4)", "δ4 * a3". In it a label is the right forward value; δ4 or ∂C/∂a4 is the student's own answer, or
+            the right gradient where there is none. None and "" are missing.
+        forward: the same for forward values.
+        ask: what was asked; what `answers` lacks of it counts as missing.
+        lr: the learning rate of the exercise, to tell an updated weight from an old one; without it a few usual ones
+            are tried.
+        digits: the significant digits or decimals, 2 to 12, that students may round to, on the way, too.
+
+    Returns:
+        A `Report`: print it, or show it in a notebook.
+
+    Raises:
+        ValueError: for a label that is not in the graph, and for a graph whose numbers were changed after the forward
+            pass.
+        TypeError: for what is no number or expression.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> report = micrograd.grade(w * x, {"w": 2.0, "x": 0.4})
+        >>> report.score, report.first_wrong.mistakes[0].kind
+        (0.5, 'updated weight')
     """
     marker = Marker(look(root, "grade(root, answers)", fresh=True), digits, lr)
     return marker.mark(answers, {} if forward is None else forward, ask)
@@ -380,10 +396,26 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
 # A class
 
 def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: int = 4) -> ClassReport:
-    """Mark the sheets of a class, all on the same graph.
+    """Mark the sheets of a class, all on the same graph. What one student has answered, all were asked.
 
-    sheets: {student: answers}, or a CSV file, by its path or as a stream of bytes: see `read_sheets`. A key "forward a"
-    of the answers is the forward value of a. What one student has answered, all were asked. For the rest see `grade`.
+    Args:
+        root: a Value, such as a cost.
+        sheets: {student: answers}, or a CSV file, by its path or as a stream of bytes: see `read_sheets`. A key
+            "forward a" of the answers is the forward value of a.
+        lr, digits: as for `grade`.
+
+    Returns:
+        A `ClassReport`: print it, or show it in a notebook.
+
+    Raises:
+        ValueError: as `grade` does, with the student; for a file that is none, with the line.
+        TypeError: for what is no number or expression.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> report = micrograd.grade_class(w * x, {"Ada": {"w": 2, "x": 0.5}, "Max": {"w": 2, "x": 0.4}})
+        >>> {name: sheet.score for name, sheet in report.students.items()}
+        {'Ada': 1.0, 'Max': 0.5}
     """
     graph = look(root, "grade_class(root, sheets)", fresh=True)
     marker = Marker(graph, digits, lr)

@@ -27,18 +27,35 @@ from .undefined import undefined
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Nudge(Printed):
-    """What `nudge` found. Print it; a notebook shows it with the picture, `.save("nudge.svg")` writes that."""
+    """What `nudge` found. Print it; a notebook shows it with the picture, `.save("nudge.svg")` writes that.
 
-    name: str                                # of the number that is moved, as printed
-    result: str                              # of the result
-    slope: str                               # ∂C/∂w, as printed
+    Attributes:
+        name: of what moved.
+        result: the name of what it moved.
+        slope: the derivative, as written: ∂y/∂x.
+        x, h: where it was, and by how much it moved.
+        before, after: the result there and then.
+        gradient: the slope at x.
+        undefined: why there is no gradient; mostly "".
+        curve: the result along the way, as pairs (x, result).
+
+    Example:
+        >>> x = micrograd.Value(3.0, "x")
+        >>> moved = micrograd.nudge(x * x, "x", 0.5)
+        >>> moved.before, moved.after, moved.gradient
+        (9.0, 12.25, 6.0)
+    """
+
+    name: str
+    result: str
+    slope: str
     x: float
     h: float
-    before: float                            # the result at x
-    after: float                             # the result at x + h
+    before: float
+    after: float
     gradient: float
-    undefined: str                           # why there is no gradient, if it is nan: where 0 · ∞ comes about
-    curve: tuple[tuple[float, float], ...]   # the result from x - 2h to x + 2h, for the picture
+    undefined: str
+    curve: tuple[tuple[float, float], ...]
 
     @property
     def predicted(self) -> float:
@@ -52,6 +69,7 @@ class Nudge(Printed):
 
     @property
     def error(self) -> float:
+        """The actual change less the predicted one."""
         return self.actual - self.predicted
 
     @property
@@ -94,8 +112,14 @@ class Nudge(Printed):
         return picture_of(self)
 
     def save(self, path: FileName) -> Path:
-        """Write the picture, or the report, to a file whose ending says how: .svg, .txt, .csv (the curve), .html or
-        .json."""
+        """Write the picture, or the report, to a file.
+
+        Args:
+            path: of the file, whose ending says how: .svg, .txt, .csv (the curve), .html or .json.
+
+        Returns:
+            The path.
+        """
         return saved("Nudge", path, {
             ".svg": lambda: self.svg,
             ".txt": lambda: f"{self.text}\n",
@@ -118,13 +142,28 @@ RECOMPUTED = 600_000  # nodes, in all, for the curve: it gets fewer points where
 
 
 def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
-    """Move x by h, compute the graph of root again, and compare the change with gradient · h.
+    """Move x by h, compute the graph of root again, and compare the change with gradient · h. No node is changed.
 
-    x: a node of the graph, or its label; if it is a computed one, it moves on its own, and what it was computed from
-    stays. h: any number but 0; by default a tenth of |x|, or 0.1 at 0. No node is changed.
-    Raises ValueError if x is not in the graph, is the label of several nodes, or is a constant; for an h of 0, nan or
-    inf, or too small to move x; if root is inf or nan; and if numbers were changed after the forward pass, so that root
-    does not belong to them.
+    Args:
+        root: a Value.
+        x: a node of the graph, or its label; if it is a computed one, it moves on its own, and what it was computed
+            from stays.
+        h: any number but 0; by default a tenth of |x|, or 0.1 at 0.
+
+    Returns:
+        A `Nudge`: print it, or show it in a notebook.
+
+    Raises:
+        ValueError: if x is not in the graph, is the label of several nodes, or is a constant; for an h of 0, nan or
+            inf, or too small to move x; if root is inf or nan; and if numbers were changed after the forward pass, so
+            that root does not belong to them.
+        TypeError: for arguments of the wrong kind.
+
+    Example:
+        >>> x = micrograd.Value(3.0, "x")
+        >>> moved = micrograd.nudge(x * x, "x", 0.5)
+        >>> moved.predicted, moved.actual, moved.error
+        (3.0, 3.25, 0.25)
     """
     graph = look(root, "nudge(root, x, h)")
     node, result = graph.find(x, "nudge(root, x)"), name_of(graph, root)

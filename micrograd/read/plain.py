@@ -44,7 +44,15 @@ class Printed:
     __slots__ = ()
 
     def laid_out(self, width: int, spell: Spelling) -> str:
-        """The whole as text, in lines of so many columns at the most where they can be broken, spelled by `spell`."""
+        """The whole as text, in lines that can be broken.
+
+        Args:
+            width: how many columns a line has at the most, where it can be broken.
+            spell: what writes the signs.
+
+        Returns:
+            The text.
+        """
         raise NotImplementedError
 
     @property

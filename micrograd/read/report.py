@@ -32,7 +32,18 @@ PAST = {"count": "counted", "divide": "divided", "forget": "forgot", "give": "ga
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Mistake(Printed):
-    """A mistake that would explain an answer. kind: one of a few, to be counted; sentence: what was done, in words."""
+    """A mistake that would explain an answer.
+
+    Attributes:
+        kind: one of a few, to be counted.
+        sentence: what was done, in words.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> answer = micrograd.grade(w * x, {"x": -0.5}).first_wrong
+        >>> answer.mistakes[0].kind
+        'wrong sign'
+    """
 
     kind: str
     sentence: str
@@ -51,14 +62,30 @@ class Mistake(Printed):
 class Answer(Printed):
     """One answer, marked.
 
-    label: as the key was spelled. name: of the node, as in the graph. forward: whether it is a forward value.
-    symbol: ∂C/∂z⁴, or z⁴ for a forward value; called: the same, but δ⁴ where the key is one. given: what was handed in;
-    value: its number, or None. expected: the right number. error: relative, None without a number.
-    verdict: "exact"; "close" (rounded); "carried" (right, given earlier answers that are wrong); "wrong"; "missing";
-    "unreadable"; "not judged", whatever the answer, where the right number is nan: there is no right answer, and the
-    note says why. mistakes: the mistakes that lead to this number, the most likely first. line: the right step, symbols
-    = numbers = result. note: what else is to be said, such as why an expression cannot be read. meant: "forward z4", if
-    the answer is not the gradient but the value of z4; else "".
+    Attributes:
+        label: as the key was spelled.
+        name: of the node, as in the graph.
+        forward: whether it is a forward value.
+        symbol: ∂C/∂z⁴, or z⁴ for a forward value.
+        called: the same, but δ⁴ where the key is one.
+        given: what was handed in.
+        value: its number, or None.
+        expected: the right number.
+        error: relative, None without a number.
+        verdict: "exact"; "close" (rounded); "carried" (right, given earlier answers that are wrong); "wrong";
+            "missing"; "unreadable"; "not judged", whatever the answer, where the right number is nan: there is no right
+            answer, and the note says why.
+        mistakes: the mistakes that lead to this number, the most likely first.
+        line: the right step, symbols = numbers = result.
+        note: what else is to be said, such as why an expression cannot be read.
+        meant: "forward z4", if the answer is not the gradient but the value of z4; else "".
+        node: the node itself.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> answer = micrograd.grade(w * x, {"w": "2x"}).answers["w"]
+        >>> answer.value, answer.expected, answer.verdict
+        (4.0, 2.0, 'wrong')
     """
 
     label: str
@@ -136,12 +163,24 @@ class Answers(Mapping[Key, Answer]):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Report(Printed):
-    """A marked sheet. Print it, show it in a notebook, or `.save("marks.html")` it."""
+    """A marked sheet. Print it, show it in a notebook, or `.save("marks.html")` it.
 
-    subject: str               # the name of what was differentiated
-    answers: Answers           # gradients
-    forward: Answers           # forward values
-    first_wrong: Answer | None  # the first in the order in which they are worked out: forward, then backward
+    Attributes:
+        subject: the name of what was differentiated.
+        answers: the gradients, each an `Answer`, by label or Value.
+        forward: the forward values, in the same way.
+        first_wrong: the first in the order in which they are worked out: forward, then backward; None if all are right.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> micrograd.grade(w * x, {"w": 2.0, "x": 0.4}).summary
+        '1 of 2 right: 1 exact, 1 wrong'
+    """
+
+    subject: str
+    answers: Answers
+    forward: Answers
+    first_wrong: Answer | None
 
     @property
     def all(self) -> tuple[Answer, ...]:
@@ -196,7 +235,14 @@ class Report(Printed):
         return "\n".join([*lines, "", *wrapped(self.summary, width)])
 
     def save(self, path: FileName) -> Path:
-        """Write the marks to a file whose ending says how: .txt, .csv (a row for each answer), .html or .json."""
+        """Write the marks to a file.
+
+        Args:
+            path: of the file, whose ending says how: .txt, .csv (a row for each answer), .html or .json.
+
+        Returns:
+            The path.
+        """
         return saved("Report", path, {
             ".txt": lambda: f"{self.text}\n",
             ".csv": lambda: as_csv([("question", "yours", "right", "verdict", "error", "mistake"), *(
@@ -213,9 +259,19 @@ class Report(Printed):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Question(Printed):
-    """How a class did on one question: how many sheets have each verdict, and the mistakes, the most common first.
+    """How a class did on one question.
 
-    label, forward, symbol, called: see `Answer`. note: what is odd about the answers of the class; mostly "".
+    Attributes:
+        label, forward, symbol, called: see `Answer`.
+        verdicts: how many sheets have each verdict.
+        mistakes: each with how often it was made, the most common first.
+        note: what is odd about the answers of the class; mostly "".
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> report = micrograd.grade_class(w * x, {"Ada": {"x": 0.5}, "Max": {"x": 0.4}})
+        >>> report.questions[0].verdicts
+        {'exact': 1, 'wrong': 1}
     """
 
     label: str
@@ -259,7 +315,17 @@ def question_of(answers: Sequence[Answer]) -> Question:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class ClassReport(Printed):
-    """The marked sheets of a class. Print it, show it in a notebook, or `.save("marks.csv")` it."""
+    """The marked sheets of a class. Print it, show it in a notebook, or `.save("marks.csv")` it.
+
+    Attributes:
+        students: by name, each a `Report`.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> report = micrograd.grade_class(w * x, {"Ada": {"w": 2, "x": 0.5}, "Max": {"w": 2, "x": 0.4}})
+        >>> [question.right for question in report.questions]
+        [2, 1]
+    """
 
     students: dict[str, Report]
 
@@ -315,6 +381,7 @@ class ClassReport(Printed):
 
     @property
     def some_not_judged(self) -> bool:
+        """Whether any answer is not judged."""
         return any(NOT_JUDGED in question.verdicts for question in self.questions)
 
     @property
@@ -340,8 +407,14 @@ class ClassReport(Printed):
                 f"{html_of_class(questions, 'Most common: ')}</div>")
 
     def save(self, path: FileName) -> Path:
-        """Write the marks to a file whose ending says how: .txt, .csv (see `to_csv`), .html (with every sheet) or
-        .json."""
+        """Write the marks to a file.
+
+        Args:
+            path: of the file, whose ending says how: .txt, .csv (see `to_csv`), .html (with every sheet) or .json.
+
+        Returns:
+            The path.
+        """
         sheets = [f"<h2>{escape(student)}</h2>{report._repr_html_()}" for student, report in self.students.items()]
         return saved("ClassReport", path, {
             ".txt": lambda: f"{self.text}\n",
@@ -352,9 +425,11 @@ class ClassReport(Printed):
     def to_csv(self, path: File) -> None:
         """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake.
 
-        path: or a stream of bytes. The columns of verdicts are called as the questions were, those of forward values
-        "forward z". What a spreadsheet would compute, such as a student called =1+1, has a ' in front (see
-        `write_delimited`).
+        The columns of verdicts are called as the questions were, those of forward values "forward z". What a
+        spreadsheet would compute, such as a student called =1+1, has a ' in front (see `write_delimited`).
+
+        Args:
+            path: of the file; or a stream of bytes.
         """
         write_whole(path, as_csv(self.table()).encode())
 

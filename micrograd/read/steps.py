@@ -38,18 +38,34 @@ BACKWARD = ("step", "gradient", "path", "upstream", "local derivative", "upstrea
 class Frame(Printed):
     """One step. What a forward frame has not got (an edge, gradients) is None there.
 
-    kind: "forward" (node is computed) or "backward" (node hands its gradient on to parent, one of its arguments).
-    upstream: the gradient of node; local: ∂node/∂parent along this edge; contribution: their product; before, after:
-    the gradient of parent without and with it. path: "2 of 3" for the second of the three edges that lead gradients
-    into parent. The first backward frame is the seed, ∂root/∂root = 1: it has no parent; before and after are of root.
-    note: what goes wrong here: 0 · ∞, which has no value; and in order="naive" what is passed on too early.
+    Attributes:
+        number: its place among the steps.
+        kind: "forward" (node is computed) or "backward" (node hands its gradient on to parent, one of its arguments).
+        node: what the step is about. The first backward frame is the seed, ∂root/∂root = 1: it has no parent; before
+            and after are of root.
+        parent: one of its arguments.
+        value: the number of the node.
+        upstream: the gradient of the node.
+        local: ∂node/∂parent along this edge.
+        contribution: their product.
+        before, after: the gradient of parent without and with it.
+        path: "2 of 3" for the second of the three edges that lead gradients into parent.
+        note: what goes wrong here: 0 · ∞, which has no value; and in order="naive" what is passed on too early.
+        edge: the edge in the graph.
+        graph: all of the nodes, with their names.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> last = micrograd.steps(w * x)[-1]
+        >>> last.upstream, last.local, last.after
+        (1.0, 0.5, 0.5)
     """
 
-    number: int                       # its place among the steps: 1, 2, ...
+    number: int
     kind: str
     node: Value
     parent: Value | None
-    value: float                      # the number that node holds
+    value: float
     upstream: float | None
     local: float | None
     contribution: float | None
@@ -129,12 +145,25 @@ class Frame(Printed):
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Steps(Printed, Sequence[Frame]):
-    """See `steps`. A part of them, steps[3:7], is Steps as well."""
+    """The frames that `steps` gives, a sequence. A part of them, steps[3:7], is Steps as well.
+
+    Attributes:
+        graph: the nodes, with their names.
+        order: in which the backward pass goes.
+        frames: each a `Frame`.
+        wrong: what comes out wrong in order="naive": by name, the gradient and what it ought to be.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> steps = micrograd.steps(w * x)
+        >>> len(steps), len(steps.forward), len(steps.backward)
+        (4, 1, 3)
+    """
 
     graph: Graph
-    order: str                                # "topological" or "naive"
+    order: str
     frames: tuple[Frame, ...]
-    wrong: dict[str, tuple[float, float]]     # in naive order: by name, the gradients that come out wrong: (got, right)
+    wrong: dict[str, tuple[float, float]]
 
     @property
     def forward(self) -> Steps:
@@ -147,6 +176,14 @@ class Steps(Printed, Sequence[Frame]):
         return self.part(frame for frame in self.frames if frame.kind == "backward")
 
     def part(self, frames: Iterable[Frame]) -> Steps:
+        """Some of the frames.
+
+        Args:
+            frames: those that are wanted.
+
+        Returns:
+            Steps.
+        """
         return Steps(self.graph, self.order, tuple(frames), self.wrong)
 
     @overload
@@ -180,6 +217,7 @@ class Steps(Printed, Sequence[Frame]):
                 "frames": [frame.to_dict() for frame in self.frames]}
 
     def title(self) -> str:
+        """One line: of what, and how many."""
         count = Counter(frame.kind for frame in self.frames)
         naive = " in naive order" if self.order == "naive" else ""
         return (f"steps of {name_of(self.graph, self.graph.root)}{naive}: {count['forward']} forward, "
@@ -208,8 +246,15 @@ class Steps(Printed, Sequence[Frame]):
         return "".join(parts + [f"<p>{escape(line)}</p>" for line in verdicts(self)])
 
     def save(self, path: FileName) -> Path:
-        """Write the steps to a file whose ending says how: .txt, .csv (a row for each step), .tex (for pdflatex), .html
-        or .json."""
+        """Write the steps to a file.
+
+        Args:
+            path: of the file, whose ending says how: .txt, .csv (a row for each step), .tex (for pdflatex), .html or
+                .json.
+
+        Returns:
+            The path.
+        """
         return saved("Steps", path, {
             ".txt": lambda: f"{self.text}\n",
             ".csv": lambda: as_csv([CSV, *(csv_row(frame) for frame in self.frames)]),
@@ -271,17 +316,33 @@ def verdicts(steps: Steps) -> list[str]:
 
 
 def steps(root: Value, order: str = "topological") -> Steps:
-    """Every step of the forward and of the backward pass of a Value, as a sequence of frames; see `Frame`.
+    """Every step of the forward and of the backward pass of a Value, as a sequence of frames. No .grad is touched.
 
     Forward: each computed node, after its arguments. Backward: the seed, then for each node, from root down, one frame
     for each argument to which a derivative passes (not to constants, nor through step and sign), in the order of
-    root.backward(); the last `after` of each node is the
-    gradient that a first backward() would give it. No .grad is touched.
+    root.backward(); the last `after` of each node is the gradient that a first backward() would give it.
 
-    order: "topological", or "naive" to see what that order is for: from root depth-first, each node once, handing on
-    to all its arguments at once what gradient it has when it is met. A node on several paths is met before all of its
-    gradient is there: such frames have a note, and `.wrong` lists what comes out wrong.
-    Printed, it is a table; of a long one, the beginning and the end.
+    Args:
+        root: a Value.
+        order: "topological", or "naive" to see what that order is for: from root depth-first, each node once, handing
+            on to all its arguments at once what gradient it has when it is met. A node on several paths is met before
+            all of its gradient is there: such frames have a note, and `.wrong` lists what comes out wrong.
+
+    Returns:
+        The `Steps`, each a `Frame`. Printed, they are a table; of a long one, the beginning and the end.
+
+    Raises:
+        TypeError: for what is no Value.
+        ValueError: for another order.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> for frame in micrograd.steps(w * x):
+        ...     print(frame.rule)
+        f = w · x = 0.5 · 2 = 1
+        ∂f/∂f = 1
+        ∂f/∂w += ∂f/∂f · ∂f/∂w = ∂f/∂f · x = 1 · 2 = 2
+        ∂f/∂x += ∂f/∂f · ∂f/∂x = ∂f/∂f · w = 1 · 0.5 = 0.5
     """
     graph = look(root, "steps(root)", fresh=True)
     if order not in ORDERS:

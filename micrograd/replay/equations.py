@@ -158,7 +158,14 @@ class Equations(Printed):
         return {"equations": [line.to_dict() for line in self.equations], "note": self.note}
 
     def save(self, path: FileName) -> Path:
-        """Write the equations to a file whose ending says how: .txt, .tex (for pdflatex), .html or .json."""
+        """Write the equations to a file.
+
+        Args:
+            path: of the file, whose ending says how: .txt, .tex (for pdflatex), .html or .json.
+
+        Returns:
+            The path.
+        """
         return saved("Equations", path, {
             ".txt": lambda: f"{self.text}\n",
             ".tex": lambda: as_tex(rf"\[ {self.latex} \]"),

@@ -33,19 +33,36 @@ from ..terms import Formula, forward_rule, local_rule, name_of, number_of, parti
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Stepper:
-    """A page, as it was when `stepper` made it: the steps, by the names of their roots, and the page as text."""
+    """A page, as it was when `stepper` made it. A notebook shows it.
+
+    Attributes:
+        runs: the `Steps`, by the names of their roots.
+        page: the page as text.
+        picture: an SVG of the first run, for where no script may run; "" where none could be made.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> micrograd.stepper(w * x).html()[:15]
+        '<!doctype html>'
+    """
 
     runs: Mapping[str, Steps]
     page: str
-    picture: str  # an SVG of the first run, for where no script may run; "" where none could be made
+    picture: str
 
     def html(self) -> str:
         """The page, as one file that needs no other and no network."""
         return self.page
 
     def save(self, path: FileName) -> Path:
-        """Write the page to a file, wholly or not at all; a file of that name is replaced. Returns the path. The ending
-        says how: .html; .svg is the picture alone, .json the steps as data."""
+        """Write the page to a file, wholly or not at all; a file of that name is replaced.
+
+        Args:
+            path: of the file. The ending says how: .html; .svg is the picture alone, .json the steps as data.
+
+        Returns:
+            The path.
+        """
         formats: dict[str, Writer] = {".html": lambda: self.page}
         if self.picture:
             formats[".svg"] = lambda: f"{self.picture}\n"
@@ -75,13 +92,25 @@ def stepper(root: Value | Sequence[Value] | Mapping[str, Value], order: str = "t
             max_nodes: int = 500) -> Stepper:
     """The page that steps through the forward and the backward pass of a Value.
 
-    A notebook shows it; `.save("page.html")` writes it, as one file that works offline. Step with the buttons, the
-    slider or the arrow keys; click a node for its steps; point at an arrow for its local derivative.
+    Step with the buttons, the slider or the arrow keys; click a node for its steps; point at an arrow for its local
+    derivative. Where there is no Graphviz, the page has a table of the nodes for the picture.
 
-    root: a Value; or several, to choose from on the page (a cost for each sample): a sequence, or a dict that names
-    them. order: as for `steps`; "naive" shows what goes wrong.
-    Raises ValueError for a graph of more than max_nodes nodes. Where there is no Graphviz, the page has a table of the
-    nodes for the picture.
+    Args:
+        root: a Value; or several, to choose from on the page (a cost for each sample): a sequence, or a dict that names
+            them.
+        order: as for `steps`; "naive" shows what goes wrong.
+        max_nodes: how many nodes there may be.
+
+    Returns:
+        A `Stepper`: a notebook shows it; `.save("page.html")` writes it, as one file that works offline.
+
+    Raises:
+        ValueError: for a graph of more than max_nodes nodes.
+        TypeError: for what is no Value.
+
+    Example:
+        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
+        >>> path = micrograd.stepper(w * x).save("steps.html")
     """
     runs = {}
     for name, each in named_roots(root).items():
