@@ -90,7 +90,7 @@ class Check(Printed):
         numbers = (f"{x:.9g}" for x in (self.reverse, self.forward, self.numeric))
         return self.derivative, *numbers, f"{self.error:.0e}", self.verdict + (self.note and f": {self.note}")
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         return "\n".join(in_columns([[spell(cell) for cell in row] for row in (HEAD, self.cells())], width, NUMBERS))
 
 
@@ -142,7 +142,7 @@ class GradientReport(Printed):
         """The report as text, cell by cell, the heading first."""
         return [HEAD, *(row.cells() for row in self.rows if row.verdict != OK or not self.long)]
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         table = [[spell(cell) for cell in row] for row in self.table()]
         return "\n".join([*in_columns(table, width, right=NUMBERS), *wrapped(self.summary(), width)])
 

@@ -920,7 +920,7 @@ def chain(seed: int, out: Path) -> dict[str, str]:
 
 
 def indented(derivation: Explanation) -> str:
-    words = derivation.laid_out(width_of_stdout() - 3, spelling_of(sys.stdout))
+    words = derivation._laid_out(width_of_stdout() - 3, spelling_of(sys.stdout))
     return "   " + words.replace("\n", "\n   ").replace("\n   \n", "\n\n")
 
 

@@ -325,7 +325,7 @@ def test_an_irregular_formula_prints(seed, size):
     function = irregular(seed, size)
     for kind in ("train", "map", "slopes"):
         found, parameters = equations(function, [None] * 4, kind)
-        printed = found.laid_out(10_000, str).splitlines()
+        printed = found._laid_out(10_000, str).splitlines()
         assert len(printed) == min(len(found.equations), LINES)
         assert found.latex.count(r"\\") == len(printed) - 1
         names = [line.name for line in found.equations]
@@ -337,12 +337,12 @@ def test_an_irregular_formula_prints(seed, size):
             assert str(found).count(letter) == str(found).count(other)
         numbers = found.numbers(parameters, [[0.1, -0.2, 0.3, 0.4], [1.0, 2.0, -3.0, 0.5]])
         assert {*names} <= {*numbers}
-        assert printed == found.laid_out(10_000, str).splitlines()
+        assert printed == found._laid_out(10_000, str).splitlines()
 
 
 def test_a_long_plan_is_shortened_in_the_middle():
     found, _ = equations(irregular(0, 120), [None] * 4)
-    printed = found.laid_out(10_000, str).splitlines()
+    printed = found._laid_out(10_000, str).splitlines()
     more = len(found.equations) - LINES + 1
     assert len(printed) == LINES and printed[LINES // 2] == f"⋮ ({more} more lines)"
     assert printed[-1].startswith(found.equations[-1].name)

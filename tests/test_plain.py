@@ -146,9 +146,9 @@ def test_the_typewriter_of_a_stream() -> None:
 def test_every_sign_has_a_form():
     """No "?" comes out for a sign of the package's own."""
     for name, thing in things().items():
-        if hasattr(thing, "laid_out") and name not in ("class", "diagnosis"):  # which have labels in other letters
-            printed = thing.laid_out(WIDTH, spelling("ascii", "strict"))
-            assert printed.isascii() and printed.count("?") == thing.laid_out(WIDTH, str).count("?"), printed
+        if hasattr(thing, "_laid_out") and name not in ("class", "diagnosis"):  # which have labels in other letters
+            printed = thing._laid_out(WIDTH, spelling("ascii", "strict"))
+            assert printed.isascii() and printed.count("?") == thing._laid_out(WIDTH, str).count("?"), printed
 
 
 # One notation
@@ -204,7 +204,7 @@ def test_every_line_fits(seed, width, encoding):
              mg.grade_class(root, {"Ann": dict.fromkeys(leaves, 1.0), "Bob": {leaves[0]: "-1.5"}})]
     spell = spelling(encoding, "strict")
     for thing in found:
-        for line in thing.laid_out(width, spell).splitlines():
+        for line in thing._laid_out(width, spell).splitlines():
             assert line == line.rstrip()
             assert columns(line) <= width or not breakable(line, width), (type(thing), width, line)
 
@@ -214,7 +214,7 @@ def test_matrices_and_equations_fit(width):
     net, C = two_by_two()
     step = mg.compile(lambda x, y: (net(x)[0] - y) ** 2, inputs=(2, None))
     for thing in (mg.explain(C, form="delta"), step.plan, mg.check_gradients(lambda v: v[0] * v[1], [1.0, 2.0])):
-        assert max(map(columns, thing.laid_out(width, str).splitlines())) <= max(width, 44), thing.laid_out(width, str)
+        assert max(map(columns, thing._laid_out(width, str).splitlines())) <= max(width, 44), thing._laid_out(width, str)
 
 
 @given(st.text("ab()+·=,xyz −⌊⌋日", max_size=300), st.integers(10, 60), st.integers(0, 12))
@@ -270,7 +270,7 @@ def test_a_repl_shows_the_thing_itself():
         def text(self, words):
             self.words = words
     for name, thing in things().items():
-        if hasattr(thing, "laid_out"):
+        if hasattr(thing, "_laid_out"):
             printer = Printer()
             thing._repr_pretty_(printer, cycle=False)
             assert printer.words == repr(thing) == str(thing), name

@@ -100,7 +100,7 @@ def test_a_device_gets_the_usual_format():
 
 
 def test_tables_are_harmless():
-    assert as_csv([("name", 1.5, None), ("=1+1", "@x", "−1")]) == 'name,1.5,\r\n\'=1+1,\'@x,−1\r\n'
+    assert as_csv([("name", 1.5, None), ("=1+1", "@x", "−1")]) == 'name,1.5,\n\'=1+1,\'@x,−1\n'
 
 
 def test_the_steps_as_a_table(tmp_path):

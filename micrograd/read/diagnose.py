@@ -117,7 +117,7 @@ class Finding(Printed):
         return {"kind": self.kind, "severity": self.severity, "sentence": self.sentence, "advice": self.advice,
                 "names": list(self.names), "numbers": dict(self.numbers)}
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         words = f"{self.severity}, {self.kind}: {self.sentence} {sentence_case(self.advice)}".strip()
         return "\n".join(wrapped(spell(words), width))
 
@@ -173,7 +173,7 @@ class Diagnosis(Printed):
         return f"{self.subject}: " + (", ".join(counted(count[severity], severity) for severity in SEVERITIES
                                                 if count[severity]) or "nothing found")
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         lines = wrapped(spell(self.summary), width)
         room = max((len(finding.kind) for finding in self.findings), default=0)
         left = room + 11 if room + 11 <= width // 2 else 4  # below, where there is no room beside

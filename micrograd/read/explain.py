@@ -95,7 +95,7 @@ class Factor(Printed):
     formula: Formula  # a⁴(1 − a⁴)
     value: float      # as the graph has recorded it
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         whole = equation(self.symbols, self.rule, self.formula, number_of(self.value))
         return "\n".join(folded(spell(whole), width))
 
@@ -116,7 +116,7 @@ class Line(Printed):
         """The line as plain data."""
         return {"left": self.left.to_dict(), "sides": [[part.to_dict() for part in side] for side in self.sides]}
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         return "\n".join(self.in_text(False, columns(spell(self.left)), width, spell))
 
     def in_text(self, stacked: bool, left: int, width: int, spell: Spelling) -> list[str]:
@@ -203,11 +203,11 @@ class Explanation(Printed):
                 "lines": [line.to_dict() for line in self.lines],
                 "matrices": [matrix.to_dict() for matrix in self.matrices], "notes": list(self.notes)}
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         left = max((columns(spell(line.left)) for line in self.lines if line.sides), default=0)
         rows = [row.rstrip() for line in self.lines for row in line.in_text(self.form == CHAIN, left, width, spell)]
         notes = [row for note in self.notes for row in wrapped(spell(note), width)]
-        return "\n\n".join(filter(None, ["\n".join(rows), *(each.laid_out(width, spell) for each in self.matrices),
+        return "\n\n".join(filter(None, ["\n".join(rows), *(each._laid_out(width, spell) for each in self.matrices),
                                          "\n".join(notes)]))
 
     @property
@@ -247,8 +247,8 @@ class Explanations(Printed, tuple[Explanation, ...]):
 
     __slots__ = ()
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
-        return "\n\n".join(each.laid_out(width, spell) for each in self)
+    def _laid_out(self, width: int, spell: Spelling) -> str:
+        return "\n\n".join(each._laid_out(width, spell) for each in self)
 
     def to_dict(self) -> dict[str, Any]:
         """All of them as plain data: {"explanations": [...]}."""

@@ -43,7 +43,7 @@ class Matrix(Printed):
         return {"left": self.left.to_dict(), "right": self.right.to_dict(), "value": plain(self.value),
                 "numbers": [piece if isinstance(piece, str) else plain(piece) for piece in self.numbers]}
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         numbers: tuple[Piece, ...] = ("=", *self.numbers) if self.numbers != (self.value,) else ()
         rows = beside((*numbers, "=", self.value), width - 3, spell)
         equation = folded(spell(f"{self.left} = {self.right}"), width, 6)

@@ -100,7 +100,7 @@ class Nudge(Printed):
         """The predicted change in numbers: 0.75 · (−0.25) = −0.1875."""
         return f"{number_of(self.gradient)} · {signed(self.h)} = {number_of(self.predicted)}"
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         table = [(spell(words), spell(numbers)) for words, numbers in self.table()]
         left = max(columns(words) for words, _ in table) + 2
         return "\n".join(line for words, numbers in table

@@ -39,11 +39,11 @@ CONTROL = re.compile("[\0-\t\v-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Printed:
-    """What prints itself, and shows itself in a REPL. Its class says how, by `laid_out`."""
+    """What prints itself, and shows itself in a REPL. Its class says how, by `_laid_out`."""
 
     __slots__ = ()
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         """The whole as text, in lines that can be broken.
 
         Args:
@@ -58,10 +58,10 @@ class Printed:
     @property
     def text(self) -> str:
         """The whole in Unicode, in lines of 80 columns where they can be broken: the same wherever it is asked for."""
-        return printed(self.laid_out, WIDTH, in_one_notation)
+        return printed(self._laid_out, WIDTH, in_one_notation)
 
     def __str__(self) -> str:
-        return printed(self.laid_out, width_of_stdout(), spelling_of(sys.stdout))
+        return printed(self._laid_out, width_of_stdout(), spelling_of(sys.stdout))
 
     def __repr__(self) -> str:
         return str(self)

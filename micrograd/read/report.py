@@ -54,7 +54,7 @@ class Mistake(Printed):
         verb, _, rest = re.split(": |; ", self.sentence, maxsplit=1)[0].partition(" ")
         return f"{PAST[verb]} {rest}"
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         return "\n".join(wrapped(spell(self.sentence), width))
 
 
@@ -130,7 +130,7 @@ class Answer(Printed):
                 "mistakes": [{"kind": mistake.kind, "sentence": mistake.sentence} for mistake in self.mistakes],
                 "line": self.line.to_dict(), "note": self.note, "meant": self.meant}
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         words = (f"{self.called}: {self.verdict}, found {shown(self.given)}, expected {shown_right(self)}"
                  f"{self.mistake and '; '}{self.mistake}")
         return "\n".join(wrapped(spell(words), width))
@@ -223,7 +223,7 @@ class Report(Printed):
             (answer.called, shown(answer.given), shown_right(answer), answer.verdict, shown_error(answer))
             for answer in self.all)]
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         lines = in_columns([[spell(cell) for cell in row] for row in self.table()], width)
         for answer in sorted(self.all, key=lambda answer: answer is not self.first_wrong):
             which = "The first mistake, " * (answer is self.first_wrong)
@@ -293,7 +293,7 @@ class Question(Printed):
                 "right": self.right, "verdicts": dict(self.verdicts), "mistakes": dict(self.mistakes),
                 "note": self.note}
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         counts = [*(f"{n} {verdict}" for verdict, n in self.verdicts.items()),
                   *(f"{kind} ({n}×)" for kind, n in self.mistakes)]
         return "\n".join(wrapped(spell(f"{self.called}: {', '.join(counts)}"), width))
@@ -394,7 +394,7 @@ class ClassReport(Printed):
         """What is odd about the answers to a question; mostly nothing."""
         return tuple(question.note for question in self.questions if question.note)
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         students, questions = ([[spell(cell) for cell in row] for row in table] for table in self.tables())
         notes = (line for note in self.notes for line in (*wrapped(spell(note), width), ""))
         return "\n".join([*notes, *in_columns(students, width), "", *wrapped(spell(self.legend), width), "",

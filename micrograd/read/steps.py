@@ -136,7 +136,7 @@ class Frame(Printed):
                 "contribution": self.contribution, "before": self.before, "after": self.after, "path": self.path,
                 "note": self.note, "rule": self.rule.text}
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         return "\n".join(folded(spell(self.rule + (f"  ({self.note})" if self.note else "")), width, 4))
 
     def _repr_latex_(self) -> str:
@@ -223,7 +223,7 @@ class Steps(Printed, Sequence[Frame]):
         return (f"steps of {name_of(self.graph, self.graph.root)}{naive}: {count['forward']} forward, "
                 f"{count['backward']} backward")
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         lines = wrapped(spell(self.title()), width)
         for table in tables(self):
             rows: list[Sequence[str]] = [[spell(cell) for cell in row] for row in table.rows]

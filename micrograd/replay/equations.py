@@ -99,7 +99,7 @@ class Equation(Printed):
         """The shape as it is printed: 16 × rows."""
         return " × ".join(map(str, self.shape))
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         return "\n".join(folded(spell(f"{self.name} = {self.formula}"), width, 4))
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Equations(Printed):
             self.written = tuple(self.writer.lines())
         return self.written
 
-    def laid_out(self, width: int, spell: Spelling) -> str:
+    def _laid_out(self, width: int, spell: Spelling) -> str:
         lines = [line if isinstance(line, str) else [spell(line.name), spell(line.formula), spell(line.size)]
                  for line in shortened(self.equations, LINES, "⋮ ({} more lines)")]
         known = [line for line in lines if not isinstance(line, str)]
