@@ -172,6 +172,8 @@ def reading(folder: Path) -> None:
     C = 0.5 * (y - a) ** 2
     C.label = "C"
     print(explain(C, wrt=w), mg.explain(C, wrt=w, form="delta").to_mathml(), mg.latex(C), mg.text(C))
+    mg.draw.renderer = lambda dot: "<svg></svg>" if dot else ""
+    mg.draw.renderer = None
     print(mg.steps(C), mg.stepper(C), mg.diagnose(C), mg.nudge(C, w, 0.1), len(draw(C).source))
     report = mg.grade(C, {"z": "-0.0628", "w": -0.0942})
     print(report.answers["w"].verdict, mg.grade_class(C, {"Ann": {"w": 0.1}}))

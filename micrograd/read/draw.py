@@ -18,13 +18,13 @@ import sys
 import sysconfig
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from inspect import isawaitable
 from math import inf, isfinite, log10
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 try:
     import graphviz
@@ -85,6 +85,25 @@ LOOKS = {
 SYMBOLS = {"*": "×", "-": "−", "/": "÷", "**": "^"}  # where a typewriter's sign has a better one
 
 
+P = ParamSpec("P")
+T = TypeVar("T", covariant=True)
+
+
+class Rendering(Protocol[P, T]):
+    """A function whose pictures another may make: `micrograd.draw.renderer = f`."""
+
+    renderer: Callable[[str], str] | None  # from DOT text to SVG text; asked before an executable is sought
+
+    def __call__(self, *args: P.args, **options: P.kwargs) -> T: ...
+
+
+def rendering(function: Callable[P, T]) -> Rendering[P, T]:
+    drawing = cast("Rendering[P, T]", function)
+    drawing.renderer = None
+    return drawing
+
+
+@rendering
 def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool = True, gradients: bool = True,
          slopes: bool | str = False, by_gradient: bool = False, clusters: bool = False,
          collapse: str | bool | None = None, names: bool = False) -> Drawing:
@@ -625,10 +644,6 @@ def summary(thing: Any, order: list[Value]) -> str:
 
 # Rendering
 
-# A function from DOT text to SVG text, which is asked before an executable is sought: micrograd.draw.renderer = f
-draw.renderer = None  # type: ignore[attr-defined]
-
-
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no types
     """A graphviz.Digraph that finds a `dot` to render it, and shows its DOT text in a notebook where there is none."""
 
@@ -714,7 +729,7 @@ def hooked(dot: str) -> str | None:
 
     Raises RuntimeError if the renderer raises, TypeError or ValueError for what is no SVG.
     """
-    renderer = getattr(draw, "renderer", None)
+    renderer = draw.renderer
     if renderer is None:
         return None
     if not callable(renderer):
