@@ -684,12 +684,21 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
 
     def save(self, filename: FileName | None = None, directory: FileName | None = None, *,
              skip_existing: bool | None = False, dpi: float | None = None) -> str:
-        """Write the picture to a file whose ending says how: .svg, .png, .pdf, .tex (TikZ, for pdflatex), .html, or
-        another format of Graphviz; .gv, .dot and names without an ending get the DOT text, as graphviz has it.
+        """Write the picture to a file.
 
-        dpi: pixels to the inch, of .png and its like; 192 by default. Returns the path. Raises ValueError for an ending
-        that is none of these, and where the format wants an installed Graphviz; graphviz.ExecutableNotFound where there
-        is nothing to place the boxes.
+        Args:
+            filename: of the file, whose ending says how: .svg, .png, .pdf, .tex (TikZ, for pdflatex), .html, or another
+                format of Graphviz; .gv, .dot and names without an ending get the DOT text, as graphviz has it.
+            directory: where, as graphviz has it.
+            skip_existing: leave a file that is there as it is.
+            dpi: pixels to the inch, of .png and its like; 192 by default.
+
+        Returns:
+            The path.
+
+        Raises:
+            ValueError: for an ending that is none of these, and where the format wants an installed Graphviz.
+            graphviz.ExecutableNotFound: where there is nothing to place the boxes.
         """
         name = "" if filename is None else os.fsdecode(filename)
         ending = os.path.splitext(name)[1].lower()

@@ -148,7 +148,7 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
         root: a Value.
         x: a node of the graph, or its label; if it is a computed one, it moves on its own, and what it was computed
             from stays.
-        h: any number but 0; by default a tenth of |x|, or 0.1 at 0.
+        h: any number but 0; by default a tenth of ``|x|``, or 0.1 at 0.
 
     Returns:
         A `Nudge`: print it, or show it in a notebook.
