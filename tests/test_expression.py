@@ -57,6 +57,7 @@ CASES = [
     ("(a4 - y) * a4 * (1 - a4)", (a4 - y) * a4 * (1 - a4)), ("δ3*a2", δ3 * a2), ("(a⁴ − y) · a⁴(1 − a⁴)", (a4 - y) * a4 * (1 - a4)),
     ("(a⁴ - y) · σ'(z⁴) · w⁴", (a4 - y) * sigmoid(z4) * (1 - sigmoid(z4)) * w4), ("\tx\n+\u00a0y ", x + y),
     ("loss (1)*2", loss_1 * 2), ("-a^{4}^2", -a4 ** 2), ("a4**2", a4 ** 2), ("a⁴**2", a4 ** 2), ("x^2", x * x), ("x^{2}", x * x),
+    ("xʸ", x ** y), ("eˣ", math.exp(x)), ("y · xʸ⁻¹", y * x ** (y - 1)), ("-xʸ", -x ** y), ("e⁻ˣ", math.exp(-x)),
     ("x^y", x ** y), ("x^2.5", x ** 2.5), ("(a^4)", a4), ("a^4", a4), ("w_11^2 * x", w2_11 * x),
 ]
 
@@ -259,7 +260,7 @@ SLIPS = [  # the text, the place, the message or its beginning
     ("5 mod", 5, "the expression breaks off; a number or a name is missing"),
     ("⌊x⌉", 0, "'⌊' is not closed by '⌋'"),
     ("x⌋", 1, "'⌋' closes nothing that is open"),
-    ("xⁿ", 1, "unexpected 'ⁿ'"),
+    ("xⁿ", 1, "there is no 'n' here, only x, y"),
     ("٣", 0, "unexpected '٣'"),
     ("x\0", 1, "unexpected U+0000"),
     ("\u202ex", 0, "unexpected U+202E RIGHT-TO-LEFT OVERRIDE"),

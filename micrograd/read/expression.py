@@ -516,6 +516,9 @@ class Reader:
             self.program += [float(normalize("NFKC", power[0]).replace("−", "-")), ops.pow]
             self.place = power.end()
             return True
+        raised = RAISED_RUN.match(self.text, self.place, self.stop)
+        if raised:
+            return self.raised(*raised.span())
         word = MOD_AS_A_WORD.match(self.text, self.place, self.stop)
         if word:
             self.infix(MOD)
@@ -523,10 +526,7 @@ class Reader:
             return False
         infix = RAISE if self.next_is("**") else FLOORDIV if self.next_is("//") else INFIX.get(sign)
         if infix:
-            if infix is RAISE and self.text[self.operand_at:self.place].rstrip() == "e" and self.program[-1] == e:
-                self.program.pop()
-                infix = EXP
-            self.infix(infix)
+            self.infix(EXP if infix is RAISE and self.takes_e() else infix)
             self.place += 1 + self.next_is("**", "//")
             return False
         if sign == "(" and not self.after_call:
@@ -545,6 +545,27 @@ class Reader:
             bare = operand[1:-1] if operand[:1] == "(" and operand[-1:] == ")" else operand
             self.refuse_dots(self.operand_at, "" if self.known is None and operand in MODULES else bare)
         raise self.unexpected()
+
+    def raised(self, start: int, end: int) -> bool:
+        """An exponent with names, as derivations print it: b · aᵇ⁻¹."""
+        plain = "".join(RAISED.get(sign, sign) for sign in self.text[start:end])
+        exponent = Reader(self.text[:start] + plain + self.text[end:], self.known, start, end)
+        exponent.spelled = self.spelled
+        row = ops.exp if self.takes_e() else ops.pow
+        try:
+            self.program += [*exponent.read().program, row]
+        except ExpressionError as error:
+            error.text, error.args = self.text, (self.text, *error.args[1:])
+            raise
+        self.place = end
+        return True
+
+    def takes_e(self) -> bool:
+        """Whether the last operand is e, which is taken away then: e^x is exp(x)."""
+        if self.text[self.operand_at:self.place].rstrip() != "e" or self.program[-1] != e:
+            return False
+        self.program.pop()
+        return True
 
     def infix(self, infix: Infix) -> None:
         # a ** b ** c is a ** (b ** c); -a % b is (-a) % b, while -a * b is -(a * b)
