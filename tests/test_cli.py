@@ -386,6 +386,8 @@ def test_training_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
     (["data.csv", "--target", "kind", "--activation", "rely"], "no activation is called 'rely'"),
     (["data.csv", "--target", "kind", "--lr", "nan"], "learning rate"),
     (["data.csv", "--target", "kind", "--test", "1"], "--test"),
+    (["data.csv", "--target", "kind", "--test", "nan"], "--test.* nan is no share"),
+    (["data.csv", "--target", "kind", "--validation", "nan"], "--validation.* nan is no share"),
     (["data.csv", "--target", "kind", "--weight-decay", "1,-1"], "'1,-1' is no number from 0 up, nor some of them"),
     (["data.csv", "--target", "kind", "--weight-decay", ""], "'' is no number from 0 up"),
     (["data.csv", "--target", "kind", "--weight-decay", "0,inf"], "'0,inf' is no number from 0 up"),
@@ -523,6 +525,78 @@ def test_predict_names_what_is_wrong() -> None:
         assert result.exit_code == 2, result.output
         assert result.stderr.startswith(message)
         assert result.stdout == ""
+
+
+TARGET, SIZE, COLOUR = ("target",), ("columns", 0), ("columns", 2)  # where these are in a model's table
+
+
+@pytest.mark.parametrize(("path", "value"), [
+    *[((*TARGET, "classes"), value) for value in (
+        [1, 2], ["a"], ["a", "b", "c"], ["a", "a"], "ab", {"a": 1, "b": 2}, [["a"], ["b"]], None, [])],
+    *[((*TARGET, "name"), value) for value in (5, None, ["kind"])],
+    *[((*TARGET, fact), value) for fact in ("mean", "scale") for value in (math.nan, math.inf, "5", [1], True, 10 ** 400)],
+    *[((*SIZE, "median"), value) for value in ("5", math.nan, [5], 10 ** 400)],
+    *[((*SIZE, "unit"), value) for value in (5, None, ["g"])],
+    *[((*SIZE, "suffixes"), value) for value in (5, ["zz"], ["K", "K"], "K", None)],
+    *[((*COLOUR, "shares"), value) for value in (["red"], {"red": "x"}, {"red": math.nan}, {}, None)],
+    *[((*COLOUR, "name"), value) for value in (["colour"], 5)],
+    *[((*COLOUR, "other"), value) for value in (1,)],
+    *[(("columns",), value) for value in ([], "abc", {}, None, [1])],
+    *[(("target",), value) for value in ([], 3, None)],
+])
+def test_a_model_whose_table_is_not_plain_is_damaged(inputs: tuple[Path, dict[str, bytes]], path: tuple[Any, ...],
+                                                     value: Any) -> None:
+    shutil.copy(inputs[0] / "data.csv", ".")
+    document = json.loads((inputs[0] / "model.json").read_text())
+    part = document["meta"]["table"]
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    Path("model.json").write_text(json.dumps(document))
+    result = micrograd_("predict", "model.json", "data.csv")
+    assert (result.exit_code, result.stdout) == (2, ""), result.output
+    assert result.stderr.startswith("Error: model.json is damaged: ") and len(result.stderr.splitlines()) == 1
+
+
+def test_an_answer_that_is_no_number_is_left_empty() -> None:
+    """And neither the first class, nor a warning for each."""
+    lines = ["x,kind,price\n", *(f"{i % 7 + 1}.5,{'ab'[i % 2]},{i * 1.5}\n" for i in range(40))]
+    Path("data.csv").write_text("".join(lines))
+    Path("far.csv").write_text("x\n2.5\n1e140\n")
+    for target, n in (("kind", 3), ("price", 1)):
+        train = ("train", "data.csv", "--target", target, "--ignore", "price" if n == 3 else "kind", *QUICK)
+        assert micrograd_(*train, "--activation", "sinh", "--out", "m.json").exit_code == 0
+        result = command("predict", "m.json", "far.csv")
+        _, near, far = result.stdout.decode().splitlines()
+        assert all(near.split(",")) and far.split(",") == ["1e140", *[""] * n]
+        assert result.stderr.decode().splitlines() == [
+            f"{target}: 1 where the network's answer is no number (in line 3): left empty"]
+        found = json.loads(micrograd_("predict", "m.json", "far.csv", "--json").stdout)["predictions"]
+        assert [row["predicted"] is None for row in found] == [False, True]
+
+
+HOSTILE = ["\x1b[31mRED", "\x1b]0;title\x07", "a\rb", "\x9b2J", "\u202etxt", "two\nlines"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_terminals_obey_is_printed_as_text(text: str) -> None:
+    """In names of columns, in cells, in what models say, in names of students."""
+    quoted = f'"{text}"'
+    Path("data.csv").write_text(flowers().replace("colour", quoted).replace("big", quoted).replace("red", quoted),
+                                encoding="utf-8", newline="")
+    Path("class.csv").write_text(f"student,w\n{quoted},1\nAnn,2\n", encoding="utf-8", newline="")
+    Path("model.json").write_text(json.dumps({"format": "micrograd model", "version": 1, "class": text}))
+    for args in (["train", "data.csv", "--target", "kind", *QUICK, "--out", "new.json"],
+                 ["train", "data.csv", "--target", "nobody"],
+                 ["train", "data.csv", "--target", text, "--task", "regression"],
+                 ["predict", "model.json", "data.csv"], ["predict", "new.json", "class.csv"],
+                 ["explain", text, "--at", "x=1"],
+                 ["grade", *STEPS, "--answers", "class.csv"], ["grade", *STEPS, "--answers", "data.csv"]):
+        result = micrograd_(*args)
+        assert not re.search("[\0-\t\v-\x1f\x7f-\x9f\u202a-\u202e]", result.output), args
+        if args[0] == "train" and result.exit_code:
+            assert len(result.stderr.splitlines()) == 1
+    assert "weight" in Path("new.json").read_text()
 
 
 def test_predict_refuses_to_overwrite_what_it_reads_and_to_write_nowhere() -> None:
@@ -959,6 +1033,7 @@ def test_everything_comes_from_standard_input(inputs: tuple[Path, dict[str, byte
     (["predict", "model.json", "data.csv", "--out", "-", "--json"], "- and --json: standard output takes"),
     (["predict", "-", "-"], "- and -: standard input is one file"),
     (["grade", "-", "--at", "x=1", "--answers", "-"], "- and -: standard input is one file"),
+    (["grade", "-", "--at", "z=1", "--answers", "-"], "- and -: standard input is one file"),
     (["train", "-", "--target", "kind"], "the stream is empty"),
     (["predict", "-", "data.csv"], "the stream is not a saved model"),
     (["explain", "-", "--at", "x=1"], "an expression is missing"),
@@ -1021,6 +1096,24 @@ def test_files_that_cannot_be_written_are_refused_before_the_work(monkeypatch: p
     for out in ("data.csv", "new.json"):
         result = micrograd_("train", "data.csv", "--target", "kind", "--out", out)
         assert (result.exit_code, result.stderr) == (2, f"Error: {out} cannot be written: permission denied\n")
+
+
+@posix
+@pytest.mark.parametrize(("out", "words"), [
+    ("circle", "too many levels of symbolic links"),
+    ("a" * 300, "file name too long"),
+    ("/dev/fd/987", "bad file descriptor"),
+])
+def test_names_that_no_file_can_have_are_refused_before_the_work(inputs: tuple[Path, dict[str, bytes]], out: str,
+                                                                 words: str) -> None:
+    for file in inputs[0].iterdir():
+        shutil.copy(file, ".")
+    Path("circle").symlink_to("other")
+    Path("other").symlink_to("circle")
+    for args in OUTPUTS.values():
+        result = micrograd_(*args, out)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == f"Error: {out} cannot be written: {words}\n"
 
 
 def test_printed_commands_can_be_typed() -> None:
@@ -1135,23 +1228,51 @@ def test_a_terminal_sees_progress_and_a_file_does_not() -> None:
 
 
 @posix
-def test_sigterm_keeps_what_was_learnt() -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGHUP", marks=posix)])
+def test_signals_keep_what_was_learnt(name: str) -> None:
+    process = learning()
+    time.sleep(1)
+    process.send_signal(getattr(signal, name))
+    rest, complaints = process.communicate(timeout=200)
+    assert (process.returncode, complaints) == (128 + getattr(signal, name), "")
+    assert "what was learnt is kept" in rest
+    assert "Model written to model.json" in rest
+    assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
+
+
+@posix
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 1), ("SIGTERM", 143)])
+def test_what_was_learnt_is_kept_though_nobody_listens(name: str, code: int) -> None:
+    """As in `micrograd train ... | tee log`, where Ctrl-C ends both."""
+    process = learning()
+    time.sleep(1)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    process.send_signal(getattr(signal, name))
+    assert (process.wait(timeout=200), process.stderr.read()) == (code, "")
+    process.stderr.close()
+    assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
+
+
+def learning() -> subprocess.Popen[str]:
+    """A process that trains until it is ended."""
     Path("data.csv").write_text(flowers(400))
     process = subprocess.Popen([*COMMAND, "train", "data.csv", "--target", "kind", "--epochs", "10000000",
                                 "--validation", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    said = ""
-    while "Held out: " not in said:  # what is said right before it learns
-        line = process.stdout.readline()
+    while not (line := process.stdout.readline()).startswith("Held out: "):  # what is said right before it learns
         assert line, process.communicate()
-        said += line
-    time.sleep(1)
-    process.terminate()
-    rest, complaints = process.communicate(timeout=200)
-    assert (process.returncode, complaints) == (143, "")
-    assert "what was learnt is kept" in rest
-    assert "Model written to model.json" in rest
-    assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
+    return process
+
+
+@posix
+def test_nohup_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with cli.ends_as_ctrl_c():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_sigterm_before_there_is_anything_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1179,7 +1300,8 @@ def test_training_in_a_thread_has_no_signals() -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no device that is always full")
 def test_a_full_disk_is_one_line() -> None:
-    for args in (["explain", "x**2", "--at", "x=2"], ["explain", "x**2", "--at", "x=2", "--json"]):
+    for args in (["explain", "x**2", "--at", "x=2"], ["explain", "x**2", "--at", "x=2", "--json"], ["--help"],
+                 ["--version"], ["train", "--help"]):
         with open("/dev/full", "wb") as full:
             result = subprocess.run([*COMMAND, *args], stdout=full, stderr=subprocess.PIPE, timeout=200, check=False)
         assert result.returncode == 2
