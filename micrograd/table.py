@@ -170,7 +170,7 @@ class Column:
                 return [self.median], "missing" if is_missing(cell, numeric=True) else "not a number"
             x = in_units(found, self.unit, self.suffixes)
             return ([self.median], "of another unit") if x is None else ([x], "")
-        odd = "missing" if is_missing(cell) else "" if cell in self.shares else "unknown"
+        odd = "" if cell and cell in self.shares else "missing" if is_missing(cell) else "unknown"
         if odd and "" not in self.shares:  # nothing was missing in training: halfway between all categories
             return list(self.shares.values()), odd
         return [float(known == ("" if odd else cell)) for known in self.shares], odd
@@ -260,13 +260,15 @@ def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, li
     Raises TableError where the column cannot be such a target.
     """
     place, where = table.place(name), f"{table.path}: the target {name!r}"
-    rows = [row for row in table.rows if not is_missing(row.cells[place], numeric=True)]
+    signs = any(row.cells[place] == "+" for row in table.rows)
+    rows = [row for row in table.rows if not is_missing(row.cells[place], True, signs)]
     odd = next((row for row in rows if table.number(row.cells[place]) is None), None)
     unit, suffixes, numbers, why = "", list[str](), dict[str, float](), ""  # why: they are not to be compared
     if odd is not None:
-        rows = [row for row in table.rows if not is_missing(row.cells[place])]
+        rows = [row for row in table.rows if not is_missing(row.cells[place], False, signs)]
         why = f" is {odd.cells[place]!r} in line {odd.line}"
     cells = [row.cells[place] for row in rows]
+    hint = table.other_mark(cells) if odd is not None and cells else ""
     found = {cell: q for cell in dict.fromkeys(cells) if odd is None and (q := table.number(cell))}
     called = {cell: cell for cell in cells}
     called |= {cell: called_alike(table, q.number, q.beside) for cell, q in found.items()}  # 1 and 1.0 are one class
@@ -283,12 +285,13 @@ def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, li
     if len(classes) == 1:
         raise TableError(f"{where} is always {called[cells[0]]!r}: there is nothing to tell apart")
     few = len(classes) <= min(10, len(cells) // 3) and all(x.is_integer() for x in numbers.values())
-    if task == "regression" or (task == "auto" and numbers and not few):
+    if task == "regression" or (task == "auto" and (numbers or hint) and not few):
         if not numbers:
-            raise TableError(f"{where}{why}: regression needs a finite number" + ", of one unit" * (odd is None))
+            raise TableError(f"{where}{why}: regression needs a finite number" + ", of one unit" * (odd is None) + hint)
         return Target(name, [], unit=unit, suffixes=suffixes), rows, [numbers[cell] for cell in cells]
     if len(classes) > len(cells) / 2:
-        more = f"; it{why}" if why and odd is None else ""
+        numeric = 2 * sum(table.number(cell) is not None for cell in cells) > len(cells)
+        more = f"; it{why}" if why and (odd is None or numeric) else ""
         raise TableError(f"{where} has {len(classes)} different values in {len(rows)} rows: not numbers, not classes"
                          + more)
     ordered = sorted(classes, key=lambda name: (classes[name], name))
@@ -326,7 +329,8 @@ def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[flo
 
 def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str]:
     """How a column with these cells becomes inputs, and what to print about it; None for one that is of no use."""
-    present = [cell for cell in cells if not is_missing(cell, numeric=True)]
+    signs = "+" in cells
+    present = [cell for cell in cells if not is_missing(cell, True, signs)]
     if not present:
         return None, "left out: all missing"
     found = {cell: q for cell in dict.fromkeys(present) if (q := table.number(cell))}
@@ -338,7 +342,7 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
             why = str(error)
         else:
             return learn_numbers(table, name, [found.get(cell) for cell in present], len(cells) - len(present), *common)
-    times = Counter("" if is_missing(cell) else cell for cell in cells)
+    times = Counter("" if is_missing(cell, False, signs) else cell for cell in cells)
     missing = times[""]
     if len(times) == 1:
         return None, f"left out: always {present[0]!r:.30}"
@@ -392,9 +396,10 @@ def form(suffixes: Sequence[str]) -> str:
     return ",.10g" if suffixes else "g"
 
 
-def is_missing(cell: str, numeric: bool = False) -> bool:
-    """Does the cell stand for nothing? "None" does among numbers; among words it may be a category."""
-    return cell.lower() in MISSING or (numeric and cell.lower() == "none")
+def is_missing(cell: str, numeric: bool = False, signs: bool = False) -> bool:
+    """Does the cell stand for nothing? "None" does among numbers; among words it may be a category. signs: "-" is the
+    other of "+"."""
+    return (cell.lower() in MISSING and not (signs and cell == "-")) or (numeric and cell.lower() == "none")
 
 
 def listed(names: Sequence[str], most: int) -> str:

@@ -206,6 +206,14 @@ def test_words_are_classes() -> None:
     assert target_of(["no", "yes", "no"] * 4) == (Target("y", ["no", "yes"]), [0, 1, 0] * 4)
 
 
+def test_plus_and_minus_are_classes() -> None:
+    """A - by itself stands for nothing."""
+    target, y = target_of(["+", "-", "+", "-"] * 5)
+    assert (target.classes, y) == (["+", "-"], [0, 1] * 10)
+    assert target_of(["low", "-", "high"] * 6)[0].classes == ["high", "low"]
+    assert target_of(["+", "-", "", "0"] * 6)[0].classes == ["+", "-", "0"]
+
+
 def test_few_whole_numbers_are_classes_in_their_order() -> None:
     assert target_of(["10", "9", "9"] * 4) == (Target("y", ["9", "10"]), [1, 0, 0] * 4)
 
@@ -240,6 +248,10 @@ def test_rows_without_a_target_are_left_out(tmp_path: Path) -> None:
     (["5 cm", "3 mm"] * 6, "regression", "has '5 cm' beside '3 mm': units are not mixed: regression needs a finite number, of"),
     ([f"{i}{'%' * (i % 2)}" for i in range(12)], "auto", r"not classes; it has '0' beside '1%': is that without %\?"),
     (["1.5", "2.5"] * 6 + ["inf"], "regression", "'inf' in line 14: regression needs a finite number"),
+    ([f"{i},5" for i in range(20)] * 2, "auto", "is '0,5' in line 2: regression needs a finite number; if these are "
+     "numbers: --decimal ,"),
+    ([f"{i},5" for i in range(20)] * 2, "regression", "; if these are numbers: --decimal ,"),
+    ([f"{i}.5" for i in range(20)] + ["(3)"], "auto", "not numbers, not classes; it is '(3)' in line 22"),
 ])
 def test_columns_that_cannot_be_a_target(cells: list[str], task: str, message: str) -> None:
     with pytest.raises(TableError, match=message):
