@@ -251,7 +251,7 @@ def test_rows_without_a_target_are_left_out(tmp_path: Path) -> None:
     ([f"{i},5" for i in range(20)] * 2, "auto", "is '0,5' in line 2: regression needs a finite number; if these are "
      "numbers: --decimal ,"),
     ([f"{i},5" for i in range(20)] * 2, "regression", "; if these are numbers: --decimal ,"),
-    ([f"{i}.5" for i in range(20)] + ["(3)"], "auto", "not numbers, not classes; it is '(3)' in line 22"),
+    ([f"{i}.5" for i in range(20)] + ["(3)"], "auto", r"not numbers, not classes; it is '\(3\)' in line 22"),
 ])
 def test_columns_that_cannot_be_a_target(cells: list[str], task: str, message: str) -> None:
     with pytest.raises(TableError, match=message):
