@@ -47,7 +47,7 @@ from .read.grade import grade_class
 from .read.graph import look
 from .read.mathml import mathml
 from .read.page import page
-from .read.plain import folded, spelling_of, typewriter, visible, width_of_stdout
+from .read.plain import folded, spelling_of, typewriter, width_of_stdout
 from .read.save import as_json
 from .read.stepper import stepper
 from .read.steps import steps
@@ -104,6 +104,20 @@ def put(words: str, stream: IO[str]) -> None:
         if context is None:
             raise
         context.meta.setdefault(UNHEARD, error)
+
+
+# What terminals obey: to move, to colour, to turn the direction of writing. Ends of lines are none of these.
+CONTROL = re.compile("[\0-\t\v-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def visible(words: str) -> str:
+    """Words that may come from a file, to print: with \\x1b for the sign of that number, which a terminal obeys."""
+    return CONTROL.sub(lambda sign: sign[0].encode("unicode_escape").decode(), words)
+
+
+def on_one_line(words: object) -> str:
+    """Words that may quote what is in files."""
+    return "\\n".join(str(words).splitlines())
 
 
 def write(file: Path, content: str) -> None:
@@ -234,11 +248,6 @@ def complaints() -> Iterator[None]:
     except OSError as error:
         words = error.strerror or str(error)
         raise Problem(f"{error.filename}: {words}" if error.filename else words) from None
-
-
-def on_one_line(words: object) -> str:
-    """Words that may quote what is in files."""
-    return "\\n".join(str(words).splitlines())
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -164,6 +163,7 @@ class Derivation:
                 self.edges.append(edge)
         self.edges.sort(key=lambda edge: place[edge.node], reverse=True)
         self.base = numbers.found[x]
+        self.forks_first = len({self.outer(use) for use in graph.uses[x]}) > 1  # several labelled nodes are next above
 
     def local(self, edge: Edge) -> float:
         return self.numbers.locals[edge.node][edge.i]
@@ -260,11 +260,6 @@ class Derivation:
         if not self.forks_first:
             return "take the opposite sign", False
         return f"take the opposite sign on the path through {name(self.outer(edge))}", False
-
-    @cached_property
-    def forks_first(self) -> bool:
-        """Whether several labelled nodes are next above x."""
-        return len({self.outer(use) for use in self.book.graph.uses[self.x]}) > 1
 
     def outer(self, edge: Edge) -> Value:
         """The nearest node with a label on the way up along an edge; the edge's own node, if the way forks before."""
@@ -467,7 +462,7 @@ class Derivation:
             yield Candidate(self.base * count, 3.5, MEAN, (MEAN, "*"),
                             f"forget to divide by {count}, the number of terms")
 
-    @cached_property
+    @property
     def terms_of_the_sum(self) -> int:
         """How many terms the root is the sum of."""
         count, stack = 0, [self.book.graph.root]

@@ -6,7 +6,6 @@ A `Printed` thing lays itself out for so many columns, in a given spelling. Its 
 
 from __future__ import annotations
 
-import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
@@ -34,8 +33,6 @@ TYPEWRITER = {letter: command[1:] for letter, command in GREEK.items()} | {
     **dict.fromkeys("⎛⎜⎝", "("), **dict.fromkeys("⎞⎟⎠", ")")}
 
 Spelling = Callable[[str], str]  # words in signs that somebody has
-# What terminals obey: to move, to colour, to turn the direction of writing. Ends of lines are none of these.
-CONTROL = re.compile("[\0-\t\v-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Printed:
@@ -137,11 +134,6 @@ def typewriter(error: UnicodeError) -> tuple[str, int]:
 def on_the_line(words: str) -> str:
     """With no index raised or lowered."""
     return lowered_on_the_line(raised_on_the_line(words))
-
-
-def visible(words: str) -> str:
-    """Words that may come from a file, to print: with \\x1b for the sign of that number, which a terminal obeys."""
-    return CONTROL.sub(lambda sign: sign[0].encode("unicode_escape").decode(), words)
 
 
 # Lines
