@@ -52,7 +52,7 @@ from .read.save import as_json
 from .read.stepper import stepper
 from .read.steps import steps
 from .read.terms import number_of
-from .table import Plan, Table, TableError, find_target, listed, make_plan, read_table, span
+from .table import Plan, Table, TableError, brief, find_target, listed, make_plan, read_table, span
 from .train import HELD_OUT, History, accuracy, fit, train_test_split
 
 AS_GOOD = 1.05  # times the lowest loss, of networks on the rows to stop by: within this it is chance which is better
@@ -316,7 +316,7 @@ def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[
     report[target] = f"the target, {found}" + f"; {without} rows without it left out" * bool(without)
     width = min(max(map(len, report)), 30)
     for name, words in report.items():
-        say(on_one_line(f"  {name:{width}}  {words}"))
+        say(on_one_line(f"  {brief(name):{width}}  {words}"))
     for odd in notes + more:
         if not odd.endswith("missing"):
             say(on_one_line(f"  taken as missing: {odd}"))
@@ -387,7 +387,7 @@ def verdict(found: Mapping[str, Any]) -> str:
     rows = f"the {found['rows']} {'held-out' if found['held_out'] else 'training'} rows"
     if "accuracy" in found:
         return (f"Accuracy on {rows}: {found['accuracy']:.1%} ({found['right']} right). "
-                f"Always {found['most_common']!r}: {found['accuracy_of_most_common']:.1%}.")
+                f"Always {brief(found['most_common'])!r}: {found['accuracy_of_most_common']:.1%}.")
     score = "" if found["r2"] is None else f"R² {found['r2']:.3f}, "
     return (f"On {rows}: {score}RMSE {found['rmse']:.4g}. Always the mean, {found['mean']:.4g}: RMSE "
             f"{found['rmse_of_mean']:.4g}.")
@@ -499,7 +499,8 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, as_jso
     The first line of DATA.csv names the columns. Numbers (1,234.5, 1.234,5, 5 cm, 1.2K), categories, missing values,
     and commas, semicolons or tabs between the columns are understood; what was made of each column is printed. A target
     of words is classified, a target of numbers is fitted. Ctrl-C ends the training early and keeps what was learnt; so
-    does SIGTERM, with exit code 143. A model.json that predicts something else is only replaced if --out names it.
+    do SIGTERM and SIGHUP, with exit codes 143 and 129. A model.json that predicts something else is only replaced if
+    --out names it.
 
     \b
     Examples:

@@ -60,8 +60,9 @@ class Table:
             raise TableError(f"{self.path} has one column, called {self.header[0]!r}: separate columns by commas, "
                              "semicolons or tabs")
         lower = {column.lower(): column for column in self.header}
-        near = [f" (did you mean {lower[hit]!r}?)" for hit in difflib.get_close_matches(name.lower(), lower, n=1)]
-        raise TableError(f"{self.path} has no column {name!r}{''.join(near)}; it has {listed(self.header, 20)}")
+        near = [f" (did you mean {brief(lower[hit])!r}?)"
+                for hit in difflib.get_close_matches(name.lower(), lower, n=1)]
+        raise TableError(f"{self.path} has no column {brief(name)!r}{''.join(near)}; it has {listed(self.header, 20)}")
 
     def number(self, cell: str) -> Quantity | None:
         """A cell as a number with its unit; None for other text, and for what is too large to work with."""
@@ -402,5 +403,10 @@ def is_missing(cell: str, numeric: bool = False, signs: bool = False) -> bool:
     return (cell.lower() in MISSING and not (signs and cell == "-")) or (numeric and cell.lower() == "none")
 
 
+def brief(text: str) -> str:
+    """A name or a cell, to print."""
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def listed(names: Sequence[str], most: int) -> str:
-    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
+    return ", ".join(map(brief, names[:most])) + (f", ... ({len(names)} in all)" if len(names) > most else "")

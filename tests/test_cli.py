@@ -1116,6 +1116,15 @@ def test_names_that_no_file_can_have_are_refused_before_the_work(inputs: tuple[P
         assert result.stderr == f"Error: {out} cannot be written: {words}\n"
 
 
+def test_long_names_and_cells_are_cut_where_they_are_printed() -> None:
+    Path("data.csv").write_text(flowers().replace("colour", "c" * 3000).replace("big", "b" * 3000).replace("red", "r" * 3000))
+    for args in (["--target", "kind"], ["--target", "nobody"], ["--target", "b" * 3000], []):
+        result = micrograd_("train", "data.csv", *args, *QUICK)
+        assert len(result.output) < 2000
+        assert "c" * 50 in result.output
+    assert "b" * 3000 in micrograd_("predict", "model.json", "data.csv").stdout
+
+
 def test_printed_commands_can_be_typed() -> None:
     Path("data.csv").write_text(flowers())
     for name in ("my model.json", "it's $HOME.json", "./-x.json", "größe.json"):
@@ -1228,7 +1237,7 @@ def test_a_terminal_sees_progress_and_a_file_does_not() -> None:
 
 
 @posix
-@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGHUP", marks=posix)])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_signals_keep_what_was_learnt(name: str) -> None:
     process = learning()
     time.sleep(1)
