@@ -133,19 +133,32 @@ def in_common(found: Mapping[str, Quantity]) -> tuple[str, list[str]]:
         if letter in suffixes and all(q.number.is_integer() for q in found.values() if q.suffix == letter):
             raise MixedError(f"{suffixes[letter]!r} beside {suffixes[powers[0]]!r}: {letter} may be a unit, or "
                              f"{NAMES[LETTERS[letter]]}")
-    largest = max(abs(q.number) for q in found.values() if q.suffix)
+    largest = largest_before_suffix(found.values())
     for cell, q in found.items():
-        if not q.suffix and not q.number.is_integer() and abs(q.number) <= largest:
+        if lacks_suffix(q, largest):
             raise MixedError(f"{cell!r} beside {suffixes[powers[0]]!r}: is that without {powers[0]}?")
     if len({power(suffix) for suffix in suffixes}) > 1:  # powers for certain, and so none is 10^0
         suffixes.setdefault("", "")
     return unit, sorted(suffixes)
 
 
-def in_units(q: Quantity, unit: str, suffixes: Sequence[str]) -> float | None:
-    """The number for a column with this in common; None for what is of another unit, or may be."""
+def largest_before_suffix(found: Iterable[Quantity]) -> float:
+    """The largest number that a suffix follows, 0 for none."""
+    return max((abs(q.number) for q in found if q.suffix), default=0.0)
+
+
+def lacks_suffix(q: Quantity, largest: float) -> bool:
+    """Whether a number may have lost its suffix: 1.2 where there is 2.9K; 950 and 950.5 have not."""
+    return not q.suffix and not q.number.is_integer() and abs(q.number) <= largest
+
+
+def in_units(q: Quantity, unit: str, suffixes: Sequence[str], largest: float = 0.0) -> float | None:
+    """The number for a column with this in common, `largest_before_suffix` included; None for what is of another unit,
+    or may be."""
     if not suffixes:
         return q.number if q.beside == unit or (not q.beside and unit in USUAL) else None
+    if lacks_suffix(q, largest):
+        return None
     power_too = q.suffix and q.suffix not in DOUBTFUL
     return q.scaled if ((q.suffix in suffixes or power_too)
                         and (q.unit == unit or (not q.unit and unit in USUAL))) else None

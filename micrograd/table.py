@@ -18,7 +18,18 @@ from typing import Any
 
 from .delimited import DelimitedError, Row, read_delimited
 from .files import File, read_whole
-from .quantities import LARGEST, MixedError, Quantity, explained, in_common, in_units, is_suffix, marked, quantity
+from .quantities import (
+    LARGEST,
+    MixedError,
+    Quantity,
+    explained,
+    in_common,
+    in_units,
+    is_suffix,
+    largest_before_suffix,
+    marked,
+    quantity,
+)
 
 MISSING = {"", "?", "-", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "missing"}
 LEAST_ROWS = 10         # below this nothing is learnt, let alone judged
@@ -149,13 +160,14 @@ def examples(table: Table, names: Iterable[str], kind: str) -> Iterator[tuple[st
 class Column:
     """How one column becomes inputs. median: what stands for a missing number; None in a column of categories. unit:
     what stands beside the numbers. shares: of each category in the training rows; "" is the category of the missing.
-    suffixes: those that mean powers of ten here, see `in_units`."""
+    suffixes, largest: those that mean powers of ten here, and the largest number before one, see `in_units`."""
 
     name: str
     median: float | None
     unit: str
     shares: dict[str, float]
     suffixes: list[str] = field(default_factory=list)
+    largest: float = 0.0
 
     @property
     def width(self) -> int:
@@ -169,7 +181,7 @@ class Column:
             found = table.number(cell)
             if found is None:
                 return [self.median], "missing" if is_missing(cell, numeric=True) else "not a number"
-            x = in_units(found, self.unit, self.suffixes)
+            x = in_units(found, self.unit, self.suffixes, self.largest)
             return ([self.median], "of another unit") if x is None else ([x], "")
         odd = "" if cell and cell in self.shares else "missing" if is_missing(cell) else "unknown"
         if odd and "" not in self.shares:  # nothing was missing in training: halfway between all categories
@@ -205,6 +217,7 @@ FITS: dict[str, Callable[[Any], bool]] = {  # what each field of a Target and of
     "classes": lambda x: are_names(x) and len(x) != 1,
     "mean": is_number,
     "scale": is_number,
+    "largest": is_number,
     "median": lambda x: x is None or is_number(x),
     "shares": lambda x: isinstance(x, dict) and all(map(is_number, x.values())),
 }
@@ -375,7 +388,7 @@ def learn_numbers(table: Table, name: str, found: Sequence[Quantity | None], mis
     odd = {"missing": missing, "not a number": len(found) - len(known),
            f"without {unit}": sum(not q.unit for q in known) if unit else 0}
     words = f"{span(numbers, unit, suffixes)}, median {middle:{form(suffixes)}}"
-    return (Column(name, middle, unit, {}, suffixes),
+    return (Column(name, middle, unit, {}, suffixes, largest_before_suffix(known) if suffixes else 0.0),
             words + "".join(f", {count} {what}" for what, count in odd.items() if count))
 
 

@@ -442,11 +442,11 @@ def test_suffixes_are_powers_of_ten_in_columns_and_targets() -> None:
     assert [x for x, in plan.encode(table, table.rows)[0]] == SOLD
     assert find_target(table, "price", "regression")[2] == SOLD[3:] + SOLD[:3]
 
-    Path("new.csv").write_text("sold\n2.9k\n950\n1.1M\n5 cm\n7 K\n")
+    Path("new.csv").write_text("sold\n2.9k\n950\n1.1M\n5 cm\n7 K\n1.2\n950.5\n")
     result = micrograd_("predict", "model.json", "new.csv")
-    assert result.stderr == "sold: 2 of another unit ('5 cm' in line 5): filled in\n"
+    assert result.stderr == "sold: 3 of another unit ('5 cm' in line 5): filled in\n"
     table = read_table("new.csv")
-    assert [x for x, in plan.encode(table, table.rows)[0]] == [2900, 950, 1.1e6, 1075, 1075]
+    assert [x for x, in plan.encode(table, table.rows)[0]] == [2900, 950, 1.1e6, 1075, 1075, 1075, 950.5]
 
 
 def test_one_decimal_mark_a_file_or_a_question() -> None:
