@@ -389,7 +389,7 @@ def verdict(found: Mapping[str, Any]) -> str:
         return (f"Accuracy on {rows}: {found['accuracy']:.1%} ({found['right']} right). "
                 f"Always {brief(found['most_common'])!r}: {found['accuracy_of_most_common']:.1%}.")
     score = "" if found["r2"] is None else f"R² {found['r2']:.3f}, "
-    return (f"On {rows}: {score}RMSE {found['rmse']:.4g}. Always the mean, {found['mean']:.4g}: RMSE "
+    return (f"On {rows}: {score}RMSE {found['rmse']:.4g}.\nAlways the mean, {found['mean']:.4g}: RMSE "
             f"{found['rmse_of_mean']:.4g}.")
 
 
@@ -522,7 +522,7 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, as_jso
             found = judged(trained)
         say(verdict(found))
         if not is_stdout(out):
-            say(f"Model written to {out}{replaced}. Next: {typed('micrograd', 'predict', out)} NEW.csv")
+            say(f"Model written to {out}{replaced}.\nNext: {typed('micrograd', 'predict', out)} NEW.csv")
         if as_json:
             write_json({"data": table.path, "model": str(out), "rows": len(table.rows), **asdict(trained.plan),
                         "network": trained.net.config(), "history": asdict(trained.history), "verdict": found})

@@ -225,7 +225,7 @@ def test_classification_is_judged_on_rows_it_has_not_seen() -> None:
 def test_regression_is_judged_against_the_mean() -> None:
     Path("data.csv").write_text(flowers(200))
     result = micrograd_("train", "data.csv", "--target", "price", "--epochs", "20", "--layers", "8", "--out", "m.json")
-    found = re.search(r"rows: R² ([\d.]+), RMSE ([\d.]+)\. Always the mean, ([\d.]+): RMSE ([\d.]+)\.\n", result.stdout)
+    found = re.search(r"rows: R² ([\d.]+), RMSE ([\d.]+)\.\nAlways the mean, ([\d.]+): RMSE ([\d.]+)\.\n", result.stdout)
     assert found is not None, result.output
     assert float(found[1]) > 0.5
     assert float(found[2]) < float(found[4])
@@ -1061,7 +1061,7 @@ def test_a_model_of_something_else_is_not_replaced() -> None:
     Path("data.csv").write_text(flowers())
     train = ("train", "data.csv", *QUICK, "--target")
     assert "Model written to model.json. " in micrograd_(*train, "kind").stdout
-    assert "Model written to model.json, in the place of an older one. " in micrograd_(*train, "kind").stdout
+    assert "Model written to model.json, in the place of an older one.\n" in micrograd_(*train, "kind").stdout
     for other in (Path("model.json").read_text(), "{}", "[]", "precious", '{"meta": {"table": {"target": {"name": 1}}}}'):
         Path("model.json").write_text(other)
         result = micrograd_(*train, "price")
@@ -1114,6 +1114,14 @@ def test_names_that_no_file_can_have_are_refused_before_the_work(inputs: tuple[P
         result = micrograd_(*args, out)
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr == f"Error: {out} cannot be written: {words}\n"
+
+
+def test_what_train_prints_fits_a_terminal() -> None:
+    Path("data.csv").write_text(flowers())
+    for target in ("kind", "price"):
+        for args in (["--epochs", "300"], ["--validation", "0", "--epochs", "300"]):
+            result = micrograd_("train", "data.csv", "--target", target, "--out", "model.json", *args)
+            assert result.exit_code == 0 and max(map(len, result.stdout.splitlines())) <= 80, result.stdout
 
 
 def test_long_names_and_cells_are_cut_where_they_are_printed() -> None:
