@@ -363,7 +363,7 @@ def leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from leaves(branch, f"{path}[{key!r}]" if path else f"argument {key}")
     elif isinstance(tree, Value) or is_number(tree):
         yield path, tree
-    elif hasattr(tree, "__array__"):
+    elif dataset.is_array(tree):
         yield from leaves(tree.tolist(), path)
     else:
         raise TypeError(f"found {shown(tree)} at {path}; derivatives are between numbers and Values, and lists, "
@@ -376,7 +376,7 @@ def rebuild(tree: Any, numbers: Iterator[Any]) -> Any:
         return {key: rebuild(branch, numbers) for key, branch in tree.items()}
     if isinstance(tree, (list, tuple)):
         return dataset.like(tree, [rebuild(branch, numbers) for branch in tree])
-    return dataset.filled(tree, islice(numbers, tree.size)) if hasattr(tree, "__array__") else next(numbers)
+    return dataset.filled(tree, islice(numbers, tree.size)) if dataset.is_array(tree) else next(numbers)
 
 
 def like(model: Any, tree: Any, path: str, name: str, model_name: str) -> list[Any]:

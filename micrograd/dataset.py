@@ -134,6 +134,11 @@ def like(x: Any, branches: list[Any]) -> Any:
     return type(x)(*branches) if hasattr(x, "_fields") else tuple(branches)  # a namedtuple stays one
 
 
+def is_array(x: Any) -> bool:
+    """Whether x is an array of NumPy as `tree` gives them, no number of NumPy."""
+    return hasattr(x, "__array__") and not is_number(x)
+
+
 def filled(model: Any, items: Iterable[Any]) -> Any:
     """An array of NumPy in the shape of another with these items, floats or nodes. Where an item has a structure of its
     own, the result has it, of arrays; the dimensions of items that are arrays come last."""

@@ -960,7 +960,7 @@ def gradient(y: Value, xs: Wanted) -> Wanted:
     """
     if not isinstance(y, Value):
         raise TypeError(f"gradient(y, xs) needs a Value y, found {type(y).__name__} {y!r}")
-    wanted = list(xs) if isinstance(xs, Iterable) and not isinstance(xs, Value) else [xs]
+    wanted = [xs] if isinstance(xs, Value) else list(many(xs, "gradient(y, xs)", "a Value or a list of them as xs"))
     for x in wanted:
         if not isinstance(x, Value):
             raise TypeError(f"gradient(y, xs) needs Values in xs, found {type(x).__name__} {x!r}")

@@ -525,7 +525,7 @@ class Standardizer:
         found = [row if isinstance(row, (list, tuple)) else [row] for row in rows("Standardizer.of: X", X)]
         lengths = sorted({len(row) for row in found})
         if len(lengths) != 1 or not lengths[0]:
-            raise ValueError("Standardizer.of needs rows of one length, with a number in each at least, found "
+            raise ValueError("Standardizer.of needs rows of one length, and one at least, with numbers in it; found "
                              + (f"rows of {' and '.join(map(str, lengths))} numbers" if found else "no rows"))
         columns = [[ops.number(x, "Standardizer.of") for x in column] for column in zip(*found)]
         for j, column in enumerate(columns):
