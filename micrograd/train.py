@@ -164,11 +164,13 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     for name, function in (("penalty", penalty), ("callback", callback)):
         if function is not None and not callable(function):
             raise TypeError(f"{name} is a function, found {function!r}")
-    pair = isinstance(validation, (tuple, list)) and len(validation) == 2
-    if validation is not None and not isinstance(validation, float) and not pair:
-        raise TypeError(f"validation is a share in (0, 1), or a pair (rows, targets), found {validation!r}")
-    if patience is not None and (isinstance(patience, bool) or not isinstance(patience, int) or patience < 1):
-        raise ValueError(f"patience is a whole number of epochs, 1 or more, found {patience!r}")
+    pair = validation if isinstance(validation, (tuple, list)) and len(validation) == 2 else None
+    share = as_float(validation) if is_number(validation) else None
+    if validation is not None and pair is None and (share is None or not 0.0 < share < 1.0):
+        raise (ValueError if share is not None else TypeError)(
+            f"validation is a share in (0, 1), or a pair (rows, targets), found {ops.shown(validation)}")
+    if patience is not None:
+        patience = ops.whole(patience, "fit(patience)", 1)
     if backend not in ("auto", "eager", "native", "python", "jax"):
         raise ValueError(f"backend is auto, eager, native, python or jax; found {backend!r}")
     if devices is not None and backend != "jax":
@@ -177,11 +179,14 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     X, y = _checked(X, y, "fit", net)
     rng = random.Random(ops.seed(seed, "fit(seed)"))
     if patience is not None and validation is None:
-        validation = HELD_OUT
-    if isinstance(validation, float):
-        X, held_X, y, held_y = train_test_split(X, y, test=validation, seed=rng.random())
+        share = HELD_OUT
+    if share is not None:
+        if len(X) < 2:
+            raise ValueError("fit needs two rows at least to hold one out, found one; give others as validation=(rows, "
+                             "targets)")
+        X, held_X, y, held_y = train_test_split(X, y, test=share, seed=rng.random())
     else:
-        held_X, held_y = ([], []) if validation is None else _checked(*validation, "validation", net)
+        held_X, held_y = ([], []) if pair is None else _checked(*pair, "validation", net)
     size = len(X) if batch_size is None else ops.whole(batch_size, "fit(batch_size)", 1)
     if standardize and not isinstance(net, MLP):
         raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
@@ -436,7 +441,7 @@ def train_test_split(X: Any, y: Any, test: float = 0.25,
         seed: of the order; the same seed gives the same split.
 
     Returns:
-        X_train, X_test, y_train, y_test, as lists.
+        X_train, X_test, y_train, y_test, as lists, which are new ones.
 
     Raises:
         ValueError: for data that do not fit together, fewer than two rows, or another share.
@@ -447,7 +452,8 @@ def train_test_split(X: Any, y: Any, test: float = 0.25,
         >>> sorted(y_train), sorted(y_test)
         ([0, 1], [0, 1])
     """
-    X, y = _checked(X, y, "train_test_split")
+    X, y = ([row.copy() if type(row) is list else row for row in found]
+            for found in _checked(X, y, "train_test_split"))
     if not 0.0 < ops.number(test, "train_test_split(test)") < 1.0:
         raise ValueError(f"test is the share of the rows to hold out, in (0, 1), found {test!r}")
     if len(X) < 2:

@@ -556,6 +556,27 @@ def test_doubles_are_not_copied():
     assert dataset.column("f: x", column).obj is column
 
 
+def test_what_comes_back_is_new():
+    for make in (np.array, lambda rows: [list(row) for row in rows], lambda rows: package("pandas").DataFrame(rows)):
+        given = make(numbers((4, 2)))
+        parts = train_test_split(given, [1.0, 2.0, 3.0, 4.0], seed=0)
+        scaler, mapped = Standardizer.of(given), compiled(2)[1].map(given, [1.0] * 4)
+        first, means, values = [list(row) for row in parts[0]], list(scaler.means), list(mapped)
+        parts[0][0][0] = mapped[0] = 99.0
+        assert np.array(given).tolist() == numbers((4, 2))
+        given[:] = [[5.0, 5.0]] * 4
+        assert [list(row) for row in parts[0]][1:] == first[1:] and scaler.means == means and list(mapped)[1:] == values[1:]
+
+
+@pytest.mark.parametrize("backend", ["auto", "python"])
+def test_outputs_are_written_to_buffers_alone(backend):
+    square = micrograd.compile(lambda a: a * a, backend=backend)
+    for out in (read_only([1.0, 2.0]), np.zeros(2, np.float32), np.zeros(4)[::2], np.zeros(3), package("pandas").Series([0.0, 0.0]),
+                package("torch").zeros(2)):
+        with pytest.raises(ValueError, match="an output is written to 2 doubles in a row, found another buffer"):
+            square.map([1.0, 2.0], out=out)
+
+
 def test_no_library_is_loaded():
     code = "import sys, micrograd; net = micrograd.MLP(2, [1]); net.predict([[1, 2]]); micrograd.fit(net, [[1, 2]], [1]); "
     code += "print([m for m in ('numpy', 'pandas', 'polars', 'pyarrow', 'xarray', 'torch', 'jax') if m in sys.modules])"

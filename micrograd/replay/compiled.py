@@ -574,13 +574,11 @@ class Compiled(Generic[Found]):
             outs = list(out) if isinstance(out, (list, tuple)) else [out]
             if len(outs) != len(program.varying):
                 raise ValueError(f"{self.name}: out needs {len(program.varying)} buffers of doubles, found {len(outs)}")
+        for x in outs:
+            check_output(x, columns.rows)
         if isinstance(executor, Script):
-            for x in outs:
-                check_output(x, columns.rows)
             executor.map(flat_columns(columns, self.arguments), columns.rows, outs)
         elif isinstance(executor, OnDevices):
-            for x in outs:
-                check_output(x, columns.rows)
             executor.map(columns, outs)
         else:
             executor.map(columns.given, columns.table, outs)
