@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from . import losses
+from . import dataset, losses
 from .nn import MLP, Activation, Init
-from .ops import is_number
+from .ops import is_number, many
 from .optim import SGD, Adam, Optimizer
 from .outside import needed
 from .replay.compiled import compile
@@ -93,8 +94,8 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
 
     def _train(self, X: Any, y: list[Any], outputs: int, loss: Loss) -> None:
         """Make the network and train it on rows and targets that were checked."""
-        self._check_arguments()
         rows, columns = X.shape
+        self._check_arguments(rows)
         size = min(ROWS_IN_A_BATCH if self.batch_size == "auto" else int(self.batch_size), rows)
         draw = check_random_state(self.random_state)
         net = MLP(columns, [*self._widths(), outputs], activation=self._activation(), init=self.init,
@@ -120,7 +121,17 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
         self.loss_curve_, self.n_iter_, self.loss_ = history.loss, history.epochs, history.loss[-1]
         self._outputs = compile(net, inputs=[columns], params=[])  # no slopes are asked for
 
-    def _check_arguments(self) -> None:
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Everything of a fit is kept, or nothing: what could not be trained again is what it was."""
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    def _check_arguments(self, rows: int) -> None:
         """Raise ValueError for what neither the network nor `fit` would refuse in the words of the arguments."""
         for name, low, whole in (("max_iter", 1, True), ("n_iter_no_change", 1, True), ("alpha", 0, False),
                                  ("tol", 0, False)):
@@ -134,10 +145,12 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
             raise ValueError(f"solver is 'adam' or 'sgd', found {self.solver!r}")
         if self.early_stopping and not (is_number(self.validation_fraction) and 0 < self.validation_fraction < 1):
             raise ValueError(f"validation_fraction is a share in (0, 1), found {self.validation_fraction!r}")
+        if self.early_stopping and rows < 2:
+            raise ValueError("early_stopping needs two rows at least, one of them to stop by; found one")
 
     def _widths(self) -> list[int]:
         widths: Any = self.hidden_layer_sizes
-        return [widths] if hasattr(widths, "__index__") else list(widths)
+        return [widths] if is_number(widths) else list(many(widths, "hidden_layer_sizes", "a list of widths"))
 
     def _activation(self) -> Any:
         if isinstance(self.activation, (list, tuple)):
@@ -158,6 +171,7 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
     def _forward(self, X: Any) -> Any:
         """The outputs of the network for each row: an array (rows, outputs)."""
         validation.check_is_fitted(self)
+        _refuse_no_numbers("X", X)
         X = validation.validate_data(self, X, reset=False, dtype=float, order="C")
         found = self._outputs.map(X)
         return np.array(found if self._outputs.several else [found]).T
@@ -216,16 +230,23 @@ class MLPClassifier(base.ClassifierMixin, Perceptron):  # type: ignore[misc, nam
         Raises:
             ValueError: for data and arguments that cannot be learnt from, and where training diverged.
         """
-        X, y = validation.validate_data(self, X, y, dtype=float, order="C")
-        check_classification_targets(y)
-        self.classes_, indices = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError("MLPClassifier needs rows of two classes at least, found one class, "
-                             f"{self.classes_.tolist()[0]!r}")
-        if len(self.classes_) == 2:
-            self._train(X, indices.tolist(), 1, losses.binary_cross_entropy_from_logits)
-        else:
-            self._train(X, indices.tolist(), len(self.classes_), losses.cross_entropy)
+        _refuse_no_numbers("X", X)
+        _refuse_no_numbers("y", y, labels=True)
+        with self._whole():
+            X, y = validation.validate_data(self, X, y, dtype=float, order="C")
+            kinds = {isinstance(label, str) for label in y} if y.dtype.kind == "O" else {False}
+            if len(kinds) > 1:
+                raise TypeError("y holds classes of which some are text and some are not: make them all text, or all "
+                                "numbers")
+            check_classification_targets(y)
+            self.classes_, indices = np.unique(y, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ValueError("MLPClassifier needs rows of two classes at least, found one class, "
+                                 f"{self.classes_.tolist()[0]!r}")
+            if len(self.classes_) == 2:
+                self._train(X, indices.tolist(), 1, losses.binary_cross_entropy_from_logits)
+            else:
+                self._train(X, indices.tolist(), len(self.classes_), losses.cross_entropy)
         return self
 
     def predict(self, X: Any) -> Any:
@@ -303,9 +324,12 @@ class MLPRegressor(base.RegressorMixin, Perceptron):  # type: ignore[misc, name-
         Raises:
             ValueError: for data and arguments that cannot be learnt from, and where training diverged.
         """
-        X, y = validation.validate_data(self, X, y, dtype=float, order="C", multi_output=True, y_numeric=True)
-        self._flat = y.ndim == 1
-        self._train(X, y.astype(float).tolist(), 1 if self._flat else y.shape[1], losses.half_squared_error)
+        _refuse_no_numbers("X", X)
+        _refuse_no_numbers("y", y)
+        with self._whole():
+            X, y = validation.validate_data(self, X, y, dtype=float, order="C", multi_output=True, y_numeric=True)
+            self._flat = y.ndim == 1
+            self._train(X, y.astype(float).tolist(), 1 if self._flat else y.shape[1], losses.half_squared_error)
         return self
 
     def predict(self, X: Any) -> Any:
@@ -324,6 +348,25 @@ class MLPRegressor(base.RegressorMixin, Perceptron):  # type: ignore[misc, name-
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _refuse_no_numbers(where: str, x: Any, labels: bool = False) -> None:
+    """Raise TypeError for what scikit-learn would take for numbers though it is none: masked items, and, unless these
+    are labels, text and dates."""
+    try:
+        found = np.ma.array(x, copy=None)
+    except Exception:  # of what is no array scikit-learn says so
+        return
+    if found.dtype.names:  # nor does it take records
+        return
+    for place in np.argwhere(np.ma.getmaskarray(found)) if np.ma.is_masked(found) else ():
+        raise TypeError(f"{dataset.at(where, *place.tolist())}: the number is missing; fill the gap, or leave the row "
+                        "out")
+    if labels or found.dtype.kind in "fiub":
+        return
+    for place, item in np.ndenumerate(found.data):
+        if isinstance(item, dataset.TEXT) or hasattr(item, "isoformat") or found.dtype.kind in "mM":
+            raise dataset.wrong(dataset.at(where, *place), item)
 
 
 def _settled(tol: float, patience: int) -> Callable[[History], bool]:

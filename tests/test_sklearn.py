@@ -193,6 +193,7 @@ def test_names_of_columns_are_kept():
     ({"batch_size": 0.5}, "batch_size is a whole number >= 1, or 'auto', found 0.5"),
     ({"early_stopping": True, "validation_fraction": 1.5}, r"validation_fraction is a share in \(0, 1\), found 1.5"),
     ({"hidden_layer_sizes": (0,)}, "needs 1 or more, found 0"),
+    ({"hidden_layer_sizes": np.array([3, 0])}, "needs 1 or more, found 0"),
     ({"activation": "nope"}, "no activation is called 'nope'"),
     ({"init": "nope"}, "init is one of"),
     ({"learning_rate_init": 0}, "the learning rate lr is a number > 0"),
@@ -203,6 +204,10 @@ def test_arguments_that_make_no_sense(arguments, message):
 
 
 def test_what_cannot_be_learnt():
+    with pytest.raises(TypeError, match="hidden_layer_sizes needs a list of widths, found NoneType"):
+        small(hidden_layer_sizes=None).fit(X, Y)
+    with pytest.raises(ValueError, match="early_stopping needs two rows at least, one of them to stop by; found one"):
+        small(MLPRegressor, early_stopping=True).fit(X[:1], TARGETS[:1])
     with pytest.raises(ValueError, match="needs rows of two classes at least, found one class, 'setosa'"):
         small().fit(X[:9], NAMES[:9])
     line = small(MLPRegressor, hidden_layer_sizes=(), solver="sgd", standardize=False)
@@ -210,6 +215,37 @@ def test_what_cannot_be_learnt():
         line.fit(X * 1e5, TARGETS)
     with pytest.raises(ValueError, match=r"MLPRegressor could not be trained: diverged.*want standardize=True"):
         line.set_params(n_iter_no_change=100).fit(X * 1e5, TARGETS)
+
+
+@pytest.mark.parametrize(("table", "message"), [
+    (np.ma.array(X, mask=X == X.max()), "row 131, column 0: the number is missing"), ([*X[:-1], np.ma.array(X[-1], mask=[0, 0, 1, 0])], "row 149, column 2: the number is missing"),
+    (X.astype(str), "row 0, column 0: a real number is needed, found str_"), ([["1", "2"], ["3", "4"]], "row 0, column 0: .* found str_"),
+    (np.array([[1.0, "2"], [3.0, 4.0]], object), "row 0, column 1: a real number is needed, found str '2'"), (X.astype("M8[s]"), "row 0, column 0: .* found datetime64"),
+    (X.astype("m8[s]"), "row 0, column 0: .* found timedelta64"),
+])
+def test_what_is_no_number_is_refused_as_everywhere(table, message):
+    fitted = small().fit(X, Y)
+    for ask in (lambda: small().fit(table, Y[:len(table)]), lambda: fitted.predict(table), lambda: small(MLPRegressor).fit(table, Y[:len(table)])):
+        with pytest.raises(TypeError, match=f"X, {message}"):
+            ask()
+
+
+@pytest.mark.parametrize("y", [np.ma.array(Y, mask=Y == 0), Y.astype("m8[s]"), Y.astype(str), Y.astype(str).astype(object)])
+def test_targets_that_are_no_numbers_are_refused_as_everywhere(y):
+    with pytest.raises(TypeError, match="y, row 0: "):
+        small(MLPRegressor).fit(X, y)
+    if np.ma.is_masked(y):
+        with pytest.raises(TypeError, match="y, row 0: the number is missing"):
+            small().fit(X, y)
+
+
+@pytest.mark.parametrize("again", [(X, np.zeros(150)), (X[:, :2], np.zeros(150)), (X[:, :2], np.array(["a", 1] * 75, object)), (X[:, :2], Y + 0.5)])
+def test_what_could_not_be_trained_again_is_what_it_was(again):
+    model = small().fit(X, NAMES)
+    before, found = vars(model).copy(), model.predict(X).tolist()
+    with pytest.raises((TypeError, ValueError)):
+        model.fit(*again)
+    assert vars(model) == before and model.predict(X).tolist() == found
 
 
 def test_an_interrupted_run_says_so(monkeypatch):
