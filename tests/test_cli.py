@@ -1060,7 +1060,7 @@ def test_no_streams_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_of_something_else_is_not_replaced() -> None:
     Path("data.csv").write_text(flowers())
     train = ("train", "data.csv", *QUICK, "--target")
-    assert "Model written to model.json. " in micrograd_(*train, "kind").stdout
+    assert "Model written to model.json.\n" in micrograd_(*train, "kind").stdout
     assert "Model written to model.json, in the place of an older one.\n" in micrograd_(*train, "kind").stdout
     for other in (Path("model.json").read_text(), "{}", "[]", "precious", '{"meta": {"table": {"target": {"name": 1}}}}'):
         Path("model.json").write_text(other)
