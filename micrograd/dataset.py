@@ -203,7 +203,7 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
         keys = ", ".join(map(repr, list(x)[:3])) + ", ..." * (len(x) > 3)
         raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__} with the keys {keys}: "
                         "give what is under one of them")
-    if isinstance(x, (*TEXT, set, frozenset)) or hasattr(x, "__op__") or is_number(x):
+    if isinstance(x, (*TEXT, set, frozenset)) or hasattr(x, "__op__") or is_number(x) or is_missing(x):
         raise TypeError(f"{whole} needs numbers in a list or an array, found {shown(x)}")
     if "get_mask" in ways:  # of torch: what is masked would be any number
         raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__}: to_tensor(...) says "

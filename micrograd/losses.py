@@ -239,7 +239,7 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
             return _mixture(shares, [partial(_minus, total, d) for d in less])
         kept = [d if d is None else where(where(y, 1.0, d > -math.inf), d, 0.0) for y, d in zip(shares, less)]
         return Value.sum([y * _minus(total, d) for y, d in zip(shares, kept)])  # without 0 · ∞
-    if is_number(target) and (int(target) != target or not 0 <= target < len(logits)):
+    if is_number(target) and (not 0 <= target < len(logits) or int(target) != target):
         raise ValueError(f"cross_entropy needs the index of a class, 0 to {len(logits) - 1}, found {target!r}")
     return _cost_of_class(logits, target)
 

@@ -23,6 +23,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 
 from .. import ops
+from ..dataset import single
 from ..engine import Value, engine_kind, in_signs, made
 from ..interchange import from_safetensors
 from ..nn import Module
@@ -528,6 +529,9 @@ class Compiled(Generic[Found]):
         if sample is None and len(data) == len(self._tape.inputs) and all(map(is_number, data)):
             return tuple(map(as_float, data))  # flat already
         if sample is None:
+            for argument, x in zip(self.arguments, data):
+                if argument.width is not None and getattr(x, "shape", None) == (argument.width,):
+                    single(f"{self.name}: {argument.name}", x)  # says which of its numbers is none
             wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers)" for a in self.arguments)
             shown = ", ".join(f"{x!r:.30}" for x in data) or "no argument"
             raise TypeError(f"{self.name} takes {wanted} here: the numbers of one sample; found {shown:.60}. For "
