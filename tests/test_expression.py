@@ -597,3 +597,13 @@ def test_names_can_be_added():
     names.add("a⁴")
     assert names.meant("a⁴") == ["a⁴"], "one that is spelled so"
     assert Names(["a⁴", "a^{4}"]).meant("a⁴") == ["a⁴"] and Names(["a^{4}", "a⁴"]).meant("a^{4}") == ["a^{4}"]
+
+
+def test_what_is_raised_is_a_power():
+    assert parse("xʸ + xᵐᵃˣ", ["x", "y", "max"]).evaluate({"x": 2.0, "y": 3.0, "max": 1.0}) == 10.0
+    assert parse("2ⁿ(n)").evaluate({"n": 3.0}) == 24.0 and parse("xᵏ⁺¹").names == ("x", "k")
+    assert parse("aᵏ", ["a^{k}", "a"]).names == ("a^{k}",), "a name that is known is the name"
+    for wrong, place in (("aᶻ", 1), ("(a)⁻", 4), ("2·a⁺ᶻ", 4)):
+        with pytest.raises(ExpressionError) as error:
+            parse(wrong, ["a"])
+        assert (error.value.text, error.value.place) == (wrong, place)
