@@ -84,20 +84,22 @@ INSTEAD = {  # what to do about what has no counterpart
 
 # To SymPy
 
-def to_sympy(v: Value) -> Any:
+def to_sympy(v: Value, real: bool = False) -> Any:
     """The formula by which v was computed, as an expression of SymPy.
 
-    Leaves become symbols that are real, Symbol("x", real=True), by their labels; so do constants with a label. (By a
-    bare "x", another symbol to SymPy, the derivative is 0.) Leaves without one are called x_1, x_2, ...; of leaves with
-    the same label each gets a number. A constant without a label is its number, exactly. Computed nodes are written
-    out, whatever their labels. Ops of your own are, too, where their function is written with operators and rows. SymPy
-    knows no derivative of floor and what is made of it (ceil, trunc, round, %, //), and leaves it open.
+    Leaves become symbols by their labels, as Symbol("x") makes them; so do constants with a label. Leaves without one
+    are called x_1, x_2, ...; of leaves with the same label each gets a number. A constant without a label is its
+    number, exactly. Computed nodes are written out, whatever their labels. Ops of your own are, too, where their
+    function is written with operators and rows. SymPy knows no derivative of floor and what is made of it (ceil, trunc,
+    round, %, //), and leaves it open.
 
     A graph that is too deep for SymPy to simplify, or would be too long if what is shared were written out, is written
     as it stands: as large as the graph, but not in SymPy's usual form, and not fit to be printed.
 
     Args:
         v: the result.
+        real: whether SymPy is told that the symbols are real numbers, Symbol("x", real=True): it then knows the
+            derivative of abs(x), and that the square root of x**2 is abs(x). To SymPy they are other symbols.
 
     Returns:
         An expression of SymPy.
@@ -119,14 +121,14 @@ def to_sympy(v: Value) -> Any:
         raise TypeError(f"to_sympy needs a Value, found {type(v).__name__} {v!r:.40}; of several, one at a time")
     order = topological_order(v)
     with suppress(RecursionError):
-        found = _written(sympy, order, simple=True)
+        found = _written(sympy, order, real, simple=True)
         if found is not None:
             return found
     with sympy.evaluate(False):
-        return _written(sympy, order, simple=False)
+        return _written(sympy, order, real, simple=False)
 
 
-def _written(s: Any, order: Sequence[Value], simple: bool) -> Any:
+def _written(s: Any, order: Sequence[Value], real: bool, simple: bool) -> Any:
     """The last node of a topological order; None where that would take SymPy long, though it should be simple. A sum of
     many is one sum, not one for each two of its terms, where nothing else uses what lies between; a product, too."""
     uses: dict[Value, int] = dict.fromkeys(order, 0)
@@ -152,7 +154,7 @@ def _written(s: Any, order: Sequence[Value], simple: bool) -> Any:
     for node in order:
         kind = kinds.get(node.op)
         if not node.parents:
-            done[node] = s.Symbol(names[node], real=True) if names[node] else _number(s, node.data)
+            done[node] = s.Symbol(names[node], real=real or None) if names[node] else _number(s, node.data)
         elif kind is None:
             done[node] = _row(s, node.op, [whole(parent) for parent in node.parents])
         else:
