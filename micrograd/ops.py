@@ -303,6 +303,8 @@ def is_number(x: object) -> bool:
     """Whether x is one real number: int, float, bool, Fraction, NumPy scalar, an array or tensor without dimensions, a
     scalar of pyarrow; no other array, no text, no date, no node."""
     kind = type(x)
+    if kind is float or kind is int:  # at once: operators ask this
+        return True
     if kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_", "timedelta64"):  # which is Integral
         return kind.__name__ != "timedelta64"
     return isinstance(x, (float, int, Real)) or isinstance(alone(x), (float, int, Real))
