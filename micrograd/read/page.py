@@ -38,6 +38,7 @@ h2 { font-size: 1.1rem }
 section { margin: 1.2rem 0; padding: .3rem 0; overflow: auto hidden }
 math { font-size: 1.15rem; text-align: left }
 mtd { padding-block: .35em }
+th, td { text-align: start; vertical-align: top; padding-inline-end: 1rem }
 pre { font-size: .9rem; overflow-x: auto }
 svg { max-width: 100%; height: auto }
 @media (max-width: 30rem) { body { font-size: 1rem; padding: 0 .5rem } table, math { font-size: .8rem } }
