@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import importlib.util
 import io
 import json
 import math
@@ -320,37 +319,6 @@ def test_no_row_to_stop_by() -> None:
         result = micrograd_("train", "few.csv", "--target", "y", "--test", "0.8", "--validation", share,
                             "--out", "few.json", *QUICK)
         assert f"learns from {learnt} rows.\nHeld out: 1 rows to stop by (--validation), 8 to judge it by" in result.stdout
-
-
-def test_noise_is_not_learnt_by_heart() -> None:
-    """Twenty columns, of which one tells a third of the target, and few rows: by itself the command stops in time."""
-    rng = random.Random(0)
-    rows = [[rng.gauss(0, 1) for _ in range(20)] for _ in range(1000)]
-    Path("data.csv").write_text(",".join(f"c{i}" for i in range(20)) + ",y\n" + "".join(
-        ",".join(f"{x:.4f}" for x in [*row, row[0] + rng.gauss(0, 1.4)]) + "\n" for row in rows))
-    found = {}
-    for name, options in (("by itself", ()), ("to the end", ("--validation", "0", "--weight-decay", "0"))):
-        result = micrograd_("train", "data.csv", "--target", "y", "--epochs", "200", "--test", "0.8", *options)
-        found[name] = float(re.search(r"rows: R² (-?[\d.]+),", result.stdout)[1])
-    assert found["by itself"] > 0.1 > 0 > found["to the end"], found
-
-
-@pytest.mark.parametrize("name", ["iris", "diabetes"])
-@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")  # of scikit-learn, after 200 epochs
-def test_tables_are_learnt_as_well_as_by_scikit_learn(name: str, tmp_path: Path) -> None:
-    """The benchmark, smaller; it trains as the command does."""
-    pytest.importorskip("sklearn", reason='scikit-learn is not installed: pip install "micrograd-lab[sklearn]"')
-    path = Path(__file__).parents[1] / "benchmarks" / "tables.py"
-    if not path.exists():
-        pytest.skip("benchmarks/ is not in the sdist")
-    spec = importlib.util.spec_from_file_location("tables", path)
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
-    data = tables.write(name, tmp_path)
-    trained, (ours, theirs, _) = tables.scores(data, 2)
-    assert sum(ours) >= sum(theirs)
-    assert micrograd_("train", str(data), "--target", "target", "--seed", "1").exit_code == 0
-    assert MLP.load("model.json").state_dict() == trained.net.state_dict()
 
 
 def test_training_that_fails_writes_no_model() -> None:
