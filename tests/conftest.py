@@ -1,6 +1,7 @@
 """The suite runs on whichever engine is installed; MICROGRAD_PURE=1 chooses the pure one."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,10 @@ collect_ignore = [] if native is not None else ["test_native.py", "test_learning
 
 
 def pytest_configure() -> None:
+    # Tests send these, and programs inherit that they are ignored: behind `&` in a script, and under nohup.
+    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+            signal.signal(getattr(signal, name), usual)
     if micrograd.engine_kind() == "pure":
         return
     engine = Path(micrograd.engine.__file__)

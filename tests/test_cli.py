@@ -1243,8 +1243,7 @@ def learning() -> subprocess.Popen[str]:
     """A process that trains until it is ended."""
     Path("data.csv").write_text(flowers(400))
     process = subprocess.Popen([*COMMAND, "train", "data.csv", "--target", "kind", "--epochs", "10000000",
-                                "--validation", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # though under nohup
+                                "--validation", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     while not (line := process.stdout.readline()).startswith("Held out: "):  # what is said right before it learns
         assert line, process.communicate()
