@@ -33,7 +33,7 @@ import click
 from click.core import ParameterSource
 
 from . import __version__, losses, ops
-from .delimited import Row, write_delimited
+from .delimited import Row
 from .engine import Value, engine_kind, topological_order
 from .files import descriptor, read_whole, status, write_whole
 from .nn import MLP
@@ -48,7 +48,7 @@ from .read.graph import look
 from .read.mathml import mathml
 from .read.page import page
 from .read.plain import folded, spelling_of, typewriter, width_of_stdout
-from .read.save import as_json
+from .read.save import as_csv, as_json
 from .read.stepper import stepper
 from .read.steps import steps
 from .read.terms import number_of
@@ -569,11 +569,9 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_j
     new = [f"predicted {plan.target.name}", *(f"P({name})" for name in plan.target.classes)]
     kept = [place for place, name in enumerate(table.header) if name not in new]
     if out or not as_json:
-        file = io.StringIO()
         rows = zip([table.header, *(row.cells for row in table.rows)],
                    [new, *(cells(*answer, decimal=table.decimal or ".", n=len(new)) for answer in answers)])
-        write_delimited(file, ([row[place] for place in kept] + more for row, more in rows), table.delimiter)
-        write(out or STREAM, file.getvalue())
+        write(out or STREAM, as_csv(([row[place] for place in kept] + more for row, more in rows), table.delimiter))
     if as_json:
         write_json({"target": plan.target.name, "notes": notes, "predictions": [
             {"line": row.line, "predicted": answer, "probabilities": dict(zip(plan.target.classes, shares))}

@@ -55,8 +55,8 @@ def strict(data: Any) -> Any:
     return data
 
 
-def as_csv(rows: Iterable[Sequence[Any]]) -> str:
+def as_csv(rows: Iterable[Sequence[Any]], delimiter: str = ",") -> str:
     """A table, for spreadsheets, too (see `write_delimited`)."""
     file = io.StringIO(newline="")
-    write_delimited(file, rows)
+    write_delimited(file, rows, delimiter)
     return file.getvalue()
