@@ -22,7 +22,7 @@ from decimal import Decimal
 from numbers import Complex
 from typing import Any, NamedTuple, Union
 
-from .ops import alone, as_float, is_number, shown
+from .ops import alone, as_float, counted, is_number, shown
 
 
 class Frame(NamedTuple):
@@ -167,10 +167,6 @@ def size(body: Body) -> str:
     if len(lengths) == 2:
         return f"a table of {counted(lengths[0], 'row')} and {counted(lengths[1], 'column')}"
     return f"one flat list of {counted(lengths[0], 'number')}"
-
-
-def counted(n: int, what: str) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"
 
 
 # Opening what was given

@@ -400,6 +400,11 @@ def shown(x: Any) -> str:
     return f"{type(x).__name__} {words if len(words) <= 40 else words[:37] + '...'}"
 
 
+def counted(n: int, thing: str) -> str:
+    """So many of a thing, for a message: 1 node, 1,200 nodes."""
+    return f"{n:,} {thing}{'s' * (n != 1)}"
+
+
 def named(name: str) -> Op:
     """The row of that name; the two kinds of leaf included. A KeyError lists what there is."""
     row = LEAVES.get(name) or OPS.get(name) or HELPERS.get(name)

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..engine import Value
 from ..files import FileName
-from ..ops import CONSTANT, LEAF, Op
-from .formula import DIGITS, SUPERSCRIPT, counted, indices, unicode_label
+from ..ops import CONSTANT, LEAF, Op, counted
+from .formula import DIGITS, SUPERSCRIPT, indices, unicode_label
 from .graph import Edge, Graph, look, recomputed, same
 from .page import page
 from .plain import Printed, Spelling, wrapped

@@ -34,9 +34,9 @@ except ImportError as error:
 
 from ..engine import Value, topological_order
 from ..files import FileName, write_whole
-from ..ops import CONSTANT, is_number, number
+from ..ops import CONSTANT, counted, is_number, number
 from ..outside import IN_BROWSER
-from .formula import counted, cut, indices, printable, unicode_label
+from .formula import cut, indices, printable, unicode_label
 from .graph import edges_of
 from .page import page
 from .save import Writer, saved

@@ -297,11 +297,6 @@ def columns(words: str) -> int:
     return sum(0 if category(sign).startswith("M") else 2 if east_asian_width(sign) in "WF" else 1 for sign in words)
 
 
-def counted(n: int, thing: str) -> str:
-    """1 node, 1,200 nodes"""
-    return f"{n:,} {thing}{'s' * (n != 1)}"
-
-
 # Numbers
 
 def number_in_text(x: float) -> Written:

@@ -27,7 +27,7 @@ from ..dataset import single
 from ..engine import Value, engine_kind, in_signs, made
 from ..interchange import from_safetensors
 from ..nn import Module
-from ..ops import as_float, is_number
+from ..ops import as_float, counted, is_number
 from ..optim import SGD, Optimizer, started
 from ..progress import progress_bar
 from .arrays import loss_and_gradient
@@ -1098,10 +1098,6 @@ def restored(recording: Recording, params: list[Value], reduce: str, backend: st
         backend = "auto"
     there = chosen("all" if devices > 1 else None)[:max(devices, 1)] if backend == "jax" else ()
     return Compiled(recording, params, None, reduce, backend, 0, threads, there, dtype)
-
-
-def counted(n: int, what: str) -> str:
-    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def shortened(source: str, most: int = 40) -> str:
