@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from itertools import islice
-from threading import RLock, get_ident
+from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 
@@ -42,7 +42,7 @@ from .libraries import Library, jax_library, numpy_library, torch_library
 from .plan import Plan, plan
 from .schedule import Program, Sum, schedule
 from .source import Script
-from .tape import Tape, gradient, tape_of
+from .tape import Tape, gradient, growing, tape_of
 from .trace import Recording, Traced, TraceError, change, record, refuse, things_within_reach
 
 native: Any = None  # the kernel, where it was built; it works on the Values of the compiled engine
@@ -81,20 +81,18 @@ def uncollected() -> Iterator[None]:
 
 
 pausing: set[int] = set()  # the threads that have switched the collector off
-building = RLock()         # on all tapes, which grow with each program. Held while a process forks, so that in the
-                           # child none is in the middle of something
 
 
 def forked() -> None:
     """In a child, in the one thread that is left."""
-    building.release()
+    growing.release()
     if pausing - {get_ident()}:
         pausing.intersection_update({get_ident()})
         gc.enable()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=building.acquire, after_in_parent=building.release, after_in_child=forked)
+    os.register_at_fork(before=growing.acquire, after_in_parent=growing.release, after_in_child=forked)
 
 
 class _Network(Protocol):
@@ -266,7 +264,7 @@ class Compiled(Generic[Found]):
     def _program(self, kind: str) -> Program:
         """train: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its
         Hessian."""
-        with building:
+        with growing:
             if kind not in self._programs:
                 tape, outputs = self._tape, self._outputs
                 if kind in ("train", "value"):
@@ -293,7 +291,7 @@ class Compiled(Generic[Found]):
     def _executor(self, kind: str, single: bool = False) -> Any:
         """Who runs a program: for a single sample, or for columns."""
         executors = self._singles if single else self._executors
-        with building:
+        with growing:
             if kind not in executors:
                 start = perf_counter()
                 program = self._program(kind)
@@ -318,7 +316,7 @@ class Compiled(Generic[Found]):
     @uncollected()
     def _plan(self, kind: str) -> Plan:
         """A program as operations on arrays. The slopes come in the order of `params`."""
-        with building:
+        with growing:
             if kind not in self._plans:
                 program = self._program(kind)
                 uniform = dict(zip(self._trained, program.uniform[len(self._outputs):]))

@@ -63,7 +63,7 @@ from .plan import (
     Step,
     in_rows,
 )
-from .tape import FIXED, VARYING
+from .tape import FIXED, VARYING, growing
 
 Shape = tuple[Union[int, str], ...]
 INLINE = 40    # characters; a longer formula gets a line of its own
@@ -126,14 +126,16 @@ class Equations(Printed):
         self.plan = plan
         self.name = name
         self.note = note if plan.steps else "nothing is computed"
-        self.writer = Writer(plan, name)
+        with growing:
+            self.writer = Writer(plan, name)
         self.written: tuple[Equation, ...] | None = None
 
     @property
     def equations(self) -> tuple[Equation, ...]:
         """The lines as data."""
         if self.written is None:
-            self.written = tuple(self.writer.lines())
+            with growing:
+                self.written = tuple(self.writer.lines())
         return self.written
 
     def _laid_out(self, width: int, spell: Spelling) -> str:

@@ -20,7 +20,7 @@ from .. import ops
 from ..engine import Value
 from ..ops import Op
 from .schedule import NONE, Apply, Gather, Instruction, Program, Sum
-from .tape import LEAVES
+from .tape import LEAVES, growing
 from .trace import AT_LEAST, GREATER
 
 # Rows that are written out: a call would take longer than what it does. None of them raises, but for /.
@@ -55,7 +55,8 @@ class Script:
     @property
     def source(self) -> str:
         """The text that is run."""
-        return "\n\n".join(Writer(self.program, careful=False).functions())
+        with growing:
+            return "\n\n".join(Writer(self.program, careful=False).functions())
 
     def one(self, numbers: Sequence[float]) -> list[float]:
         """The varying outputs for one sample. numbers: one for each column."""
@@ -97,7 +98,9 @@ class Script:
         """Written when first needed. (Not a cached_property: up to Python 3.11 that has a lock, at which the child of a
         fork waits for ever if another thread of the parent was just writing.)"""
         if careful not in self.written:
-            self.written[careful] = Writer(self.program, careful).compiled()
+            with growing:
+                if careful not in self.written:
+                    self.written[careful] = Writer(self.program, careful).compiled()
         return self.written[careful]
 
 

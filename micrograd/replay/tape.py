@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
+from threading import RLock
 from typing import Any
 
 from .. import ops
@@ -28,6 +29,10 @@ LEAVES = (ops.CONSTANT, ops.LEAF, INPUT)
 # Rows that could be written out, but have instructions of their own in kernel.c.
 KEPT = (ops.tanh_slope, ops.sigmoid_slope, ops.elu_slope, ops.bell, ops.density, ops.gelu_slope, ops.pow_slope,
         ops.gelu, ops.silu)
+
+# On all tapes. Each program adds to its tape, so that whoever reads one whole holds this, too. Held while a process
+# forks, so that in the child none is in the middle of something.
+growing = RLock()
 
 
 class Tape:
