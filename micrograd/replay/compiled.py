@@ -845,8 +845,15 @@ class Compiled(Generic[Found]):
             self._made = now
 
     def _verify(self, columns: Data) -> None:
-        """Compare a few rows with the engine, once; and see that the function still has the parameters it had."""
+        """Compare a few rows with the engine, once; and see that the function still has the parameters it had. One
+        thread at a time: the engine's gradient passes through the .grad of the parameters."""
         self._keep_up()
+        if self._unverified:
+            with growing:
+                self._compare(columns)
+
+    def _compare(self, columns: Data) -> None:
+        """Replay and engine, over as many rows as are yet to be compared."""
         count = min(self._unverified, columns.rows)
         if not count:
             return
