@@ -22,8 +22,9 @@ from .save import as_csv, as_json, saved
 from .sheets import Given, Key, Nodes
 from .terms import Formula, number_of
 
-EXACT, CLOSE, CARRIED, WRONG, MISSING, UNREADABLE, NOT_JUDGED = VERDICTS = (
-    "exact", "close", "carried", "wrong", "missing", "unreadable", "not judged")
+EXACT, CLOSE, CARRIED, WRONG, SPECIAL, FROM_ZERO, COARSE, MISSING, UNREADABLE, NOT_JUDGED = VERDICTS = (
+    "exact", "close", "carried", "wrong", "right for these numbers only", "follows from 0", "too coarse", "missing",
+    "unreadable", "not judged")
 RIGHT = (EXACT, CLOSE, CARRIED)
 # The verbs that sentences about mistakes begin with:
 PAST = {"count": "counted", "divide": "divided", "forget": "forgot", "give": "gave", "keep": "kept", "leave": "left",
@@ -72,7 +73,9 @@ class Answer(Printed):
         value: its number, or None.
         expected: the right number.
         error: relative, None without a number.
-        verdict: "exact"; "close" (rounded); "carried" (right, given earlier answers that are wrong); "wrong";
+        verdict: "exact"; "close" (rounded); "carried" (right, given earlier answers that are wrong); "wrong"; "right
+            for these numbers only", a formula that is wrong for others; "follows from 0", for what would be 0 whatever
+            had been answered before; "too coarse", where the digits that are written do not tell right from wrong;
             "missing"; "unreadable"; "not judged", whatever the answer, where the right number is nan: there is no right
             answer, and the note says why.
         mistakes: the mistakes that lead to this number, the most likely first.
@@ -371,7 +374,7 @@ class ClassReport(Printed):
             students.append((printable(name), f"{report.right}/{report.total}",
                              "".join(MARK[answer.verdict] for answer in answers),
                              which or (first.called if first else "")))
-        columns = {head: which for head, which in COLUMNS.items() if which != (NOT_JUDGED,) or self.some_not_judged}
+        columns = {head: which for head, which in COLUMNS.items() if head not in RARE or head in self.rare}
         questions: list[tuple[str, ...]] = [("question", *columns, "most common mistake")]
         for question in self.questions:
             most = "; ".join(f"{kind} ({n}×)" for kind, n in question.mistakes[:2])
@@ -380,14 +383,14 @@ class ClassReport(Printed):
         return students, questions
 
     @property
-    def some_not_judged(self) -> bool:
-        """Whether any answer is not judged."""
-        return any(NOT_JUDGED in question.verdicts for question in self.questions)
+    def rare(self) -> tuple[str, ...]:
+        """Those of the rarer verdicts that occur."""
+        return tuple(verdict for verdict in RARE if any(verdict in question.verdicts for question in self.questions))
 
     @property
     def legend(self) -> str:
         """What the marks mean."""
-        return NOT_JUDGED_TOO if self.some_not_judged else LEGEND
+        return "; ".join([LEGEND, *(RARE[verdict] for verdict in self.rare)])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -475,13 +478,15 @@ WORDS, WHOLE, ANYWHERE = CELL + "normal", CELL + "nowrap", CELL + "normal;overfl
 BELOW = "text-align:left;white-space:normal;padding:0 5px 10px 20px"
 REMARK = "max-width:min(56em,80vw);overflow-x:auto"
 BADGE = "display:inline-block;padding:0 4px;border-radius:4px;color:#1f2937;white-space:nowrap"
-FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", MISSING: "#e5e7eb",
-        UNREADABLE: "#fbe3a6", NOT_JUDGED: "#e5e7eb"}
-MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", MISSING: "·", UNREADABLE: "?", NOT_JUDGED: "–"}
+FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", SPECIAL: "#fbe3a6",
+        FROM_ZERO: "#fbe3a6", COARSE: "#fbe3a6", MISSING: "#e5e7eb", UNREADABLE: "#fbe3a6", NOT_JUDGED: "#e5e7eb"}
+MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", SPECIAL: "!", FROM_ZERO: "0", COARSE: "~", MISSING: "·",
+        UNREADABLE: "?", NOT_JUDGED: "–"}
 LEGEND = "✓ exact or close, ↓ carried, ✗ wrong, · missing, ? unreadable; ✓ and ↓ count as right"
-NOT_JUDGED_TOO = f"{LEGEND}; – no right answer"
+RARE = {SPECIAL: "! right for these numbers only", FROM_ZERO: "0 follows from 0", COARSE: "~ too coarse to judge",
+        NOT_JUDGED: "– no right answer"}  # what is explained, and has a column, where it occurs
 COLUMNS = {"exact or close": (EXACT, CLOSE), "carried": (CARRIED,), "wrong": (WRONG,),
-           "missing or unreadable": (MISSING, UNREADABLE), "not judged": (NOT_JUDGED,)}
+           "missing or unreadable": (MISSING, UNREADABLE), **{verdict: (verdict,) for verdict in RARE}}
 
 
 def cell(content: str, style: str = WORDS, tag: str = "td") -> str:
