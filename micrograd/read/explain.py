@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite, isnan, log10, prod
+from math import isclose, isfinite, isnan, log10, prod
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Union, overload
@@ -51,6 +51,7 @@ from .terms import (
     LONGEST,
     ONE,
     ZERO,
+    Call,
     Formula,
     Name,
     Term,
@@ -59,6 +60,7 @@ from .terms import (
     both,
     chained,
     comes_to,
+    derivative_of,
     derivative_written,
     equation,
     formula_of,
@@ -399,7 +401,8 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         "in another way than it is written, which loses no digits")
     notes = [f"{name} is computed {how}" + f": {node.op.note}" * bool(node.op.note) + "."]
     if last:
-        notes.append(f"To derive a derivative, say by what: wrt=...; all error terms of a network: form={DELTA!r}.")
+        notes.append("To derive a derivative, say by what: wrt=..." + (
+            f"; all error terms of a network: form={DELTA!r}." if error_terms(graph, graph.order) else "."))
     notes = [*dict.fromkeys(unclear), *notes]
     factors = tuple((factor_of(graph, link),) for link in found)
     return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), tuple(notes))
@@ -462,13 +465,12 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     if more:
         for side in sides:
             side.append(both(lambda notation: left_out(f"{many(more)} more", notation)))
-        notes.append(f"{many(count[root])} paths lead from {name_of(graph, root)} to {name_of(graph, x)}: form='delta' "
-                     "sums them neuron by neuron.")
+        hint = f": form={DELTA!r} sums them neuron by neuron" * bool(error_terms(graph, between))
+        notes.append(f"{many(count[root])} paths lead from {name_of(graph, root)} to {name_of(graph, x)}{hint}.")
     if any(len(path) == 1 for path in found) and count[root] > 1:
         notes.append(f"On the right {symbols} is the direct effect alone, with the other named nodes held fixed.")
     products = tuple(tuple(factor_of(graph, link) for link in path) for path in found)
-    if any(DOTS in factor.formula for path in products for factor in path):
-        notes.append("Where … stands, the formula is too long to read: label nodes on the way (z.label = 'z').")
+    notes += too_long((factor.formula,) for path in products for factor in path)
     met = dict.fromkeys(node for path in found for link in path for node in (link.y, link.x))
     unlabelled = [equation(name_of(graph, node), forward_rule(graph, node)) for node in graph.order
                   if node in met and node is not root and not node.label]
@@ -509,9 +511,11 @@ def written_out(root: Value, names: Container[Value]) -> list[Value]:
     return list(found)
 
 
-def digits_lost(nodes: Iterable[Value], parents: Container[Value], graph: Graph, terms: Terms) -> list[str]:
+def digits_lost(nodes: Iterable[Value], parents: Container[Value], graph: Graph, terms: Terms,
+                slope: Callable[[Value, int], Term] | None = None) -> list[str]:
     """What to say of formulas that do not come to the numbers beside them: a(1 − a), where a is 1 but for rounding, and
-    a / y at (0, 0). These are computed in another way. parents: the arguments that a derivative is asked for by."""
+    a / y at (0, 0). These are computed in another way. parents: the arguments that a derivative is asked for by;
+    slope: how it is written, where that is not as the book's formula."""
     notes = []
     for node in nodes:
         args = [parent.data for parent in node.parents]
@@ -520,13 +524,22 @@ def digits_lost(nodes: Iterable[Value], parents: Container[Value], graph: Graph,
             if (parent not in parents or parent.op is CONSTANT or isnan(local) or by_book == local
                     or abs(by_book - local) <= VISIBLE * abs(local)):
                 continue
-            rule, slope = formula_of(terms.slope(node, i)), f"{partial(graph, node, parent)} = {number_of(local)}"
-            notes.append(f"{rule} has no value here: {slope} by definition." if isnan(by_book) else
-                         f"{rule} with rounded numbers comes to {number_of(by_book)}: {slope} is computed in another "
+            if slope is not None and isinstance(term := slope(node, i), Call) and term.prime:
+                continue
+            rule, number = formula_of(terms.slope(node, i)), f"{partial(graph, node, parent)} = {number_of(local)}"
+            notes.append(f"{rule} has no value here: {number} by definition." if isnan(by_book) else
+                         f"{rule} with rounded numbers comes to {number_of(by_book)}: {number} is computed in another "
                          "way, which loses no digits.")
             if len(notes) == SHOWN:
                 return notes
     return notes
+
+
+def too_long(sides: Iterable[Iterable[str]]) -> list[str]:
+    """What to say of three dots, if there are any."""
+    if any(DOTS in part for side in sides for part in side):
+        return ["Where … stands, the formula is too long to read: label nodes on the way (z.label = 'z')."]
+    return []
 
 
 def simplified(formal: str) -> str:
@@ -545,10 +558,10 @@ def sample_note(graph: Graph, nodes: Iterable[Value]) -> list[str]:
 
 
 def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], addend: bool) -> Formula:
-    """The factors of a path in one product; one that is 1 is left out. addend: one of several."""
+    """The factors of a path in one product; one whose formula is 1 is left out. addend: one of several."""
     def whole(notation: Notation) -> Written:
-        factors = [write(link, notation) for link in path[:FACTORS]]
-        factors = [factor for factor in factors if factor.text != "1"] or factors[:1]
+        pairs = [(link, write(link, notation)) for link in path[:FACTORS]]
+        factors = [factor for link, factor in pairs if factor.text != "1" or link.formula != ONE] or [pairs[0][1]]
         if len(path) > FACTORS:
             factors.append(left_out(f"{len(path) - FACTORS:,} more factors", notation))
         result = chained(factors, notation)
@@ -559,21 +572,26 @@ def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], ad
 
 # Error terms, layer by layer
 
-def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explanation:
-    """form="delta": one pass from the root to x. At each z the gradient so far gets the name δ, and goes on by it."""
-    root = graph.root
+def error_terms(graph: Graph, between: Iterable[Value]) -> dict[Value, str]:
+    """The nodes whose gradients are error terms, each with the name of its own: δ^{2} of z^{2}."""
     taken = [name[0] for name in graph.names.values() if name]
     letter = next(each for each in ERROR if each not in taken or each == ERROR[-1])
-    zs = {node: letter + graph.names[node][1:] for node in between
-          if node.parents and is_weighted_sum(node.label) and node is not root}
+    return {node: letter + graph.names[node][1:] for node in between
+            if node.parents and is_weighted_sum(node.label) and node is not graph.root}
+
+
+def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explanation:
+    """form="delta": one pass from the root to x. At each z the gradient so far gets the name δ, and goes on by it."""
+    root, zs = graph.root, error_terms(graph, between)
     if not zs:
         raise ValueError("form='delta' needs weighted sums labelled z, z^{k} or z^{k}_{i} on the way, as networks "
                          "label them, and found none: label them (z.label = 'z^{2}'), or use form='chain'")
     terms = Terms({node: graph.names[node] for node in graph.order if node.label or node is root or node is x})
     place = {node: i for i, node in enumerate(graph.order)}
     so_far: dict[Value, list[Term]] = {root: [ONE]}
-    errors: dict[str, list[tuple[str, Line]]] = {}  # by layer
-    leaves: list[Line] = []
+    height = heights(between, zs)
+    errors: dict[int, list[tuple[str, Line]]] = {}  # by height
+    leaves: dict[Value, Line] = {}
     notes: list[str] = []
     for node in reversed(between):
         if node not in so_far:
@@ -592,24 +610,44 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
             notes += no_answer(graph, node)
         if node in zs:
             name = symbol(zs[node])
-            layer = (indices(node.label) or ("", "", ""))[1]  # of all samples
-            errors.setdefault(layer, []).append((zs[node], Line(equation(name, symbols), once(sides))))
+            errors.setdefault(height[node], []).append((zs[node], Line(equation(name, symbols), once(sides))))
             gradient = Name(zs[node], graph.gradients[node])
         elif node is x or (x is None and node.op is LEAF and node.label):
-            leaves.append(Line(symbols, once(sides)))
+            leaves[node] = Line(symbols, once(sides))
         for i, parent in reversed(list(enumerate(node.parents))):
             if parent in between and parent.op is not CONSTANT:
                 so_far.setdefault(parent, []).append(gradient * terms.prime(node, i))
-    lines = [line for layer in errors.values() for line in shown_of(layer)]
+    lines = [line for _, layer in sorted(errors.items(), reverse=True) for line in shown_of(layer)]
     matrices = matrix_form(graph, x)
+    rest = [line for node, line in reversed(leaves.items()) if x is not None or not in_a_matrix(graph, node, matrices)]
+    if len(rest) <= LEAVES:
+        lines += rest
+    else:
+        notes.append(f"{len(rest):,} leaves{' more' * bool(matrices)} are not listed: wrt=... derives one.")
+    notes += digits_lost((node for node in between if node is not x), between, graph, terms, terms.prime)
+    notes += too_long(side for line in lines for side in line.sides) + sample_note(graph, zs)
     if x is None:
-        leaves = leaves[::-1] if len(leaves) <= LEAVES and not matrices else []
-        if not leaves and not matrices:
-            notes.append(f"More than {LEAVES} leaves are not listed: wrt=... derives one.")
-        return Explanation(name_of(graph, root), DELTA, root.data, (), 0, (*lines, *leaves), matrices, tuple(notes))
+        return Explanation(name_of(graph, root), DELTA, root.data, (), 0, tuple(lines), matrices, tuple(notes))
     found = last_links(graph, x, between, zs, terms)
-    return Explanation(partial(graph, root, x), DELTA, graph.gradients[x], found, len(found), (*lines, *leaves),
-                       matrices, (*notes, *sample_note(graph, zs)))
+    return Explanation(partial(graph, root, x), DELTA, graph.gradients[x], found, len(found), tuple(lines), matrices,
+                       tuple(notes))
+
+
+def in_a_matrix(graph: Graph, leaf: Value, matrices: Iterable[Matrix]) -> bool:
+    """Whether a matrix such as ∂C/∂W², or a vector such as ∂C/∂b², has the gradient of a leaf: w^{2}_{1,1}, b^{2}_{1}."""
+    letter, above, below = indices(graph.names[leaf]) or ("", "", "")
+    lefts = [derivative_of(graph.names[graph.root], f"{name}^{{{above}}}") for name in (letter, letter.upper())]
+    return bool(below) and any(isclose(x, graph.gradients[leaf], rel_tol=1e-9, abs_tol=1e-12)
+                               for matrix in matrices if matrix.left in lefts for row in matrix.value for x in row)
+
+
+def heights(between: Iterable[Value], zs: Container[Value]) -> dict[Value, int]:
+    """How many of the zs lie on the longest way up to each node, itself included: the layer of a z, or its time. Those
+    of one height do not depend on each other, and a δ is made of those that are higher."""
+    height: dict[Value, int] = {}
+    for node in between:
+        height[node] = max((height[parent] for parent in node.parents if parent in height), default=0) + (node in zs)
+    return height
 
 
 def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
@@ -622,7 +660,7 @@ def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
 
 
 def shown_of(layer: list[tuple[str, Line]]) -> list[Line]:
-    """The lines of a layer, by sample and neuron; of a wide one the first few."""
+    """The lines of a layer, by the numbers of their labels, sample and neuron; of a wide one the first few."""
     lines = [line for _, line in sorted(layer, key=lambda entry: [int(n) for n in re.findall("[0-9]+", entry[0])])]
     if len(lines) <= NEURONS:
         return lines
