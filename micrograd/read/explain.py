@@ -634,7 +634,7 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
 
 
 def in_a_matrix(graph: Graph, leaf: Value, matrices: Iterable[Matrix]) -> bool:
-    """Whether a matrix such as ∂C/∂W², or a vector such as ∂C/∂b², has the gradient of a leaf: w^{2}_{1,1}, b^{2}_{1}."""
+    """Whether a matrix ∂C/∂W² or a vector ∂C/∂b² has the gradient of a leaf, called w^{2}_{1,1} or b^{2}_{1}."""
     letter, above, below = indices(graph.names[leaf]) or ("", "", "")
     lefts = [derivative_of(graph.names[graph.root], f"{name}^{{{above}}}") for name in (letter, letter.upper())]
     return bool(below) and any(isclose(x, graph.gradients[leaf], rel_tol=1e-9, abs_tol=1e-12)

@@ -74,24 +74,36 @@ class Graph:
         if not isinstance(x, str):
             raise TypeError(f"{where} needs a Value of the graph, or the label of one, found {type(x).__name__} "
                             f"{x!r:.40}")
-        called: dict[str, list[Value]] = {}
-        for node in self.order:
-            for name in filter(None, dict.fromkeys((self.names[node], node.label))):
-                called.setdefault(name, []).append(node)
-        found = [node for name in Names(called).meant(x) for node in called[name]]
+        called, names = self.called()
+        found = [node for name in names.meant(x) for node in called[name]]
         if len(found) == 1:
             return found[0]
         if found:
-            names = ", ".join(repr(self.names[node]) for node in found[:LISTED]) + ", ..." * (len(found) > LISTED)
-            raise ValueError(f"{x!r} can be any of {len(found)} nodes; call it {names}, or hand in the Value")
-        printed = [unicode_label(name) for name in called]
+            meant = [node for node in found if node.op is not CONSTANT] or found
+            listed = ", ".join(repr(self.names[node]) for node in meant[:LISTED]) + ", ..." * (len(meant) > LISTED)
+            raise ValueError(f"{x!r} can be any of {len(found)} nodes; call it {listed}, or hand in the Value")
+        printed = self.printed(self.order)
         near = [name for name in printed if name.casefold() == x.casefold()] or get_close_matches(x, printed, 3, 0.5)
         hint = f"; did you mean {' or '.join(near[:3])}?" if near else "."
         raise ValueError(f"{x!r} is not in the graph of {root}: no node is called so{hint} {self.labelled()}")
 
+    def called(self) -> tuple[dict[str, list[Value]], Names]:
+        """The nodes of each name and label, and how these are found."""
+        called: dict[str, list[Value]] = {}
+        for node in self.order:
+            for name in filter(None, dict.fromkeys((self.names[node], node.label))):
+                called.setdefault(name, []).append(node)
+        return called, Names(called)
+
+    def printed(self, nodes: Iterable[Value]) -> list[str]:
+        """The names of what may be asked for, as they are printed; as they are typed, where that might mean several."""
+        called, names = self.called()
+        return [unicode_label(name) if sum(len(called[each]) for each in names.meant(unicode_label(name))) == 1 else name
+                for node in nodes if node.op is not CONSTANT and (name := self.names[node])]
+
     def labelled(self) -> str:
         """Which nodes may be asked for by their labels."""
-        known = [unicode_label(self.names[node]) for node in self.order if node.label]
+        known = self.printed(node for node in self.order if node.label)
         more = f" and {len(known) - LISTED:,} more" * (len(known) > LISTED)
         return f"Labelled there: {', '.join(known[:LISTED]) or 'nothing'}{more}"
 
