@@ -437,7 +437,7 @@ def not_finite_gradients(graph: Graph) -> Iterator[Finding]:
                     + f"{others(graph, nodes, ' has such a slope, too', ' have such slopes, too')}."
                     + why)
         yield found(graph, "steep", ERROR, nodes, sentence,
-                    f"keep {name_of(graph, parent)} away from there: add a small positive number to it, for example",
+                    f"keep {name_of(graph, parent)} away from there{way_out(edge)}",
                     slope=edge.local, argument=parent.data, gradient=graph.gradients[parent])
         return
     lost = [node for node in reversed(graph.order) if not isfinite(graph.gradients[node])]
@@ -446,6 +446,18 @@ def not_finite_gradients(graph: Graph) -> Iterator[Finding]:
                     "slope on the way is finite: their product is beyond the largest float"
                     f"{others(graph, lost, ' has lost its gradient, too', ' have lost their gradients, too')}.")
         yield found(graph, "overflow", ERROR, lost, sentence, TOO_LARGE, gradient=graph.gradients[lost[0]])
+
+
+def way_out(edge: Edge) -> str:
+    """To which side of its argument a node has a slope: of asin at 1, to the left."""
+    node, i, parent = edge
+    for sign, words in ((1, "add a small positive number to it"), (-1, "subtract a small positive number from it")):
+        moved = parent.data + sign * 1e-3 * max(abs(parent.data), 1.0)
+        args = [moved if each is parent else each.data for each in node.parents]
+        y = node.op.value(*args)
+        if isfinite(y) and isfinite(node.op.slope(i, y, *args)):
+            return f": {words}, for example"
+    return ""
 
 
 # Gradients that are 0

@@ -115,11 +115,23 @@ def formula(root: Value, depth: int | None, notation: Notation, where: str, numb
         else:
             written[node] = apply(node.op, [written[parent] for parent in node.parents], notation)
         if len(written[node].text) > LIMIT:
-            name = f"{root.label!r}" if root.label else f"this Value ({root.op.name}, data {root.data:.4g})"
-            raise ValueError(f"the formula of {name} is longer than {LIMIT:,} characters, as a part is written out "
-                             "wherever it is used. Label nodes on the way (z.label = 'z'): a formula stops at labelled "
-                             f"nodes{', so a smaller depth helps too' if depth != 1 else ''}.")
+            raise ValueError(too_long(root, depth, notation, where))
     return written[root].text
+
+
+def too_long(root: Value, depth: int | None, notation: Notation, where: str) -> str:
+    """What to say of a formula that is for nobody to read, and what makes it shorter."""
+    name = f"{root.label!r}" if root.label else f"this Value ({root.op.name}, data {root.data:.4g})"
+    remedy = "Label nodes on the way (z.label = 'z'): a formula stops at labelled nodes"
+    if depth != 1:
+        remedy += ", with depth=1"
+        try:
+            formula(root, 1, notation, where)
+            remedy = "Take a smaller depth: at 1 it is written in terms of the labelled nodes next below"
+        except ValueError:
+            pass
+    return (f"the formula of {name} is longer than {LIMIT:,} characters, as a part is written out wherever it is used. "
+            f"{remedy}.")
 
 
 def levels_of_labels(root: Value, deepest: float) -> dict[Value, int]:

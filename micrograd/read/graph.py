@@ -98,8 +98,9 @@ class Graph:
     def printed(self, nodes: Iterable[Value]) -> list[str]:
         """The names of what may be asked for, as they are printed; as they are typed, where that might mean several."""
         called, names = self.called()
-        return [unicode_label(name) if sum(len(called[each]) for each in names.meant(unicode_label(name))) == 1 else name
-                for node in nodes if node.op is not CONSTANT and (name := self.names[node])]
+        wanted = [self.names[node] for node in nodes if self.names[node] and node.op is not CONSTANT]
+        return [word if sum(len(called[each]) for each in names.meant(word)) == 1 else name
+                for name, word in zip(wanted, map(unicode_label, wanted))]
 
     def labelled(self) -> str:
         """Which nodes may be asked for by their labels."""
