@@ -40,7 +40,7 @@ from .formula import (
     rounded,
     text_in_latex,
 )
-from .graph import Graph, look
+from .graph import Graph, edges_of, look
 from .mathml import mathml
 from .matrices import Matrix, matrix_form
 from .page import page
@@ -66,6 +66,7 @@ from .terms import (
     formula_of,
     forward_rule,
     left_out,
+    loses_digits,
     name_of,
     number_of,
     partial,
@@ -85,7 +86,6 @@ ERROR = "δΔεd"  # how error terms are called: the first letter that no node's
 LEAVES = 40    # leaves that the delta form of a whole graph lists
 WIDTH = 100    # characters; a longer side of a line in LaTeX is broken
 RESULT = 6     # digits of the result
-VISIBLE = 1e-6  # relative; a difference that such a result shows
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -401,8 +401,8 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         "in another way than it is written, which loses no digits")
     notes = [f"{name} is computed {how}" + f": {node.op.note}" * bool(node.op.note) + "."]
     if last:
-        notes.append("To derive a derivative, say by what: wrt=..." + (
-            f"; all error terms of a network: form={DELTA!r}." if error_terms(graph, graph.order) else "."))
+        hint = f"; all error terms of a network: form={DELTA!r}" * bool(error_terms(graph, graph.order))
+        notes.append(f"To derive a derivative, say by what (wrt=...){hint}.")
     notes = [*dict.fromkeys(unclear), *notes]
     factors = tuple((factor_of(graph, link),) for link in found)
     return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), tuple(notes))
@@ -513,26 +513,17 @@ def written_out(root: Value, names: Container[Value]) -> list[Value]:
 
 def digits_lost(nodes: Iterable[Value], parents: Container[Value], graph: Graph, terms: Terms,
                 slope: Callable[[Value, int], Term] | None = None) -> list[str]:
-    """What to say of formulas that do not come to the numbers beside them: a(1 − a), where a is 1 but for rounding, and
-    a / y at (0, 0). These are computed in another way. parents: the arguments that a derivative is asked for by;
-    slope: how it is written, where that is not as the book's formula."""
-    notes = []
+    """What to say of formulas that do not come to the numbers beside them. parents: the arguments that a derivative is
+    asked for by; slope: how the slopes are written, if not all as the book has them."""
+    notes: dict[str, None] = {}
     for node in nodes:
-        args = [parent.data for parent in node.parents]
-        for i, parent in enumerate(node.parents if node.op.book else ()):
-            by_book, local = node.op.slope_by_book(i, node.data, *args), node.local_derivatives[i]
-            if (parent not in parents or parent.op is CONSTANT or isnan(local) or by_book == local
-                    or abs(by_book - local) <= VISIBLE * abs(local)):
-                continue
-            if slope is not None and isinstance(term := slope(node, i), Call) and term.prime:
-                continue
-            rule, number = formula_of(terms.slope(node, i)), f"{partial(graph, node, parent)} = {number_of(local)}"
-            notes.append(f"{rule} has no value here: {number} by definition." if isnan(by_book) else
-                         f"{rule} with rounded numbers comes to {number_of(by_book)}: {number} is computed in another "
-                         "way, which loses no digits.")
-            if len(notes) == SHOWN:
-                return notes
-    return notes
+        for edge in edges_of(node) if node.op.book else ():
+            primed = slope is not None and isinstance(term := slope(node, edge.i), Call) and term.prime
+            if edge.parent in parents and not primed and (note := loses_digits(graph, edge, terms)):
+                notes[note] = None
+        if len(notes) >= SHOWN:
+            break
+    return list(notes)[:SHOWN]
 
 
 def too_long(sides: Iterable[Iterable[str]]) -> list[str]:

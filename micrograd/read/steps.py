@@ -23,7 +23,18 @@ from .graph import Edge, Graph, look
 from .page import page
 from .plain import Printed, Spelling, folded, in_columns, wrapped
 from .save import as_csv, as_json, saved
-from .terms import Formula, equation, forward_rule, local_rule, name_of, number_of, partial, signed
+from .terms import (
+    Formula,
+    Terms,
+    equation,
+    forward_rule,
+    local_rule,
+    loses_digits,
+    name_of,
+    number_of,
+    partial,
+    signed,
+)
 from .tex import as_tex
 
 ORDERS = ("topological", "naive")
@@ -50,7 +61,8 @@ class Frame(Printed):
         contribution: their product.
         before, after: the gradient of parent without and with it.
         path: "2 of 3" for the second of the three edges that lead gradients into parent.
-        note: what goes wrong here: 0 · ∞, which has no value; and in order="naive" what is passed on too early.
+        note: what goes wrong here: 0 · ∞, which has no value; a formula that does not come to the number beside it, as
+            a(1 − a) where a is rounded to 1; and in order="naive" what is passed on too early.
         edge: the edge in the graph.
         graph: all of the nodes, with their names.
 
@@ -366,6 +378,7 @@ def taken(graph: Graph, order: str) -> Steps:
     late = dict.fromkeys(graph.order, 0.0)  # what has reached a node after it was met
     arrived: Counter[Value] = Counter()
     hands: list[tuple[Edge, float, float, float, int]] = []
+    terms = Terms(graph.names)
     for node in visits:
         upstream = passed_on[node] = gradients[node]
         for edge in graph.onward.get(node, ()):
@@ -381,6 +394,7 @@ def taken(graph: Graph, order: str) -> Steps:
         note = f"{name} passes on {number_of(upstream)}, but {number_of(more)} more will reach it later" if more else ""
         if not note and isnan(contribution) and not isnan(upstream) and not isnan(edge.local):
             note = f"{partial(graph, root, edge.parent)} has no value: 0 · ∞"
+        note = note or loses_digits(graph, edge, terms)
         frames.append(Frame(len(frames) + 1, "backward", edge.node, edge.parent, edge.node.data, upstream, edge.local,
                             contribution, before, after, f"{k} of {paths[edge.parent]}", note, edge, graph))
     wrong = {graph.names[node]: (gradients[node], right) for node, right in graph.gradients.items()

@@ -16,20 +16,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from fractions import Fraction
 from itertools import groupby
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 from typing import Any, Union
 
 from .. import ops
 from ..engine import Value
-from ..ops import Ieee, Op, plain_slope
+from ..ops import CONSTANT, Ieee, Op, plain_slope
 from .formula import DIGITS, LATEX, MINUS, UNICODE, Notation, Written, apply, fenced, in_one_notation, rounded
-from .graph import Graph
+from .graph import Edge, Graph
 from .mathml import mathml
 from .plain import in_signs_of_stdout
 
 BIGGEST, DEEPEST = 400, 60  # names and ops in one formula, levels of parentheses: a larger one is for nobody to read
 SUMMED = 1000               # terms of a sum that is worked with
 LONGEST = 12                # terms of a sum; the middle of a longer one is left out
+VISIBLE = 1e-6              # relative; a difference between a formula and a number that six digits show
 DOTS = "…"                  # stands for a formula that is too large
 
 SYMMETRIC = (ops.hypot, ops.maximum, ops.minimum)  # of what the algebra does not look into: f(a, b) is f(b, a)
@@ -585,3 +586,20 @@ def forward_rule(graph: Graph, node: Value, numbers: bool = False) -> Formula:
 def local_rule(graph: Graph, node: Value, i: int, numbers: bool = False) -> Formula:
     """The i-th local derivative of a computed node, in terms of the names of the node and its parents."""
     return formula_of(Terms(graph.names).slope(node, i), numbers)
+
+
+def loses_digits(graph: Graph, edge: Edge, terms: Terms) -> str:
+    """What to say of the formula of a slope that does not come to the number beside it: a(1 − a), where a is 1 but for
+    rounding, or a / y at (0, 0), which are computed in another way. "" if it does."""
+    node, i, parent = edge
+    local = edge.local
+    if not node.op.book or parent.op is CONSTANT or isnan(local):
+        return ""
+    by_book = node.op.slope_by_book(i, node.data, *[each.data for each in node.parents])
+    if by_book == local or abs(by_book - local) <= VISIBLE * abs(local):
+        return ""
+    rule, number = formula_of(terms.slope(node, i)), f"{partial(graph, node, parent)} = {number_of(local)}"
+    if isnan(by_book):
+        return f"{rule} has no value here: {number} by definition."
+    return (f"{rule} with rounded numbers comes to {number_of(by_book)}: {number} is computed in another way, which "
+            "loses no digits.")
