@@ -24,7 +24,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -717,6 +717,14 @@ def forward(root: Value, notation: Notation, align: str = "") -> list[str]:
     return lines
 
 
+def on_the_command_line(note: str) -> str:
+    """A note of a derivation, with what it proposes as it is typed here."""
+    for call, option in (("form='delta'", "--form delta"), ("wrt=...", "--wrt NAME"), (
+            "label nodes on the way (z.label = 'z')", "name parts of the expression, as in 'z = w*x; tanh(z)'")):
+        note = note.replace(call, option)
+    return note
+
+
 def derivation_page(title: str, root: Value, derivations: Sequence[Explanation]) -> str:
     """An HTML page with how root is computed, and with the derivations."""
     leaves = [rf"{LATEX.label(node.label).text} = {number_of(node.data, 6).latex}" for node in topological_order(root)
@@ -771,6 +779,8 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     except ValueError as error:
         hint = ": give a part of the expression the name z, as in 'z = w*x + b; tanh(z)'"
         raise Problem(re.sub(r": label them .*", hint, str(error))) from None
+    derivations = [replace(derivation, notes=tuple(map(on_the_command_line, derivation.notes)))
+                   for derivation in derivations]
     if as_json:
         write_json({"expression": expression, "values": values, "result": root.data,
                     "derivations": [derivation.to_dict() for derivation in derivations]})
