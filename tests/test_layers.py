@@ -17,7 +17,7 @@ LAYERS = [
     {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "read/page", "read/save",
      "replay",
      "onnx_graph"},
-    {"read/graph", "read/mathml", "read/plain", "replay/trace", "interchange"},
+    {"read/graph", "read/mathml", "read/plain", "read/answer", "replay/trace", "interchange"},
     {"read/terms", "read/tex", "read/scene", "replay/tape", "replay/columns", "replay/libraries", "replay/checkpoint",
      "symbolic"},
     {"read/chain", "read/matrices", "read/undefined", "read/docs", "replay/schedule"},

@@ -4,9 +4,9 @@ Nothing is handed to Python to evaluate. The text is read sign by sign into a pr
 table of operations, which then runs on floats or on Values. There is no recursion, and the length is limited, so that
 text from anybody may be read. Whatever cannot be read is an `ExpressionError`, which knows the place.
 
-    numbers        2, 0.5, 2e-3, ½, and the constants pi, e and tau, unless these are names
+    numbers        2, 0.5, 2e-3, ½, 2½, and the constants pi, e and tau, unless these are names
     operators      + - * / ** % //, also ^ and x² for powers, · and × for products, "a mod b"; |x|, ⌊x⌋, ⌈x⌉;
-                   "2(x + 1)" is a product
+                   "2(x + 1)" is a product; 1[a > b] is 1 where a > b, else 0
     functions      every row, by its name or symbol: exp(x), max(a, b), σ(z); ln(x); σ'(z) for the derivative, also
                    elu'(z) and elu'(z, 0.5)
     names          as they are spelled, or else as people spell them: a4, a_4, a^4 and a⁴ all find a^{4}
@@ -254,17 +254,17 @@ class Expression:
         return stack[0]
 
 
-def parse(text: str, names: Iterable[str] | Names | None = None) -> Expression:
+def parse(text: str, names: Iterable[str] | Names | None = None, loosely: bool = False) -> Expression:
     """Read an expression. Nothing is computed yet: see `Expression.evaluate`.
 
     text: up to 1,000 characters. names: those that it may use (labels of a graph, say), which are then found however
-    they are spelled; without them every name will do, and ^ is always a power.
+    they are spelled; without them every name will do, and ^ is always a power. loosely: whether 2x is 2*x.
     Raises ExpressionError, with the place, if it is not an expression.
     """
     if not isinstance(text, str):
         raise TypeError(f"an expression is text such as '2*x', found {type(text).__name__} {text!r:.40}")
     known = names if isinstance(names, Names) or names is None else Names(names)
-    return Reader(text, known, 0, len(text)).read()
+    return Reader(text, known, 0, len(text), loosely).read()
 
 
 # Reading. Operators and open brackets wait on a stack until what comes next says where their arguments end.
@@ -294,14 +294,16 @@ MOD_AS_A_WORD = re.compile(r"mod\b")
 INFIX = {"+": Infix(ops.add, SUM), "**": RAISE, "^": RAISE, **dict.fromkeys("*·×⋅∙•∗", TIMES),
          "%": MOD, "//": FLOORDIV, **dict.fromkeys("/÷∕⁄", Infix(ops.div, PRODUCT)), **dict.fromkeys("-−–‐‑", MINUS)}
 SIGN, SIGN_IN_PRODUCT = Infix(ops.neg, SUM + 0.5), Infix(ops.neg, PRODUCT + 0.5)  # -a * b is -(a * b); 2 * -a * b
-CLOSED_BY = {"(": ")", "{": "}", "|": "|", "⌊": "⌋", "⌈": "⌉"}
+CLOSED_BY = {"(": ")", "{": "}", "|": "|", "⌊": "⌋", "⌈": "⌉", "[": "]"}
 AROUND = {"|": ops.abs, "⌊": ops.floor, "⌈": ops.ceil}  # brackets that are functions
 PRIMES = tuple("'′’")
 NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 RAISED_NUMBER = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+E_OF_A_NUMBER = re.compile(r"[eE](?!\w|\s*(?:\^|\*\*|_))")  # 2e - 3, but not 2e^x nor 2e_1
+BELOW_OR_ABOVE = {ops.div: "/", ops.mod: "%", ops.floordiv: "//", ops.pow: "**", ops.exp: "**"}  # as infixes
 HINTS = {
     **dict.fromkeys("=:", "an expression has no names to assign to"),
-    **dict.fromkeys("<>", "there are no comparisons, but step(a - b) is 1 where a > b, else 0"),
+    **dict.fromkeys("<>≤≥", "there are no comparisons, but 1[a > b] or step(a - b) is 1 where a > b, else 0"),
     **dict.fromkeys("[]{}", "the brackets are round"), **dict.fromkeys('"`', "names are written without quotes"),
     **dict.fromkeys(PRIMES, "names are written without quotes; a derivative is one of a function, σ'(z)"),
     ";": "this is a single expression", ".": "a name stands for a number, which has no parts",
@@ -312,9 +314,10 @@ HINTS = {
 class Reader:
     """Reads one expression, text[start:stop], from left to right. See `parse`."""
 
-    def __init__(self, text: str, known: Names | None, start: int, stop: int) -> None:
+    def __init__(self, text: str, known: Names | None, start: int, stop: int, loosely: bool = False) -> None:
         self.text = text
         self.known = known
+        self.loosely = loosely
         self.start = self.place = start
         self.stop = stop
         self.program: list[Step] = []
@@ -378,10 +381,13 @@ class Reader:
 
     def operand(self) -> bool:
         sign, number = self.text[self.place], NUMBER.match(self.text, self.place, self.stop)
+        if number and number[0] == "1" and self.text.startswith("[", number.end(), self.stop):
+            return self.open(Bracket(number.end(), "[", self.place, ops.step))
         if number:
-            return self.number(float(number[0]), number.end())
-        if decomposition(sign).startswith("<fraction>") and numeric(sign) < 1:  # (⅟ is a numerator, with value 1)
-            return self.number(numeric(sign), self.place + 1)
+            end, fraction = number.end(), self.fraction(number.end()) if number[0].isdecimal() else 0.0
+            return self.number(float(number[0]) + fraction, end + bool(fraction))
+        if self.fraction(self.place):
+            return self.number(self.fraction(self.place), self.place + 1)
         if is_letter(sign) or sign == "\\":
             return self.name()
         if sign in "(|⌊⌈" or (sign == "{" and self.text[self.start:self.place].rstrip().endswith("^")):
@@ -396,6 +402,11 @@ class Reader:
             raise self.unexpected()
         self.place += 1
         return False
+
+    def fraction(self, place: int) -> float:
+        """The number of the sign ½ and its like at a place; 0.0 for any other. (⅟ is a numerator, with value 1.)"""
+        sign = self.text[place:min(place + 1, self.stop)]
+        return numeric(sign) if sign and decomposition(sign).startswith("<fraction>") and numeric(sign) < 1 else 0.0
 
     def number(self, x: float, end: int) -> bool:
         if isinf(x):
@@ -530,13 +541,20 @@ class Reader:
             self.place += 1 + self.next_is("**", "//")
             return False
         if sign == "(" and not self.after_call:
-            self.product_before_a_bracket()
+            self.product_without_a_sign()
             return False
-        if sign in ")}|⌋⌉":
+        if sign in ")}|⌋⌉" or (sign == "]" and self.inside("[")):
             return self.close(sign)
         if sign == ",":
             return self.comma()
-        if sign in "(\\" or is_letter(sign) or sign.isnumeric():
+        if sign == ">" and self.inside("["):
+            return self.greater()
+        is_name = is_letter(sign) or sign == "\\"
+        if is_name and self.loosely and NUMBER.fullmatch(self.text, self.operand_at, self.place):
+            self.refuse_e()
+            self.product_without_a_sign()
+            return False
+        if is_name or sign == "(" or sign.isnumeric():
             before, after = self.text[self.operand_at:self.place].strip(), re.match(r"\w*", self.text[self.place:])
             shown = f"{before}*{after[0]}" if after and after[0] and len(before) < 20 else "a*b for a product"
             raise self.error(self.place, f"an operator is missing here; write {printable(shown)}")
@@ -572,18 +590,49 @@ class Reader:
         self.reduce(infix.binds - (0 if infix in (RAISE, EXP) else 0.6 if infix in (MOD, FLOORDIV) else 0.1))
         self.stack.append(infix)
 
-    def product_before_a_bracket(self) -> None:
-        """2(x + 1), but not 1/2(x + 1), which different people read differently."""
-        waiting = [infix for infix in self.stack[-2:] if not (isinstance(infix, Infix) and infix.row is ops.neg)]
-        if waiting and isinstance(waiting[-1], Infix) and waiting[-1].row in (ops.div, ops.mod, ops.floordiv, ops.pow):
-            raise self.error(self.place, "an operator is missing here, and without it the order is in doubt; write *")
+    def product_without_a_sign(self) -> None:
+        """2(x + 1), and 2x where this is read loosely; but not 1/2(x + 1), which different people read differently."""
+        above = (top for top in reversed(self.stack) if isinstance(top, Bracket) or top.row is not ops.neg)
+        waiting = next(above, None)
+        sign = BELOW_OR_ABOVE.get(waiting.row) if isinstance(waiting, Infix) else None
+        if sign:
+            before = self.text[self.operand_at:self.place].strip()
+            shown = printable(before) if len(before) < 20 else "a"
+            raise self.error(self.place, "an operator is missing here, and without it the order is in doubt; write "
+                                         f"{sign}({shown}*…) or {sign}{shown}*…")
         self.infix(TIMES)
+
+    def refuse_e(self) -> None:
+        """An error for 9.42e - 2, in which the e may be a name or belong to the number."""
+        if E_OF_A_NUMBER.match(self.text, self.place, self.stop):
+            before, e = self.text[self.operand_at:self.place], self.text[self.place]
+            raise self.error(self.place, f"this can be a product or part of the number; write {before}*{e}, or "
+                                         f"{before}{e}-2 without a space")
+
+    def inside(self, sign: str) -> bool:
+        """Whether the bracket that was opened last is this one."""
+        bracket = next((top for top in reversed(self.stack) if isinstance(top, Bracket)), None)
+        return bracket is not None and bracket.sign == sign
+
+    def greater(self) -> bool:
+        """The sign of 1[a > b]."""
+        bracket = self.reduce()
+        if bracket is None or bracket.commas:
+            raise self.unexpected()
+        self.stack[-1] = bracket._replace(commas=1)
+        self.place += 1
+        return False
 
     def comma(self) -> bool:
         bracket = self.reduce()
-        if bracket is None or bracket.function is None:
+        if bracket is None or bracket.function is None or bracket.sign == "[":
             hint = "; a decimal point is a point" if self.text[self.place - 1].isdecimal() else ""
             raise self.error(self.place, f"unexpected ',': only the arguments of a function are a list{hint}")
+        around = self.text[self.place - 1:self.place + 2]
+        row = bracket.function.row if isinstance(bracket.function, Slope) else bracket.function
+        if row.defaults and around[0].isdecimal() and around[-1].isdecimal():
+            raise self.error(self.place, "this can be a decimal comma or the second argument; write a point for the "
+                                         "one, a space after the comma for the other")
         self.stack[-1] = bracket._replace(commas=bracket.commas + 1)
         self.place += 1
         return False
@@ -595,12 +644,20 @@ class Reader:
         if CLOSED_BY[bracket.sign] != sign:
             raise self.error(bracket.place, f"{bracket.sign!r} is not closed by {CLOSED_BY[bracket.sign]!r}")
         self.stack.pop()
-        if bracket.function:
+        if bracket.sign == "[":
+            self.indicator(bracket)
+        elif bracket.function:
             self.call(bracket, bracket.function)
         elif bracket.sign in AROUND:
             self.program.append(AROUND[bracket.sign])
         self.completed(bracket.start, self.place + 1, call=bracket.function is not None)
         return True
+
+    def indicator(self, bracket: Bracket) -> None:
+        """1[a > b] is step(a - b), and 1[a > 0] is step(a)."""
+        if not bracket.commas:
+            raise self.error(bracket.start, "in these brackets stands a comparison, 1[a > b]")
+        self.program[-1:] = [ops.step] if self.program[-1] == 0.0 else [self.program[-1], ops.sub, ops.step]
 
     def call(self, bracket: Bracket, function: Op | Slope) -> None:
         row = function.row if isinstance(function, Slope) else function

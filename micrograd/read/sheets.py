@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from itertools import takewhile
-from math import inf, isfinite, isnan
+from math import isfinite, isnan
 from operator import eq
 from pathlib import Path
 from typing import Any, Union
@@ -21,6 +21,7 @@ from ..delimited import read_delimited
 from ..engine import Number, Value
 from ..files import File, read_whole
 from ..ops import as_float, is_number
+from .answer import DATE, NUMBER, Numeral, numeral, precision, refuse_doubts, sides_of, tidied
 from .chain import depending_on, is_weighted_sum, links
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .graph import Graph, gradients_along, onward_from
@@ -31,7 +32,6 @@ PRECISION = 1e-9    # relative; an answer this near was not rounded
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
 LISTED = 12         # names that an error lists
 NOTHING = ("", "?", "-", "–", "nan")
-ENDLESS = {"inf": inf, "infinity": inf, "∞": inf}
 ROUND = 3           # decimals; an answer that is right to so many that are written is rounded, even 0.000
 
 Key = Union[str, Value]
@@ -42,7 +42,7 @@ Sheet = Mapping[Key, Given]
 # Which node is meant
 
 WORD = r"[^\W\d](?:\w|[\^_]\{[^{}]*\}|\^\w+|,(?=[₀-₉ᵢⱼₖₗₙ]))*"
-DERIVATIVE = re.compile(rf"(?:∂|d|\\partial\s*)({WORD})\s*/\s*(?:∂|d|\\partial\s*)({WORD})")
+DERIVATIVE = re.compile(rf"(?<![^\W\d])(?:∂|d|\\partial\s*)({WORD})\s*/\s*(?:∂|d|\\partial\s*)({WORD})")
 FRACTION = re.compile(r"\\d?frac\s*\{\s*(?:\\partial|d)\s*(.+?)\s*\}\s*\{\s*(?:\\partial|d)\s*(.+?)\s*\}")
 
 
@@ -134,11 +134,10 @@ class Nodes:
 
 # What was handed in
 
-NUMBER = re.compile(r"([-+]?)([0-9]*)[.,]?([0-9]*)(?:[eE]([-+]?[0-9]+))?")
-TIMES_TEN = re.compile(r"(?<=[0-9.,])\s*[x×·⋅*]\s*10(?:(?:\^|\*\*)[({]?([-+]?[0-9]+)[)}]?|([⁺⁻]?[⁰¹²³⁴-⁹]+))$")
-ON_THE_LINE = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
-# The 2 of 2x, but neither that of w2x nor that of 2e-3:
-TIMES_NAME = re.compile(r"(?<![\w.,^{}])([0-9]+(?:\.[0-9]+)?)(?![eE][-+]?[0-9])(?=[^\W\d_]|∂)")
+OFF = 0.1           # relative; how far what is written after an = may be from what stands before it
+NO_LABEL = re.compile(r"[,;:?]|\d\s+[^\W\d]|[^\W\d_]\s+\d")  # 0.3, b and 0.3 b of "0.3, b = 0.5"
+MONTH = re.compile(r"(?i)(\d{1,4}[-./ ]+)?(jan|feb|m[aä]r|mrz|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*\.?"
+                   r"([-./ ]+\d{1,4})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,49 +174,22 @@ def finite(read: Mapping[Value, Handed]) -> dict[Value, float]:
     return {node: given.value for node, given in read.items() if given.value is not None and isfinite(given.value)}
 
 
-def handed(given: Given, where: str) -> Handed | str:
-    """What was handed in, unless it is an expression, which comes back as text."""
+def handed(given: Given, where: str) -> Handed | list[str]:
+    """What was handed in, if that is a number or nothing; else the sides of a text. Raises ExpressionError."""
     if given is None or (isinstance(given, float) and isnan(given)):
         return Handed(None)
     if isinstance(given, Decimal):
         given = str(given)  # zeros at its end count
     if isinstance(given, str):
-        text = given.strip().lstrip("'").strip().strip("$").strip()
-        text = re.split("[=≈~]", text)[-1].strip() or text  # what follows, of dC/dw = -0.0942
-        if text.strip("=≈~").lower() in NOTHING:
-            return Handed(None)
-        return number_in(text, given) or text
+        text = tidied(given)
+        sides = [] if text.lower() in NOTHING else sides_of(text)
+        return sides if sides and sides[-1].lower() not in NOTHING else Handed(None)
     if isinstance(given, Value) or not is_number(given):
         raise TypeError(f"the answer for {where} is a number or an expression, found {type(given).__name__} "
                         f"{given!r:.40}")
     x = as_float(given)
     match = NUMBER.fullmatch(repr(x).removesuffix(".0"))
     return Handed(x, x, *precision(match)) if match else Handed(x, x)
-
-
-def number_in(text: str, given: str) -> Handed | None:
-    """A number as people write it, -9.42%, 0.0942… and 9.42 x 10^-2 included; None for any other text."""
-    plain = text.replace("−", "-")
-    if plain.lstrip("+-").lower() in ENDLESS:
-        return Handed(given, -inf if plain[0] == "-" else inf)
-    plain, percent = re.subn(r"\s*%$", "", plain)
-    plain, cut = re.subn(r"\s*(?:\.\.\.|…)$", "", plain)
-    plain = TIMES_TEN.sub(lambda match: f"e{(match[1] or match[2]).translate(ON_THE_LINE)}", plain)
-    match = NUMBER.fullmatch(plain)
-    if not match or not match[2] + match[3]:
-        return None
-    half, digits, decimals = precision(match)
-    scale = 0.01 if percent else 1.0
-    return Handed(given, float(plain.replace(",", ".")) * scale, half * scale * (1 + cut), digits,
-                  decimals + 2 * percent)
-
-
-def precision(match: re.Match[str]) -> tuple[float, int, int]:
-    """Half a unit of the last digit, significant digits, decimals."""
-    _, whole, decimals, exponent = match.groups()
-    places = len(decimals) - int(exponent or 0)
-    half = 0.5 * 10.0 ** -places if abs(places) < 300 else 0.0
-    return half, len((whole + decimals).lstrip("0")), places
 
 
 NO_VALUE = "this has no value: something in it is undefined, as 0/0 and ln(-1) are"
@@ -250,17 +222,18 @@ class HandedIn:
         for own, sheet in ((self.forward, forward), (self.gradients, gradients)):
             waiting: dict[Value, tuple[str, Reference]] = {}
             for node, given in sheet.items():
-                read = handed(given, self.graph.names[node])
-                if isinstance(read, Handed):
-                    own[node] = read
-                    continue
                 try:
-                    reference = self.parse_loosely(read)
+                    sides = handed(given, self.graph.names[node])
+                    read = sides if isinstance(sides, Handed) else self.read(node, str(given), sides, own)
+                    if isinstance(read, Handed):
+                        own[node] = read
+                        continue
+                    text, reference = read
                     asked = next((name for name, other in reference.gradients.items()
                                   if other is node and own is self.gradients), None)
                     if asked is not None:
-                        raise ExpressionError(read, place_of(asked, reference.expression), "this is what is asked for")
-                    waiting[node] = read, reference
+                        raise ExpressionError(text, place_of(asked, reference.expression), "this is what is asked for")
+                    waiting[node] = str(given), reference
                 except ExpressionError as error:
                     own[node] = Handed(given, problem=str(error))
             self.settle(waiting, own)
@@ -283,16 +256,57 @@ class HandedIn:
                 except ExpressionError as error:
                     own[node] = Handed(text, problem=str(error))
 
-    def parse_loosely(self, text: str) -> Reference:
-        """Read an expression in which 2x may stand for 2*x."""
-        try:
-            return self.parse(text)
-        except ExpressionError:
+    def read(self, asked: Value, given: str, sides: list[str], own: dict[Value, Handed],
+             ) -> Handed | tuple[str, Reference]:
+        """What the sides of an answer say, dC/dw = (a − y)·x = −0.0942 ≈ −0.1: the number of most digits, or else the
+        last expression, with its text. The first side may be the name of what is asked for. Raises ExpressionError
+        where they say different things."""
+        numbers: list[tuple[str, Numeral]] = []
+        expressions: list[tuple[str, Reference]] = []
+        for place, side in enumerate(sides):
+            refuse_doubts(side, self.nodes.names)
+            number = numeral(side)
+            if number:
+                numbers.append((side, number))
+            elif not (place == 0 < len(sides) - 1 and self.is_label(side, asked, own is self.gradients)):
+                try:
+                    expressions.append((side, self.parse(side)))
+                except ExpressionError:
+                    if MONTH.fullmatch(side):
+                        raise ExpressionError(side, 0, DATE) from None
+                    if place == len(sides) - 1 or NO_LABEL.search(side) or not re.search(r"[^\W\d_]", side):
+                        raise
+        plain = [(side, self.evaluate(reference)) for side, reference in expressions if not reference.gradients]
+        if numbers:
+            said, best = max(reversed(numbers), key=lambda pair: pair[1].digits)
+            off = [side for side, number in numbers if not number.agrees(best)]
+            off += [side for side, x in plain if not is_near(x, best.value, best.half)]
+        else:
+            said = plain[-1][0] if plain else ""
+            off = [side for side, x in plain if not is_near(x, plain[-1][1], 0.0)]
+        if off:
+            raise ExpressionError(off[0], 0, f"this is not {said}, and the answer says that they are equal; write the "
+                                             "one or the other")
+        return Handed(given, *best) if numbers else expressions[-1]
+
+    def is_label(self, side: str, asked: Value, is_gradient: bool) -> bool:
+        """Whether the first side is a name of what is asked for. Raises ExpressionError for another gradient."""
+        quotient = DERIVATIVE.fullmatch(side)
+        node = self.node_or_none(quotient[2]) if quotient and self.node_or_none(quotient[1]) is None else None
+        if node is None:
             try:
-                return self.parse(TIMES_NAME.sub(r"\1*", text))
+                reference = self.parse(side)
             except ExpressionError:
-                pass
-            raise
+                return False
+            if len(reference.expression.program) > 1 or not reference.expression.names:
+                return False
+            [name] = reference.expression.names
+            if name not in reference.gradients:
+                return self.nodes.by_name.get(name) is asked
+            node = reference.gradients[name]
+        if not is_gradient or (node is not asked and self.graph.gradients[node] != self.graph.gradients[asked]):
+            raise ExpressionError(side, 0, "this is not what is asked for here; write the answer without its name")
+        return True
 
     def parse(self, text: str) -> Reference:
         """Read an expression, ∂C/∂a⁴ and the like included: each stands behind a name as long as itself."""
@@ -302,7 +316,7 @@ class HandedIn:
             above, below = (self.node_or_none(word) for word in match.groups())
             if above is None or below is None:
                 continue
-            stand_in = chr(0x4E00 + number) * len(match[0])
+            stand_in = chr(0x20000 + number) * len(match[0])
             stand_ins[stand_in] = match[0]
             plain = plain[:match.start()] + stand_in + plain[match.end():]
             if above is self.graph.root:
@@ -312,7 +326,7 @@ class HandedIn:
         if plain != text:
             names = Names([*self.nodes.by_name, *gradients, *slopes])
         try:
-            expression = parse(plain, names)
+            expression = parse(plain, names, loosely=True)
         except ExpressionError as error:
             message = error.message
             for stand_in, written in stand_ins.items():
@@ -350,6 +364,11 @@ class HandedIn:
         given = reference.expression.evaluate(of_names)
         [link] = links(self.graph.root, (node,), between, terms, self.nodes.book.place)
         return as_term(given) == link.formula
+
+
+def is_near(x: float, y: float, half: float) -> bool:
+    """Whether two sides of an answer may be the same, computed with rounded numbers."""
+    return x == y or (isnan(x) and isnan(y)) or abs(x - y) <= OFF * max(abs(x), abs(y)) + 2 * half
 
 
 def place_of(name: str, expression: Expression) -> int:

@@ -1,0 +1,166 @@
+"""What is written in an answer: its sides, a number as people write it by hand, and what can be read in two ways.
+
+    sides      dC/dw = (a - y)*x = -0.0942 ≈ -0.1 has four
+    numbers    -9.42%, 0.0942…, 9.42 x 10^-2, 0,0942, 1.234,5, 1/3
+    in doubt   1,234 and 3*10-2, 03/05/2024, 2 1/2: an `ExpressionError` says what it can mean, and how to write either
+
+This module knows nothing of graphs. An expression is read by `expression.parse`.
+"""
+
+from __future__ import annotations
+
+import re
+from math import inf
+from typing import NamedTuple
+from unicodedata import decimal
+
+from ..quantities import quantity
+from .expression import ExpressionError, Names
+
+EXACT = 17  # digits and decimals of what is not rounded
+
+# Signs, as keyboards, word processors and other scripts have them. Dashes that an expression knows stay as they are.
+INVISIBLE = re.compile("[\u200b-\u200e\u2060\ufeff]")
+SAME = str.maketrans({**{chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)},
+                      **dict.fromkeys("—‒﹣⁃˗", "-"), **dict.fromkeys("✕✖⨯⨉", "×"), **dict.fromkeys("∼˜", "~"),
+                      "٫": ".", "٪": "%"})
+DIGITS = re.compile(r"(?<!\w)\d+")  # not those of a name
+DASHES = str.maketrans(dict.fromkeys("−–‐‑", "-"))
+
+EQUALS = re.compile(r"==|:=|[=≈~≃≅≐]")
+COMPARISON = re.compile(r"[-+*/<>!]=|=[<>/]|[≠≤≥]")
+
+
+def tidied(text: str) -> str:
+    """The text in the signs of an ordinary keyboard, without what nobody sees, and without $…$ or Excel's ' around."""
+    text = INVISIBLE.sub("", text).translate(SAME)
+    text = DIGITS.sub(lambda run: "".join(str(decimal(digit)) for digit in run[0]), text)
+    return text.strip().lstrip("'").strip().strip("$").strip()
+
+
+def sides_of(text: str) -> list[str]:
+    """What stands between the = and ≈ of an answer. Raises ExpressionError for a comparison."""
+    comparison = COMPARISON.search(text)
+    if comparison:
+        raise ExpressionError(text, comparison.start(), f"an answer is a number or an expression, and not a comparison "
+                                                        f"or an update, such as {comparison[0]!r}")
+    return [side.strip() for side in EQUALS.split(text) if side.strip()]
+
+
+# Numbers
+
+NUMBER = re.compile(r"([-+]?)([0-9]*)[.,]?([0-9]*)(?:[eE]([-+]?[0-9]+))?")
+FRACTION = re.compile(r"[-+]?[0-9]+\s*[/÷∕⁄]\s*[1-9][0-9]*")
+TIMES = "[xX×·⋅∙•∗*]"
+TEN = re.compile(rf"(?<=[0-9.,])\s*({TIMES})\s*10(?:(?:\^|\*\*)(?:([-+]?[0-9]+)|\(([-+]?[0-9]+)\)|\{{([-+]?[0-9]+)\}})"
+                 r"|([⁺⁻]?[⁰¹²³⁴-⁹]+))$")
+ON_THE_LINE = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
+ENDLESS = {"inf": inf, "infinity": inf, "∞": inf}
+LOST = re.compile(r"([-+]?[1-9][.,][0-9]+)\s*[xX×·⋅∙•]\s*10-([0-9]{1,2})")  # -9.42×10-2, which had a raised exponent
+
+
+class Numeral(NamedTuple):
+    """A number as it is written. half: half a unit of its last digit; digits, decimals: how many significant ones it
+    has, and how many after the point. An exact one has no last digit."""
+
+    value: float
+    half: float = 0.0
+    digits: int = EXACT
+    decimals: int = EXACT
+
+    def agrees(self, other: Numeral) -> bool:
+        """Whether one of the two may be the other, rounded or cut off."""
+        if self.half == other.half:
+            return self.value == other.value
+        return abs(self.value - other.value) < 2 * max(self.half, other.half)
+
+
+def numeral(text: str) -> Numeral | None:
+    """A number as people write it; None for any other text."""
+    plain = text.translate(DASHES)
+    if plain.lstrip("+-").lower() in ENDLESS:
+        return Numeral(-inf if plain[0] == "-" else inf)
+    if FRACTION.fullmatch(plain):
+        above, below = re.split("[/÷∕⁄]", plain)
+        return Numeral(float(above) / float(below))
+    plain, percent = re.subn(r"\s*%$", "", plain)
+    plain, cut = re.subn(r"\s*(?:\.\.\.|…)$", "", plain)
+    plain = LOST.sub(r"\1e-\2", plain)
+    plain = TEN.sub(lambda ten: f"e{''.join(filter(None, ten.groups()[1:])).translate(ON_THE_LINE)}", plain)
+    match = NUMBER.fullmatch(ungrouped(plain))
+    if not match or not match[2] + match[3]:
+        return None
+    half, digits, decimals = precision(match)
+    scale = 0.01 if percent else 1.0
+    return Numeral(float(match[0].replace(",", ".")) * scale, half * scale * (1 + cut), digits, decimals + 2 * percent)
+
+
+def ungrouped(plain: str) -> str:
+    """1234.5 for 1,234.5, for 1.234,5 and for 1'234.5: nothing between the thousands, if that can be told."""
+    for mark, groups in ((".", ",'’"), (",", ".'’")):
+        if not NUMBER.fullmatch(plain) and " " not in plain:
+            found = quantity(plain, mark)
+            if found and not found.beside:
+                plain = re.sub(f"[{groups}]", "", plain)
+    return plain
+
+
+def precision(match: re.Match[str]) -> tuple[float, int, int]:
+    """Half a unit of the last digit, significant digits, decimals, of a NUMBER."""
+    _, whole, decimals, exponent = match.groups()
+    places = len(decimals) - int(exponent or 0)
+    half = 0.5 * 10.0 ** -places if abs(places) < 300 else 0.0
+    return half, len((whole + decimals).lstrip("0")), places
+
+
+# What can be read in two ways, or was not written by a person
+
+DATE = "this is a date, such as a spreadsheet makes of a fraction; write 0.6, or 3/5 in a cell formatted as text"
+LOST_HERE = "has a raised exponent been lost here? A power of ten is written"
+VULGAR = "¼½¾⅐-⅞"
+PLAIN = r"(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)"
+DOUBTS = [(re.compile(pattern), message) for pattern, message in (
+    (r"^\d{1,4}([-/.])\d{1,2}\1\d{2,4}(?:$|[ T]\d)",
+     DATE),
+    (r"^\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?$",
+     "this is a time, such as a spreadsheet makes of a ratio; write a quotient with /"),
+    (r"^#(?:DIV|REF|NAME|VALUE|N/A|NUM|NULL|SPILL|CALC)", "this is an error of a spreadsheet, not an answer"),
+    (r"^[-+]\s*(?P<at>[-+])", "there are two signs before this; write one"),
+    (r"(?P<at>\+/?-|±)", "an answer is one number, without a range about it; to add what is negative, write + (-0.1)"),
+    (r"^[-+]?(?P<whole>[1-9][0-9]{0,2}),(?P<decimals>[0-9]{3})(?:\s*%)?$",
+     "this can be {whole}.{decimals} or {whole}{decimals}; write the one or the other"),
+    (rf"^[-+]?(?P<whole>[0-9]+)(?:\s+(?P<at>[0-9]+\s*[/⁄]\s*[0-9]+)|\s+(?P<vulgar>[{VULGAR}]))$",
+     "this can be a sum or a product; write + or * after {whole}"),
+    (rf"^[-+]?(?P<number>{PLAIN})\s*(?P<at>\({PLAIN}\))$",
+     "this can be a product, or a number with its uncertainty; write {number} alone, or * for a product"),
+    (rf"^[-+]?(?P<number>{PLAIN})\s*{TIMES}\s*(?P<at>10)\s*-\s*(?P<exponent>[0-9]{{1,2}})$",
+     f"{LOST_HERE} {{number}}e-{{exponent}}, and arithmetic with brackets: ({{number}}*10) - {{exponent}}"),
+    (rf"^[-+]?(?P<number>{PLAIN})\s*{TIMES}\s*(?P<at>10(?P<exponent>[1-9][0-9]?))$",
+     f"{LOST_HERE} {{number}}e{{exponent}}, and a product with brackets: {{number}}*({{at}})"),
+    (r"[0-9]\s+(?P<at>[eE])\s*[-+]?\s*[0-9]", "a number has no spaces in it; write 9.42e-2 for 9.42·10⁻²"),
+    (r"(?:(?<![\w.,)^*/])|(?<!\*)[xX×·⋅∙•∗*]\s*)(?P<at>10)-(?P<exponent>[0-9]{1,2})(?![\w.])",
+     f"{LOST_HERE} 1e-{{exponent}} or 10**-{{exponent}}, and a difference with brackets: (10) - {{exponent}}"),
+    (r"[0-9](?P<at>%)\s*[\w(]", "this can be percent or the remainder of a division; write 0.5*x for 50% of x, "
+     "mod(a, b) for a remainder"),
+)]
+RAISED_E = re.compile(r"(?<![\w.])e-(?=[^\W_]|\()")
+TEN_OR_NAME = re.compile(r"(?<=[0-9.])\s*x10(?!\w)")
+
+
+def refuse_doubts(text: str, names: Names) -> None:
+    """Raise ExpressionError for what can be read in two ways. names: those that an expression may use here."""
+    plain = text.translate(DASHES)
+    if LOST.fullmatch(plain):
+        return
+    for pattern, message in DOUBTS:
+        match = pattern.search(plain)
+        if match:
+            place = match.start("at" if "at" in pattern.groupindex and match["at"] else 0)
+            raise ExpressionError(text, place, message.format(**match.groupdict()))
+    lost = RAISED_E.search(plain)
+    if lost and not names.meant("e"):
+        raise ExpressionError(text, lost.start(), "has a raised exponent been lost here? Write exp(-x) for a power of "
+                                                  "e, (e) - x for a difference")
+    product = TEN_OR_NAME.search(plain)
+    if product and names.meant("x10"):
+        raise ExpressionError(text, product.start(), "this can be a power of ten, or the name x10; write *")
