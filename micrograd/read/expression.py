@@ -258,7 +258,8 @@ def parse(text: str, names: Iterable[str] | Names | None = None, loosely: bool =
     """Read an expression. Nothing is computed yet: see `Expression.evaluate`.
 
     text: up to 1,000 characters. names: those that it may use (labels of a graph, say), which are then found however
-    they are spelled; without them every name will do, and ^ is always a power. loosely: whether 2x is 2*x.
+    they are spelled; without them every name will do, and ^ is always a power. loosely: whether 2x is 2*x, and
+    0.5 sgn(x) is 0.5*sgn(x).
     Raises ExpressionError, with the place, if it is not an expression.
     """
     if not isinstance(text, str):
@@ -299,6 +300,7 @@ AROUND = {"|": ops.abs, "⌊": ops.floor, "⌈": ops.ceil}  # brackets that are 
 PRIMES = tuple("'′’")
 NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 RAISED_NUMBER = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+CALL = re.compile(r"\\?([^\W\d]\w*)['′’]?\(")
 E_OF_A_NUMBER = re.compile(r"[eE](?!\w|\s*(?:\^|\*\*|_))")  # 2e - 3, but not 2e^x nor 2e_1
 BELOW_OR_ABOVE = {ops.div: "/", ops.mod: "%", ops.floordiv: "//", ops.pow: "**", ops.exp: "**"}  # as infixes
 HINTS = {
@@ -550,7 +552,7 @@ class Reader:
         if sign == ">" and self.inside("["):
             return self.greater()
         is_name = is_letter(sign) or sign == "\\"
-        if is_name and self.loosely and NUMBER.fullmatch(self.text, self.operand_at, self.place):
+        if is_name and self.loosely and self.after_a_number():
             self.refuse_e()
             self.product_without_a_sign()
             return False
@@ -601,6 +603,12 @@ class Reader:
             raise self.error(self.place, "an operator is missing here, and without it the order is in doubt; write "
                                          f"{sign}({shown}*…) or {sign}{shown}*…")
         self.infix(TIMES)
+
+    def after_a_number(self) -> bool:
+        """Whether a number stands right before this; with a space between them, if this is a call: 0.5 sgn(x)."""
+        call = CALL.match(self.text, self.place, self.stop)
+        before = self.text[self.operand_at:self.place]
+        return NUMBER.fullmatch(before.rstrip() if call and call[1] in functions() else before) is not None
 
     def refuse_e(self) -> None:
         """An error for 9.42e - 2, in which the e may be a name or belong to the number."""

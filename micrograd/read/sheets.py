@@ -41,7 +41,7 @@ Sheet = Mapping[Key, Given]
 
 # Which node is meant
 
-WORD = r"[^\W\d](?:\w|[\^_]\{[^{}]*\}|\^\w+|,(?=[₀-₉ᵢⱼₖₗₙ]))*"
+WORD = r"[^\W\d](?:[\^_]\{[^{}]*\}|\^[^\W_]+|\w|,(?=[₀-₉ᵢⱼₖₗₙ]))*"
 DERIVATIVE = re.compile(rf"(?<![^\W\d])(?:∂|d|\\partial\s*)({WORD})\s*/\s*(?:∂|d|\\partial\s*)({WORD})")
 FRACTION = re.compile(r"\\d?frac\s*\{\s*(?:\\partial|d)\s*(.+?)\s*\}\s*\{\s*(?:\\partial|d)\s*(.+?)\s*\}")
 
@@ -51,7 +51,8 @@ class Nodes:
 
     def __init__(self, book: Book) -> None:
         self.book, self.graph = book, (graph := book.graph)
-        self.by_name = {graph.names[node]: node for node in graph.order if book.is_named(node)}
+        self.printed = {graph.names[node]: node for node in graph.order if graph.names[node]}  # v_{1}, too
+        self.by_name = {name: node for name, node in self.printed.items() if book.is_named(node)}
         self.deltas = {}  # δ^{4}: z^{4}, where no node is called so
         for name, node in self.by_name.items():
             if (is_weighted_sum(name) or re.fullmatch("z[0-9]+", name)) and f"δ{name[1:]}" not in self.by_name:
@@ -309,11 +310,23 @@ class HandedIn:
         return True
 
     def parse(self, text: str) -> Reference:
+        """Read an expression. In it may be names that only the library gives, v₁, as its derivations have them."""
+        try:
+            return self.parsed(text, self.nodes.by_name)
+        except ExpressionError:
+            if len(self.nodes.printed) > len(self.nodes.by_name):
+                try:
+                    return self.parsed(text, self.nodes.printed)
+                except ExpressionError:
+                    pass
+            raise
+
+    def parsed(self, text: str, nodes: Mapping[str, Value]) -> Reference:
         """Read an expression, ∂C/∂a⁴ and the like included: each stands behind a name as long as itself."""
         gradients, slopes, stand_ins = dict(self.nodes.deltas), {}, {}
-        plain, names = text, self.nodes.names
+        plain, names = text, self.nodes.names if nodes is self.nodes.by_name else Names([*nodes, *gradients])
         for number, match in enumerate(DERIVATIVE.finditer(text)):
-            above, below = (self.node_or_none(word) for word in match.groups())
+            above, below = (self.node_or_none(word, names) for word in match.groups())
             if above is None or below is None:
                 continue
             stand_in = chr(0x20000 + number) * len(match[0])
@@ -322,9 +335,9 @@ class HandedIn:
             if above is self.graph.root:
                 gradients[stand_in] = below
             else:
-                slopes[stand_in] = slope_between(self.graph, above, below)
+                slopes[stand_in] = self.slope(above, below, text, match.start())
         if plain != text:
-            names = Names([*self.nodes.by_name, *gradients, *slopes])
+            names = Names([*nodes, *gradients, *slopes])
         try:
             expression = parse(plain, names, loosely=True)
         except ExpressionError as error:
@@ -334,7 +347,22 @@ class HandedIn:
             raise ExpressionError(text, error.place, message) from None
         return Reference(expression, {name: gradients[name] for name in expression.names if name in gradients}, slopes)
 
-    def node_or_none(self, word: str) -> Value | None:
+    def slope(self, y: Value, x: Value, text: str, place: int) -> float:
+        """∂y/∂x. Raises ExpressionError where that is one number along all paths, and another along the direct ones, with
+        the other named nodes held fixed, as a product of the chain rule means it."""
+        total, book, between = slope_between(self.graph, y, x), self.nodes.book, depending_on(self.graph, x)
+        found = links(y, book.terms.names, between, book.terms, book.place) if y in between else []
+        direct = next((link.local for link in found if link.x is x), total)
+        if abs(direct - total) > PRECISION * abs(total):
+            raise ExpressionError(text, place, "this can be the direct effect alone, or that along all paths; write the "
+                                               "formula in its place")
+        return total
+
+    def node_or_none(self, word: str, names: Names | None = None) -> Value | None:
+        """The node that a word means, for one of the names; those of the graph, if there are none."""
+        meant = (names or self.nodes.names).meant(word)
+        if len(meant) == 1 and meant[0] in self.nodes.printed:
+            return self.nodes.printed[meant[0]]
         try:
             return self.nodes.spelled(word)
         except ValueError:
@@ -350,7 +378,7 @@ class HandedIn:
             elif name in reference.locals:
                 values[name] = reference.locals[name]
             else:
-                values[name] = self.nodes.by_name[name].data
+                values[name] = self.nodes.printed[name].data
         return float(reference.expression.evaluate(values))
 
 
