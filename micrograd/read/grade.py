@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import floor, inf, isfinite, isnan, log10, nan
 from random import Random
 from typing import Any
@@ -19,12 +20,14 @@ from ..ops import CONSTANT, is_number
 from .formula import LATEX, Notation, Written, apply
 from .graph import Graph, look, passes
 from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation
+from .points import LARGEST, Failure, Points
 from .report import (
     CARRIED,
     CLOSE,
     EXACT,
     MISSING,
     NOT_JUDGED,
+    SPECIAL,
     UNREADABLE,
     WRONG,
     Answer,
@@ -40,6 +43,7 @@ from .sheets import (
     HandedIn,
     Key,
     Nodes,
+    Reference,
     Sheet,
     finite,
     forward_key,
@@ -52,12 +56,15 @@ from .undefined import undefined, worked_out
 TINY = 1e-15        # an answer of 0 is as near as that to a difference that would be 0 without rounding
 LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: what is forgiven against the right result,
                       # which may come from rounded ones; and against what follows from other answers, in one go
-TRIALS = 8          # passes with rounded numbers, to see what rounding does
-LARGEST = 20_000    # nodes; in a larger graph these are not made
+TRIALS = 8          # passes with rounded numbers, to see what rounding does, unless the graph is too large
 NEAR = 1.5          # how much more far-fetched a second explanation of a wrong answer may be than the best
 EXPLANATIONS = 3
+SHOWN = 6           # numbers with which a formula is shown to be wrong
 WIDEST = 40         # names and signs in the formula of a line; a longer one is written in terms of labels,
 WIDEST_OF_LABELS = 80  # and if that is longer than this, not at all
+
+UNTRIED = ("this formula was tried with these numbers only, as no others were found with which the graph can be "
+           "computed on the same side of each kink")
 
 
 class Marker:
@@ -74,6 +81,8 @@ class Marker:
         self.nodes = Nodes(self.book)
         self.loose, self.tight = LOOSE * 10.0 ** -digits, TIGHT * 10.0 ** -digits
         self.right = passes(graph, {}, {})
+        self.points = Points(graph, self.right)
+        self.tried: dict[tuple[Any, ...], Failure | bool] = {}
         self.rounded: list[dict[Value, tuple[float, float]]] = []
         if len(graph.order) <= LARGEST:
             rng = Random(0)
@@ -107,13 +116,15 @@ class Marker:
             if node.op is CONSTANT:
                 raise ValueError(f"{spelled(key)} is a constant, which has no gradient here; if it is asked for, "
                                  "make it a Value before the forward pass")
-        read = HandedIn(self.nodes, {node: answers.get(key) for node, key in keys.items()},
+        read = HandedIn(self.nodes, self.points, {node: answers.get(key) for node, key in keys.items()},
                       {node: forward.get(key) for node, key in forward_keys.items()})
         marked_forward = self.mark_forward(read.forward, forward_keys)
         wrong_forward = [node for node, answer in marked_forward.items() if answer.verdict in (WRONG, CARRIED)]
         marked = self.mark_backward(read.gradients, keys, read.forward if wrong_forward else {})
+        marked_forward = self.in_general(marked_forward, read, bool(wrong_forward))
+        marked = self.in_general(marked, read, bool(wrong_forward))
         in_order = *marked_forward.values(), *marked.values()
-        first = next((answer for answer in in_order if answer.verdict == WRONG), None)
+        first = next((answer for verdict in (WRONG, SPECIAL) for answer in in_order if answer.verdict == verdict), None)
         return Report(self.nodes.subject, Answers((marked[node] for node in keys), self.nodes),
                       Answers((marked_forward[node] for node in forward_keys), self.nodes), first)
 
@@ -243,6 +254,70 @@ class Marker:
         if abs(x - expected) <= self.loose * abs(expected) or given.rounds(expected, self.digits):
             return CLOSE
         return WRONG
+
+    # Formulas at other points
+
+    def in_general(self, marked: Mapping[Value, Answer], read: HandedIn, wrong_forward: bool) -> dict[Value, Answer]:
+        """The same answers, but for those that are right for these numbers only. Whether another one follows from these
+        goes by their numbers, as ever."""
+        found = dict(marked)
+        for node, answer in marked.items():
+            reference = read.formulas.get((answer.forward, node))
+            if reference is None or not answer.right:
+                continue
+            if not self.points():
+                found[node] = replace(answer, note=answer.note or UNTRIED)
+                continue
+            rounded = answer.verdict != EXACT
+            key = node, answer.forward, rounded, reference.expression.text
+            if key not in self.tried:
+                self.tried[key] = read.tried(node, reference, answer.forward, self.points(), rounded)
+            result = self.tried[key]
+            if isinstance(result, Failure) and answer.verdict == CARRIED:
+                # It may be written out from wrong formulas. From a wrong number, who knows; and with a note it is the
+                # same mistake as another.
+                unknown = [other for other, above in marked.items() if above.verdict in (WRONG, CARRIED)
+                           and (False, other) not in read.formulas and other not in reference.gradients.values()]
+                known = not (answer.forward or answer.note or wrong_forward or unknown)
+                result = known and read.follows(node, self.points(), rounded)
+            if isinstance(result, Failure):
+                found[node] = replace(answer, verdict=SPECIAL, note=self.where_wrong(node, answer, reference, result))
+        return found
+
+    def where_wrong(self, node: Value, answer: Answer, reference: Reference, failure: Failure) -> str:
+        """What a formula gives at a point where it is wrong, with the numbers to work it out."""
+        book, graph, numbers = self.book, self.graph, failure.numbers
+        at = reference.at(graph, numbers, {})
+        names: dict[Formula, float] = {}
+        for name in reference.expression.names:
+            if name in reference.locals:
+                names[partial(graph, *reference.locals[name])] = at[name]
+            elif name in reference.gradients:
+                names[book.gradient(reference.gradients[name])] = at[name]
+            else:
+                names[book.name(reference.values[name])] = at[name]
+        names.update((book.name(leaf), numbers.values[leaf]) for leaf in self.leaves_beside(node, answer.forward)
+                     if numbers.values[leaf] != leaf.data)
+        digits = next((digits for digits in range(4, 12)
+                       if number_of(failure.found, digits) != number_of(failure.right, digits)), 12)
+        found, right = (number_of(x, digits) for x in (failure.found, failure.right))
+        shown = [f"{name} = {number_of(x)}" for name, x in [*names.items()][:SHOWN]]
+        where = f"with {', '.join(shown)}{', …' * (len(names) > SHOWN)} your formula gives {found}, where {right}"
+        if answer.verdict == CARRIED:
+            return f"this follows from your other answers for these numbers, but not in general: {where} follows"
+        return f"right for these numbers, but not in general: {where} is right"
+
+    def leaves_beside(self, node: Value, forward: bool) -> list[Value]:
+        """The leaves that the right formula of a gradient, or a forward value, may use."""
+        stops = dict.fromkeys(other for other in self.graph.order if other.parents and self.book.is_named(other))
+        if forward:
+            inner = Computation(self.book, node, stops, self.right).inner
+            near = [parent for each in inner for parent in each.parents]
+        else:
+            near = [parent for edge in Derivation(self.book, node, stops, self.right, self.rates).edges
+                    for i, parent in enumerate(edge.node.parents)
+                    if i != edge.i and edge.node.op not in (ops.add, ops.sub)]
+        return [leaf for leaf in near if not leaf.parents and self.graph.names[leaf]]
 
     def no_right_answer(self, node: Value, forward: bool) -> str:
         """Why there is nothing to hold an answer against."""

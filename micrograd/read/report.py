@@ -231,7 +231,7 @@ class Report(Printed):
         for answer in sorted(self.all, key=lambda answer: answer is not self.first_wrong):
             which = "The first mistake, " * (answer is self.first_wrong)
             said = [*(answer.mistake and [answer.mistake]), *(answer.note and [answer.note]),
-                    *([f"right: {answer.line}"] if answer.verdict == WRONG else ())]
+                    *([f"right: {answer.line}"] if answer.verdict in (WRONG, SPECIAL) else ())]
             if said:
                 lines += ["", *wrapped(spell(f"{which}{answer.called}:"), width)]
                 lines += [f"  {line}" for words in said for line in wrapped(spell(words), width - 2)]
@@ -466,7 +466,7 @@ def shown_right(answer: Answer) -> str:
 def shown_error(answer: Answer) -> str:
     """The relative error, in percent; nothing where it says nothing."""
     error = answer.error
-    if error is None or answer.verdict == EXACT or not error < 100:
+    if error is None or answer.verdict in (EXACT, SPECIAL) or not error < 100:
         return ""
     return f"{100 * error:.0f} %" if error > 0.1 else f"{100 * error:.2g} %"
 
@@ -525,7 +525,7 @@ def rows_of(report: Report) -> Iterator[str]:
         remarks = [escape(line) for line in (answer.mistake, *answer.note.split("\n", 1)[:1]) if line]
         if "\n" in answer.note:
             remarks.append(f"<pre style='margin:0'>{escape(answer.note.split(chr(10), 1)[1])}</pre>")
-        if answer.verdict == WRONG:
+        if answer.verdict in (WRONG, SPECIAL):
             remarks.append(f"right: {in_lines(answer.line)}")
         if answer is report.first_wrong:
             remarks.insert(0, "<b>The first mistake.</b>")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any, Union
 
 from ..delimited import read_delimited
-from ..engine import Number, Value
+from ..engine import Value
 from ..files import File, read_whole
 from ..ops import as_float, is_number
 from .answer import DATE, NUMBER, Numeral, numeral, precision, refuse_doubts, sides_of, tidied
 from .chain import depending_on, is_weighted_sum, links
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
-from .graph import Graph, gradients_along, onward_from
+from .graph import Graph, Pass, passes
 from .mistakes import Book
-from .terms import Formula, as_term, symbol
+from .points import Failure, Points, Trial, is_lost, size_of, slope_between
+from .terms import Formula, symbol
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
@@ -198,11 +199,18 @@ NO_VALUE = "this has no value: something in it is undefined, as 0/0 and ln(-1) a
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An expression, with the nodes whose gradients it uses, by the names that stand for them."""
+    """An expression, with what the names in it stand for."""
 
     expression: Expression
+    values: dict[str, Value]
     gradients: dict[str, Value]
-    locals: dict[str, float]  # numbers of derivatives of other nodes than the root
+    locals: dict[str, tuple[Value, Value]]  # derivatives of other nodes than the root: of what, by what
+
+    def at(self, graph: Graph, numbers: Pass, own: Mapping[Value, float]) -> dict[str, float]:
+        """The numbers of the names at a point. own: gradients that are somebody's own."""
+        return {**{name: numbers.values[node] for name, node in self.values.items()},
+                **{name: own.get(node, numbers.found[node]) for name, node in self.gradients.items()},
+                **{name: slope_between(graph, numbers, y, x) for name, (y, x) in self.locals.items()}}
 
 
 def spelled(key: Key) -> str:
@@ -213,13 +221,15 @@ class HandedIn:
     """What one student handed in, read: expressions become numbers.
 
     In an expression a label stands for the right forward value, and δ⁴ or ∂C/∂a⁴ for the student's own answer, or for
-    the right gradient where there is none.
+    the right gradient where there is none. Where an expression is tried at another point, all are right ones of there.
     """
 
-    def __init__(self, nodes: Nodes, gradients: Mapping[Value, Given], forward: Mapping[Value, Given]) -> None:
-        self.nodes, self.graph = nodes, nodes.graph
+    def __init__(self, nodes: Nodes, points: Points, gradients: Mapping[Value, Given],
+                 forward: Mapping[Value, Given]) -> None:
+        self.nodes, self.graph, self.points = nodes, nodes.graph, points
         self.gradients: dict[Value, Handed] = {}
         self.forward: dict[Value, Handed] = {}
+        self.formulas: dict[tuple[bool, Value], Reference] = {}  # (forward, node): each after those that it refers to
         for own, sheet in ((self.forward, forward), (self.gradients, gradients)):
             waiting: dict[Value, tuple[str, Reference]] = {}
             for node, given in sheet.items():
@@ -250,10 +260,11 @@ class HandedIn:
                     if not ready:
                         raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
                     x = self.evaluate(reference)
-                    right = self.graph.gradients[node]
-                    if own is self.gradients and x != right and self.is_formula_of_book(node, reference):
-                        x = right
+                    if self.is_right_but_for_rounding(node, reference, own is self.forward):
+                        x = node.data if own is self.forward else self.graph.gradients[node]
                     own[node] = Handed(text, x, problem=NO_VALUE * isnan(x))
+                    if reference.expression.names:
+                        self.formulas[own is self.forward, node] = reference
                 except ExpressionError as error:
                     own[node] = Handed(text, problem=str(error))
 
@@ -323,7 +334,8 @@ class HandedIn:
 
     def parsed(self, text: str, nodes: Mapping[str, Value]) -> Reference:
         """Read an expression, ∂C/∂a⁴ and the like included: each stands behind a name as long as itself."""
-        gradients, slopes, stand_ins = dict(self.nodes.deltas), {}, {}
+        gradients, stand_ins = dict(self.nodes.deltas), {}
+        slopes: dict[str, tuple[Value, Value]] = {}
         plain, names = text, self.nodes.names if nodes is self.nodes.by_name else Names([*nodes, *gradients])
         for number, match in enumerate(DERIVATIVE.finditer(text)):
             above, below = (self.node_or_none(word, names) for word in match.groups())
@@ -335,7 +347,8 @@ class HandedIn:
             if above is self.graph.root:
                 gradients[stand_in] = below
             else:
-                slopes[stand_in] = self.slope(above, below, text, match.start())
+                self.refuse_two_slopes(above, below, text, match.start())
+                slopes[stand_in] = above, below
         if plain != text:
             names = Names([*nodes, *gradients, *slopes])
         try:
@@ -345,18 +358,20 @@ class HandedIn:
             for stand_in, written in stand_ins.items():
                 message = message.replace(stand_in, written)
             raise ExpressionError(text, error.place, message) from None
-        return Reference(expression, {name: gradients[name] for name in expression.names if name in gradients}, slopes)
+        values = {name: nodes[name] for name in expression.names if name in nodes}
+        gradients = {name: node for name, node in gradients.items() if name in expression.names}
+        return Reference(expression, values, gradients, slopes)
 
-    def slope(self, y: Value, x: Value, text: str, place: int) -> float:
-        """∂y/∂x. Raises ExpressionError where that is one number along all paths, and another along the direct ones, with
-        the other named nodes held fixed, as a product of the chain rule means it."""
-        total, book, between = slope_between(self.graph, y, x), self.nodes.book, depending_on(self.graph, x)
+    def refuse_two_slopes(self, y: Value, x: Value, text: str, place: int) -> None:
+        """Raise ExpressionError where ∂y/∂x is one number along all paths, and another along the direct ones, with the
+        other named nodes held fixed, as a product of the chain rule means it."""
+        book, between = self.nodes.book, depending_on(self.graph, x)
+        total = slope_between(self.graph, self.points.own, y, x)
         found = links(y, book.terms.names, between, book.terms, book.place) if y in between else []
         direct = next((link.local for link in found if link.x is x), total)
         if abs(direct - total) > PRECISION * abs(total):
-            raise ExpressionError(text, place, "this can be the direct effect alone, or that along all paths; write the "
-                                               "formula in its place")
-        return total
+            raise ExpressionError(text, place, "this can be the direct effect alone, or that along all paths; write "
+                                               "the formula in its place")
 
     def node_or_none(self, word: str, names: Names | None = None) -> Value | None:
         """The node that a word means, for one of the names; those of the graph, if there are none."""
@@ -369,29 +384,51 @@ class HandedIn:
             return None
 
     def evaluate(self, reference: Reference) -> float:
-        values: dict[str, Number] = {}
-        for name in reference.expression.names:
-            if name in reference.gradients:
-                node = reference.gradients[name]
-                own = self.gradients.get(node, Handed(None)).value
-                values[name] = self.graph.gradients[node] if own is None else own
-            elif name in reference.locals:
-                values[name] = reference.locals[name]
-            else:
-                values[name] = self.nodes.printed[name].data
-        return float(reference.expression.evaluate(values))
+        return float(reference.expression.evaluate(self.meaning(reference)))
 
+    def meaning(self, reference: Reference) -> dict[str, float]:
+        """The numbers of the names in an expression, at the graph's own point."""
+        own = {node: given.value for node, given in self.gradients.items() if given.value is not None}
+        return reference.at(self.graph, self.points.own, own)
 
-    def is_formula_of_book(self, node: Value, reference: Reference) -> bool:
+    # The same at other points
+
+    def is_right_but_for_rounding(self, node: Value, reference: Reference, forward: bool) -> bool:
         """Whether an expression is what a derivation comes to, though its number is another: a/y has none at (0, 0),
         and a(1 − a) loses digits where a is nearly 1."""
-        terms, names, between = self.nodes.book.terms, reference.expression.names, depending_on(self.graph, node)
-        if not between or node is self.graph.root or not all(name in self.nodes.by_name for name in names):
+        right = node.data if forward else self.graph.gradients[node]
+        if reference.gradients or not isfinite(right):
             return False
-        of_names: dict[str, Any] = {name: terms[self.nodes.by_name[name]] for name in names}
-        given = reference.expression.evaluate(of_names)
-        [link] = links(self.graph.root, (node,), between, terms, self.nodes.book.place)
-        return as_term(given) == link.formula
+        return (is_lost(reference.expression, self.meaning(reference), right)
+                and self.tried(node, reference, forward, self.points(across_kinks=True)) is True)
+
+    def tried(self, node: Value, reference: Reference, forward: bool, at: Sequence[Pass], rounded: bool = False,
+              ) -> Failure | bool:
+        """How a formula does at other points: see `Trial`."""
+        def target(numbers: Pass) -> tuple[float, float]:
+            right = numbers.values if forward else numbers.found
+            return right[node], size_of(self.graph, numbers, node, forward)
+
+        trial = Trial(self.points, reference.expression)
+        return trial(at, lambda numbers: reference.at(self.graph, numbers, {}), target, rounded)
+
+    def follows(self, node: Value, at: Sequence[Pass], rounded: bool) -> Failure | bool:
+        """The same for a gradient that need not be right, but follow from the formulas for others that are here."""
+        def own(numbers: Pass) -> dict[Value, float]:
+            found: dict[Value, float] = {}
+            for (forward, other), reference in self.formulas.items():
+                if not forward and other is not node:
+                    found[other] = float(reference.expression.evaluate(reference.at(self.graph, numbers, found)))
+            return found
+
+        def target(numbers: Pass) -> tuple[float, float]:
+            leaves = {leaf: numbers.values[leaf] for leaf in self.graph.order if not leaf.parents}
+            return (passes(self.graph, leaves, own(numbers)).found[node],
+                    size_of(self.graph, numbers, node, forward=False))
+
+        reference = self.formulas[False, node]
+        trial = Trial(self.points, reference.expression)
+        return trial(at, lambda numbers: reference.at(self.graph, numbers, own(numbers)), target, rounded)
 
 
 def is_near(x: float, y: float, half: float) -> bool:
@@ -401,11 +438,6 @@ def is_near(x: float, y: float, half: float) -> bool:
 
 def place_of(name: str, expression: Expression) -> int:
     return next(step.place for step in expression.program if isinstance(step, Name) and step.name == name)
-
-
-def slope_between(graph: Graph, y: Value, x: Value) -> float:
-    """∂y/∂x, for any two nodes of a graph."""
-    return gradients_along(onward_from(y, graph.order)).get(x, 0.0)
 
 
 # A class
