@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ..engine import Value
-from .formula import indices
 from .graph import Graph, edges_of
 from .terms import ONE, Term, Terms
 
@@ -25,12 +24,6 @@ class Link:
     local: float   # as recorded
     rule: Term     # in the notation of primes: σ′(z)
     formula: Term  # written out: a(1 − a)
-
-
-def is_weighted_sum(name: str) -> bool:
-    """Whether a node is called z, with or without indices, so that its gradient is a δ."""
-    parts = indices(name)
-    return parts is not None and parts[0] == "z"
 
 
 def depending_on(graph: Graph, x: Value) -> dict[Value, None]:

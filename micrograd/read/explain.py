@@ -25,7 +25,8 @@ from typing import Any, Union, overload
 from ..engine import Value
 from ..files import FileName
 from ..ops import CONSTANT, LEAF
-from .chain import Link, depending_on, is_weighted_sum, links
+from .chain import Link, depending_on, links
+from .deltas import weighted_sums
 from .formula import (
     LATEX,
     MINUS,
@@ -82,7 +83,6 @@ SHOWN = 4      # paths that are written out
 NEURONS = 8    # of one layer, in the delta form
 DEFINED = 12   # nodes without a label whose names are explained
 FACTORS = 30   # of a path that are written out
-ERROR = "δΔεd"  # how error terms are called: the first letter that no node's name begins with
 LEAVES = 40    # leaves that the delta form of a whole graph lists
 WIDTH = 100    # characters; a longer side of a line in LaTeX is broken
 RESULT = 6     # digits of the result
@@ -401,7 +401,7 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         "in another way than it is written, which loses no digits")
     notes = [f"{name} is computed {how}" + f": {node.op.note}" * bool(node.op.note) + "."]
     if last:
-        hint = f"; all error terms of a network: form={DELTA!r}" * bool(error_terms(graph, graph.order))
+        hint = f"; all error terms of a network: form={DELTA!r}" * bool(weighted_sums(graph))
         notes.append(f"To derive a derivative, say by what (wrt=...){hint}.")
     notes = [*dict.fromkeys(unclear), *notes]
     factors = tuple((factor_of(graph, link),) for link in found)
@@ -563,12 +563,9 @@ def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], ad
 
 # Error terms, layer by layer
 
-def error_terms(graph: Graph, between: Iterable[Value]) -> dict[Value, str]:
-    """The nodes whose gradients are error terms, each with the name of its own: δ^{2} of z^{2}."""
-    taken = [name[0] for name in graph.names.values() if name]
-    letter = next(each for each in ERROR if each not in taken or each == ERROR[-1])
-    return {node: letter + graph.names[node][1:] for node in between
-            if node.parents and is_weighted_sum(node.label) and node is not graph.root}
+def error_terms(graph: Graph, between: Container[Value]) -> dict[Value, str]:
+    """The nodes on the way whose gradients are error terms, each with the name of its own: δ^{2} of z^{2}."""
+    return {node: name for node, name in weighted_sums(graph).items() if node in between}
 
 
 def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explanation:

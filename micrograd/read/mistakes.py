@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, LEAF
-from .chain import Link, is_weighted_sum, links
+from .chain import Link, links
+from .deltas import weighted_sums
 from .formula import indices
 from .graph import Edge, Graph, Pass
 from .terms import Formula, Terms, formula_of, name_of, number_of, partial, symbol
@@ -71,6 +72,7 @@ class Book:
         for node in graph.order:
             if node.label:
                 self.alike.setdefault(letters(node.label), []).append(node)
+        self.deltas = weighted_sums(graph)
         self.names: dict[Value, Formula] = {}
         self.slopes: dict[Value, str] = {}
 
@@ -86,8 +88,8 @@ class Book:
 
     def gradient(self, node: Value) -> Formula:
         """δ⁴ for the gradient of z⁴, ∂C/∂a⁴ for all others."""
-        name = self.graph.names[node]
-        return symbol(f"δ{name[1:]}") if is_weighted_sum(name) else partial(self.graph, self.graph.root, node)
+        name = self.deltas.get(node)
+        return symbol(name) if name is not None else partial(self.graph, self.graph.root, node)
 
     def slope(self, node: Value) -> str:
         """The derivative of a function of one argument: σ′(z⁴) = a⁴(1 − a⁴)."""

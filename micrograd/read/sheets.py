@@ -22,12 +22,12 @@ from ..engine import Value
 from ..files import File, read_whole
 from ..ops import as_float, is_number
 from .answer import DATE, NUMBER, Numeral, numeral, precision, refuse_doubts, sides_of, tidied
-from .chain import depending_on, is_weighted_sum, links
+from .chain import depending_on, links
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .graph import Graph, Pass, passes
 from .mistakes import Book
 from .points import Failure, Points, Trial, is_lost, size_of, slope_between
-from .terms import Formula, symbol
+from .terms import Formula
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
@@ -54,10 +54,11 @@ class Nodes:
         self.book, self.graph = book, (graph := book.graph)
         self.printed = {graph.names[node]: node for node in graph.order if graph.names[node]}  # v_{1}, too
         self.by_name = {name: node for name, node in self.printed.items() if book.is_named(node)}
-        self.deltas = {}  # δ^{4}: z^{4}, where no node is called so
-        for name, node in self.by_name.items():
-            if (is_weighted_sum(name) or re.fullmatch("z[0-9]+", name)) and f"δ{name[1:]}" not in self.by_name:
-                self.deltas[f"δ{name[1:]}"] = node
+        self.deltas = {name: node for node, name in book.deltas.items()}  # δ^{4}: z^{4}
+        taken = set(map(letters_and_digits, self.by_name))
+        for name, node in list(self.deltas.items()):  # δ^{4} is understood where Δ^{4} is its name, as there is a δ
+            if letters_and_digits(f"δ{name[1:]}") not in taken:
+                self.deltas.setdefault(f"δ{name[1:]}", node)
         self.names = Names([*self.by_name, *self.deltas])
 
     def find(self, key: Key) -> Value:
@@ -110,7 +111,7 @@ class Nodes:
     def delta(self, key: Key) -> Formula | None:
         """δ⁴, where a key asks for a gradient by that name; else None."""
         meant = self.names.meant(key.strip().strip("$").strip()) if isinstance(key, str) else []
-        return symbol(meant[0]) if len(meant) == 1 and meant[0] in self.deltas else None
+        return self.book.gradient(self.deltas[meant[0]]) if len(meant) == 1 and meant[0] in self.deltas else None
 
     def typed(self, name: str) -> str:
         """A name as people type it: a31 for a^{3}_{1}, unless that may be another."""

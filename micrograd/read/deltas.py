@@ -1,0 +1,219 @@
+"""Error terms: which nodes are the weighted sums of a network, and what the gradients by them are called.
+
+A weighted sum is told by its structure, whatever its letter (z, net, v, s, or the a of Bishop): a labelled node that is
+a sum of products weight · input, and goes into an activation, or into a cost that compares it with a target. Its error
+term has its index: δ₁ for net₁, δ³₁ for z³₁.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from .. import ops
+from ..engine import Value
+from ..ops import CONSTANT
+from .expression import letters_and_digits, notation
+from .formula import indices
+from .graph import Edge, Graph
+
+LETTERS = "δΔεd"  # what error terms are called: the first letter that no label begins with
+BY_LETTER = "z"   # so networks label weighted sums: a sum of that name is one wherever it goes
+
+# What a node goes into, on the way up as long as nothing but a sum is made of it:
+ACTIVATED = 1  # the argument of a function
+SQUARED = 2    # of a power or an absolute value, as costs and a few activations are
+COMPARED = 4   # the same, where a target was taken from it, or will be from what that gives
+ADDED = 8      # a summand of a weighted sum
+WEIGHED = 16   # a factor in one, beside a weight
+TESTED = 32    # anything that is compared with a target further up
+
+SIZES = (ops.pow, ops.abs, ops.hypot)
+IN_COSTS = (ops.log, ops.log1p, ops.log2, ops.log10, ops.sqrt, ops.cbrt)  # of probabilities and means; no activations
+
+
+class Part(NamedTuple):
+    """What a node is as a part of the sums above it. Whatever has a name, or is what a function gives, is one part.
+
+    degree: how many computed factors there are in one product; with more than 1 it is no weighted sum. weight: 2 if
+    there is a product of two names, such as w · x, 1 for a name and a number, 0.5 · x, else 0. names: what it is made
+    of, two at the most.
+    """
+
+    degree: int
+    weight: int = 0
+    names: tuple[Value, ...] = ()
+
+    @property
+    def argument(self) -> Value | None:
+        """The one computed node of which this is a function, 0.01 · z or 2s − 1."""
+        return self.names[0] if len(self.names) == 1 and self.names[0].parents else None
+
+
+def weighted_sums(graph: Graph) -> dict[Value, str]:
+    """The nodes whose gradients are error terms, in the order of the graph, and the names of these, no two alike, none
+    that of a node: δ^{3}_{1} for z^{3}_{1}, δ_{h1} for net_h1."""
+    found = set(found_in(graph, sums_of(graph.order)))
+    return named(graph, [node for node in graph.order if node in found])
+
+
+def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
+    """The weighted sums, from the root down."""
+    above: dict[Value, int] = {}
+    for node, edges in graph.onward.items():
+        into = above.get(node, 0)
+        if node.label and node in sums and node is not graph.root:
+            part = sums[node]
+            if is_weighted_sum(node.label, part, into, sums):
+                yield node
+                into = ADDED | into & TESTED
+            elif part.argument is not None and into & (ACTIVATED | COMPARED | WEIGHED):
+                into = ACTIVATED | into & TESTED  # an activation that is a straight line
+        for edge in edges:
+            above[edge.parent] = above.get(edge.parent, 0) | passed_on(edge, into, sums)
+
+
+def is_weighted_sum(label: str, part: Part, into: int, sums: Mapping[Value, Part]) -> bool:
+    """Whether a sum with a name is a weighted sum, by what it is made of and what it goes into."""
+    if part.degree > 1:
+        return False
+    if part.argument is not None and part_of(part.argument, sums).weight:  # 0.01 · net, net + 1
+        return bool(into & ACTIVATED)
+    if letters(label) == BY_LETTER:
+        return True
+    if not part.weight or (part.argument is not None and part.weight < 2):
+        return False
+    return bool(into & (ACTIVATED | COMPARED)) or (part.weight == 2 and bool(into & WEIGHED))
+
+
+# Downward: what a node is made of
+
+def sums_of(order: Iterable[Value]) -> dict[Value, Part]:
+    """Each node that is a sum or a product of those next below it that are a part, and what it is then."""
+    sums: dict[Value, Part] = {}
+    for node in order:
+        part = sum_of(node, [part_of(parent, sums) for parent in node.parents])
+        if part is not None:
+            sums[node] = part
+    return sums
+
+
+def part_of(node: Value, sums: Mapping[Value, Part]) -> Part:
+    """What a node is in the sums above it."""
+    if not node.parents:
+        return Part(0, 0, () if is_number(node) else (node,))
+    if node not in sums:
+        return Part(1, 0, (node,))
+    part = sums[node]
+    return Part(1, part.weight if part.degree <= 1 else 0, (node,)) if node.label else part
+
+
+def sum_of(node: Value, parts: Sequence[Part]) -> Part | None:
+    """What a node is by its op; None if that makes no sum."""
+    op, parents = node.op, node.parents
+    if op is ops.neg or (op is ops.identity and not node.label):
+        return parts[0]
+    if op is ops.pow and parts[0].degree == 0 and is_number(parents[1]):
+        return parts[0]  # x², a feature
+    if op is ops.div and parts[1].degree == 0:
+        return parts[0]
+    if op not in (ops.add, ops.sub, ops.mul):
+        return None
+    one, other = parts
+    names = tuple(dict.fromkeys(one.names + other.names))[:2]
+    weight = max(one.weight, other.weight)
+    if op is not ops.mul:
+        return Part(max(one.degree, other.degree), weight, names)
+    if not (one.names and other.names):  # of a number; what a function gives has no name of its own
+        weight = max(weight, any(each.label or not each.parents for each in names))
+    elif parents[0] is not parents[1] and 0 in (one.degree, other.degree):
+        weight = 2
+    return Part(one.degree + other.degree, weight, names)
+
+
+def is_number(node: Value) -> bool:
+    """Whether a node is a bare number."""
+    return node.op is CONSTANT and not node.label
+
+
+# Upward: what a node goes into
+
+def passed_on(edge: Edge, into: int, sums: Mapping[Value, Part]) -> int:
+    """What an argument of an op goes into, where the op's result goes into that."""
+    node, i, _ = edge
+    op, tested = node.op, into & TESTED
+    beside = [part_of(other, sums) for j, other in enumerate(node.parents) if j != i]
+    if op is ops.neg or (op is ops.identity and not node.label):
+        return into
+    if op is ops.add:  # one of several products is not yet what the function is of
+        return into & (ADDED | TESTED) if beside[0].weight else into
+    if op is ops.sub:
+        return into | COMPARED * bool(into & SQUARED) | TESTED * bool(into & (SQUARED | ACTIVATED))
+    if op in SIZES or is_square(node):
+        return SQUARED | COMPARED * bool(tested) | tested if i == 0 or op is not ops.pow else tested
+    if op is ops.mul and beside[0].degree == 0:
+        return (into & ~ADDED) | WEIGHED if into & ADDED and beside[0].names else into
+    if op is ops.div and i == 0 and beside[0].degree == 0:
+        return into
+    return ACTIVATED | tested if is_activation(node, i) else tested
+
+
+def is_square(node: Value) -> bool:
+    """Whether a product is that of something computed with itself, (a − y) · (a − y), written out twice or not."""
+    if node.op is not ops.mul or not node.parents[0].parents:
+        return False
+    one, other = node.parents
+    return one is other or (one.op, one.parents) == (other.op, other.parents)
+
+
+def is_activation(node: Value, i: int) -> bool:
+    """Whether a node is a function of its i-th argument alone: sigmoid(z), max(0, z), 2 ** z."""
+    if node.op in (ops.add, ops.sub, ops.mul, ops.div, *IN_COSTS):
+        return False
+    return all(not parent.parents for j, parent in enumerate(node.parents) if j != i)
+
+
+# What error terms are called
+
+def named(graph: Graph, nodes: Sequence[Value]) -> dict[Value, str]:
+    """A name for the error term of each weighted sum: the index of its label; where this would be that of another one
+    as well, the label's letters, too."""
+    taken = {letters_and_digits(node.label)[:1] for node in graph.order if node.label}
+    letter = next((each for each in LETTERS if each not in taken), LETTERS[-1])
+    names = {node: letter + index_of(graph.names[node]) for node in nodes}
+    bases: dict[str, dict[str, None]] = {}  # for each name, as it is typed, the letters of the labels
+    for node, name in names.items():
+        bases.setdefault(letters_and_digits(name), {})[letters(node.label)] = None
+    alike = {base for several in bases.values() if len(several) > 1 for base in several}
+    stems = {base[:-1] for base in alike}
+    stem = stems.pop() if len(stems) == 1 else ""  # the z of zₕ and zₒ; nothing, for c and d
+    for node in nodes:
+        base = letters(node.label)
+        if base in alike and base != BY_LETTER:
+            names[node] = longer(letter, graph.names[node], base[len(stem):])
+    count = Counter(names.values())
+    return {node: name if count[name] == 1 else f"{letter}({graph.names[node]})" for node, name in names.items()}
+
+
+def letters(label: str) -> str:
+    """The letters that a label begins with: net for net_{1}, net_h1 and net1."""
+    parts = indices(notation(label))
+    return parts[0] if parts else re.match(r"[^\W\d_]*", label)[0]  # type: ignore[index]
+
+
+def index_of(name: str) -> str:
+    """The index of a label, as it is written: ^{3}_{1} of z^{3}_{1}, 1 of z1, _{h1} of net_h1; "" if it has none."""
+    name = notation(name)
+    rest = name[len(letters(name)):]
+    if re.fullmatch(r"_[0-9A-Za-z]+", rest):
+        return f"_{{{rest[1:]}}}"
+    return rest if indices(name) or re.fullmatch(r"[\w.,\[\]]*( \([0-9]+\))?", rest) else ""
+
+
+def longer(letter: str, name: str, base: str) -> str:
+    """The name with the letters of the label before its lower index: δ^{2}_{o1} for o^{2}_{1}, δ_{c} for c."""
+    above, below = (indices(letter + index_of(name)) or ("", "", name[len(letters(name)):]))[1:]
+    found = f"{letter}{f'^{{{above}}}' * bool(above)}_{{{base}{below}}}"
+    return found if indices(found) else f"{letter}({name})"
