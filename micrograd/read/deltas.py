@@ -16,7 +16,7 @@ from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT
 from .expression import letters_and_digits, notation
-from .formula import indices
+from .formula import UNICODE, cut, formula, indices, unicode_label
 from .graph import Edge, Graph
 
 LETTERS = "δΔεd"  # what error terms are called: the first letter that no label begins with
@@ -29,6 +29,8 @@ COMPARED = 4   # the same, where a target was taken from it, or will be from wha
 ADDED = 8      # a summand of a weighted sum
 WEIGHED = 16   # a factor in one, beside a weight
 TESTED = 32    # anything that is compared with a target further up
+
+NEAREST, ROOM = 3, 50  # nodes that a message has, and characters of a formula
 
 SIZES = (ops.pow, ops.abs, ops.hypot)
 IN_COSTS = (ops.log, ops.log1p, ops.log2, ops.log10, ops.sqrt, ops.cbrt)  # of probabilities and means; no activations
@@ -170,9 +172,54 @@ def is_square(node: Value) -> bool:
 
 def is_activation(node: Value, i: int) -> bool:
     """Whether a node is a function of its i-th argument alone: sigmoid(z), max(0, z), 2 ** z."""
-    if node.op in (ops.add, ops.sub, ops.mul, ops.div, *IN_COSTS):
+    if node.op in (ops.add, ops.sub, ops.neg, ops.mul, ops.div, *IN_COSTS) or (
+            node.op is ops.identity and not node.label):
         return False
     return all(not parent.parents for j, parent in enumerate(node.parents) if j != i)
+
+
+# Where there are none
+
+def missing(graph: Graph) -> str:
+    """Why a graph has no error term: which nodes come nearest to a weighted sum, and what they lack."""
+    sums = sums_of(graph.order)
+    near = [*dict.fromkeys(nearest(graph, sums))] or ["label it, as z = w*x + b before sigmoid(z)"]
+    return ("no labelled node is a sum of products weight · input that goes into an activation, or into a cost that "
+            f"compares it with a target: {'; '.join(near[:NEAREST])}")
+
+
+def nearest(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[str]:
+    """What is to be done, or what keeps a labelled node from being one."""
+    def is_product(node: Value) -> bool:
+        part = sums.get(node, Part(0))
+        return part.degree <= 1 and part.weight > 0 and part.argument is None
+
+    for node in graph.order:
+        for i, parent in enumerate(node.parents):
+            into = f"the argument of {node.op.name}" if is_activation(node, i) else ""
+            if parent.op is ops.sub and (node.op in SIZES or is_square(node)):
+                parent = next(filter(is_product, parent.parents), parent)
+                into = "the weighted sum in the cost"
+            while parent.op is ops.neg and not parent.label:
+                parent = parent.parents[0]
+            if into and not parent.label and is_product(parent):
+                yield f"label {into}, {written(graph, parent)}"
+    for node in reversed(graph.order[:-1]):
+        if node.label and node in sums:
+            name = f"{unicode_label(graph.names[node])} = {written(graph, node)}"
+            functions = [edge.node.op.name for edge in graph.uses[node] if is_activation(edge.node, edge.i)]
+            if is_product(node):
+                yield f"{name} goes into neither" if node in graph.onward else f"no derivative leads to {name}"
+            elif functions:
+                yield f"{name} goes into {functions[0]}, but there is no product weight · input in it"
+
+
+def written(graph: Graph, node: Value) -> str:
+    """The formula of a node, as far as a message has room."""
+    try:
+        return cut(formula(node, 1, UNICODE, "explain(y)", names=graph.names), ROOM)
+    except ValueError:  # too long for anybody to read
+        return "…"
 
 
 # What error terms are called

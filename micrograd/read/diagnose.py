@@ -21,6 +21,7 @@ from .. import ops
 from ..engine import Value
 from ..files import FileName
 from ..ops import CONSTANT, LEAF, Op, counted
+from .deltas import weighted_sums
 from .formula import DIGITS, SUPERSCRIPT, indices, unicode_label
 from .graph import Edge, Graph, look, recomputed, same
 from .page import page
@@ -668,11 +669,12 @@ def not_in_graph(graph: Graph, parameters: list[tuple[str, Value]]) -> Iterator[
 # From layer to layer
 
 def ratios_of_layers(graph: Graph) -> Iterator[Finding]:
-    """Error terms, the gradients of nodes labelled z^{k}, that shrink or grow on the way back."""
+    """Error terms, the gradients of weighted sums such as z^{k}, that shrink or grow on the way back."""
     terms: dict[int, list[Value]] = {}
-    for node in graph.order:
-        if node.parents and node.label.startswith("z") and layer_of(node.label):
-            terms.setdefault(int(layer_of(node.label)), []).append(node)
+    for node in weighted_sums(graph):
+        layer = (indices(node.label) or ("", "", ""))[1]
+        if layer.isdecimal():
+            terms.setdefault(int(layer), []).append(node)
     trend = trend_of({layer: fmean(abs(graph.gradients[node]) for node in nodes) for layer, nodes in terms.items()})
     if trend is not None:
         yield found(graph, trend.kind, WARNING, terms[trend.first], f"The error terms δ {trend}.", trend.advice,

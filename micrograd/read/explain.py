@@ -26,7 +26,7 @@ from ..engine import Value
 from ..files import FileName
 from ..ops import CONSTANT, LEAF
 from .chain import Link, depending_on, links
-from .deltas import weighted_sums
+from .deltas import missing, weighted_sums
 from .formula import (
     LATEX,
     MINUS,
@@ -40,6 +40,7 @@ from .formula import (
     indices,
     rounded,
     text_in_latex,
+    unicode_label,
 )
 from .graph import Graph, edges_of, look
 from .mathml import mathml
@@ -312,9 +313,11 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
         y: a Value.
         wrt: a node of the graph, or its label; or several in a list, for a tuple of Explanations that prints as one.
         form: "chain", the product of the local derivatives along each path from y to x, and the sum over the paths; or
-            "delta", line by line the error terms δ = ∂y/∂z of the nodes labelled z, z^{k} or z^{k}_{i}, as networks
-            label them, from the output back, and with them ∂y/∂x; for whole layers also in matrices. Without `wrt`
-            form="delta" gives all of them.
+            "delta", line by line the error terms, from the output back, and with them ∂y/∂x; for whole layers also in
+            matrices. An error term δ = ∂y/∂z is the gradient of a weighted sum, whatever its letter: a labelled node
+            that is a sum of products weight · input, and goes into an activation, or into a cost that compares it with
+            a target. δ has the index of its label: δ₁ for z_1, net_1 or v_1. Without `wrt` form="delta" gives all of
+            them.
         detail: by default the derivation runs between labelled nodes, and what lies between two of them is multiplied
             out; "full" walks every node.
 
@@ -323,7 +326,8 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
 
     Raises:
         TypeError: for what is no Value.
-        ValueError: if y does not depend on x, if no node or several are called so, or if there is no z for "delta".
+        ValueError: if y does not depend on x, if no node or several are called so, or if there is no weighted sum for
+            "delta".
 
     Example:
         >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
@@ -572,8 +576,11 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
     """form="delta": one pass from the root to x. At each z the gradient so far gets the name δ, and goes on by it."""
     root, zs = graph.root, error_terms(graph, between)
     if not zs:
-        raise ValueError("form='delta' needs weighted sums labelled z, z^{k} or z^{k}_{i} on the way, as networks "
-                         "label them, and found none: label them (z.label = 'z^{2}'), or use form='chain'")
+        sums = weighted_sums(graph)
+        known = ", ".join(unicode_label(graph.names[node]) for node in [*sums][:DEFINED])
+        why = missing(graph) if x is None or not sums else (
+            f"of those that are, {known}, none is on the way to {name_of(graph, x)}")
+        raise ValueError(f"form='delta' needs weighted sums labelled, and {why}; or use form='chain'")
     terms = Terms({node: graph.names[node] for node in graph.order if node.label or node is root or node is x})
     place = {node: i for i, node in enumerate(graph.order)}
     so_far: dict[Value, list[Term]] = {root: [ONE]}

@@ -23,6 +23,7 @@ from ..files import File, read_whole
 from ..ops import as_float, is_number
 from .answer import DATE, NUMBER, Numeral, numeral, precision, refuse_doubts, sides_of, tidied
 from .chain import depending_on, links
+from .deltas import missing
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .graph import Graph, Pass, passes
 from .mistakes import Book
@@ -127,8 +128,9 @@ class Nodes:
         listed = list(dict.fromkeys([*near, *names]))[:LISTED]
         more = len({*names, *listed}) - len(listed)
         meant = f" (did you mean {near[0]!r}?)" if near else ""
+        why = f". There is no δ: {missing(self.graph)}" if short[:1] == "δ" and not self.deltas else ""
         return (f"no node is called {key!r} in the graph of {self.subject}{meant}; there are {', '.join(listed)}"
-                + f" and {more:,} more" * (more > 0))
+                + f" and {more:,} more" * (more > 0) + why)
 
     @property
     def subject(self) -> str:
