@@ -25,10 +25,10 @@ BY_LETTER = "z"   # so networks label weighted sums: a sum of that name is one w
 # What a node goes into, on the way up as long as nothing but a sum is made of it:
 ACTIVATED = 1  # the argument of a function
 SQUARED = 2    # of a power or an absolute value, as costs and a few activations are
-COMPARED = 4   # the same, where a target was taken from it, or will be from what that gives
+COMPARED = 4   # the same, where a target was taken from it, or what that gives is TESTED
 ADDED = 8      # a summand of a weighted sum
 WEIGHED = 16   # a factor in one, beside a weight
-TESTED = 32    # anything that is compared with a target further up
+TESTED = 32    # anything that comes to be compared with a target, or to a weighted sum, further up
 
 NEAREST, ROOM = 3, 50  # nodes that a message has, and characters of a formula
 
@@ -70,7 +70,7 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
             part = sums[node]
             if is_weighted_sum(node.label, part, into, sums):
                 yield node
-                into = ADDED | into & TESTED
+                into = ADDED | TESTED
             elif part.argument is not None and into & (ACTIVATED | COMPARED | WEIGHED):
                 into = ACTIVATED | into & TESTED  # an activation that is a straight line
         for edge in edges:
@@ -87,7 +87,7 @@ def is_weighted_sum(label: str, part: Part, into: int, sums: Mapping[Value, Part
         return True
     if not part.weight or (part.argument is not None and part.weight < 2):
         return False
-    return bool(into & (ACTIVATED | COMPARED)) or (part.weight == 2 and bool(into & WEIGHED))
+    return bool(into & (ACTIVATED | COMPARED)) or (bool(into & WEIGHED) and (part.weight == 2 or len(part.names) == 2))
 
 
 # Downward: what a node is made of
@@ -128,8 +128,8 @@ def sum_of(node: Value, parts: Sequence[Part]) -> Part | None:
     weight = max(one.weight, other.weight)
     if op is not ops.mul:
         return Part(max(one.degree, other.degree), weight, names)
-    if not (one.names and other.names):  # of a number; what a function gives has no name of its own
-        weight = max(weight, any(each.label or not each.parents for each in names))
+    if not (one.names and other.names):  # by a number: of a name, not of a sum, nor of what a function gives
+        weight = max(weight, any(each in names and bool(each.label or not each.parents) for each in parents))
     elif parents[0] is not parents[1] and 0 in (one.degree, other.degree):
         weight = 2
     return Part(one.degree + other.degree, weight, names)

@@ -161,8 +161,10 @@ class Names:
     def meant(self, word: str) -> list[str]:
         """The names that a word may mean: one; none; or several that are spelled alike."""
         form, content = structure(word), letters_and_digits(word)
+        letter, _, index = word.partition("_")  # delta_h1, where the letter does not end by itself
         return (self.spellings.get(word) or (form and self.structures.get(form))
-                or (content and self.contents.get(content)) or [])
+                or (content and self.contents.get(content))
+                or (letters_and_digits(index) and self.contents.get(greek(letter) + letters_and_digits(index))) or [])
 
     def at(self, text: str, place: int, stop: int) -> str:
         """The longest spelling of a name that stands, to the letter, at a place in a text; "" for none."""
