@@ -391,14 +391,14 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
     lines = [line(name, *rule, result)]
     unclear: list[str] = []
     for link in found:
-        factor, sides = factor_of(graph, link), [number_of(link.local, RESULT)]
+        factor = factor_of(graph, link)
         if contradicts(comes_to(link.formula), link.local):
-            sides.insert(0, worked_out(graph, link.x, terms.names, link.y))
+            sides = [worked_out(graph, link.x, terms.names, link.y)]
             unclear += [*no_answer(graph, link.x), simplified(factor.formula)]
         else:
-            sides[:0] = [factor.rule, factor.formula, formula_of(link.formula, numbers=True)]
+            sides = [factor.rule, factor.formula, formula_of(link.formula, numbers=True)]
             unclear += no_answer(graph, link.x)
-        lines.append(line(factor.symbols, *sides))
+        lines.append(Line(factor.symbols, down_to([(side,) for side in sides], link.local)))
     last = "" if all(link.x in node.parents for link in found) else ", last of all"
     unclear += digits_lost(written_out(node, terms.names), graph.names, graph, terms)
     how = f"by the op {node.op.name}{last}" if node.op.stands_for is None else (
@@ -464,8 +464,6 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     if not more and any(contradicts(x, value) for x in formal):
         notes.append(simplified(summed(sides[2])))
         sides[1:3] = [side for side, x in zip(sides[1:3], formal) if not contradicts(x, value)]
-    if count[root] == len(found[0]) == 1 and isfinite(value):
-        sides.pop()  # the one number is the result
     if more:
         for side in sides:
             side.append(both(lambda notation: left_out(f"{many(more)} more", notation)))
@@ -481,7 +479,7 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     if unlabelled:
         notes.append("Here " + ", ".join(unlabelled[:DEFINED]) + ", …" * (len(unlabelled) > DEFINED) + ".")
     notes += digits_lost((node for node in between if node is not x), between, graph, terms) + sample_note(graph, met)
-    derivation = Line(symbols, once([(symbols,), *map(tuple, sides), (number_of(value, RESULT),)])[1:])
+    derivation = Line(symbols, down_to([(symbols,), *map(tuple, sides)], value)[1:])
     return Explanation(symbols, CHAIN, value, products, count[root], (derivation,), (), tuple(notes))
 
 
@@ -595,20 +593,20 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
         gradient = first
         for other in others:
             gradient = gradient + other
-        symbols, result = partial(graph, root, node), number_of(graph.gradients[node], RESULT)
-        sides = [parts_of(gradient), parts_of(gradient, numbers=True), (result,)]
+        symbols, value = partial(graph, root, node), graph.gradients[node]
+        sides = [parts_of(gradient), parts_of(gradient, numbers=True)]
         shown = node in zs or node is x or (x is None and node.op is LEAF and node.label)
-        if shown and contradicts(comes_to(gradient), graph.gradients[node]):
-            sides[:2] = [(worked_out(graph, node, zs),)]
+        if shown and contradicts(comes_to(gradient), value):
+            sides = [(worked_out(graph, node, zs),)]
             notes += [*no_answer(graph, node), simplified(summed(parts_of(gradient)))]
         elif shown and not any(isnan(graph.gradients[z]) for z in zs if z is not node and place[z] > place[node]):
             notes += no_answer(graph, node)
         if node in zs:
             name = symbol(zs[node])
-            errors.setdefault(height[node], []).append((zs[node], Line(equation(name, symbols), once(sides))))
-            gradient = Name(zs[node], graph.gradients[node])
+            errors.setdefault(height[node], []).append((zs[node], Line(equation(name, symbols), down_to(sides, value))))
+            gradient = Name(zs[node], value)
         elif node is x or (x is None and node.op is LEAF and node.label):
-            leaves[node] = Line(symbols, once(sides))
+            leaves[node] = Line(symbols, down_to(sides, value))
         for i, parent in reversed(list(enumerate(node.parents))):
             if parent in between and parent.op is not CONSTANT:
                 so_far.setdefault(parent, []).append(gradient * terms.prime(node, i))
@@ -683,6 +681,11 @@ def last_links(graph: Graph, x: Value, between: dict[Value, None], zs: dict[Valu
 
 def line(left: Formula, *sides: Formula) -> Line:
     return Line(left, once([(side,) for side in sides]))
+
+
+def down_to(sides: Iterable[tuple[Formula, ...]], x: float) -> tuple[tuple[Formula, ...], ...]:
+    """The sides of a line and its result; a number is left out that is only the result with fewer digits."""
+    return once([*(side for side in sides if side != (number_of(x),)), (number_of(x, RESULT),)])
 
 
 def once(sides: Sequence[tuple[Formula, ...]]) -> tuple[tuple[Formula, ...], ...]:
