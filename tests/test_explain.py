@@ -1,14 +1,16 @@
 """explain: derivations as lecture notes write them, and with the numbers that the graph has."""
 
+import ast
 import json
 import math
 import pickle
 import random
+import re
 import xml.dom.minidom
 
 import pytest
 from graphs import diamond, four_layers, two_by_two
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import micrograd as mg
@@ -500,3 +502,310 @@ def test_several_derivatives_at_once(tmp_path):
         explain(C, [])
     with pytest.raises(TypeError, match="or the label of one, found int 3"):
         explain(C, ["w2", 3])
+
+
+# The order of the lines, the numbers on them, and what the notes propose
+
+NAMES = ["", "", "z", "z_1", "z_2", "z_3", "z^{1}", "z^{2}", "z^{2}_{1}", "z^{2}_{2}", "a", "a_1", "w1", "w_1", "x*y", "net h", "δ^{2}"]
+PROGRAMS = st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 30), st.integers(0, 30), st.sampled_from(NAMES)),
+                    min_size=1, max_size=14)
+
+
+def run(program):
+    """The nodes of a random graph; the last is the root."""
+    nodes = [Value(0.7, "x"), Value(-1.3, "y"), Value(0.4, "w_1"), Value(1.0, "w1")]
+    for operation, i, j, label in program:
+        nodes.append(operation(nodes[i % len(nodes)], nodes[j % len(nodes)]))
+        nodes[-1].label = nodes[-1].label or label
+    return nodes
+
+
+def recurrent(label, steps=3, units=1):
+    """A recurrent net, whose weighted sums are labelled by time: label.format(time, unit)."""
+    w, u, b = Value(0.5, "w"), Value(0.3, "u"), Value(0.1, "b")
+    h = [Value(0.2, f"h_{{0,{i}}}") for i in range(units)]
+    for t in range(1, steps + 1):
+        sums = [w * Value.sum(h) + u * Value(0.4 * t - 1, f"x_{t}") + b for _ in range(units)]
+        for i, z in enumerate(sums, 1):
+            z.label = label.format(t, i)
+        h = [z.tanh() for z in sums]
+    C = Value.sum([0.5 * (h_i - 1) ** 2 for h_i in h])
+    C.label = "C"
+    return C
+
+
+def in_order(found):
+    """The names of the error terms, line by line; none is used before it is defined."""
+    lines = [line for line in found.lines if line.left.count(" = ")]
+    names = [str(line.left).split(" = ")[0] for line in lines]
+    for place, line in enumerate(lines):
+        used = set(re.findall(r"[δΔεd][₀-₉⁰¹²³⁴-⁹⁽⁾,]+|[δΔεd](?![\w′])", "".join(line.sides[0])))
+        assert not used & set(names[place:]), str(found)
+    return names
+
+
+@pytest.mark.parametrize("label", ["z_{}", "z_{{{}}}", "z^{{{}}}", "z^{{({})}}"])
+def test_error_terms_come_from_the_root_back_also_where_the_index_is_time(label):
+    C = recurrent(label, 12)
+    for found in (explain(C, form="delta"), explain(C, "w", form="delta")):
+        assert [int("".join(c for c in mg.read.expression.letters_and_digits(name) if c.isdecimal())) for name in in_order(found)] \
+            == list(range(12, 0, -1))
+
+
+def test_error_terms_of_one_layer_come_by_number():
+    assert in_order(explain(recurrent("z_{{{},{}}}", 2, 3), form="delta")) == ["δ₂,₁", "δ₂,₂", "δ₂,₃", "δ₁,₁", "δ₁,₂", "δ₁,₃"]
+    net = MLP(1, [2, 2, 1], activation="tanh", rng=0)
+    J = Value.sum([mg.losses.half_squared_error(net([x]), 1.0) for x in (0.5, -1.0)])
+    assert in_order(explain(J, form="delta"))[:6] == [
+        "δ⁴⁽¹⁾₁", "δ⁴⁽²⁾₁", "δ³⁽¹⁾₁", "δ³⁽¹⁾₂", "δ³⁽²⁾₁", "δ³⁽²⁾₂"]
+    x = Value(0.5, "x")  # a short cut: z^{2}_{1} is next to the root, z^{2}_{2} below z^{3}, and they are one layer
+    first, second = x * 2, x * 3
+    third = second.tanh() + 1
+    for z, label in ((first, "z^{2}_{1}"), (second, "z^{2}_{2}"), (third, "z^{3}")):
+        z.label = label
+    assert in_order(explain(first.tanh() + third.tanh(), form="delta")) == ["δ³", "δ²₁", "δ²₂"]
+
+
+@given(PROGRAMS)
+def test_no_error_term_is_used_before_it_is_defined(program):
+    *_, root = run(program)
+    try:
+        in_order(explain(root, form="delta"))
+    except ValueError as error:
+        assert "form='delta' needs" in str(error)
+
+
+def listed(found, leaf):
+    """Whether the derivative by a leaf has a line, or is in a matrix."""
+    name = f"{found.symbols}/∂{mg.read.formula.unicode_label(leaf.label)}"
+    letter, above, _ = mg.read.formula.indices(leaf.label)
+    return any(str(line.left) == f"∂{name}" for line in found.lines) or any(
+        matrix.left in (f"∂{found.symbols}/∂{mg.read.formula.unicode_label(f'{form}^{{{above}}}')}" for form in (letter, letter.upper()))
+        for matrix in found.matrices)
+
+
+def test_no_leaf_is_lost():
+    net = MLP(2, [3, 2], activation="tanh", rng=0)
+    slope, bias = Value(0.9, "β"), Value(0.2, "b")
+    a = [slope * z.tanh() + bias for z in net([Value(0.5, "x_1"), Value(-1.0, "x_2")])]
+    C = mg.losses.half_squared_error(a, [1.0, 0.0])
+    C.label = "C"
+    J = C + 0.1 * Value.sum([p * p for p in net.parameters() if p.label.startswith("w")])
+    J.label = "J"
+    for root in (C, J):
+        whole = explain(root, form="delta")
+        assert all(listed(whole, leaf) for leaf in mg.topological_order(root) if leaf.op is mg.ops.LEAF)
+        assert not whole.notes
+    for p in net.parameters():
+        line = explain(J, p, form="delta").lines[-1]
+        assert ("0.2w" in str(line)) == p.label.startswith("w") and "δ" in str(line)
+    x = [Value(0.1 * i, f"x_{i}") for i in range(41)]
+    z = Value.sum(x)
+    z.label = "z"
+    many = explain(z.tanh(), form="delta")
+    assert (len(many.lines), many.notes) == (1, ("41 leaves are not listed: wrt=... derives one.",))
+    z = Value(1.0) * 2
+    z.label = "z"
+    assert explain(z.tanh(), form="delta").notes == ()
+
+
+def the_relu_exercise():
+    """C = ½(z − t)² of two hidden ReLU neurons, the second of them dead."""
+    x, t = [Value(1.0, "x_1"), Value(0.0, "x_2")], Value(1.0, "t")
+    hidden = []
+    for i, row in enumerate([(1.0, 0.0), (-1.0, 1.0)], 1):
+        z = Value.sum([Value(number, f"w_{{{i},{j}}}") * x_j for j, (number, x_j) in enumerate(zip(row, x), 1)])
+        h = z.relu()
+        z.label, h.label = f"z_{i}", f"h_{i}"
+        hidden.append(h)
+    z = Value(2.0, "v_1") * hidden[0] + Value(1.0, "v_2") * hidden[1]
+    C = 0.5 * (z - t) ** 2
+    z.label, C.label = "z", "C"
+    return C
+
+
+def test_a_factor_of_1_stays_in_the_numbers_where_the_symbols_have_it():
+    C = the_relu_exercise()
+    assert str(explain(C, "w_{1,2}")).splitlines()[1:] == [
+        "         = (z − t) · v₁ · ReLU′(z₁) · x₂", "         = (z − t) · v₁ · 1[z₁ > 0] · x₂", "         = 1 · 2 · 1 · 0",
+        "         = 0"]
+    assert str(explain(C, "v_1")).splitlines()[1:] == ["       = (z − t) · h₁", "       = 1 · 1", "       = 1"]
+    assert str(explain(C, "w_{1,2}", form="delta")).splitlines() == [
+        "δ = ∂C/∂z   = z − t = 2 − 1 = 1", "δ₁ = ∂C/∂z₁ = δ · v₁ · ReLU′(z₁) = 1 · 2 · 1 = 2", "∂C/∂w₁,₂    = δ₁ · x₂ = 2 · 0 = 0"]
+    assert str(mg.grade(C, {"w_{1,2}": 5.0}).answers["w_{1,2}"].line).endswith("= (2 − 1) · 2 · 0 · 1[1 > 0] = 0")
+    u = Value(1.0, "x") + 1
+    u.label = "u"
+    assert str(explain(u * 3, "x")) == "∂f/∂x = ∂f/∂u · ∂u/∂x\n      = 3", "plain sums are left out in both"
+
+
+@given(PROGRAMS, st.sampled_from([None, "full"]))
+def test_the_numbers_have_the_factors_of_the_symbols(program, detail):
+    nodes = run(program)
+    for leaf in nodes[:4]:
+        try:
+            found = explain(nodes[-1], leaf, detail=detail)
+        except ValueError:
+            continue
+        if found.count == 1 and len(found.factors) > 1 and "⋯" not in str(found):
+            kept = [factor for factor in found.factors if factor.formula != "1"]
+            numbers = "·".join(mg.read.formula.rounded(factor.value, mg.read.formula.UNICODE).text for factor in kept)
+            if len(kept) > 1:
+                assert re.sub("[ ()]", "", found.lines[0].sides[-2][0]) == numbers
+
+
+def test_delta_form_and_steps_own_up_to_lost_digits():
+    p, q = Value(40.0, "p"), Value(1.0, "q")
+    a = mg.sigmoid(p * q + q * 2 + q * 4)
+    z = a * 0.5
+    a.label, z.label = "a", "z"
+    words = "a(1 − a) with rounded numbers comes to 0"
+    for text in (str(explain(z ** 2, "p", form="delta")), str(explain(z ** 2, form="delta")), str(explain(z ** 2, "p")),
+                 str(mg.steps(z ** 2))):
+        assert text.count(words) == 1
+    assert [frame.parent for frame in mg.steps(z ** 2) if frame.note.startswith(words)] == list(a.parents)
+    y = mg.sigmoid(p)
+    assert explain(y * 2, "p", form="chain").notes and "comes to" not in str(explain(p * q, "p"))
+
+
+UP = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+TO_ASCII = str.maketrans(f"{UP}⁻−", "0123456789--")
+NUMERAL = re.compile(rf"(?<![\w.])(?:[0-9]+(?:\.[0-9]+)?·)?10[{UP}⁻]+|(?<![\w.])[0-9]+(?:\.[0-9]+)?")
+FUNCTIONS = {"tanh": "tanh", "σ": "sigmoid", "sin": "sin", "cos": "cos", "ReLU": "relu", "max": "maximum", "sgn": "sign", "step": "step"}
+
+
+def read(numeral):
+    return float(re.sub(rf"·?\b10(?=[{UP}⁻])", lambda ten: "e" if "·" in ten[0] else "1e", numeral).translate(TO_ASCII))
+
+
+def unit(x, digits):
+    """A unit of the last digit."""
+    return 10.0 ** (math.floor(math.log10(abs(x))) - digits + 1) if x else 0.0
+
+
+def numbers_agree(sides, digits):
+    """Whether the numbers of a line come to the result beside them, which has so many digits. True if there are none."""
+    *_, numbers, result = sides
+    if re.search("[A-Za-zα-ωΑ-Ω∂⋯…∞]", re.sub(rf"({'|'.join(FUNCTIONS)})\(", "(", numbers)):
+        return True
+    found = [read(numeral) for numeral in NUMERAL.findall(numbers)]
+    places = iter(range(len(found)))
+    text = re.sub(r"\[(.*?) > (.*?)\]", r" * step(\1 - (\2))", NUMERAL.sub(lambda numeral: f"n({next(places)})", numbers))
+    text = re.sub(f"[{UP}]+", lambda power: "**" + power[0].translate(TO_ASCII), text)
+    text = re.sub(r"(?<=\)) ?(?=[a-zσR(])", "*", text.replace("·", "*").replace("−", "-"))
+    code = compile(text, "a side", "eval")
+    functions = {name: mg.ops.named(row).value for name, row in FUNCTIONS.items()}
+    rng = random.Random(0)
+    near = [eval(code, {**functions, "n": [x + off * rng.choice((-1, 1)) * unit(x, 4) for x in found].__getitem__})
+            for off in (0.0, *[0.5] * 8)]
+    right = read(result.removeprefix("−")) * (-1 if result.startswith("−") else 1)
+    room = max(near) - min(near) + unit(right, digits) + 1e-12
+    return min(near) - room <= right <= max(near) + room
+
+
+@settings(deadline=None)
+@given(PROGRAMS)
+def test_the_numbers_on_a_line_come_to_the_result_beside_them(program):
+    nodes = run(program)
+    root = nodes[-1]
+    asked = [node for node in mg.topological_order(root) if node in nodes and node is not root]
+    found = [explain(root)]
+    for form in ("chain", "delta"):
+        for node in asked:
+            try:
+                found.append(explain(root, node, form))
+            except ValueError as error:
+                assert "form='delta' needs" in str(error)
+    for line in (line for each in found for line in each.lines):
+        sides = [mg.read.explain.summed(side) for side in line.sides]
+        assert len(sides) < 2 or numbers_agree(sides, 6), line
+    report = mg.grade(root, dict.fromkeys(asked, 1e9))
+    for rule in [frame.rule for frame in mg.steps(root)] + [answer.line for answer in report.answers.values()]:
+        assert rule.count(" = ") < 2 or numbers_agree(rule.split(" = "), 4), rule
+
+
+def test_a_line_whose_numbers_do_not_agree_is_found():
+    assert numbers_agree(["2 · 3", "6"], 6) and not numbers_agree(["2 · 3", "5"], 6)
+    assert numbers_agree(["0.4 · 0.3 + 0.12", "0.24"], 4) and not numbers_agree(["0.4 · 0.3 + 0.3 · 0.4 + 0.12", "0.24"], 4)
+    assert numbers_agree(["1(1 − 1)", "1.053·10⁻²⁰"], 6) and not numbers_agree(["−0.4(1 − 0.4²) · tanh(0.5)", "0.155271"], 6)
+
+
+def test_a_path_through_another_answer_is_counted_once_in_the_right_line():
+    x = Value(0.7, "x")
+    u = x * x
+    C = u * x
+    u.label, C.label = "u", "C"
+    assert mg.grade(C, {"x": 9.0, "u": 9.0}).answers["x"].line == "∂C/∂x = ∂C/∂u · 2x + u = 0.7 · 2 · 0.7 + 0.49 = 1.47"
+
+
+def proposed_names(message):
+    """The names that a message about a label proposes."""
+    meant = re.search(r"did you mean (.*?)\?", message)
+    called = re.search(r"call it (.*), or hand in the Value", message)
+    there = re.search(r"Labelled there: (.*?)(?: and [\d,]+ more)?$", message)
+    quoted = [double or single for double, single in re.findall("\"(.*?)\"|'(.*?)'", called[1])] if called else []
+    return [*(meant[1].split(" or ") if meant else []), *quoted,
+            *(there[1].split(", ") if there and there[1] != "nothing" else [])]
+
+
+@settings(deadline=None, max_examples=25)
+@given(PROGRAMS, st.sampled_from(NAMES), st.sampled_from(NAMES))
+def test_what_is_proposed_is_accepted(program, label, asked):
+    nodes = run([*program, (OPERATIONS[2], -1, 0, "")])
+    constant = mg.engine.constant(2.0)
+    constant.label = label
+    root = nodes[-1] + constant
+    for node in mg.topological_order(root):
+        if node.op is mg.ops.CONSTANT:
+            continue
+        found = [explain(root, node), explain(node)]
+        if any("form='delta' sums" in note for note in found[0].notes):
+            assert explain(root, node, form="delta").lines
+        if any("form='delta'" in note for note in found[1].notes):
+            assert explain(node, form="delta").lines
+    for ask in (explain, mg.nudge):
+        for word in (asked, "z_9", "W_1", "net"):
+            try:
+                ask(root, word)
+            except ValueError as error:
+                for name in proposed_names(str(error)) if "is a constant" not in str(error) else ():
+                    ask(root, name)
+    computed = {node: node.data for node in mg.topological_order(root) if node.parents and node.label}
+    for answer in mg.grade(root, {"x": None, **computed}).answers.values():
+        hint = re.search(r"forward=\{(.*): \.\.\.\}, or in a file under the heading (.*)", answer.note)
+        if hint:
+            key, heading = map(ast.literal_eval, hint.groups())
+            assert mg.grade(root, {}, forward={key: answer.node.data}).forward[key].verdict == "exact"
+            assert mg.grade_class(root, {"Ada": {heading: answer.node.data}}).students["Ada"].score == 1
+
+
+def test_hints_of_each_kind_are_given():
+    """Lest the test above finds none."""
+    net = MLP(2, [4, 4, 1], activation="tanh", rng=0)
+    C = mg.losses.half_squared_error(net([0.5, -1.0]), 1.0)
+    assert explain(C, "w^{2}_{1,1}").notes == () and explain(C.tanh() * 2).notes[1] == (
+        "To derive a derivative, say by what (wrt=...); all error terms of a network: form='delta'.")
+    x = Value(0.5, "x")
+    y = x
+    for i in range(3):
+        y = y.sin() + y.cos() + y
+        y.label = f"y_{i}"
+    assert explain(y, "x").notes == () and explain(y.exp() * 2).notes[1] == "To derive a derivative, say by what (wrt=...)."
+    short = explain(y, "x", detail="full")
+    assert short.notes[0] == "27 paths lead from y₂ to x." and "form" not in str(short)
+    with pytest.raises(ValueError, match=r"did you mean y₂ or y₁ or y₀\? Labelled there: x, y₀, y₁, y₂$") as error:
+        explain(y, "y")
+    assert proposed_names(str(error.value)) == ["y₂", "y₁", "y₀", "x", "y₀", "y₁", "y₂"]
+
+
+def test_labels_on_the_way_make_a_formula_readable():
+    y = Value(0.5, "x")
+    on_the_way = []
+    for _ in range(100):
+        y = y.sin()
+        on_the_way.append(y)
+    y = y * 1
+    for found in (explain(y, "x"), explain(y)):
+        assert "…" in str(found) and "label nodes on the way (z.label = 'z')" in found.notes[0]
+    for i, node in enumerate(on_the_way[::5]):
+        node.label = f"z_{i}"
+    assert "…" not in str(explain(y, "x")) + str(explain(y, form="delta"))

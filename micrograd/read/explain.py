@@ -407,7 +407,7 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
     if last:
         hint = f"; all error terms of a network: form={DELTA!r}" * bool(weighted_sums(graph))
         notes.append(f"To derive a derivative, say by what (wrt=...){hint}.")
-    notes = [*dict.fromkeys(unclear), *notes]
+    notes = [*dict.fromkeys(unclear), *too_long(side for line in lines for side in line.sides), *notes]
     factors = tuple((factor_of(graph, link),) for link in found)
     return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), tuple(notes))
 

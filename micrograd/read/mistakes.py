@@ -434,10 +434,13 @@ class Derivation:
                                 f"leave out the upstream gradients {names}")
 
     def factors(self, top: Value, stops: Mapping[Value, Any]) -> list[Link]:
-        """The factors that lead from a node down to the nearest stops; none if they would be too large to read."""
+        """The factors that lead from a node down to the nearest stops, past none of the tops; none if they would be too
+        large to read."""
         if len(self.edges) > LARGEST_FORMULA:
             return []
-        return links(top, stops, dict.fromkeys(self.down), self.book.terms, self.book.place)
+        found = links(top, {**stops, **dict.fromkeys(self.tops)}, dict.fromkeys(self.down), self.book.terms,
+                      self.book.place)
+        return [link for link in found if link.x in stops]
 
     def quantities(self) -> Iterator[Candidate]:
         """The opposite of the gradient that was asked for, or something else."""
