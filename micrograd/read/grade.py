@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import floor, inf, isfinite, isnan, log10, nan
+from math import inf, isfinite, isnan, nan
 from random import Random
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..ops import CONSTANT, is_number
 from .formula import LATEX, Notation, Written, apply
 from .graph import Graph, look, passes
 from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation
-from .points import LARGEST, Failure, Points
+from .points import LARGEST, Failure, Points, half_unit
 from .report import (
     CARRIED,
     CLOSE,
@@ -86,17 +86,13 @@ class Marker:
         self.rounded: list[dict[Value, tuple[float, float]]] = []
         if len(graph.order) <= LARGEST:
             rng = Random(0)
-            units = {node: (self.half_unit(node.data), self.half_unit(graph.gradients[node]))
+            units = {node: (half_unit(node.data, digits), half_unit(graph.gradients[node], digits))
                      for node in graph.order[:-1] if node.parents and node.label}
             self.rounded = [{node: (rng.choice((-1, 1)) * value, rng.choice((-1, 1)) * gradient)
                              for node, (value, gradient) in units.items()} for _ in range(TRIALS)]
         self.noise: dict[tuple[Value, ...], dict[Value, float]] = {}
         self.derivations: dict[tuple[Any, ...], Derivation] = {}
         self.lines: dict[tuple[Value, ...], Formula] = {}
-
-    def half_unit(self, x: float) -> float:
-        """Half a unit of the last digit of a number that is rounded."""
-        return 0.5 * 10.0 ** (floor(log10(abs(x))) - self.digits + 1) if x and isfinite(x) else 0.0
 
     def mark(self, answers: Sheet, forward: Sheet, ask: Iterable[Key] = ()) -> Report:
         """One sheet."""

@@ -8,7 +8,6 @@ up the mistakes, works out what each would come to, and says it in words. It kno
 from __future__ import annotations
 
 import heapq
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from ..engine import Value
 from ..ops import CONSTANT, LEAF
 from .chain import Link, links
 from .deltas import weighted_sums
-from .formula import indices
+from .formula import indices, letters
 from .graph import Edge, Graph, Pass
 from .terms import Formula, Terms, formula_of, name_of, number_of, partial, symbol
 
@@ -102,12 +101,6 @@ class Book:
         """The other nodes whose label has the same letters: the other weights, for a weight."""
         found = self.alike.get(letters(node.label), []) if node.label else []
         return [other for other in found if other is not node and (other.op is LEAF) == (node.op is LEAF)][:100]
-
-
-def letters(label: str) -> str:
-    """w for w^{2}_{1,1}, for w_5 and for w5"""
-    parts = indices(label)
-    return parts[0] if parts else re.match(r"[^\W\d]*", label)[0]  # type: ignore[index]
 
 
 def is_function(node: Value, i: int) -> bool:

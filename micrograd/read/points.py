@@ -13,84 +13,103 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from math import copysign, fabs, floor, isfinite, isnan, log10
+from math import copysign, fabs, floor, isclose, isfinite, isnan, log10, prod
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, Ieee, Op, bare, carries
-from .expression import NUMBER, Expression, Name
+from .expression import NUMBER, Expression, Name, Slope
+from .formula import letters
 from .graph import Graph, Pass, onward_from, passes
 
 LARGEST = 20_000   # nodes; a larger graph is not run with other numbers
 COUNT = 4          # points
-DIRECTIONS = 12    # tried for them
+DIRECTIONS = 24    # tried for them
 SHORTEST = 8       # how often a move is cut to a quarter where the graph cannot be computed at its end
-READINGS = 2_000   # ways to take the numbers in a formula for those of nodes; where there are more, nobody can say
+READINGS = 50_000  # ways to take the numbers in a formula for those of nodes; where there are more, nobody can say
 ROUNDED, ODD = 2, 3  # significant digits; a number of so many may be rounded from that of a node, and must be from some
 SAME = 1e-9        # relative; what rounding alone does to the number of a node
 LOST = 1e-11       # relative; how far y (1 − y) may be from the derivative of y, before a point is called saturated
 PER_STEP = 1e-8    # relative; the rounding that is forgiven to each step of a formula,
+PLAIN = 1e-4, 0.05  # relative; so much is wrong, whatever steps round to; and numbers in the formula
 OF_GRAPH = 1e-10   # and to the graph in all
 BITS = 1e-15       # relative; what rounding does in fact, in each step
 
-Meaning = Callable[[Pass], Mapping[str, float]]
-Target = Callable[[Pass], tuple[float, float]]
-
 
 # Where to try
+
+@dataclass(frozen=True, slots=True)
+class Point(Pass):
+    """The numbers of a graph at another point."""
+
+    sizes: dict[Value, float]  # of what each gradient is added up from: its rounding is in proportion to that
+
+    def right(self, node: Value, forward: bool) -> tuple[float, float]:
+        """The value or the gradient of a node, and the size of what it is added up from."""
+        if not forward:
+            return self.found[node], self.sizes[node]
+        terms = (fabs(slope * self.values[parent]) for slope, parent in zip(self.locals[node], node.parents))
+        return self.values[node], fabs(self.values[node]) + sum(terms)
+
+
+Side = tuple[Any, ...]  # of a function with kinks
+
 
 class Points:
     """The points of one graph, found when they are first asked for. own: the graph's own one."""
 
     def __init__(self, graph: Graph, own: Pass) -> None:
         self.graph, self.own = graph, own
-        self.found: dict[bool, list[Pass]] = {}
+        self.found: dict[bool, list[Point]] = {}
         self.numbers: list[tuple[float, Source]] = []
+        self.constants = {node.data for node in graph.order if node.op is CONSTANT}
+        self.has_powers = any(node.op is ops.pow and node.parents[1].op is not CONSTANT for node in graph.order)
 
-    def __call__(self, across_kinks: bool = False) -> list[Pass]:
+    def __call__(self, across_kinks: bool = False) -> list[Point]:
         """The points; none where the graph is too large, or where none is found.
 
-        across_kinks: where the graph's own point is exactly at a kink, on whatever side of it. Else what such a node
-        depends on is not moved."""
+        across_kinks: where the graph's own point is exactly at a kink, on whatever side of it. Else on the side that
+        has the same slopes; where neither has, what the node depends on is not moved."""
+        if len(self.graph.order) > LARGEST:
+            return []
         if across_kinks not in self.found:
-            self.found[across_kinks] = list(self.drawn(across_kinks)) if len(self.graph.order) <= LARGEST else []
+            sides = self.sides()
+            free = {node: allowed for node, allowed in sides.items() if len(allowed) == 1}
+            undecided = [node for node, allowed in sides.items() if not allowed]
+            found = list(self.drawn(free, {})) if across_kinks else list(self.drawn(sides, self.below(undecided)))
+            at_kinks = [node for node in sides if at_kink(node.op, arguments(node))]
+            self.found[across_kinks] = found or list(self.drawn(sides, self.below(at_kinks)))
         return self.found[across_kinks]
 
-    def drawn(self, across_kinks: bool) -> Iterator[Pass]:
-        sides, at_kinks = self.sides()
-        fixed = {} if across_kinks else self.below(at_kinks)
-        leaves = [node for node in self.graph.order if not node.parents and node not in fixed
+    def sides(self) -> dict[Value, list[Side]]:
+        """The pieces of its function that each node with several of them may be on."""
+        return {node: sides_of(node.op, arguments(node)) for node in self.graph.order if node.op.kink is not None}
+
+    def drawn(self, sides: Mapping[Value, list[Side]], fixed: Mapping[Value, None]) -> Iterator[Point]:
+        """Points on these sides."""
+        order = self.graph.order
+        leaves = [node for node in order if not node.parents and node not in fixed
                   and (node.op is not CONSTANT or node.label)]
-        whole = {exponent for node in self.graph.order if node.op is ops.pow
-                 for base, exponent in [node.parents] if base.data < 0 and exponent.data == exponent.data // 1}
+        whole = {node.parents[1] for node in order if node.op is ops.pow and node.parents[0].data < 0}
+        shares = [group for group in groups(leaves) if sums_to_1(group)]
         rng, count, easiest = Random(0), 0, 0
         for _ in range(DIRECTIONS if leaves else 0):
-            moves = moves_of({leaf: leaf.data for leaf in leaves}, whole, rng)
-            for ease, moved in enumerate(moves):
+            for ease, moved in enumerate(moves_of({leaf: leaf.data for leaf in leaves}, whole, rng)):
+                for group in shares:
+                    share_out(moved, group)
                 if ease < easiest or not self.fits(moved, sides):
                     continue
                 numbers = passes(self.graph, moved, {})
                 if all(isfinite(numbers.found[node]) or not isfinite(gradient)
                        for node, gradient in self.graph.gradients.items()):
                     easiest, count = ease, count + 1
-                    yield numbers
+                    yield Point(numbers.values, numbers.computed, numbers.locals, numbers.gradients, numbers.found,
+                                self.sizes(numbers))
                     break
             if count == COUNT:
                 return
-
-    def sides(self) -> tuple[dict[Value, Any], list[Value]]:
-        """On which piece of its function each node is that has several, and those that are exactly between two."""
-        sides, between = {}, []
-        for node in self.graph.order:
-            if node.op.kink is not None:
-                args = [parent.data for parent in node.parents]
-                if fabs(node.op.kink(*args)) > 1e-12 * max(map(fabs, args)):
-                    sides[node] = side(node.op, args)
-                else:
-                    between.append(node)
-        return sides, between
 
     def below(self, nodes: Sequence[Value]) -> dict[Value, None]:
         """These nodes, and those that they depend on."""
@@ -100,14 +119,14 @@ class Points:
                 found.update(dict.fromkeys(node.parents))
         return found
 
-    def fits(self, moved: Mapping[Value, float], sides: Mapping[Value, Any]) -> bool:
+    def fits(self, moved: Mapping[Value, float], sides: Mapping[Value, list[Side]]) -> bool:
         """Whether the graph can be computed from these leaves, on these sides, and no function is so flat there that
         its derivative by the book loses its digits."""
         values: dict[Value, float] = {}
         for node in self.graph.order:
             op, args = node.op, [values[parent] for parent in node.parents]
             values[node] = y = op.value(*args) if args else moved.get(node, node.data)
-            if not isfinite(y) or (node in sides and side(op, args) != sides[node]):
+            if not isfinite(y) or (node in sides and sides[node] and side(op, args) not in sides[node]):
                 return False
             for i, parent in enumerate(node.parents if op.book else ()):
                 slope = op.slope(i, y, *args)
@@ -115,16 +134,27 @@ class Points:
                     return False
         return True
 
+    def sizes(self, numbers: Pass) -> dict[Value, float]:
+        """What the gradients would be, if nothing were negative."""
+        found = dict.fromkeys(self.graph.order, 0.0)
+        found[self.graph.root] = 1.0
+        for node, edges in self.graph.onward.items():
+            for edge in edges:
+                found[edge.parent] += fabs(numbers.locals[node][edge.i]) * found[node]
+        return found
+
     def sources(self, number: float, half: float) -> Iterator[Source]:
-        """The nodes that have this number, or its negative, at the graph's own point; rounded by so much at most."""
+        """The nodes that have this number, or its negative, at the graph's own point; rounded by so much at most. One
+        that cannot be rounded is from a node with a name."""
         if not self.numbers:
-            self.numbers = sorted(((fabs(source.at(self.own)), source) for source in self.all_sources()),
-                                  key=lambda entry: entry[0])
-        reach = max(half, SAME * number)
-        low = bisect_left(self.numbers, number - reach, key=lambda entry: entry[0])
-        high = bisect_right(self.numbers, number + reach, key=lambda entry: entry[0])
+            numbers = ((fabs(source.at(self.own)), source) for source in self.all_sources())
+            self.numbers = sorted((entry for entry in numbers if isfinite(entry[0])), key=lambda entry: entry[0])
+        reach = max(half, SAME * fabs(number))
+        low = bisect_left(self.numbers, fabs(number) - reach, key=lambda entry: entry[0])
+        high = bisect_right(self.numbers, fabs(number) + reach, key=lambda entry: entry[0])
         for _, source in self.numbers[low:high]:
-            yield source if source.at(self.own) * number >= 0 else replace(source, sign=-1)
+            if half or (source.kind in ("value", "gradient") and (source.node.label or not source.node.parents)):
+                yield source if source.at(self.own) * number >= 0 else replace(source, sign=-1)
 
     def all_sources(self) -> Iterator[Source]:
         for node in self.graph.order:
@@ -138,11 +168,61 @@ class Points:
                     yield Source("local", node, i)
 
 
-def side(op: Op, args: Sequence[float]) -> tuple[Any, ...]:
+def arguments(node: Value) -> list[float]:
+    return [parent.data for parent in node.parents]
+
+
+def at_kink(op: Op, args: Sequence[float]) -> bool:
+    """Whether these arguments are at a kink, or as near as rounding brings them."""
+    return op.kink is not None and not fabs(op.kink(*args)) > 1e-12 * max(map(fabs, args))
+
+
+def side(op: Op, args: Sequence[float]) -> Side:
     """The piece of a function with kinks that these arguments are on."""
     kink = op.kink(*args) if op.kink is not None else 0.0
     jumps = not any(carries(op, i) for i in range(op.arity))
     return kink > 0, kink < 0, op.value(*args) if jumps else ops.floordiv.value(*args) if op is ops.mod else None
+
+
+def sides_of(op: Op, args: Sequence[float]) -> list[Side]:
+    """The pieces where a function has the slopes that it has here: at the kink of relu that for negative numbers, at
+    that of max none, or both, where it has the same on both sides."""
+    if not at_kink(op, args):
+        return [side(op, args)]
+
+    def slopes(args: Sequence[float]) -> list[float]:
+        y = op.value(*args)
+        return [y, *(op.slope(i, y, *args) for i in range(op.arity))]
+
+    here, h = slopes(args), 1e-6 * max(1.0, *map(fabs, args))
+    beside = [[args[0] + step, *args[1:]] for step in (-h, h)]
+    return [side(op, near) for near in beside
+            if all(fabs(a - b) <= 1e-3 * (1 + fabs(a)) for a, b in zip(here, slopes(near)))]
+
+
+def groups(leaves: Sequence[Value]) -> Iterator[list[Value]]:
+    """Leaves of one letter, y1 and y2; of each sample by itself."""
+    open_now: dict[str, list[Value]] = {}
+    for leaf in filter(lambda leaf: leaf.label, leaves):
+        group = open_now.setdefault(letters(leaf.label), [])
+        if any(other.label == leaf.label for other in group):
+            yield group
+            group = open_now[letters(leaf.label)] = []
+        group.append(leaf)
+    yield from open_now.values()
+
+
+def sums_to_1(group: Sequence[Value]) -> bool:
+    """Whether these are the shares of a whole, as probabilities are: p − y is right for no others."""
+    return len(group) > 1 and min(leaf.data for leaf in group) >= 0 and isclose(sum(leaf.data for leaf in group), 1)
+
+
+def share_out(moved: dict[Value, float], group: Sequence[Value]) -> None:
+    """Make numbers the shares of a whole."""
+    total = sum(fabs(moved[leaf]) for leaf in group)
+    *others, last = group
+    moved.update((leaf, fabs(moved[leaf]) / total) for leaf in others)
+    moved[last] = 1 - sum(moved[leaf] for leaf in others)
 
 
 def moves_of(start: Mapping[Value, float], whole: set[Value], rng: Random) -> Iterator[dict[Value, float]]:
@@ -154,7 +234,7 @@ def moves_of(start: Mapping[Value, float], whole: set[Value], rng: Random) -> It
     steps = {leaf: 2 * rng.randint(1, 2) for leaf in start}
 
     def move(to: Callable[[Value, float], float]) -> dict[Value, float]:
-        return {leaf: x + steps[leaf] if leaf in whole else to(leaf, x) for leaf, x in start.items()}
+        return {leaf: x + steps[leaf] if leaf in whole and x == x // 1 else to(leaf, x) for leaf, x in start.items()}
 
     def off(leaf: Value, x: float) -> float:
         return x * (1 + share[leaf]) if x else copysign(size[leaf], share[leaf])
@@ -175,6 +255,10 @@ def moves_of(start: Mapping[Value, float], whole: set[Value], rng: Random) -> It
 def short(x: float) -> float:
     """A number that is quickly typed, by whoever looks a point up."""
     return float(f"{x:.3g}")
+
+
+Meaning = Callable[[Point], Mapping[str, float]]
+Target = Callable[[Point], tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,19 +292,6 @@ def slope_between(graph: Graph, numbers: Pass, y: Value, x: Value) -> float:
     return sent.get(x, 0.0)
 
 
-def size_of(graph: Graph, numbers: Pass, x: Value, forward: bool) -> float:
-    """The size of what the value or the gradient of a node is added up from: its rounding is in proportion to that."""
-    if forward:
-        return fabs(numbers.values[x]) + sum(fabs(slope * numbers.values[parent])
-                                             for slope, parent in zip(numbers.locals[x], x.parents))
-    sizes = dict.fromkeys(graph.order, 0.0)
-    sizes[graph.root] = 1.0
-    for node, edges in graph.onward.items():
-        for edge in edges:
-            sizes[edge.parent] += fabs(numbers.locals[node][edge.i]) * sizes[node]
-    return sizes[x]
-
-
 # What to try
 
 class Measured(Ieee):
@@ -244,6 +315,9 @@ class Measured(Ieee):
         return Measured(y, size, off)
 
 
+Reading = Sequence[Union[Source, None]]  # for each number in a formula, where it is from; None for itself
+
+
 class Literal(NamedTuple):
     """A number in a formula. half: half a unit of its last digit, where it has so many that it may be rounded. sources:
     where it may be from; None for itself."""
@@ -252,18 +326,11 @@ class Literal(NamedTuple):
     half: float
     sources: list[Source | None]
 
-    def at(self, numbers: Pass, source: Source | None, rounded: bool) -> Measured:
-        """What it is at a point, if it is from there."""
-        if source is None:
-            return Measured(self.number, 0.0, self.half * rounded)
-        x = source.at(numbers)
-        return Measured(x, fabs(x))
-
 
 class Failure(NamedTuple):
     """A point where a formula is wrong: what it gives, what is right."""
 
-    numbers: Pass
+    numbers: Point
     found: float
     right: float
 
@@ -271,6 +338,19 @@ class Failure(NamedTuple):
     def shown(self) -> float:
         """How clearly it shows, from 0 to 1."""
         return fabs(self.found - self.right) / (fabs(self.found) + fabs(self.right))
+
+
+class Place(NamedTuple):
+    """A point, with the numbers of the names there, what is right there, and the size of what that is added up from."""
+
+    numbers: Point
+    values: Mapping[str, float]
+    expected: float
+    size: float
+
+    def plainly_wrong(self, found: float, rounded: bool) -> bool:
+        """Whether a number is so far off that there is no need to ask what rounding may have done."""
+        return fabs(found - self.expected) > PLAIN[rounded] * (fabs(found) + fabs(self.expected) + self.size)
 
 
 class Trial:
@@ -281,14 +361,14 @@ class Trial:
         self.literals: dict[str, Literal] = {}
         self.unknown = False  # whether some number in it was worked out, and nobody knows from what
         digits = digits_written(expression.text)
-        constants = {node.data for node in points.graph.order if node.op is CONSTANT}
         program: list[Any] = []
-        for step in expression.program:
-            if isinstance(step, float) and step and isfinite(step):
+        for step, then in zip(expression.program, [*expression.program[1:], None]):
+            if isinstance(step, float) and isfinite(step) and (then is not ops.pow or points.has_powers):
                 many = digits.get(fabs(step), 0)
-                half = 0.5 * 10.0 ** (floor(log10(fabs(step))) - many + 1) if many >= ROUNDED else 0.0
+                half = half_unit(step, many) if many >= ROUNDED else 0.0
                 sources = distinct(points.sources(step, half), step, points())
-                self.unknown |= many >= ODD and not sources and step not in constants
+                by_chance = len(points.numbers) > 3 * 10 ** (many - 1)
+                self.unknown |= many >= ODD and step not in points.constants and (not sources or by_chance)
                 name = f"number {len(program)}"
                 self.literals[name] = Literal(step, half if many >= ODD else 0.0, [None, *sources])
                 program.append(Name(name, 0))
@@ -296,36 +376,80 @@ class Trial:
                 program.append(step)
         self.expression = replace(expression, program=tuple(program))
 
-    def __call__(self, points: Sequence[Pass], meaning: Meaning, target: Target, rounded: bool) -> Failure | bool:
+    def __call__(self, points: Sequence[Point], meaning: Meaning, target: Target, rounded: bool) -> Failure | bool:
         """True if the formula is right at all points, by one reading of its numbers; the point that shows best that it
         is wrong; False where nobody can say.
 
         meaning: the numbers of the names at a point. target: what is right there, and the size of what that is added up
         from. rounded: whether numbers in the formula may be rounded."""
-        places = [(point, {name: Measured(x, fabs(x)) for name, x in meaning(point).items()}, *target(point))
-                  for point in points]
-        wrong: list[Failure] = []
-        for count, reading in enumerate(product(*(literal.sources for literal in self.literals.values()))):
-            if count == READINGS:
-                return False
-            said = right = 0
-            for point, values, expected, size in places:
-                numbers = {name: literal.at(point, source, rounded)
-                           for (name, literal), source in zip(self.literals.items(), reading)}
-                found = measured(self.expression, {**values, **numbers})
-                allowed = PER_STEP * found.size + OF_GRAPH * size + 1.5 * found.off
-                if not isfinite(found.x) or not isfinite(allowed):
-                    continue
-                said += 1
-                if fabs(found.x - expected) <= allowed:
-                    right += 1
-                elif count:
-                    break
-                else:
-                    wrong.append(Failure(point, found.x, expected))
-            if right == said:
-                return said > 0
-        return False if self.unknown else max(wrong, key=lambda failure: failure.shown)
+        places = [Place(point, meaning(point), *target(point)) for point in points]
+        as_it_is = (None,) * len(self.literals)
+        outcomes = [(place, self.fits(place, as_it_is, rounded)) for place in places]
+        wrong = [place for place, fits in outcomes if fits is False]
+        if not wrong:
+            return any(fits for _, fits in outcomes)
+        if prod(len(literal.sources) for literal in self.literals.values()) > READINGS:
+            return False
+        for reading in self.readings(wrong[0], rounded):
+            if all(self.fits(place, reading, rounded) is not False for place in places):
+                return True
+        if self.unknown:
+            return False
+        failures = [Failure(place.numbers, self.value(place, as_it_is), place.expected) for place in wrong]
+        return max(failures, key=lambda failure: failure.shown)
+
+    def given(self, place: Place, reading: Reading) -> dict[str, float]:
+        """The numbers of all names at a point."""
+        numbers = {name: literal.number if source is None else source.at(place.numbers)
+                   for (name, literal), source in zip(self.literals.items(), reading)}
+        return {**place.values, **numbers}
+
+    def value(self, place: Place, reading: Reading) -> float:
+        return float(self.expression.evaluate(self.given(place, reading)))
+
+    def fits(self, place: Place, reading: Reading, rounded: bool) -> bool | None:
+        """Whether the formula is right at a point; None where it has no number, or one that says nothing."""
+        found = self.value(place, reading)
+        off = fabs(found - place.expected)
+        if off <= SAME * fabs(place.expected):
+            return True
+        if place.plainly_wrong(found, rounded):
+            return False
+        halves = {name: literal.half * rounded
+                  for (name, literal), source in zip(self.literals.items(), reading) if source is None}
+        allowed = self.allowed(self.given(place, reading), halves) + OF_GRAPH * place.size
+        return off <= allowed if isfinite(off) and isfinite(allowed) else None
+
+    def readings(self, place: Place, rounded: bool) -> Iterator[Reading]:
+        """The readings that are not plainly wrong at a point. All are computed, subexpression by subexpression."""
+        stack: list[list[float]] = []
+        for step in self.expression.program:
+            if isinstance(step, Name):
+                literal = self.literals.get(step.name)
+                stack.append([place.values[step.name]] if literal is None else [
+                    literal.number if source is None else source.at(place.numbers) for source in literal.sources])
+            elif isinstance(step, float):
+                stack.append([step])
+            else:
+                row = step.row if isinstance(step, Slope) else step
+                arguments = stack[-row.arity:]
+                stack[-row.arity:] = [[float(step(*each)) for each in product(*arguments)]]
+        choices = product(*(literal.sources for literal in self.literals.values()))
+        for found, reading in zip(stack[0], choices):
+            if not place.plainly_wrong(found, rounded):
+                yield reading
+
+    def allowed(self, values: Mapping[str, float], halves: Mapping[str, float]) -> float:
+        """How far rounding may take the formula from what is right. halves: of those numbers that stand for themselves,
+        half a unit of the last digit."""
+        found = measured(self.expression, {name: Measured(x, 0.0, halves[name]) if name in halves
+                                           else Measured(x, fabs(x)) for name, x in values.items()})
+        return PER_STEP * found.size + 1.5 * found.off
+
+
+def half_unit(x: float, digits: int) -> float:
+    """Half a unit of the last of so many significant digits."""
+    return 0.5 * 10.0 ** (floor(log10(fabs(x))) - digits + 1) if x and isfinite(x) else 0.0
 
 
 def digits_written(text: str) -> dict[float, int]:
@@ -337,7 +461,7 @@ def digits_written(text: str) -> dict[float, int]:
     return found
 
 
-def distinct(sources: Iterable[Source], number: float, points: Sequence[Pass]) -> list[Source]:
+def distinct(sources: Iterable[Source], number: float, points: Sequence[Point]) -> list[Source]:
     """Those that differ from the number itself, and from each other, at some point."""
     kept = {(number,) * len(points): None} | {tuple(source.at(point) for point in points): source for source in sources}
     return [source for source in kept.values() if source]

@@ -27,7 +27,7 @@ from .deltas import missing
 from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
 from .graph import Graph, Pass, passes
 from .mistakes import Book
-from .points import Failure, Points, Trial, is_lost, size_of, slope_between
+from .points import Failure, Point, Points, Trial, is_lost, slope_between
 from .terms import Formula
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded
@@ -263,7 +263,7 @@ class HandedIn:
                     if not ready:
                         raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
                     x = self.evaluate(reference)
-                    if self.is_right_but_for_rounding(node, reference, own is self.forward):
+                    if self.is_right_but_for_rounding(x, node, reference, own is self.forward):
                         x = node.data if own is self.forward else self.graph.gradients[node]
                     own[node] = Handed(text, x, problem=NO_VALUE * isnan(x))
                     if reference.expression.names:
@@ -396,42 +396,38 @@ class HandedIn:
 
     # The same at other points
 
-    def is_right_but_for_rounding(self, node: Value, reference: Reference, forward: bool) -> bool:
+    def is_right_but_for_rounding(self, x: float, node: Value, reference: Reference, forward: bool) -> bool:
         """Whether an expression is what a derivation comes to, though its number is another: a/y has none at (0, 0),
         and a(1 − a) loses digits where a is nearly 1."""
         right = node.data if forward else self.graph.gradients[node]
-        if reference.gradients or not isfinite(right):
+        if reference.gradients or not isfinite(right) or abs(x - right) <= PRECISION * abs(right):
             return False
         return (is_lost(reference.expression, self.meaning(reference), right)
                 and self.tried(node, reference, forward, self.points(across_kinks=True)) is True)
 
-    def tried(self, node: Value, reference: Reference, forward: bool, at: Sequence[Pass], rounded: bool = False,
+    def tried(self, node: Value, reference: Reference, forward: bool, at: Sequence[Point], rounded: bool = False,
               ) -> Failure | bool:
         """How a formula does at other points: see `Trial`."""
-        def target(numbers: Pass) -> tuple[float, float]:
-            right = numbers.values if forward else numbers.found
-            return right[node], size_of(self.graph, numbers, node, forward)
-
         trial = Trial(self.points, reference.expression)
-        return trial(at, lambda numbers: reference.at(self.graph, numbers, {}), target, rounded)
+        return trial(at, lambda point: reference.at(self.graph, point, {}), lambda point: point.right(node, forward),
+                     rounded)
 
-    def follows(self, node: Value, at: Sequence[Pass], rounded: bool) -> Failure | bool:
+    def follows(self, node: Value, at: Sequence[Point], rounded: bool) -> Failure | bool:
         """The same for a gradient that need not be right, but follow from the formulas for others that are here."""
-        def own(numbers: Pass) -> dict[Value, float]:
+        def own(point: Point) -> dict[Value, float]:
             found: dict[Value, float] = {}
             for (forward, other), reference in self.formulas.items():
                 if not forward and other is not node:
-                    found[other] = float(reference.expression.evaluate(reference.at(self.graph, numbers, found)))
+                    found[other] = float(reference.expression.evaluate(reference.at(self.graph, point, found)))
             return found
 
-        def target(numbers: Pass) -> tuple[float, float]:
-            leaves = {leaf: numbers.values[leaf] for leaf in self.graph.order if not leaf.parents}
-            return (passes(self.graph, leaves, own(numbers)).found[node],
-                    size_of(self.graph, numbers, node, forward=False))
+        def target(point: Point) -> tuple[float, float]:
+            leaves = {leaf: point.values[leaf] for leaf in self.graph.order if not leaf.parents}
+            return passes(self.graph, leaves, own(point)).found[node], point.sizes[node]
 
         reference = self.formulas[False, node]
         trial = Trial(self.points, reference.expression)
-        return trial(at, lambda numbers: reference.at(self.graph, numbers, own(numbers)), target, rounded)
+        return trial(at, lambda point: reference.at(self.graph, point, own(point)), target, rounded)
 
 
 def is_near(x: float, y: float, half: float) -> bool:
