@@ -808,4 +808,4 @@ def test_labels_on_the_way_make_a_formula_readable():
         assert "…" in str(found) and "label nodes on the way (z.label = 'z')" in found.notes[0]
     for i, node in enumerate(on_the_way[::5]):
         node.label = f"z_{i}"
-    assert "…" not in str(explain(y, "x")) + str(explain(y, form="delta"))
+    assert "…" not in str(explain(y, "x")) + str(explain(y))
