@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from micrograd import Value, grade_class
 from micrograd.delimited import Delimited, DelimitedError, Row, harmless, plain, read_delimited, write_delimited
-from micrograd.read.sheets import read_sheets
 from micrograd.table import TableError, read_table
 
 TEXT = "name,größe\nAnn,1\nBéa,2\n"
@@ -74,7 +74,7 @@ def test_tables_and_answer_sheets_refuse_in_their_own_way(tmp_path: Path, conten
     with pytest.raises(TableError, match=r"t\.csv"):
         read_table(tmp_path / "t.csv")
     with pytest.raises(ValueError, match=r"t\.csv"):
-        read_sheets(tmp_path / "t.csv")
+        grade_class(Value(1.0), tmp_path / "t.csv")
 
 
 # Writing

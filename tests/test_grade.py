@@ -18,7 +18,6 @@ from micrograd.read import mistakes
 from micrograd.read.grade import Marker
 from micrograd.read.graph import look
 from micrograd.read.report import PAST, Mistake
-from micrograd.read.sheets import read_sheets
 from micrograd.read.terms import number_of
 
 # The step-by-step example: its numbers, in full
@@ -807,7 +806,7 @@ def test_a_class_from_dicts(C):
         with pytest.raises(TypeError):
             grade_class(C, bad)
     with pytest.raises(OSError):
-        read_sheets("no-such-file.csv")
+        grade_class(C, "no-such-file.csv")
 
 
 def test_the_tables_of_a_class(C):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT
-from .expression import letters_and_digits, notation
+from .expression import notation, on_one_line
 from .formula import UNICODE, cut, formula, indices, unicode_label
 from .graph import Edge, Graph
 
@@ -227,12 +227,12 @@ def written(graph: Graph, node: Value) -> str:
 def named(graph: Graph, nodes: Sequence[Value]) -> dict[Value, str]:
     """A name for the error term of each weighted sum: the index of its label; where this would be that of another one
     as well, the label's letters, too."""
-    taken = {letters_and_digits(node.label)[:1] for node in graph.order if node.label}
+    taken = {on_one_line(node.label)[:1] for node in graph.order if node.label}
     letter = next((each for each in LETTERS if each not in taken), LETTERS[-1])
     names = {node: letter + index_of(graph.names[node]) for node in nodes}
     bases: dict[str, dict[str, None]] = {}  # for each name, as it is typed, the letters of the labels
     for node, name in names.items():
-        bases.setdefault(letters_and_digits(name), {})[letters(node.label)] = None
+        bases.setdefault(on_one_line(name), {})[letters(node.label)] = None
     alike = {base for several in bases.values() if len(several) > 1 for base in several}
     stems = {base[:-1] for base in alike}
     stem = stems.pop() if len(stems) == 1 else ""  # the z of zₕ and zₒ; nothing, for c and d

@@ -20,7 +20,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import takewhile
 from math import e, isinf, pi, tau
 from typing import Any, NamedTuple, Union
 from unicodedata import category, decomposition, normalize, numeric
@@ -85,6 +84,9 @@ INDEX_BELOW = re.compile(rf"{LOWERED_RUN.pattern}|_\{{[^{{}}]*\}}|_[0-9A-Za-z]+"
 INDEX_ABOVE = re.compile(rf"{RAISED_RUN.pattern}|\^\{{[^{{}}]*\}}|"
                          r"\^[0-9]+(?![.0-9A-Za-z])|\^[A-Za-z](?![0-9A-Za-z]|\s*\()")  # not x^2.5, x^max(a, b)
 GREEK_WORDS = {command[1:]: letter for command, letter in LETTER.items()}
+SEPARATORS = "$_^{},"
+OTHER_FONTS = ("<font>", "<wide>", "<narrow>", "<noBreak>", "<compat>")
+SAME = {"−": "-", "‐": "-", "‑": "-", "′": "'", "’": "'", "∕": "/", "⁄": "/"}
 
 
 def is_letter(sign: str) -> bool:
@@ -93,7 +95,11 @@ def is_letter(sign: str) -> bool:
 
 def is_inside(sign: str) -> bool:
     """Whether a name goes on with this sign: a letter, a digit, an accent."""
-    return is_letter(sign) or sign.isdecimal() or category(sign).startswith("M")
+    return is_of_letters(sign) or sign.isdecimal()
+
+
+def is_of_letters(sign: str) -> bool:
+    return is_letter(sign) or category(sign).startswith("M")
 
 
 def notation(name: str) -> str:
@@ -102,18 +108,57 @@ def notation(name: str) -> str:
     return LOWERED_RUN.sub(lambda run: f"_{{{''.join(LOWERED.get(sign, sign) for sign in run[0])}}}", name)
 
 
+def in_usual_signs(text: str) -> str:
+    """Text without invisible signs, its accents composed, and letters, digits and signs of another font or width as
+    the usual ones: 𝑤₅ and ｗ₅ are w₅."""
+    if text.isascii():
+        return text
+    signs = []
+    for sign in normalize("NFC", text):
+        usual = normalize("NFKC", sign)
+        if decomposition(sign).startswith(OTHER_FONTS) and len(usual) == 1:
+            signs.append(usual)
+        elif not (category(sign) == "Cf" or "\ufe00" <= sign <= "\ufe0f"):
+            signs.append(SAME.get(sign, sign))
+    return "".join(signs)
+
+
 def structure(name: str) -> tuple[str, str, str] | None:
     """Letters, upper and lower index, however they are written; None for a name that has no such form."""
-    parts = indices(notation(normalize("NFC", name)))
+    parts = indices(notation(re.sub(r"[\s$]", "", in_usual_signs(name))))
     return parts and (greek(parts[0]), *parts[1:])
 
 
-def letters_and_digits(name: str) -> str:
-    """A name without raising, lowering and punctuation: w211 for w^{2}_{1,1}, w2_11, w_11^2 and w_211."""
-    signs = "".join(structure(name) or notation(name))
-    word = normalize("NFKC", "".join(sign for sign in signs if is_inside(sign) and sign != "_"))
-    letters = "".join(takewhile(str.isalpha, word))
-    return greek(letters) + word[len(letters):]
+def set_off(name: str) -> tuple[str, frozenset[int]]:
+    """A name as `on_one_line` has it; and the places in it where an index is said to end, as by the comma of w_{1,12}.
+
+    Only what sets signs off, raises or lowers them is left out. All other signs stay, since w+, w' and w* are not w.
+    """
+    name = re.sub(r"\^\(([^()]*)\)", r"^{(\1)}", in_usual_signs(name))
+    parts = structure(name)
+    if parts:
+        base, above, below = parts
+        above = above[1:-1] if above[:1] == "(" and above.find(")") == len(above) - 1 else above  # w^{(2)} for w^{2}
+        line = f"{base}^{above}_{below}"
+    else:
+        line = re.sub(r"\\[A-Za-z]+", lambda command: greek(command[0]), notation(name))
+        line = re.sub(r"^([\s$_^{},]*)([^\W\d_]+)", lambda match: match[1] + greek(match[2]), line)
+        line = re.sub(r"\^\{\(([^(){}]*)\)\}", r"^{\1}", line)
+    word, ends, gap, raised = "", set(), "", False
+    for sign in line:
+        power = sign == "^" and (raised or not all(map(is_of_letters, word)))  # that of w5², which is not w^{2}_{5}
+        if not power and (sign in SEPARATORS or sign.isspace()):
+            gap, raised = gap + sign, raised or sign == "^"
+            continue
+        if gap and word and ("," in gap or (word[-1].isdigit() and sign.isdigit())):
+            ends.add(len(word))
+        word, gap = word + sign, ""
+    return word, frozenset(ends)
+
+
+def on_one_line(name: str) -> str:
+    """A name without raising, lowering and what only sets off: w211 for w^{2}_{1,1}, w2_11, w_11^2 and w_211."""
+    return set_off(name)[0]
 
 
 def greek(letters: str) -> str:
@@ -124,14 +169,14 @@ class Names:
     """The names that an expression may use, and how to find the one that somebody means.
 
     A word means the name that is spelled so, or printed so by `text`; else the one with the same letters and indices
-    (a^4: a^{4}); else the one with the same letters and digits (a4, a_4: a^{4}; delta4: δ^{4}).
+    (a^4: a^{4}); else the one with the same signs on one line (a4, a_4: a^{4}; delta4: δ^{4}).
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self.known: dict[str, None] = {}
         self.spellings: dict[str, list[str]] = {}
         self.structures: dict[tuple[str, str, str] | None, list[str]] = {}
-        self.contents: dict[str, list[str]] = {}
+        self.lines: dict[str, list[tuple[str, frozenset[int]]]] = {}
         self.lengths: dict[str, list[int]] = {}  # of spellings that are words, by their first sign, the longest first
         for name in names:
             self.add(name)
@@ -146,7 +191,8 @@ class Names:
             self.spellings.setdefault(printed, []).append(name)
         self.spellings[name] = [name]
         self.structures.setdefault(structure(name), []).append(name)
-        self.contents.setdefault(letters_and_digits(name), []).append(name)
+        line, ends = set_off(name)
+        self.lines.setdefault(line, []).append((name, ends))
         for spelling in (name, printed):
             lengths = self.lengths.setdefault(spelling[0], [])
             if len(spelling) not in lengths and is_word(spelling):
@@ -160,11 +206,22 @@ class Names:
 
     def meant(self, word: str) -> list[str]:
         """The names that a word may mean: one; none; or several that are spelled alike."""
-        form, content = structure(word), letters_and_digits(word)
-        letter, _, index = word.partition("_")  # delta_h1, where the letter does not end by itself
-        return (self.spellings.get(word) or (form and self.structures.get(form))
-                or (content and self.contents.get(content))
-                or (letters_and_digits(index) and self.contents.get(greek(letter) + letters_and_digits(index))) or [])
+        form = structure(word)
+        found = self.spellings.get(word) or (form and self.structures.get(form))
+        if found:
+            return found
+        line, ends = set_off(word)
+        alike = self.lines.get(line, []) if line else []
+        return [name for name, others in alike if ends <= others or others <= ends]  # not w_{1,12} for w_{11,2}
+
+    def asked(self, word: str) -> list[str]:
+        """The same for a word that stands by itself, and is no expression: where w² may be w2 or the square of w, there
+        are both."""
+        names, form = self.meant(word), structure(word)
+        if not names or not form or not form[1] or word in self.spellings or form in self.structures:
+            return names
+        base, _, below = form
+        return [*names, *self.meant(f"{base}_{{{below}}}" if below else base)]
 
     def at(self, text: str, place: int, stop: int) -> str:
         """The longest spelling of a name that stands, to the letter, at a place in a text; "" for none."""
@@ -442,7 +499,7 @@ class Reader:
         if function and called:
             return self.open(Bracket(self.place, "(", start, Slope(function) if slope else function))
         if name is None and self.known is None and not function and not called and word not in CONSTANTS:
-            name = self.spelled.setdefault(letters_and_digits(word) or word, word)
+            name = self.spelled.setdefault(on_one_line(word) or word, word)
         if name is None and (word not in CONSTANTS or called):
             raise self.unknown(start, word, function, called)
         self.program.append(CONSTANTS[word] if name is None else Name(name, start))

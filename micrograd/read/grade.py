@@ -16,7 +16,7 @@ from typing import Any
 
 from .. import ops
 from ..engine import Value
-from ..ops import CONSTANT, is_number
+from ..ops import is_number
 from .formula import LATEX, Notation, Written, apply
 from .graph import Graph, look, passes
 from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation
@@ -46,7 +46,7 @@ from .sheets import (
     Reference,
     Sheet,
     finite,
-    forward_key,
+    listed,
     read_sheets,
     spelled,
 )
@@ -96,22 +96,17 @@ class Marker:
 
     def mark(self, answers: Sheet, forward: Sheet, ask: Iterable[Key] = ()) -> Report:
         """One sheet."""
-        keys = self.keyed(answers, "answers")
         if isinstance(ask, (str, Value)):
             ask = [ask]
         if not isinstance(ask, Iterable):
             raise TypeError(f"ask is a list of labels such as ['w5', 'b2'], found {type(ask).__name__} {ask!r:.40}")
-        for key in ask:
-            if self.nodes.find(key) not in keys:
-                keys[self.nodes.find(key)] = key
-        forward_keys = self.keyed(forward, "forward")
+        keys = self.keyed(answers, "answers", False)
+        for question in self.nodes.questions(((key, "") for key in ask), False).values():
+            keys.setdefault(question.node, question.key)
+        forward_keys = self.keyed(forward, "forward", True)
         if not keys and not forward_keys:
             raise ValueError("there is nothing to mark: answers and forward are empty; to have what is missing "
                              "counted, say with ask=[...] what was asked")
-        for node, key in keys.items():
-            if node.op is CONSTANT:
-                raise ValueError(f"{spelled(key)} is a constant, which has no gradient here; if it is asked for, "
-                                 "make it a Value before the forward pass")
         read = HandedIn(self.nodes, self.points, {node: answers.get(key) for node, key in keys.items()},
                       {node: forward.get(key) for node, key in forward_keys.items()})
         marked_forward = self.mark_forward(read.forward, forward_keys)
@@ -124,13 +119,12 @@ class Marker:
         return Report(self.nodes.subject, Answers((marked[node] for node in keys), self.nodes),
                       Answers((marked_forward[node] for node in forward_keys), self.nodes), first)
 
-    def keyed(self, sheet: Sheet, where: str) -> dict[Value, Key]:
+    def keyed(self, sheet: Sheet, where: str, forward: bool) -> dict[Value, Key]:
         """The keys of a sheet, by the nodes that they mean."""
         if not isinstance(sheet, Mapping):
             raise TypeError(f"{where} is a dict such as {{'w5': 0.0822}}, found {type(sheet).__name__} {sheet!r:.40}")
         keys: dict[Value, Key] = {}
-        for key in sheet:
-            node = self.nodes.find(key)
+        for key, _, node in self.nodes.questions(((key, "") for key in sheet), forward).values():
             if node in keys:
                 raise ValueError(f"{spelled(keys[node])} and {spelled(key)} are the same node: one answer for each")
             keys[node] = key
@@ -491,26 +485,33 @@ def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: in
     graph = look(root, "grade_class(root, sheets)", fresh=True)
     marker = Marker(graph, digits, lr)
     if isinstance(sheets, (str, os.PathLike)) or hasattr(sheets, "read"):
-        sheets = read_sheets(sheets, marker.nodes.has)
+        sheets = read_sheets(sheets, marker.nodes)
     if not isinstance(sheets, Mapping) or not sheets:
         raise TypeError("sheets is the path of a CSV file, or a dict {student: answers} of one student at least, found "
                         f"{type(sheets).__name__} {sheets!r:.40}")
-    asked: dict[tuple[bool, Value], Key] = {}
+    students: dict[Key, list[str]] = {}
     for student, sheet in sheets.items():
         if not isinstance(sheet, Mapping):
             raise TypeError(f"the answers of {student!r} are a dict, found {type(sheet).__name__} {sheet!r:.40}")
         for key in sheet:
-            is_forward, plain = forward_key(key)
-            asked.setdefault((is_forward, marker.nodes.find(plain)), plain)
+            students.setdefault(key, []).append(str(student))
+    questions = marker.nodes.questions(((key, listed(names)) for key, names in students.items()), where="sheets")
+    asked: dict[tuple[bool, Value], Key] = {}
+    for question in questions.values():
+        asked.setdefault((question.forward, question.node), question.key)
     reports = {}
     for student, sheet in sheets.items():
         parts: tuple[dict[Key, Given], dict[Key, Given]] = {}, {}
+        answered: dict[tuple[bool, Value], Key] = {}
         for key, given in sheet.items():
-            is_forward, plain = forward_key(key)
-            parts[is_forward][plain] = given
-        present = [{marker.nodes.find(key) for key in part} for part in parts]
-        for (is_forward, node), key in asked.items():
-            if node not in present[is_forward]:
-                parts[is_forward][key] = None
+            question = questions[key]
+            other = answered.setdefault((question.forward, question.node), key)
+            if other != key:
+                raise ValueError(f"{student}: {spelled(other)} and {spelled(key)} are the same node: one answer for "
+                                 "each")
+            parts[question.forward][question.key] = given
+        for (forward, node), key in asked.items():
+            if (forward, node) not in answered:
+                parts[forward][key] = None
         reports[str(student)] = marker.mark(*parts)
     return ClassReport(reports)

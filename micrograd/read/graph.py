@@ -75,7 +75,7 @@ class Graph:
             raise TypeError(f"{where} needs a Value of the graph, or the label of one, found {type(x).__name__} "
                             f"{x!r:.40}")
         called, names = self.called()
-        found = [node for name in names.meant(x) for node in called[name]]
+        found = [node for name in names.asked(x) for node in called[name]]
         if len(found) == 1:
             return found[0]
         if found:

@@ -7,32 +7,37 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
+from functools import cached_property
 from itertools import takewhile
 from math import isfinite, isnan
 from operator import eq
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, NamedTuple, Union
+from unicodedata import category
+from unicodedata import name as name_of_character
 
-from ..delimited import read_delimited
+from ..delimited import Row, read_delimited
 from ..engine import Value
 from ..files import File, read_whole
-from ..ops import as_float, is_number
+from ..ops import CONSTANT, as_float, is_number
 from .answer import DATE, NUMBER, Numeral, numeral, precision, refuse_doubts, sides_of, tidied
 from .chain import depending_on, links
 from .deltas import missing
-from .expression import Expression, ExpressionError, Name, Names, letters_and_digits, parse
+from .expression import Expression, ExpressionError, Name, Names, in_usual_signs, on_one_line, parse
+from .formula import GREEK_LETTERS, OPERATOR, cut
 from .graph import Graph, Pass, passes
 from .mistakes import Book
 from .points import Failure, Point, Points, Trial, is_lost, slope_between
-from .terms import Formula
+from .terms import Formula, partial
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
-LISTED = 12         # names that an error lists
+LISTED = 12         # names that an error lists, and keys
+SHOWN = 40          # characters of a key that an error quotes
 NOTHING = ("", "?", "-", "–", "nan")
 ROUND = 3           # decimals; an answer that is right to so many that are written is rounded, even 0.000
 
@@ -45,96 +50,287 @@ Sheet = Mapping[Key, Given]
 
 WORD = r"[^\W\d](?:[\^_]\{[^{}]*\}|\^[^\W_]+|\w|,(?=[₀-₉ᵢⱼₖₗₙ]))*"
 DERIVATIVE = re.compile(rf"(?<![^\W\d])(?:∂|d|\\partial\s*)({WORD})\s*/\s*(?:∂|d|\\partial\s*)({WORD})")
-FRACTION = re.compile(r"\\d?frac\s*\{\s*(?:\\partial|d)\s*(.+?)\s*\}\s*\{\s*(?:\\partial|d)\s*(.+?)\s*\}")
+QUOTIENT = re.compile(r"[\s{]*[∂d](.+?)/[\s{]*[∂d](.+)", re.DOTALL)  # a whole key
+FRACTION = re.compile(r"\\[dt]?frac\s*\{(.+?)\}\s*\{(.+)\}", re.DOTALL)
+FORWARD = re.compile(r"forward\s+(\S.*)", re.IGNORECASE | re.DOTALL)
+QUOTES = ("$$", '""', "''", "``", "“”", "„“", "‘’", "«»")
+PROMPT = " =:"      # at the end of "dC/dw5 = ", where the answer is to be written
+LATEX = {r"\\(?:[,;:! ]|displaystyle\b)": " ", r"\\(?:mathrm|mathit|text)\s*\{([^{}]*)\}": r"\1", r"\\(?=[_{}])": "",
+         r"\\partial": "∂", r"^\s*\\[(\[](.*)\\[)\]]\s*$": r"\1"}
+UPDATED = re.compile(r"\^?\+|'|new|neu")  # after the name of a weight
+PART = re.compile(r"(?:(?:q|question|part|problem|task|exercise|response|answer|item)?[\s.]*[(\[]?[0-9]{1,3}\s*[a-z]?"
+                  r"|[(\[](?:[a-z]|[ivx]+)|(?:[a-z]|[ivx]+)(?=[)\].:]))[)\].:]*", re.IGNORECASE)  # of a question
+
+
+class NotUnderstood(ValueError):
+    """A key that asks for nothing here. why: the message, without the names that there are; stray: whether nothing
+    here is like it, so that it may be no key at all."""
+
+    def __init__(self, why: str, names: str = "", stray: bool = False) -> None:
+        super().__init__(why + names)
+        self.why = why
+        self.stray = stray
+
+
+class Question(NamedTuple):
+    """What a key asks for: the gradient of a node, or its forward value. key: without "forward"."""
+
+    key: Key
+    forward: bool
+    node: Value
 
 
 class Nodes:
-    """The nodes of a graph, found by a Value or by what people write: w5, w_5, δ4 for z^{4}, dC/dw5, ∂C/∂w²."""
+    """The nodes of a graph, found by a Value or by what people write: w5, w_5, δ4 for z^{4}, dC/dw5, ∂C/∂w².
+
+    A key is a label as that is spelled; or it differs from one by spaces, $ _ ^ { } and commas, and by what is raised
+    or lowered, and by nothing else: a sign that is left over may have a meaning, as in w5+, |w5| and a).
+    """
 
     def __init__(self, book: Book) -> None:
         self.book, self.graph = book, (graph := book.graph)
         self.printed = {graph.names[node]: node for node in graph.order if graph.names[node]}  # v_{1}, too
         self.by_name = {name: node for name, node in self.printed.items() if book.is_named(node)}
         self.deltas = {name: node for node, name in book.deltas.items()}  # δ^{4}: z^{4}
-        taken = set(map(letters_and_digits, self.by_name))
+        taken = set(map(on_one_line, self.by_name))
         for name, node in list(self.deltas.items()):  # δ^{4} is understood where Δ^{4} is its name, as there is a δ
-            if letters_and_digits(f"δ{name[1:]}") not in taken:
+            if on_one_line(f"δ{name[1:]}") not in taken:
                 self.deltas.setdefault(f"δ{name[1:]}", node)
         self.names = Names([*self.by_name, *self.deltas])
 
-    def find(self, key: Key) -> Value:
-        """The node that a key of the answers means. Raises ValueError, or TypeError for what is no key."""
+    def find(self, key: Key, forward: bool = False) -> Value:
+        """The node whose gradient, or forward value, a key of the answers asks for.
+
+        Raises ValueError, or TypeError for what is no key.
+        """
         if isinstance(key, Value):
             if key not in self.graph.names:
-                raise ValueError(f"{key!r:.60} is not in the graph of {self.subject}: a forward pass makes new nodes; "
-                                 "take those that belong to this result, or use labels")
+                raise NotUnderstood(f"{key!r:.60} is not in the graph of {self.subject}: a forward pass makes new "
+                                    "nodes; take those that belong to this result, or use labels")
             return key
         if not isinstance(key, str):
             raise TypeError(f"an answer belongs to a label or a Value, found {type(key).__name__} {key!r:.40}")
-        word = key.strip().strip("$").strip()
-        found = self.spelled(word)
+        word = bare(key)
+        found = self.spelled(key) or self.spelled(word)
         if found is not None:
             return found
-        quotient = DERIVATIVE.fullmatch(word) or FRACTION.fullmatch(word)
+        delta, quotient, (is_value, plain) = self.meant_delta(word), QUOTIENT.fullmatch(word), forward_key(key)
+        if forward and (delta or quotient):
+            raise NotUnderstood(f"{quoted(key)} is a gradient, where the value of a node is asked for")
+        if delta:
+            return self.deltas[delta]
+        if is_value:
+            self.find(plain, forward=True)
+            raise NotUnderstood(f"{quoted(key)} is a forward value: hand it in as forward={{{quoted(plain)}: ...}}")
         if quotient:
-            above, below = self.spelled(quotient[1]), self.spelled(quotient[2])
-            if above is None and letters_and_digits(quotient[1]) != letters_and_digits(self.subject):
-                raise ValueError(f"{key!r}: there is no {quotient[1]!r} here; gradients are those of {self.subject}")
-            if above not in (None, self.graph.root):
-                raise ValueError(f"{key!r} is not a gradient of {self.subject}; to have a derivative of {quotient[1]} "
-                                 f"marked, give {quotient[1]} as the root")
-            if below is not None:
-                return below
-            word = quotient[2]
-        raise ValueError(self.unknown(key, word))
+            above, below = (side.strip() for side in quotient.groups())
+            upper = self.spelled(above)
+            if upper is None and on_one_line(above) != on_one_line(self.subject):
+                raise NotUnderstood(f"{quoted(key)}: there is no {quoted(above)} here{named_letter(above)}; "
+                                    f"gradients are those of {self.subject}")
+            if upper not in (None, self.graph.root):
+                raise NotUnderstood(f"{quoted(key)} is not a gradient of {self.subject}; to have a derivative of "
+                                    f"{above} marked, give {above} as the root")
+            found = self.spelled(below) or self.spelled(below.rstrip(PROMPT)) or self.in_brackets(below)
+            if found is not None:
+                return found
+            word = below
+        raise self.unknown(key, word, stray=not (quotient or forward))
 
     def spelled(self, word: str) -> Value | None:
         """The node that a word means; None for none. A ValueError, if it means several."""
-        meant = self.names.meant(word)
+        meant = self.names.asked(word)
         if len(meant) > 1:
-            raise ValueError(f"{word!r} can be {' or '.join(map(repr, meant))}; write it in full")
+            raise NotUnderstood(f"{quoted(word)} can be {' or '.join(map(repr, meant[:LISTED]))}; write it in full")
         if meant:
-            return self.by_name[meant[0]] if meant[0] in self.by_name else self.deltas[meant[0]]
+            return self.by_name.get(meant[0])
         alike = [name for name, node in self.by_name.items() if node.label and node.label == word]
         if alike:
-            raise ValueError(f"{len(alike)} nodes are labelled {word!r}; write {' or '.join(map(repr, alike[:3]))}, or "
-                             "give the Value itself")
+            raise NotUnderstood(f"{len(alike)} nodes are labelled {quoted(word)}; write "
+                                f"{' or '.join(map(repr, alike[:3]))}, or give the Value itself")
         return self.graph.named(word)
 
-    def has(self, heading: str) -> bool:
-        """Whether the heading of a column asks for a node."""
-        try:
-            self.find(forward_key(heading)[1])
-        except ValueError:
-            return False
-        return True
+    def in_brackets(self, word: str) -> Value | None:
+        """The node of a label with signs of its own, in a derivative by it as that is printed: ∂C/∂(x*w)."""
+        inside = word[1:-1]
+        return self.graph.named(inside) if word == f"({inside})" and OPERATOR.search(inside) else None
+
+    def meant_delta(self, word: str) -> str:
+        """The name of the δ that a word means; "" for none."""
+        meant = self.names.asked(word.rstrip(PROMPT))
+        return meant[0] if len(meant) == 1 and meant[0] in self.deltas else ""
 
     def delta(self, key: Key) -> Formula | None:
         """δ⁴, where a key asks for a gradient by that name; else None."""
-        meant = self.names.meant(key.strip().strip("$").strip()) if isinstance(key, str) else []
-        return self.book.gradient(self.deltas[meant[0]]) if len(meant) == 1 and meant[0] in self.deltas else None
+        name = self.meant_delta(bare(key)) if isinstance(key, str) else ""
+        return self.book.gradient(self.deltas[name]) if name else None
 
     def typed(self, name: str) -> str:
         """A name as people type it: a31 for a^{3}_{1}, unless that may be another."""
-        short = letters_and_digits(name)
-        return short if self.names.meant(short) == [name] else name
+        short = on_one_line(name)
+        return short if short.isalnum() and self.names.asked(short) == [name] else name
 
-    def unknown(self, key: str, word: str) -> str:
-        """What to say of a key that names no node: which names there are, the nearest first."""
-        names = [self.typed(name) for name in self.by_name]
-        short = letters_and_digits(word)
-        near = get_close_matches(short, [*names, *map(self.typed, self.deltas)], LISTED, cutoff=0.4)
-        near.sort(key=lambda name: sum(takewhile(bool, map(eq, name, short))), reverse=True)  # for a29 a21, not a32
-        listed = list(dict.fromkeys([*near, *names]))[:LISTED]
-        more = len({*names, *listed}) - len(listed)
+    @cached_property
+    def as_typed(self) -> dict[str, Value]:
+        """The nodes, by their names as people type them; the δs last."""
+        return {self.typed(name): node for name, node in (*self.by_name.items(), *self.deltas.items())}
+
+    def unknown(self, key: str, word: str, stray: bool) -> NotUnderstood:
+        """What to say of a key that names no node: what is left over in it, or which names there are, the nearest
+        first."""
+        why, line, part = f"{quoted(key)} is not understood", on_one_line(word), PART.fullmatch(bare(key))
+        for name in sorted(self.as_typed, key=len, reverse=True):
+            rest = left_over(line, on_one_line(name))
+            if rest:
+                gradient = partial(self.graph, self.graph.root, self.as_typed[name]).text
+                hint = f"did you mean {name!r} ({gradient})?"
+                if part:
+                    hint = f"if it is a part of a question, write what that asks for, such as {name!r} for {gradient}"
+                elif UPDATED.fullmatch(line.removeprefix(on_one_line(name))) and not self.as_typed[name].parents:
+                    hint += " Updated weights are no questions here"
+                return NotUnderstood(f"{why}: {rest} {name}; {hint}")
+        if part:
+            return NotUnderstood(f"{why}: it looks like the number of a question; write what that asks for")
+        line = re.sub(r"^([^\W\d]+)([0-9]+)\^([0-9]+)$", r"\1\3\2", line)  # z1^3, where z^{3}_{1} may be meant
+        near = get_close_matches(line, self.as_typed, LISTED, cutoff=0.4)
+        near.sort(key=lambda name: sum(takewhile(bool, map(eq, name, line))), reverse=True)  # for a29 a21, not a32
         meant = f" (did you mean {near[0]!r}?)" if near else ""
-        why = f". There is no δ: {missing(self.graph)}" if short[:1] == "δ" and not self.deltas else ""
-        return (f"no node is called {key!r} in the graph of {self.subject}{meant}; there are {', '.join(listed)}"
-                + f" and {more:,} more" * (more > 0) + why)
+        no_delta = f". There is no δ: {missing(self.graph)}" if line[:1] == "δ" and not self.deltas else ""
+        why = f"no node is called {quoted(key)} in the graph of {self.subject}{named_letter(word)}{meant}{no_delta}"
+        return NotUnderstood(why, f"; there are {listed([*near, *map(self.typed, self.by_name)])}", stray)
 
     @property
     def subject(self) -> str:
         return self.graph.names[self.graph.root]
+
+    def can_read(self, answer: str) -> bool:
+        """Whether text can be an answer: a number, an expression in these names, or a sign that there is none."""
+        try:
+            read = handed(answer, "")
+            return isinstance(read, Handed) or all(numeral(side) or DERIVATIVE.search(side)
+                                                   or parse(side, self.names, loosely=True) for side in read)
+        except ExpressionError:
+            return False
+
+    # What a key asks for, or several
+
+    def question(self, key: Key, forward: bool | None = None) -> Question:
+        """What a key asks for. forward: whether it is that of a forward value; None if it says so itself, "forward a4".
+        Raises as `find` does, and for what has no gradient."""
+        plain = key
+        if forward is None:
+            is_label = isinstance(key, str) and self.spelled(key) is not None
+            forward, plain = (False, key) if is_label else forward_key(key)
+        node = self.find(plain, forward)
+        if node.op is CONSTANT and not forward:
+            raise NotUnderstood(f"{spelled(key):.{SHOWN}} is a constant, which has no gradient here; if it is asked "
+                                "for, make it a Value before the forward pass")
+        return Question(plain, forward, node)
+
+    def objection(self, heading: str) -> NotUnderstood | None:
+        """Why a heading asks for nothing; None if it does."""
+        try:
+            self.question(heading)
+        except NotUnderstood as error:
+            return error
+        return None
+
+    def questions(self, keys: Iterable[tuple[Key, str]], forward: bool | None = None,
+                  where: str = "") -> dict[Key, Question]:
+        """What keys ask for, see `question`; a ValueError names all those that are not understood.
+
+        keys: each with its place, such as "column 2"; or with "". where: they are from.
+        """
+        found: dict[Key, Question] = {}
+        wrong: list[tuple[Key, str, NotUnderstood]] = []
+        for key, place in keys:
+            try:
+                found[key] = self.question(key, forward)
+            except NotUnderstood as error:
+                wrong.append((key, place, error))
+        if len(wrong) == 1 and not where:
+            raise wrong[0][2]
+        if wrong:
+            lines = [place + ": " * bool(place) + error.why for _, place, error in wrong[:LISTED]]
+            if len(wrong) > LISTED:
+                lines.append(f"and {len(wrong) - LISTED:,} more: {listed(quoted(key) for key, _, _ in wrong[LISTED:])}")
+            raise ValueError("\n  ".join([
+                f"{where}{': ' * bool(where)}nothing is marked, since {len(wrong)} of {len(wrong) + len(found)} labels "
+                f"{'are' if len(wrong) > 1 else 'is'} not understood", *lines,
+                *in_doubt(found, [key for key, _, _ in wrong]), self.remedy()]))
+        return found
+
+    def remedy(self) -> str:
+        """Which labels there are, and how to head a file."""
+        names = [name for name, node in self.as_typed.items() if node.op is not CONSTANT and name not in self.deltas]
+        inner = [name for name in names if self.as_typed[name].parents] or names
+        example = ["student", names[0], f"d{self.typed(self.subject)}/d{inner[0]}", f"forward {inner[0]}"]
+        return (f"what can be asked for are gradients, as {names[0]} or d{self.typed(self.subject)}/d{names[0]}, and "
+                f"values, as \"forward {inner[0]}\", of {listed(names)}; a file may begin with the line "
+                + ",".join(f'"{cell}"' if "," in cell else cell for cell in example))
+
+
+def bare(key: str) -> str:
+    """A key without what spreadsheets and LaTeX put around it, a fraction on one line."""
+    word = in_usual_signs(key)
+    for command, sign in LATEX.items():
+        word = re.sub(command, sign, word)
+    word = word.strip()
+    while len(word) > 1 and word[0] + word[-1] in QUOTES:
+        word = word[1:-1].strip()
+    fraction = FRACTION.fullmatch(word)
+    return f"{fraction[1]}/{fraction[2]}" if fraction else word
+
+
+def forward_key(key: Key) -> tuple[bool, Key]:
+    """Whether a key asks for a forward value, and of what: "forward a4"."""
+    asked = FORWARD.fullmatch(bare(key)) if isinstance(key, str) else None
+    return (True, asked[1].rstrip(PROMPT)) if asked else (False, key)
+
+
+def left_over(word: str, name: str) -> str:
+    """What a word has besides a name, and where: "'+' is left over after"; "" for a word that is another. Letters and
+    digits make it another, unless a sign sets them off, or they have a meaning there, as in 2w5, Δw5, dw5, w5new."""
+    before, inside, after = word.rpartition(name)
+    rest = [part for part in (before, after) if part]
+    if not inside:  # signs in between, as in w.5
+        rest = [sign for sign in word if not sign.isalnum()]
+        if not name.isalnum() or name != "".join(sign for sign in word if sign.isalnum()):
+            return ""
+    elif not rest or not re.fullmatch(r"(.*\W)?([0-9]*|[dΔ])", before) or not re.fullmatch(r"(new|neu)?|\W.*", after):
+        return ""
+    place = "in" if not inside else "around" if len(rest) == 2 else "before" if before else "after"
+    return f"{' and '.join(map(quoted, rest))} {'is' if len(rest) == 1 else 'are'} left over {place}"
+
+
+def in_doubt(found: Iterable[Key], wrong: Iterable[Key]) -> list[str]:
+    """That parts of a question may have been taken for nodes: a and b, beside a c that no node is called, or c)."""
+    letters = [key for key in found if isinstance(key, str) and key in "abcdefgh"]
+    parts = [key for key in wrong if isinstance(key, str) and (key in "abcdefgh" or PART.fullmatch(key))]
+    are = "are parts" if len(letters) > 1 else "is a part"
+    return [f"if {' and '.join(letters)} {are} of a question, too, write what that asks for: these are nodes here"
+            ] * bool(letters and parts)
+
+
+def named_letter(word: str) -> str:
+    """What to say of a letter that looks like another, as the Cyrillic С does."""
+    odd = next((sign for sign in word if sign.isalpha() and not sign.isascii() and sign not in GREEK_LETTERS), "")
+    return f" ({odd} is {name_of_character(odd, 'another letter')})" if odd else ""
+
+
+def spelled(key: Key) -> str:
+    return key if isinstance(key, str) else key.label or repr(key)
+
+
+def quoted(key: Key) -> str:
+    """A key as errors quote it."""
+    return repr(cut(key, SHOWN)) if isinstance(key, str) else f"{key!r:.60}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a message, not too many."""
+    known = list(dict.fromkeys(names))
+    return ", ".join(known[:LISTED]) + f" and {len(known) - LISTED:,} more" * (len(known) > LISTED)
 
 
 # What was handed in
@@ -214,10 +410,6 @@ class Reference:
         return {**{name: numbers.values[node] for name, node in self.values.items()},
                 **{name: own.get(node, numbers.found[node]) for name, node in self.gradients.items()},
                 **{name: slope_between(graph, numbers, y, x) for name, (y, x) in self.locals.items()}}
-
-
-def spelled(key: Key) -> str:
-    return key if isinstance(key, str) else key.label or repr(key)
 
 
 class HandedIn:
@@ -441,65 +633,94 @@ def place_of(name: str, expression: Expression) -> int:
 
 # A class
 
-def forward_key(key: Key) -> tuple[bool, Key]:
-    """Whether a key asks for a forward value, and of what: "forward a4"."""
-    if isinstance(key, str) and key.strip().lower().startswith("forward "):
-        return True, key.strip()[len("forward "):].strip()
-    return False, key
-
-
 LONG = ({"label", "question", "derivative", "gradient", "node"}, {"answer", "value", "given"})
+STUDENT = "student"
 
 
-def no_label(heading: str) -> bool:
-    return False
-
-
-def read_sheets(path: File, is_label: Callable[[str], bool] = no_label) -> dict[str, dict[str, str]]:
+def read_sheets(path: File, nodes: Nodes) -> dict[str, dict[str, str]]:
     """Read the answer sheets of a class from a CSV file, or a stream of its bytes: {student: {label: answer}}.
 
     A row for each student: the name in the first column, an answer in each other column, whose heading is the label
     (w5, dC/dw5; "forward a4" for a forward value). Or a row for each answer, under the headings student, label, answer;
     without the first of these the file is one sheet. A label with a comma, w^{2}_{1,1}, stands in quotes, as does a
-    number with a decimal comma, where commas separate columns: see `read_delimited` for what else may. is_label:
-    whether a heading is a label; if the first one is, there are no names, and the students are row 1, row 2, ...
-    Raises ValueError, with the line, for any other file; OSError for one that cannot be read.
+    number with a decimal comma, where commas separate columns: see `read_delimited` for what else may. If the first
+    heading is a label, there are no names, and the students are row 1, row 2, ...
+    Raises ValueError for labels that `nodes` do not understand, all of them, each with its column or its lines; for any
+    other file that is none, with the line; OSError for one that cannot be read.
     """
     where, content = read_whole(path)
     rows = [row for row in read_delimited(content, where).rows if any(row.cells)]
     if len(rows) < 2:
         raise ValueError(f"{where} has no answers: the first line names the columns, each other one is a sheet")
-    header = rows[0].cells
+    header = [on_one_row(cell) for cell in rows[0].cells]
     while header and not header[-1]:
         header.pop()
-    for name, times in Counter(header[1:]).items():
-        if times > 1 or not name:
-            raise ValueError(f"{where} has {times} columns called {name!r}" if name else
-                             f"{where}: column {header.index('', 1) + 1} has no heading; it names a label")
     for line, cells in rows[1:]:
         if any(cells[len(header):]):
             raise ValueError(f"{where}, line {line}: {len(cells)} fields, where the header has {len(header)}; a number "
                              "with a decimal comma, or a label with a comma, stands in quotes")
     lower = [name.lower() for name in header]
-    sheets: dict[str, dict[str, str]] = {}
-    unnamed = is_label(header[0])
-    if len(header) == 1 and not unnamed:
-        raise ValueError(f"{where}: found one column, {header[0]!r:.60}; separate columns with , or ; or tabs")
     if len(header) in (2, 3) and lower[-2] in LONG[0] and lower[-1] in LONG[1]:
-        for line, cells in rows[1:]:
-            *student, label, answer = [*cells, "", ""][:len(header)]
-            sheet = sheets.setdefault(student[0] if student else Path(where).stem, {})
-            if label in sheet:
-                raise ValueError(f"{where}, line {line}: a second answer for {label!r}")
-            sheet[label] = answer
-        return sheets
+        return sheets_by_answer(rows[1:], len(header), nodes, where)
+    objection = nodes.objection(header[0])
+    if len(header) == 1 and objection:
+        raise ValueError(f"{where}: found one column, {quoted(header[0])}; separate columns with , or ; or tabs, or "
+                         "head it with a label")
+    unnamed = objection is None or not objection.stray  # what is nearly a label is refused with the others
+    check_first_column(header[0], [cells[0] for _, cells in rows[1:] if cells[0]], objection, nodes, where)
+    labels = header if unnamed else header[1:]
+    columns = {name: f"column {column}" for column, name in enumerate(labels, 1 + len(header) - len(labels))}
+    for name, times in Counter(labels).items():
+        if times > 1 or not name:
+            raise ValueError(f"{where} has {times} columns called {name!r}" if name else
+                             f"{where}: {columns[name]} has no heading; it names a label")
+    nodes.questions(columns.items(), where=where)
+    sheets: dict[str, dict[str, str]] = {}
     for row, (_, cells) in enumerate(rows[1:], 1):
-        if unnamed:
-            sheets[f"row {row}"] = dict(zip(header, [*cells, *[""] * len(header)]))
-            continue
-        name, number = cells[0] or "(no name)", 1
+        answers = dict(zip(labels, [*(cells if unnamed else cells[1:]), *[""] * len(header)]))
+        first = f"row {row}" if unnamed else cells[0] or "(no name)"
+        name, number = first, 1
         while name in sheets:  # two students of one name
             number += 1
-            name = f"{cells[0] or '(no name)'} ({number})"
-        sheets[name] = dict(zip(header[1:], [*cells[1:], *[""] * len(header)]))
+            name = f"{first} ({number})"
+        sheets[name] = answers
     return sheets
+
+
+def sheets_by_answer(rows: Iterable[Row], width: int, nodes: Nodes, where: str) -> dict[str, dict[str, str]]:
+    """The sheets of a file that has a row for each answer."""
+    sheets: dict[str, dict[str, str]] = {}
+    lines: dict[str, list[str]] = {}
+    for line, cells in rows:
+        *student, label, answer = [*cells, "", ""][:width]
+        label, sheet = on_one_row(label), sheets.setdefault(student[0] if student else Path(where).stem, {})
+        if label in sheet:
+            raise ValueError(f"{where}, line {line}: a second answer for {quoted(label)}")
+        sheet[label] = answer
+        lines.setdefault(label, []).append(str(line))
+    nodes.questions(((label, f"line{'s' * (len(found) > 1)} {listed(found)}") for label, found in lines.items()),
+                    where=where)
+    return sheets
+
+
+def on_one_row(cell: str) -> str:
+    """A cell without line breaks, other white space and signs that are not seen."""
+    return " ".join("".join(sign for sign in cell if category(sign) != "Cf").split())
+
+
+def check_first_column(heading: str, column: list[str], objection: NotUnderstood | None, nodes: Nodes,
+                       where: str) -> None:
+    """A ValueError where its heading says that the first column has answers, and its cells that it has names, or the
+    other way round."""
+    first = f"{where}: the first column, {quoted(heading)},"
+    remedy = f"head it {STUDENT!r} if it says whose answers these are"
+    if objection is None and column and not any(map(nodes.can_read, column)):
+        raise ValueError(f"{first} is called as a node is, but what is in it, such as {quoted(column[0])}, is no "
+                         f"answer; {remedy}")
+    if objection is None and len(column) > 2 and column == [str(row) for row in range(1, len(column) + 1)]:
+        raise ValueError(f"{first} is called as a node is, but counts the rows; {remedy}, else add a column of names")
+    numbers = [handed(cell, heading) for cell in column]
+    if objection and objection.stray and heading.lower() != STUDENT and column and all(
+            isinstance(x, Handed) and x.value is not None and x.value % 1 for x in numbers):
+        raise ValueError(f"{first} has numbers such as {quoted(column[0])}, and no node is called so; {remedy}; "
+                         f"{nodes.remedy()}")
