@@ -17,7 +17,7 @@ from typing import Any
 from .. import ops
 from ..engine import Value
 from ..ops import is_number
-from .formula import LATEX, Notation, Written, apply
+from .formula import LATEX, Notation, Written, apply, cut, printable
 from .graph import Graph, look, passes
 from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation
 from .points import LARGEST, Failure, Points, half_unit
@@ -38,6 +38,7 @@ from .report import (
 )
 from .sheets import (
     PRECISION,
+    SHOWN,
     Given,
     Handed,
     HandedIn,
@@ -494,7 +495,7 @@ def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: in
         if not isinstance(sheet, Mapping):
             raise TypeError(f"the answers of {student!r} are a dict, found {type(sheet).__name__} {sheet!r:.40}")
         for key in sheet:
-            students.setdefault(key, []).append(str(student))
+            students.setdefault(key, []).append(cut(printable(str(student)), SHOWN))
     questions = marker.nodes.questions(((key, listed(names)) for key, names in students.items()), where="sheets")
     asked: dict[tuple[bool, Value], Key] = {}
     for question in questions.values():

@@ -110,8 +110,8 @@ class Nodes:
             return key
         if not isinstance(key, str):
             raise TypeError(f"an answer belongs to a label or a Value, found {type(key).__name__} {key!r:.40}")
-        word = bare(key)
-        found = self.spelled(key) or self.spelled(word)
+        word = key if key in self.names.known else bare(key)
+        found = self.spelled(word)
         if found is not None:
             return found
         delta, quotient, (is_value, plain) = self.meant_delta(word), QUOTIENT.fullmatch(word), forward_key(key)
@@ -131,9 +131,10 @@ class Nodes:
             if upper not in (None, self.graph.root):
                 raise NotUnderstood(f"{quoted(key)} is not a gradient of {self.subject}; to have a derivative of "
                                     f"{above} marked, give {above} as the root")
-            found = self.spelled(below) or self.spelled(below.rstrip(PROMPT)) or self.in_brackets(below)
-            if found is not None:
-                return found
+            for each in (below, below.rstrip(PROMPT), *self.in_brackets(below)):
+                found = self.spelled(each)
+                if found is not None:
+                    return found
             word = below
         raise self.unknown(key, word, stray=not (quotient or forward))
 
@@ -150,10 +151,10 @@ class Nodes:
                                 f"{' or '.join(map(repr, alike[:3]))}, or give the Value itself")
         return self.graph.named(word)
 
-    def in_brackets(self, word: str) -> Value | None:
-        """The node of a label with signs of its own, in a derivative by it as that is printed: ∂C/∂(x*w)."""
+    def in_brackets(self, word: str) -> list[str]:
+        """The label with signs of its own in a derivative by it, as that is printed: x*w, of ∂C/∂(x*w)."""
         inside = word[1:-1]
-        return self.graph.named(inside) if word == f"({inside})" and OPERATOR.search(inside) else None
+        return [inside] * (word == f"({inside})" and inside in self.by_name and OPERATOR.search(inside) is not None)
 
     def meant_delta(self, word: str) -> str:
         """The name of the δ that a word means; "" for none."""
