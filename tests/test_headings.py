@@ -258,7 +258,7 @@ def test_parts_of_a_question_are_refused_all_at_once():
         lines = refused(text).splitlines()
         assert lines[0].endswith("nothing is marked, since 2 of 2 labels are not understood")
         assert [line.split(":")[0].split()[0] for line in lines[1:3]] == ["column", "column"]
-        assert lines[-1].endswith("a file may begin with the line student,w5,dC/dz,forward z")
+        assert lines[-1] == "  a file may begin: student,w5,dC/dz,forward z"
     message = refused("name,a,b,c,d\nAnn,1,2,3,4\n")
     assert "column 4: no node is called 'c'" in message
     assert "column 5: no node is called 'd'" in message
@@ -268,7 +268,7 @@ def test_parts_of_a_question_are_refused_all_at_once():
     message = refused("name," + ",".join(f"Q{n}" for n in range(30)) + "," + "v" * 99 + "\nAnn,1\n")
     assert "and 19 more: 'Q12', 'Q13'" in message
     assert len(max(message.splitlines(), key=len)) < 300
-    marked(refused("name,Q1\nAnn,1\n").splitlines()[-1].split("the line ")[1] + "\nAnn,1,2,3\n")  # the line that it proposes
+    marked(refused("name,Q1\nAnn,1\n").splitlines()[-1].split(": ")[1] + "\nAnn,1,2,3\n")  # the line that it proposes
 
 
 def test_labels_that_are_not_understood_with_their_lines():

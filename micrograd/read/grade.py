@@ -434,7 +434,8 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
             is the gradient of z^{4}. An answer is a number, as text if zeros at its end shall count as digits
             ("0.0820"; a decimal comma will do, "-9.42%", "9.42 x 10^-2" and "inf"), or an expression: "(a4 - y) * a4 *
             (1 - a4)", "δ4 * a3". In it a label is the right forward value; δ4 or ∂C/∂a4 is the student's own answer, or
-            the right gradient where there is none. None and "" are missing.
+            the right gradient where there is none. None and "" are missing. What a key has besides a label, as w5+ and
+            a) have, is an error.
         forward: the same for forward values.
         ask: what was asked; what `answers` lacks of it counts as missing.
         lr: the learning rate of the exercise, to tell an updated weight from an old one; without it a few usual ones
@@ -445,8 +446,8 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
         A `Report`: print it, or show it in a notebook.
 
     Raises:
-        ValueError: for a label that is not in the graph, and for a graph whose numbers were changed after the forward
-            pass.
+        ValueError: for labels that are not in the graph, all of them, and for a graph whose numbers were changed after
+            the forward pass.
         TypeError: for what is no number or expression.
 
     Example:
@@ -474,7 +475,8 @@ def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: in
         A `ClassReport`: print it, or show it in a notebook.
 
     Raises:
-        ValueError: as `grade` does, with the student; for a file that is none, with the line.
+        ValueError: as `grade` does, with the student; for a file that is none, with the line; for headings that are not
+            understood, such as the parts a) and b) of a question, all of them, with their columns, or lines.
         TypeError: for what is no number or expression.
 
     Example:

@@ -258,17 +258,18 @@ class Nodes:
             raise ValueError("\n  ".join([
                 f"{where}{': ' * bool(where)}nothing is marked, since {len(wrong)} of {len(wrong) + len(found)} labels "
                 f"{'are' if len(wrong) > 1 else 'is'} not understood", *lines,
-                *in_doubt(found, [key for key, _, _ in wrong]), self.remedy()]))
+                *in_doubt(found, [key for key, _, _ in wrong]), self.remedy(bool(where))]))
         return found
 
-    def remedy(self) -> str:
-        """Which labels there are, and how to head a file."""
+    def remedy(self, in_a_file: bool) -> str:
+        """Which labels there are, and how a file may begin."""
         names = [name for name, node in self.as_typed.items() if node.op is not CONSTANT and name not in self.deltas]
         inner = [name for name in names if self.as_typed[name].parents] or names
-        example = ["student", names[0], f"d{self.typed(self.subject)}/d{inner[0]}", f"forward {inner[0]}"]
-        return (f"what can be asked for are gradients, as {names[0]} or d{self.typed(self.subject)}/d{names[0]}, and "
-                f"values, as \"forward {inner[0]}\", of {listed(names)}; a file may begin with the line "
-                + ",".join(f'"{cell}"' if "," in cell else cell for cell in example))
+        slope = f"d{self.typed(self.subject)}/d"
+        words = f"write {names[0]} or {slope}{names[0]} for a gradient; there are {listed(names)}"
+        header = ["student", names[0], slope + inner[0], f"forward {inner[0]}"]
+        example = ",".join(f'"{name}"' if "," in name else name for name in header)
+        return words + f"\n  a file may begin: {example}" * in_a_file
 
 
 def bare(key: str) -> str:
@@ -724,4 +725,4 @@ def check_first_column(heading: str, column: list[str], objection: NotUnderstood
     if objection and objection.stray and heading.lower() != STUDENT and column and all(
             isinstance(x, Handed) and x.value is not None and x.value % 1 for x in numbers):
         raise ValueError(f"{first} has numbers such as {quoted(column[0])}, and no node is called so; {remedy}; "
-                         f"{nodes.remedy()}")
+                         f"{nodes.remedy(True)}")
