@@ -220,8 +220,7 @@ class Nodes:
         Raises as `find` does, and for what has no gradient."""
         plain = key
         if forward is None:
-            is_label = isinstance(key, str) and self.spelled(key) is not None
-            forward, plain = (False, key) if is_label else forward_key(key)
+            forward, plain = (False, key) if key in self.by_name else forward_key(key)
         node = self.find(plain, forward)
         if node.op is CONSTANT and not forward:
             raise NotUnderstood(f"{spelled(key):.{SHOWN}} is a constant, which has no gradient here; if it is asked "
@@ -263,8 +262,8 @@ class Nodes:
 
     def remedy(self, in_a_file: bool) -> str:
         """Which labels there are, and how a file may begin."""
-        names = [name for name, node in self.as_typed.items() if node.op is not CONSTANT and name not in self.deltas]
-        inner = [name for name in names if self.as_typed[name].parents] or names
+        names = [self.typed(name) for name, node in self.by_name.items() if node.op is not CONSTANT] or [self.subject]
+        inner = [self.typed(name) for name, node in self.by_name.items() if node.parents] or names
         slope = f"d{self.typed(self.subject)}/d"
         words = f"write {names[0]} or {slope}{names[0]} for a gradient; there are {listed(names)}"
         header = ["student", names[0], slope + inner[0], f"forward {inner[0]}"]
@@ -316,8 +315,8 @@ def in_doubt(found: Iterable[Key], wrong: Iterable[Key]) -> list[str]:
 
 def named_letter(word: str) -> str:
     """What to say of a letter that looks like another, as the Cyrillic С does."""
-    odd = next((sign for sign in word if sign.isalpha() and not sign.isascii() and sign not in GREEK_LETTERS), "")
-    return f" ({odd} is {name_of_character(odd, 'another letter')})" if odd else ""
+    names = {sign: name_of_character(sign, "") for sign in word if sign not in GREEK_LETTERS}
+    return next((f" ({sign} is {name})" for sign, name in names.items() if name.startswith(("CYRILLIC", "GREEK"))), "")
 
 
 def spelled(key: Key) -> str:
