@@ -548,7 +548,7 @@ def in_order(found):
 def test_error_terms_come_from_the_root_back_also_where_the_index_is_time(label):
     C = recurrent(label, 12)
     for found in (explain(C, form="delta"), explain(C, "w", form="delta")):
-        assert [int("".join(c for c in mg.read.expression.letters_and_digits(name) if c.isdecimal())) for name in in_order(found)] \
+        assert [int("".join(c for c in mg.read.expression.on_one_line(name) if c.isdecimal())) for name in in_order(found)] \
             == list(range(12, 0, -1))
 
 

@@ -60,7 +60,7 @@ LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: wha
 TRIALS = 8          # passes with rounded numbers, to see what rounding does, unless the graph is too large
 NEAR = 1.5          # how much more far-fetched a second explanation of a wrong answer may be than the best
 EXPLANATIONS = 3
-SHOWN = 6           # numbers with which a formula is shown to be wrong
+MOVED = 6           # numbers with which a formula is shown to be wrong
 WIDEST = 40         # names and signs in the formula of a line; a longer one is written in terms of labels,
 WIDEST_OF_LABELS = 80  # and if that is longer than this, not at all
 
@@ -292,8 +292,8 @@ class Marker:
         digits = next((digits for digits in range(4, 12)
                        if number_of(failure.found, digits) != number_of(failure.right, digits)), 12)
         found, right = (number_of(x, digits) for x in (failure.found, failure.right))
-        shown = [f"{name} = {number_of(x)}" for name, x in [*names.items()][:SHOWN]]
-        where = f"with {', '.join(shown)}{', …' * (len(names) > SHOWN)} your formula gives {found}, where {right}"
+        shown = [f"{name} = {number_of(x)}" for name, x in [*names.items()][:MOVED]]
+        where = f"with {', '.join(shown)}{', …' * (len(names) > MOVED)} your formula gives {found}, where {right}"
         if answer.verdict == CARRIED:
             return f"this follows from your other answers for these numbers, but not in general: {where} follows"
         return f"right for these numbers, but not in general: {where} is right"

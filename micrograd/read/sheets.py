@@ -720,8 +720,8 @@ def check_first_column(heading: str, column: list[str], objection: NotUnderstood
                          f"answer; {remedy}")
     if objection is None and len(column) > 2 and column == [str(row) for row in range(1, len(column) + 1)]:
         raise ValueError(f"{first} is called as a node is, but counts the rows; {remedy}, else add a column of names")
-    numbers = [handed(cell, heading) for cell in column]
+    numbers = [numeral(tidied(cell)) for cell in column]
     if objection and objection.stray and heading.lower() != STUDENT and column and all(
-            isinstance(x, Handed) and x.value is not None and x.value % 1 for x in numbers):
+            x and x.value % 1 for x in numbers):
         raise ValueError(f"{first} has numbers such as {quoted(column[0])}, and no node is called so; {remedy}; "
                          f"{nodes.remedy(True)}")
