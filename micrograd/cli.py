@@ -777,8 +777,8 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     except ExpressionError:
         raise
     except ValueError as error:
-        hint = ": give a part of the expression the name z, as in 'z = w*x + b; tanh(z)'"
-        raise Problem(re.sub(r": label them .*", hint, str(error))) from None
+        raise Problem(str(error).replace("label it, as z = w*x + b before sigmoid(z)",
+                                         "give a part of the expression a name, as in 'z = w*x + b; tanh(z)'")) from None
     derivations = [replace(derivation, notes=tuple(map(on_the_command_line, derivation.notes)))
                    for derivation in derivations]
     if as_json:

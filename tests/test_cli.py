@@ -708,7 +708,7 @@ def test_explain_shows_what_the_user_wrote_as_text() -> None:
     result = micrograd_("explain", "b*2 ; ", "--at", "b=1", "--html", "page.html")
     assert result.exit_code == 0, result.output
     result = micrograd_("explain", "q = x<b>2", "--at", "x=1")
-    assert result.stderr == ("Error: unexpected '<': there are no comparisons, but step(a - b) is 1 where a > b, else 0\n"
+    assert result.stderr == ("Error: unexpected '<': there are no comparisons, but 1[a > b] or step(a - b) is 1 where a > b, else 0\n"
                              "  q = x<b>2\n       ^\n")
 
 
@@ -1384,4 +1384,4 @@ def test_a_file_without_a_name() -> None:
 def test_the_error_about_error_terms_speaks_of_the_expression() -> None:
     result = micrograd_("explain", "w*x", "--at", "x=2", "w=1", "--wrt", "w", "--form", "delta")
     assert result.exit_code == 2
-    assert "give a part of the expression the name z, as in 'z = w*x + b; tanh(z)'" in result.stderr
+    assert "give a part of the expression a name, as in 'z = w*x + b; tanh(z)'" in result.stderr
