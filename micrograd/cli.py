@@ -777,8 +777,8 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     except ExpressionError:
         raise
     except ValueError as error:
-        raise Problem(str(error).replace("label it, as z = w*x + b before sigmoid(z)",
-                                         "give a part of the expression a name, as in 'z = w*x + b; tanh(z)'")) from None
+        what = "give a part of the expression a name, as in 'z = w*x + b; tanh(z)'"
+        raise Problem(str(error).replace("label it, as z = w*x + b before sigmoid(z)", what)) from None
     derivations = [replace(derivation, notes=tuple(map(on_the_command_line, derivation.notes)))
                    for derivation in derivations]
     if as_json:

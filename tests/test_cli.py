@@ -668,6 +668,13 @@ def test_explain_in_delta_form() -> None:
     assert result.stderr.startswith("Error: form='delta' needs weighted sums")
 
 
+def test_explain_proposes_what_is_typed_here() -> None:
+    asked = ["explain", "z = x*y; b = z*z; c = z + b*z; d = c*z*b + z; C = c*d*b*z", "--at", "x=0.5", "y=1.5", "--wrt", "x"]
+    lines = micrograd_(*asked).stdout.splitlines()
+    assert lines[-1] == "8 paths lead from C to x: --form delta sums them neuron by neuron."
+    assert micrograd_(*asked, "--form", "delta").stdout.splitlines()[-1].startswith("∂C/∂x     = δ · y = ")
+
+
 def test_explain_writes_latex_a_page_and_a_picture() -> None:
     args = ["explain", "0.5*(y - tanh(w*x))**2", "--at", "w=0.5", "x=1.5", "y=1", "--wrt", "w"]
     assert micrograd_(*args, "--html", "page.html", "--svg", "graph.svg").stdout == micrograd_(*args).stdout

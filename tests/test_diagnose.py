@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 import micrograd
-from micrograd import MLP, Value, losses
+from micrograd import MLP, Value, losses, ops
 from micrograd.read.diagnose import ERROR, KINDS, MANY, NOTE, WARNING, Diagnosis, Finding, diagnose, number
 from micrograd.read.nudge import Nudge, nudge
 
@@ -108,6 +108,14 @@ def test_an_infinite_slope_at_a_finite_number() -> None:
     finding = only(diagnose(named(x.sqrt() * 3, "C")))
     assert (finding.kind, finding.severity, finding.numbers["slope"]) == ("steep", ERROR, inf)
     assert finding.sentence == "The slope of v₁ = sqrt(x) = sqrt(0) = 0 is ∞ there, so that ∂C/∂x is ∞."
+
+
+@pytest.mark.parametrize(("name", "at"), [("sqrt", 0.0), ("cbrt", 0.0), ("asin", 1.0), ("asin", -1.0), ("acos", 1.0),
+                                          ("acos", -1.0), ("acosh", 1.0)])
+def test_what_is_advised_against_an_infinite_slope_gives_a_finite_one(name: str, at: float) -> None:
+    advice = only(diagnose(ops.named(name)(Value(at, "x")))).advice
+    x = Value(at + (-0.001 if "subtract a small positive number from it" in advice else 0.001), "x")
+    assert "a small positive number" in advice and diagnose(ops.named(name)(x)).ok
 
 
 def test_an_infinite_slope_that_meets_a_zero() -> None:

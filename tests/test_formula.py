@@ -277,8 +277,10 @@ def test_a_shared_part_that_would_blow_up_is_an_error_that_says_what_to_do():
         halfway = halfway * halfway
         halfway.label = f"t_{{{k}}}"
     assert latex(halfway) == r"t_{98} \cdot t_{98}"
-    with pytest.raises(ValueError, match=r"'t_\{99\}'.*smaller depth"):
+    with pytest.raises(ValueError, match=r"'t_\{99\}'.*smaller depth: at 1 it is written"):
         latex(halfway, depth=None)
+    with pytest.raises(ValueError, match=r"Label nodes on the way .*, with depth=1\.$"):
+        latex(node, depth=2)  # no smaller depth would help
 
 
 def test_a_chain_of_100_000_nodes_meets_the_limit_and_no_recursion():
