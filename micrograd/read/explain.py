@@ -528,10 +528,10 @@ def digits_lost(nodes: Iterable[Value], parents: Container[Value], graph: Graph,
     return list(notes)[:SHOWN]
 
 
-def too_long(sides: Iterable[Iterable[str]]) -> list[str]:
+def too_long(sides: Iterable[Iterable[str]], remedy: str = ": label nodes on the way (z.label = 'z')") -> list[str]:
     """What to say of three dots, if there are any."""
     if any(DOTS in part for side in sides for part in side):
-        return ["Where … stands, the formula is too long to read: label nodes on the way (z.label = 'z')."]
+        return [f"Where … stands, the formula is too long to read{remedy}."]
     return []
 
 
@@ -618,7 +618,7 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
     else:
         notes.append(f"{len(rest):,} leaves{' more' * bool(matrices)} are not listed: wrt=... derives one.")
     notes += digits_lost((node for node in between if node is not x), between, graph, terms, terms.prime)
-    notes += too_long(side for line in lines for side in line.sides) + sample_note(graph, zs)
+    notes += too_long((side for line in lines for side in line.sides), remedy="") + sample_note(graph, zs)
     if x is None:
         return Explanation(name_of(graph, root), DELTA, root.data, (), 0, tuple(lines), matrices, tuple(notes))
     found = last_links(graph, x, between, zs, terms)
