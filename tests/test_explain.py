@@ -630,7 +630,7 @@ def test_a_factor_of_1_stays_in_the_numbers_where_the_symbols_have_it():
         "         = (z − t) · v₁ · ReLU′(z₁) · x₂", "         = (z − t) · v₁ · 1[z₁ > 0] · x₂", "         = 1 · 2 · 1 · 0",
         "         = 0"]
     assert str(explain(C, "v_1")).splitlines()[1:] == ["       = (z − t) · h₁", "       = 1 · 1", "       = 1"]
-    assert str(explain(C, "w_{1,2}", form="delta")).splitlines() == [
+    assert str(explain(C, "w_{1,2}", form="delta")).splitlines()[:3] == [
         "δ = ∂C/∂z   = z − t = 2 − 1 = 1", "δ₁ = ∂C/∂z₁ = δ · v₁ · ReLU′(z₁) = 1 · 2 · 1 = 2", "∂C/∂w₁,₂    = δ₁ · x₂ = 2 · 0 = 0"]
     assert str(mg.grade(C, {"w_{1,2}": 5.0}).answers["w_{1,2}"].line).endswith("= (2 − 1) · 2 · 0 · 1[1 > 0] = 0")
     u = Value(1.0, "x") + 1
