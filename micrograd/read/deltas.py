@@ -83,7 +83,7 @@ def is_weighted_sum(label: str, part: Part, into: int, sums: Mapping[Value, Part
         return False
     if part.argument is not None and part_of(part.argument, sums).weight:  # 0.01 · net, net + 1
         return bool(into & ACTIVATED)
-    if letters(label) == BY_LETTER:
+    if split(label)[0] == BY_LETTER:
         return True
     if not part.weight or (part.argument is not None and part.weight < 2):
         return False
@@ -229,38 +229,37 @@ def named(graph: Graph, nodes: Sequence[Value]) -> dict[Value, str]:
     as well, the label's letters, too."""
     taken = {on_one_line(node.label)[:1] for node in graph.order if node.label}
     letter = next((each for each in LETTERS if each not in taken), LETTERS[-1])
-    names = {node: letter + index_of(graph.names[node]) for node in nodes}
+    parts = {node: (split(node.label)[0], split(graph.names[node])[1]) for node in nodes}
+    names = {node: letter + index for node, (_, index) in parts.items()}
     bases: dict[str, dict[str, None]] = {}  # for each name, as it is typed, the letters of the labels
     for node, name in names.items():
-        bases.setdefault(on_one_line(name), {})[letters(node.label)] = None
+        bases.setdefault(on_one_line(name), {})[parts[node][0]] = None
     alike = {base for several in bases.values() if len(several) > 1 for base in several}
     stems = {base[:-1] for base in alike}
     stem = stems.pop() if len(stems) == 1 else ""  # the z of zₕ and zₒ; nothing, for c and d
-    for node in nodes:
-        base = letters(node.label)
+    for node, (base, index) in parts.items():
         if base in alike and base != BY_LETTER:
-            names[node] = longer(letter, graph.names[node], base[len(stem):])
-    count = Counter(names.values())
-    return {node: name if count[name] == 1 else f"{letter}({graph.names[node]})" for node, name in names.items()}
+            names[node] = longer(letter, base[len(stem):], index)
+    count = Counter([*names.values(), *graph.names.values()])
+    return {node: name if name and count[name] == 1 else f"{letter}({graph.names[node]})"
+            for node, name in names.items()}
 
 
-def letters(label: str) -> str:
-    """The letters that a label begins with: net for net_{1}, net_h1 and net1."""
-    parts = indices(notation(label))
-    return parts[0] if parts else re.match(r"[^\W\d_]*", label)[0]  # type: ignore[index]
+def split(label: str) -> tuple[str, str]:
+    """The letters of a label and its index, as that is written: z and ^{3}_{1}, z and 1, net and _{h1} for net_h1; all
+    of a label that is no such name, and ""."""
+    name = notation(label)
+    parts = indices(name)
+    match = re.fullmatch(r"([^\W\d_]+)((?:_[0-9A-Za-z]+|[\w.,\[\]]*)(?: \([0-9]+\))?)", name)
+    if parts is not None or match is None:
+        return (parts[0], name[len(parts[0]):]) if parts else (name, "")
+    return match[1], re.sub(r"^_([0-9A-Za-z]+)$", r"_{\1}", match[2])
 
 
-def index_of(name: str) -> str:
-    """The index of a label, as it is written: ^{3}_{1} of z^{3}_{1}, 1 of z1, _{h1} of net_h1; "" if it has none."""
-    name = notation(name)
-    rest = name[len(letters(name)):]
-    if re.fullmatch(r"_[0-9A-Za-z]+", rest):
-        return f"_{{{rest[1:]}}}"
-    return rest if indices(name) or re.fullmatch(r"[\w.,\[\]]*( \([0-9]+\))?", rest) else ""
-
-
-def longer(letter: str, name: str, base: str) -> str:
-    """The name with the letters of the label before its lower index: δ^{2}_{o1} for o^{2}_{1}, δ_{c} for c."""
-    above, below = (indices(letter + index_of(name)) or ("", "", name[len(letters(name)):]))[1:]
+def longer(letter: str, base: str, index: str) -> str:
+    """The name with the letters of the label before its lower index: δ^{2}_{o1} for o^{2}_{1}, δ_{c} for c; "" where
+    that is no name."""
+    parts = indices(letter + index)
+    above, below = parts[1:] if parts else ("", index)
     found = f"{letter}{f'^{{{above}}}' * bool(above)}_{{{base}{below}}}"
-    return found if indices(found) else f"{letter}({name})"
+    return found if indices(found) else ""

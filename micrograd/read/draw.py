@@ -343,7 +343,8 @@ class Painter:
         name = self.called(last)
         if scene.symbolic:
             return {"class": f"{scene.roles[last]} neuron", **disc(name)}
-        numbers = [row("a" if last is not z else "z", number_of(last.data))] if self.values else []
+        letter = (indices(last.label) or "?")[0]
+        numbers = [row(letter, number_of(last.data))] if self.values else []
         if self.gradients:
             numbers.append(self.gradient("δ", z) if z is not None else self.gradient("grad", last))
         if compact or z is None or z is last:
@@ -368,7 +369,7 @@ class Painter:
                  counted(len({p for neuron in layer.members for p in neuron.parameters}), "parameter")]
         if samples := max(neuron.sample for neuron in layer.members):
             lines.append(counted(samples, "sample"))
-        deltas = [abs(z.grad) for z in (neuron.z or neuron.last for neuron in layer.members) if z in self.scene.reached]
+        deltas = [abs(neuron.z.grad) for neuron in layer.members if neuron.z and neuron.z in self.scene.reached]
         found = [text(each) for each in lines]
         if deltas and self.gradients and not self.scene.symbolic:
             found.append(small("largest |δ|  ") + coloured(number_of(max(deltas)), GRADIENT))

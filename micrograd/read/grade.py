@@ -219,9 +219,12 @@ class Marker:
             meant = f"forward {short}"
             note = (f"this is the value of {self.book.name(node)}; if that is what was asked for, hand it in as a "
                     f"forward value: forward={{{short!r}: ...}}, or in a file under the heading {meant!r}")
+        called = symbol if forward else self.nodes.delta(key) or symbol
+        opposite = replace(given, value=-x) if x else given
+        if verdict == WRONG and called != symbol and self.verdict(opposite, expected) in (EXACT, CLOSE):
+            note = f"{called} is {symbol} here; some books, such as Mitchell's and Haykin's, call −{symbol} so"
         mistakes = tuple(Mistake(one.kind, one.words) for one in found)
         error = None if x is None or verdict == NOT_JUDGED else relative(x, expected)
-        called = symbol if forward else self.nodes.delta(key) or symbol
         answer = Answer(key if isinstance(key, str) else name, name, forward, symbol, called, given.given, x, expected,
                         error, verdict, mistakes, line, note, meant, node)
         seen.update((one.key, answer) for one in found if one.kind not in (QUANTITY, VALUE))

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..engine import Value
-from ..ops import CONSTANT, mul
+from ..ops import CONSTANT, add, div, mul, neg, sub
 from .formula import indices
 from .graph import name_nodes
 
 NODES = 60          # a graph with more is a summary in a notebook, not a picture
+SUMS = (add, sub, mul, div, neg)  # the ops that a weighted sum may end in
 NEURONS = 100       # a network with more is drawn by layers, if nothing else is asked for
 
 
@@ -139,7 +140,8 @@ class Scene:
                 if owner and letter == "z" and owner.z is None and (owner.layer, owner.index) == (layer, index):
                     owner.z = node
                 else:
-                    owner = Neuron(layer, index, node, node if letter == "z" else None)
+                    is_sum = letter == "z" and node.op in SUMS  # not what Bishop calls z, which is an activation
+                    owner = Neuron(layer, index, node, node if is_sum else None)
                     self.neurons.append(owner)
                 self.member[node] = owner
             elif owner and (node in follows or (node.op is CONSTANT and not node.label)):
