@@ -434,7 +434,8 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
     Args:
         root: a Value, such as a cost.
         answers: {label or Value: answer}. A key is a label however people spell it (w5, w_5, w⁵), or dC/dw5, ∂C/∂w5; δ4
-            is the gradient of z^{4}. An answer is a number, as text if zeros at its end shall count as digits
+            is the gradient of the weighted sum z^{4}, or net_4, whatever its letter: see `explain`.
+            An answer is a number, as text if zeros at its end shall count as digits
             ("0.0820"; a decimal comma will do, "-9.42%", "9.42 x 10^-2" and "inf"), or an expression: "(a4 - y) * a4 *
             (1 - a4)", "δ4 * a3". In it a label is the right forward value; δ4 or ∂C/∂a4 is the student's own answer, or
             the right gradient where there is none. None and "" are missing. What a key has besides a label, as w5+ and

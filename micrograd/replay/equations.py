@@ -1,8 +1,9 @@
 """A plan as the matrix equations that it found: Z2 = W2 @ X + b2, δ2 = (W3.T @ δ3) * step(Z2), dW2 = δ2 @ X.T / rows.
 
 The names come from the labels of the nodes: w^{2}_{i,j} is W2. What has a row for each node and a column for each
-sample has a capital letter; the gradient by Z2 is δ2, by anything else it is d and its name. What has no label and is
-used once stands where it is used, all else gets a name. This module knows nothing of how a plan is made.
+sample has a capital letter; the gradient by Z2, where no function gives that, is δ2, by anything else it is d and its
+name. What has no label and is used once stands where it is used, all else gets a name. This module knows nothing of how
+a plan is made.
 """
 
 from __future__ import annotations
@@ -226,7 +227,8 @@ class Writer:
         self.inline: dict[int, Both] = {}              # groups that stand where they are used
         self.given = {group: Thing(self.names, atom(name, latex), len(plan.groups[group]))
                       for group, name, latex in ((PARAMETERS, "p", "p"), (COLUMNS, "inputs", r"\text{inputs}"))}
-        self.known = wholes(self.names, self.labels(name), lambda node: self.tape.rank[node] == VARYING)
+        self.known = wholes(self.names, self.labels(name), lambda node: self.tape.rank[node] == VARYING,
+                            lambda node: len(self.tape.args[node]) == 1 and self.tape.ops[node] is not ops.neg)
         for group, thing in self.given.items():
             self.known |= {node: (thing, i) for i, node in enumerate(plan.groups[group]) if node not in self.known}
 

@@ -269,7 +269,8 @@ def whole_label(label: str) -> Both:
     return Both(*[written._replace(binds="sum" if text.binds == "sum" else "atom") for written in (text, latex)])
 
 
-def wholes(names: Names, labels: Mapping[int, str], varies: Callable[[int], bool]) -> dict[int, tuple[Thing, int]]:
+def wholes(names: Names, labels: Mapping[int, str], varies: Callable[[int], bool],
+           is_function: Callable[[int], bool]) -> dict[int, tuple[Thing, int]]:
     """Of what each labelled node is a part, and its place there. Nodes whose labels differ in their lower indices only
     are one thing. Labels that come again, as in a network that is called twice, are another."""
     seen: Counter[Any] = Counter()
@@ -284,7 +285,7 @@ def wholes(names: Names, labels: Mapping[int, str], varies: Callable[[int], bool
         places = sorted(nodes)
         own = [labels[nodes[place]] for place in places]
         thing = Thing(names, name_of(base, axes, varying, own[0] if len(own) == 1 else ""), len(own))
-        if base[0] == "z":
+        if base[0] == "z" and not any(map(is_function, nodes.values())):  # as Bishop calls activations
             thing.error = True
         elif axes == 1 and count == 1 and not indices(own[0]):
             thing.labels = tuple(own)
