@@ -174,6 +174,10 @@ def test_what_is_no_weighted_sum(text):
     ("xs = (x - 0.4)/0.2; n = w*xs + b; a = relu(n); C = (a - y)**2", ["n"]),
     ("z = x + y; f = z*w", ["z"]),                                          # z is one by its letter
     ("n = w*x*x + v*x + b; a = tanh(n); C = (a - y)**2", ["n"]),            # a square as an input
+    ("v = exp(u); h = sin(k); z = v*h + b; a = tanh(z); C = (a - y)**2", ["z"]),    # a weight that is computed
+    ("i = sigmoid(u); g = tanh(v); z = i*g; C = (z - y)**2", ["z"]),
+    ("a = w*x + b; z = a*sigmoid(a); E = (z - t)**2", ["a"]),               # what Bishop calls z
+    ("a = w*x + b; s = sigmoid(a); z = s*a; E = (z - t)**2", ["a"]),
     ("r = w*x + b - y; C = r**2", []),                                      # a residual
     ("o = w*x + b; r = o - y; C = r**2", ["o"]),
 ])

@@ -68,7 +68,7 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
         into = above.get(node, 0)
         if node.label and node in sums and node is not graph.root:
             part = sums[node]
-            if is_weighted_sum(node.label, part, into, sums):
+            if is_weighted_sum(graph, node, into, sums):
                 yield node
                 into = ADDED | TESTED
             elif part.argument is not None and into & (ACTIVATED | COMPARED | WEIGHED):
@@ -77,15 +77,15 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
             above[edge.parent] = above.get(edge.parent, 0) | passed_on(edge, into, sums)
 
 
-def is_weighted_sum(label: str, part: Part, into: int, sums: Mapping[Value, Part]) -> bool:
+def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, Part]) -> bool:
     """Whether a sum with a name is a weighted sum, by what it is made of and what it goes into."""
-    if part.degree > 1:
-        return False
+    part = sums[node]
     if part.argument is not None and part_of(part.argument, sums).weight:  # 0.01 · net, net + 1
-        return bool(into & ACTIVATED)
-    if split(label)[0] == BY_LETTER:
-        return True
-    if not part.weight or (part.argument is not None and part.weight < 2):
+        return part.degree <= 1 and bool(into & ACTIVATED)
+    if split(node.label)[0] == BY_LETTER:  # whatever its factors are; but a · σ(a) is an activation
+        return part.degree <= 1 or not any(part_of(name, sums).weight and is_activation(edge.node, edge.i)
+                                           for name in part.names for edge in graph.uses[name])
+    if part.degree > 1 or not part.weight or (part.argument is not None and part.weight < 2):
         return False
     return bool(into & (ACTIVATED | COMPARED)) or (bool(into & WEIGHED) and (part.weight == 2 or len(part.names) == 2))
 
