@@ -167,7 +167,7 @@ def neuron(*more):
     ("da/dz", "to have a derivative of a marked, give a as the root"), ("dC/dδ", "no node is called 'dC/dδ'"), ("dС/dw5", "CYRILLIC"),
     ("forward w5", "hand it in as forward={'w5': ...}"), ("forward dC/dw5", "is a gradient, where"), ("forward δ", "is a gradient, where"),
     ("forward: w5", "'forward:' is left over before w5"), ("Q1", "looks like the number of a question"), ("W5", "did you mean 'w5'"),
-    ("z+", "did you mean 'z' (∂C/∂z)?"), ("w" * 99, "wwww…'"), ("dC/dw5/2", "'/2' is left over after w5"), ("w5w5", "no node is called"),
+    ("z+", "did you mean 'z' (∂C/∂z)?"), ("w" * 99, "wwww…'"), ("dC/dw5/2", "'/2' is left over after w5"), ("w5w5", "no node is called"), ("w\u20625", "left over in w5"),
 ])
 def test_what_a_key_has_too_much(key, words):
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
@@ -291,6 +291,7 @@ def test_headings_as_spreadsheets_write_them():
     assert list(report.forward) == ["a", "z"]
     assert "2 columns called 'w5'" in refused("name,w5,w5 \nAnn,1,2\n")
     assert "2 columns called 'w5'" in refused("w5,w5\n1,2\n")
+    assert "column 2, 'w5', and column 4, 'dC/dw5', are the same node" in refused("name,w5,b,dC/dw5\nAnn,1,2,3\n")
     assert "column 2: y1 is a constant" in refused("name,y1,w2_11\nAnn,1,2\n", two_by_two()[1])
 
 

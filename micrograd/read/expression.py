@@ -102,6 +102,11 @@ def is_of_letters(sign: str) -> bool:
     return is_letter(sign) or category(sign).startswith("M")
 
 
+def is_invisible(sign: str) -> bool:
+    """Whether nobody sees this sign, nor means anything by it, as by the invisible times and plus of MathML."""
+    return (category(sign) == "Cf" and sign not in "\u2062\u2064") or "\ufe00" <= sign <= "\ufe0f"
+
+
 def notation(name: str) -> str:
     """A name with its raised and lowered signs as indices: w^{2}_{1,1} for w²₁,₁."""
     name = RAISED_RUN.sub(lambda run: f"^{{{''.join(RAISED.get(sign, sign) for sign in run[0])}}}", name)
@@ -118,7 +123,7 @@ def in_usual_signs(text: str) -> str:
         usual = normalize("NFKC", sign)
         if decomposition(sign).startswith(OTHER_FONTS) and len(usual) == 1:
             signs.append(usual)
-        elif not (category(sign) == "Cf" or "\ufe00" <= sign <= "\ufe0f"):
+        elif not is_invisible(sign):
             signs.append(SAME.get(sign, sign))
     return "".join(signs)
 

@@ -17,7 +17,6 @@ from math import isfinite, isnan
 from operator import eq
 from pathlib import Path
 from typing import Any, NamedTuple, Union
-from unicodedata import category
 from unicodedata import name as name_of_character
 
 from ..delimited import Row, read_delimited
@@ -27,7 +26,7 @@ from ..ops import CONSTANT, as_float, is_number
 from .answer import DATE, NUMBER, Numeral, numeral, precision, refuse_doubts, sides_of, tidied
 from .chain import depending_on, links
 from .deltas import missing
-from .expression import Expression, ExpressionError, Name, Names, in_usual_signs, on_one_line, parse
+from .expression import Expression, ExpressionError, Name, Names, in_usual_signs, is_invisible, on_one_line, parse
 from .formula import GREEK_LETTERS, OPERATOR, cut
 from .graph import Graph, Pass, passes
 from .mistakes import Book
@@ -675,7 +674,13 @@ def read_sheets(path: File, nodes: Nodes) -> dict[str, dict[str, str]]:
         if times > 1 or not name:
             raise ValueError(f"{where} has {times} columns called {name!r}" if name else
                              f"{where}: {columns[name]} has no heading; it names a label")
-    nodes.questions(columns.items(), where=where)
+    questions = nodes.questions(columns.items(), where=where)
+    asked: dict[tuple[bool, Value], str] = {}
+    for name, column in columns.items():
+        other = asked.setdefault(questions[name][1:], name)
+        if other != name:
+            raise ValueError(f"{where}: {columns[other]}, {quoted(other)}, and {column}, {quoted(name)}, are the same "
+                             "node: one column for each")
     sheets: dict[str, dict[str, str]] = {}
     for row, (_, cells) in enumerate(rows[1:], 1):
         answers = dict(zip(labels, [*(cells if unnamed else cells[1:]), *[""] * len(header)]))
@@ -706,7 +711,7 @@ def sheets_by_answer(rows: Iterable[Row], width: int, nodes: Nodes, where: str) 
 
 def on_one_row(cell: str) -> str:
     """A cell without line breaks, other white space and signs that are not seen."""
-    return " ".join("".join(sign for sign in cell if category(sign) != "Cf").split())
+    return " ".join("".join(sign for sign in cell if not is_invisible(sign)).split())
 
 
 def check_first_column(heading: str, column: list[str], objection: NotUnderstood | None, nodes: Nodes,
