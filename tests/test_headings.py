@@ -199,6 +199,8 @@ def test_a_square_is_asked_about():
     for key in ("w²", "w^2", "dC/dw^2", "w^{2}"):
         with pytest.raises(ValueError, match="'w2' or 'w'"):
             grade(C, {key: 1})
+    with pytest.raises(ValueError, match=r"'z1\^3'.*did you mean 'z31'"):
+        grade(two_by_two()[1], {"z1^3": 1})
     with pytest.raises(ValueError, match="'u31' or"):
         grade(C, {"u₁³": 1})
     assert grade(C, {"w_2": 1, "u_31": 1}).total == 2

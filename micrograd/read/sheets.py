@@ -295,7 +295,7 @@ def left_over(word: str, name: str) -> str:
     rest = [part for part in (before, after) if part]
     if not inside:  # signs in between, as in w.5
         rest = [sign for sign in word if not sign.isalnum()]
-        if not name.isalnum() or name != "".join(sign for sign in word if sign.isalnum()):
+        if not name.isalnum() or name != "".join(sign for sign in word if sign.isalnum()) or "^" in rest:
             return ""
     elif not rest or not re.fullmatch(r"(.*\W)?([0-9]*|[dΔ])", before) or not re.fullmatch(r"(new|neu)?|\W.*", after):
         return ""
