@@ -90,7 +90,8 @@ def test_all_error_terms_at_once():
     _, C = two_by_two()
     whole = explain(C, form="delta")
     assert [str(line.left).split(" = ")[0] for line in whole.lines[:4]] == ["δ³₁", "δ³₂", "δ²₁", "δ²₂"]
-    assert [str(matrix.left) for matrix in whole.matrices] == ["δ³", "∂C/∂W³", "δ²", "∂C/∂W²"]
+    assert [str(matrix.left) for matrix in whole.matrices] == [
+        "δ³", "∂C/∂W³", "∂C/∂b³", "δ²", "∂C/∂W²", "∂C/∂b²"]
     _, C = four_layers()
     whole = explain(C, form="delta")
     assert [str(line.left).split(" = ")[0] for line in whole.lines] == [

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import isclose, isfinite, isnan, log10, prod
+from math import isfinite, isnan, log10, prod
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Union, overload
@@ -37,7 +37,6 @@ from .formula import (
     columns,
     fenced,
     formula,
-    indices,
     rounded,
     text_in_latex,
     unicode_label,
@@ -62,7 +61,6 @@ from .terms import (
     both,
     chained,
     comes_to,
-    derivative_of,
     derivative_written,
     equation,
     formula_of,
@@ -611,27 +609,19 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
             if parent in between and parent.op is not CONSTANT:
                 so_far.setdefault(parent, []).append(gradient * terms.prime(node, i))
     lines = [line for _, layer in sorted(errors.items(), reverse=True) for line in shown_of(layer)]
-    matrices = matrix_form(graph, x)
-    rest = [line for node, line in reversed(leaves.items()) if x is not None or not in_a_matrix(graph, node, matrices)]
+    matrices, words, covered = matrix_form(graph, x, weighted_sums(graph))
+    rest = [line for node, line in reversed(leaves.items()) if x is not None or node not in covered]
     if len(rest) <= LEAVES:
         lines += rest
     else:
         notes.append(f"{len(rest):,} leaves{' more' * bool(matrices)} are not listed: wrt=... derives one.")
     notes += digits_lost((node for node in between if node is not x), between, graph, terms, terms.prime)
-    notes += too_long((side for line in lines for side in line.sides), remedy="") + sample_note(graph, zs)
+    notes += words + too_long((side for line in lines for side in line.sides), remedy="") + sample_note(graph, zs)
     if x is None:
         return Explanation(name_of(graph, root), DELTA, root.data, (), 0, tuple(lines), matrices, tuple(notes))
     found = last_links(graph, x, between, zs, terms)
     return Explanation(partial(graph, root, x), DELTA, graph.gradients[x], found, len(found), tuple(lines), matrices,
                        tuple(notes))
-
-
-def in_a_matrix(graph: Graph, leaf: Value, matrices: Iterable[Matrix]) -> bool:
-    """Whether a matrix ∂C/∂W² or a vector ∂C/∂b² has the gradient of a leaf, called w^{2}_{1,1} or b^{2}_{1}."""
-    letter, above, below = indices(graph.names[leaf]) or ("", "", "")
-    lefts = [derivative_of(graph.names[graph.root], f"{name}^{{{above}}}") for name in (letter, letter.upper())]
-    return bool(below) and any(isclose(x, graph.gradients[leaf], rel_tol=1e-9, abs_tol=1e-12)
-                               for matrix in matrices if matrix.left in lefts for row in matrix.value for x in row)
 
 
 def heights(between: Iterable[Value], zs: Container[Value]) -> dict[Value, int]:

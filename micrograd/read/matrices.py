@@ -1,30 +1,69 @@
 """The matrix form of backpropagation, found again in a graph of scalars:
 
-    δ^K = ∇_a C ⊙ s′(z^K)        δ^k = ((W^{k+1})ᵀ δ^{k+1}) ⊙ s′(z^k)        ∂C/∂W^k = δ^k (a^{k−1})ᵀ
+    δ^K = ∇_a C ⊙ s′(z^K)    δ^k = ((W^{k+1})ᵀ δ^{k+1}) ⊙ s′(z^k)    ∂C/∂W^k = δ^k (a^{k−1})ᵀ    ∂C/∂b^k = δ^k
 
-The layers are read off the labels z^{k}_{i}, a^{k}_{i} and w^{k}_{i,j}. A line is written only if it gives, with the
-numbers of the graph, the gradients that the graph has: labels that say something else are not believed.
+With a penalty on the weights, J = C + λ/2 · Σ w², it is ∂J/∂W^k = δ^k (a^{k−1})ᵀ + λ W^k; of several samples each
+vector is a matrix, with a column for each. The layers are those of the graph's structure (`layers`); a line is written
+only if it gives, with the numbers of the graph, the gradients that the graph has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose, isnan
+from itertools import chain
+from math import isclose, isfinite, isnan
 from typing import Any, Union
 
 from ..engine import Value
-from .formula import LATEX, UNICODE, Notation, indices, rounded
+from ..ops import CONSTANT
+from .formula import (
+    LATEX,
+    LETTER,
+    SUBSCRIPT,
+    UNICODE,
+    Notation,
+    Written,
+    fenced,
+    indices,
+    rounded,
+    unicode_label,
+)
 from .graph import Graph
+from .layers import Layer, Layers, NoFormError, letter
 from .plain import Printed, Spelling, folded
-from .terms import CALL, Formula, name_of, prime, symbol
+from .terms import (
+    CALL,
+    DOTS,
+    ONE,
+    ZERO,
+    Formula,
+    Name,
+    Term,
+    Terms,
+    addends,
+    both,
+    comes_to,
+    derivative_of,
+    name_of,
+    parts,
+    prime,
+    product_of,
+    signed,
+    symbol,
+    with_number,
+    written,
+)
 
 Rows = tuple[tuple[float, ...], ...]
-Piece = Union[Rows, str]  # of a line: a matrix, or what stands between two, as a key of SIGNS
+Piece = Union[Rows, str]  # of a line: a matrix, what stands between two, as a key of SIGNS, or a number as a Formula
 CELLS = 6                 # rows or columns that are printed; of more of them the first few and the last
 
 TALL = {"(": "⎛⎜⎝", ")": "⎞⎟⎠"}
-SIGNS = {"(": r"\left(", ")": r"\right)", "ᵀ": r"^{\top}", "⊙": r" \odot "}
+SIGNS = {"(": r"\left(", ")": r"\right)", "ᵀ": r"^{\top}", "⊙": r" \odot ", "+": " + ", "−": "-"}
+ONES = Formula("1", r"\mathbf{1}")
+LONG = 20                 # names, numbers and ops in the factor of a penalty: a longer one is for nobody to read
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -57,123 +96,369 @@ class Matrix(Printed):
         return rf"{self.left.latex} & = {self.right.latex} \\ &{numbers} = {value}"
 
 
-def matrix_form(graph: Graph, x: Value | None) -> tuple[Matrix, ...]:
-    """The lines for all layers, from the last one down to that of the parameter x. None for a net of single neurons, or
-    where a weight between two layers has another label."""
-    net = Net(graph)
-    if all(len(layer) == 1 for layer in net.layers.values()):
-        return ()
-    wanted = indices(x.label) if x is not None else None
-    lowest = int(wanted[1]) if wanted and wanted[1] in map(str, net.layers) else min(net.layers)
-    found = []
-    for k in sorted(net.layers, reverse=True):
-        if k >= lowest:
-            errors = net.error_terms(k)
-            if not errors:
-                return ()
-            found += errors
-            if x is None or k == lowest:
-                found += net.weight_gradients(k)
-    return tuple(found)
+def matrix_form(graph: Graph, x: Value | None, errors: Mapping[Value, str]) -> tuple[
+        tuple[Matrix, ...], list[str], dict[Value, None]]:
+    """The lines for all layers, from the last one down to that of x, none for a net of single neurons; notes, what the
+    names in them mean, or why there is no line; and the weights and biases whose gradients they give.
+
+    errors: the weighted sums of the graph, each with the name of its δ.
+    """
+    layers = Layers(graph, errors)
+    try:
+        form = Form(layers, layers.found(x), errors)
+        lines = form.all_lines(x) if form.wide() else []
+    except NoFormError as reason:
+        return (), [f"There is no matrix form: {reason}."] if layers.several() else [], {}
+    return tuple(lines), [*form.words(lines), *form.notes], form.covered
 
 
-class Net:
-    """The layers of a network in a graph, by the labels of its nodes."""
+class Form:
+    """The lines of a network whose layers were found, the last one first, and the names of their matrices.
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.C = name_of(graph, graph.root)
-        self.named = {parts: node for node in graph.order if (parts := indices(graph.names[node]))}
-        self.layers: dict[int, list[Value]] = {}  # the z of each layer, where it is complete
-        for letter, k, _ in self.named:
-            if letter == "z" and k.isdecimal() and self.vector("z", int(k)):
-                self.layers[int(k)] = self.vector("z", int(k))
+    A name is that of the labels, where these have it: W^{2} for w^{2}_{1,1}, w^{2}_{1,2}, ...; else layers are counted,
+    1 being the inputs, and it is said what the name means.
+    """
 
-    def vector(self, letter: str, k: int) -> list[Value]:
-        """The nodes letter^k_1, letter^k_2, ..., as far as they go."""
-        found: list[Value] = []
-        while (letter, str(k), str(len(found) + 1)) in self.named:
-            found.append(self.named[letter, str(k), str(len(found) + 1)])
+    def __init__(self, found: Layers, layers: list[Layer], errors: Mapping[Value, str]) -> None:
+        self.found, self.graph, self.layers = found, found.graph, layers
+        self.root = self.graph.names[self.graph.root]
+        self.samples = len(layers[0].z)
+        self.taken = {letter(name) for name in self.graph.names.values()}
+        self.meanings: dict[str, str] = {}  # what a name stands for that no label has
+        self.names: dict[str, list[Value]] = {}
+        self.wholes: list[str] = []         # what has a column for each sample
+        self.notes: list[str] = []
+        self.covered: dict[Value, None] = {}  # the weights and biases that have a line
+        self.marks = self.numbered()
+        self.z, self.a, self.W, self.d = [], [], [], []
+        for mark, layer in zip(self.marks, layers):
+            self.z.append(self.vector(layer.z[0], mark, "zns"))
+            self.a.append(self.vector(layer.a[0], mark, "ahoy"))
+            self.W.append(self.matrix(layer.weights, mark))
+            labels = [errors[z] if self.samples == 1 else letter(errors[z]) + z.label.removeprefix(letter(z.label))
+                      for z in layer.z[0]]
+            self.d.append(self.vector(layer.z[0], mark, letter(errors[layer.z[0][0]]), labels))
+        below = str(int(self.marks[-1]) - 1) if self.marks[-1].isdecimal() else ""
+        inputs = layers[-1].inputs[0]
+        self.inputs = [*self.a[1:], self.vector(inputs, below, "axhi", given=inputs[0] not in found.above)]
+
+    def wide(self) -> bool:
+        """Whether there is a layer of several neurons."""
+        return any(len(layer.z[0]) > 1 or (len(layer.inputs[0]) > 1 and layer.inputs[0][0] in self.found.above)
+                   for layer in self.layers)
+
+    # Names
+
+    def numbered(self) -> list[str]:
+        """The index of each layer."""
+        marks = [{(indices(z.label) or ("", "", ""))[1] for z in layer.z[0]} for layer in self.layers]
+        together = set().union(*marks)
+        if "" not in together and len(together) == len(marks) == sum(map(len, marks)):
+            return [mark.pop() for mark in marks]
+        return [str(layer.rank + 1) for layer in self.layers]
+
+    def vector(self, nodes: list[Value], mark: str, letters: str, labels: list[str] | None = None, *,
+               given: bool = False, sampled: bool = True) -> str:
+        """A name for these nodes together: a^{2} for a^{2}_{1}, a^{2}_{2}. letters: to choose from, if theirs differ;
+        labels: instead of their own; given: they are the inputs of the network; sampled: each sample has its own."""
+        one, own = self.samples == 1 or not sampled, labels or [node.label for node in nodes]
+        parts = [indices(label) or ("", "", "") for label in own]
+        base, above, below = parts[0]
+        known = bool(base) and (above == mark or (given and below != "")) and is_counted(parts)
+        bases = [base] if known else [*filter(None, [self.common(own)]), *self.free(letters)]
+        if not one:
+            bases = [self.capital(base) or base for base in bases]
+        above = above if known else mark
+        named = [base + f"^{{{above}}}" * bool(above) for base in bases]
+        name = next((name for name in named if self.names.setdefault(name, nodes) == nodes), named[-1])
+        if not known and (one or all(own)):
+            words = [self.found.name(node) for node in nodes] if one and not labels else list(map(unicode_label, own))
+            self.meanings[name] = f"({', '.join(shortened(words, '…'))})"
+        if sampled and name not in self.wholes:
+            self.wholes.append(name)
+        return name
+
+    def capital(self, letters: str) -> str:
+        """W for w; "" for a word, or where something is called so."""
+        upper = letters.upper()
+        return upper if len(upper) == 1 and indices(upper) and upper not in self.taken else ""
+
+    def common(self, labels: Iterable[str]) -> str:
+        """The letters that all of them begin with; "" if they differ."""
+        found = {letter(label) for label in labels}
+        return found.pop() if len(found) == 1 and indices(min(found)) else ""
+
+    def free(self, letters: str) -> list[str]:
+        """Those of these letters that no name in the graph begins with; the last one, if there is none."""
+        return [each for each in letters if each not in self.taken] or [letters[-1]]
+
+    def matrix(self, weights: list[list[Value]], mark: str) -> str:
+        """A name for the weights of a layer."""
+        labels = [[w.label for w in row] for row in weights]
+        common = self.capital(self.common(label for row in labels for label in row))
+        name = f"{common or self.free('WMVΘ')[0]}^{{{mark}}}"
+        one_row, one_column = len(labels) == 1, len(labels[0]) == 1
+        for i, row in enumerate(labels, 1):
+            for j, label in enumerate(row, 1):
+                places = [f"{i},{j}", f"{i}{j}", f"{i}, {j}", f"{j}" * one_row, f"{i}" * one_column]
+                _, above, below = indices(label) or ("", "", "?")
+                if not common or above != mark or below not in (places if below else [""] * (one_row and one_column)):
+                    if all(map(all, labels)):
+                        rows = [" ".join(shortened([unicode_label(each) for each in row], "⋯")) for row in labels]
+                        self.meanings[name] = f"[{'; '.join(shortened(rows, '⋮'))}]"
+                    return name
+        return name
+
+    def words(self, lines: Sequence[Matrix]) -> list[str]:
+        """What the names in these lines mean."""
+        texts = [side for line in lines for side in (line.left, line.right)] + self.notes
+
+        def used(name: str) -> bool:
+            return any(symbol(name) in text for text in texts)
+
+        meanings = [f"{symbol(name)} = {words}" for name, words in self.meanings.items() if used(name)]
+        notes = [f"Here {', '.join(meanings)}."] if meanings else []
+        if any("[" in each for each in meanings):
+            notes.append("A matrix of weights has a row for each neuron, and a column for each input.")
+        if self.samples > 1 and lines:
+            *names, last = (str(symbol(name)) for name in self.wholes if used(name))
+            notes.append(f"{', '.join(names)} and {last} have a column for each of the {self.samples} samples.")
+        if any(word in (ONES, f"{ONES}ᵀ") for line in lines for word in line.right.replace("−", "").split()):
+            notes.append("1 is a vector of ones.")
+        return notes
+
+    # Lines
+
+    def all_lines(self, x: Value | None) -> list[Matrix]:
+        """The lines from the last layer down to that of x."""
+        found = []
+        for k, layer in enumerate(self.layers):
+            found += self.lines(k, x)
+            if x is not None and layer.has(x):
+                return found
+        computed = [self.found.name(node) for node in self.layers[-1].inputs[0] if node.parents]
+        if computed:
+            inputs = ", ".join(shortened(computed, "…"))
+            self.notes.append(f"Taken as inputs of the network: {inputs}, as no weighted sum below them has a label.")
         return found
 
-    def outputs(self, k: int) -> list[Value]:
-        """The activations of layer k: the z themselves, where the neuron is linear."""
-        a = self.vector("a", k)
-        z = self.layers.get(k, a)
-        return [z_i if i >= len(a) or z_i not in a[i].parents else a[i] for i, z_i in enumerate(z)] if z is not a else a
+    def lines(self, k: int, x: Value | None) -> list[Matrix]:
+        """Those of one layer. k: its place in the list. x: what is differentiated by, where that is one node."""
+        layer = self.layers[k]
+        found = [self.error_terms(k)]
+        for nodes, make in ((chain(*layer.weights), self.by_weights),
+                            ((bias.node for biases in layer.biases for bias in biases), self.by_biases),
+                            (chain(*layer.inputs) if x is not None else (), self.by_inputs)):
+            asked = [node for node in nodes if node.op is not CONSTANT]
+            if asked if x is None else x in asked:
+                try:
+                    found.append(make(k))
+                except NoFormError as reason:
+                    self.notes.append(f"{reason}.")
+        return found
 
-    def weights(self, k: int, rows: int, columns: int) -> list[list[Value]]:
-        """W^k as its nodes; [] if one is missing."""
-        places = [[("w", str(k), f"{i},{j}") for j in range(1, columns + 1)] for i in range(1, rows + 1)]
-        if not rows or not columns or not all(place in self.named for row in places for place in row):
-            return []
-        return [[self.named[place] for place in row] for row in places]
-
-    def gradients(self, nodes: Sequence[Value]) -> Rows:
-        return column([self.graph.gradients[node] for node in nodes])
-
-    def error_terms(self, k: int) -> list[Matrix]:
+    def error_terms(self, k: int) -> Matrix:
         """δ^k, from the output or from the layer above."""
-        z, a = self.layers[k], self.outputs(k)
-        slopes = column([a_i.local_derivatives[0] if a_i is not z_i else 1.0 for z_i, a_i in zip(z, a)])
-        if k == max(self.layers):
-            above: Rows = self.gradients(a)
+        layer = self.layers[k]
+        if k == 0:
+            above = self.gradients(layer.a)
             pieces: tuple[Piece, ...] = (above,)
-            symbols = Formula(f"∇ₐ{self.C}", rf"\nabla_a {self.C.latex}")
+            symbols = nabla(self.a[k], name_of(self.graph, self.graph.root))
         else:
-            weights = self.weights(k + 1, len(self.layers.get(k + 1, ())), len(z))
-            if not weights:
-                return []
-            W, d = symbol(f"W^{{{k + 1}}}"), symbol(f"δ^{{{k + 1}}}")
-            matrix = tuple(tuple(w.data for w in row) for row in weights)
-            following = self.gradients(self.layers[k + 1])
-            above = times(transposed(matrix), following)
-            pieces = (matrix, "ᵀ", following)
-            symbols = Formula(f"({W})ᵀ {d}", rf"\left({W.latex}\right)^{{\top}} {d.latex}")
-        if any(a_i is not z_i for z_i, a_i in zip(z, a)):
-            prime = self.prime(k, z, a)
+            symbols, pieces, above = self.handed_down(k - 1)
+        if layer.a != layer.z:
+            slopes = transposed([[self.found.slope(a, z) for a, z in zip(*sample)] for sample in zip(layer.a, layer.z)])
+            prime = self.prime(k)
             if len(pieces) > 1:
                 pieces, symbols = ("(", *pieces, ")"), Formula(f"({symbols})", rf"\left({symbols.latex}\right)")
             symbols = Formula(f"{symbols} ⊙ {prime}", rf"{symbols.latex} \odot {prime.latex}")
             pieces = (*pieces, "⊙", slopes)
-        product = tuple((x * s,) for (x,), (s,) in zip(above, slopes))
-        return checked(Matrix(symbol(f"δ^{{{k}}}"), symbols, pieces, product), self.gradients(z))
+            above = tuple(tuple(x * s for x, s in zip(*rows)) for rows in zip(above, slopes))
+        return checked(Matrix(symbol(self.d[k]), symbols, pieces, above), self.gradients(layer.z))
 
-    def prime(self, k: int, z: list[Value], a: list[Value]) -> Formula:
+    def handed_down(self, k: int) -> tuple[Formula, tuple[Piece, ...], Rows]:
+        """(W^k)ᵀ δ^k, the gradient by the inputs of a layer."""
+        W, d = symbol(self.W[k]), symbol(self.d[k])
+        matrix, error = data_of(self.layers[k].weights), self.gradients(self.layers[k].z)
+        return (Formula(f"({W})ᵀ {d}", rf"\left({W.latex}\right)^{{\top}} {d.latex}"), (matrix, "ᵀ", error),
+                times(transposed(matrix), error))
+
+    def prime(self, k: int) -> Formula:
         """σ′(z^k), if all neurons have the one activation; else s′(z^k)."""
-        argument = symbol(f"z^{{{k}}}")
-        ops = [a_i.op for z_i, a_i in zip(z, a) if a_i is not z_i]
-        same = len(set(ops)) == 1 and CALL.fullmatch(ops[0].latex) is not None
-        text, latex = (prime(ops[0], UNICODE), prime(ops[0], LATEX)) if same else ("s′", "s'")
-        return Formula(f"{text}({argument})", rf"{latex}\left({argument.latex}\right)")
+        argument, layer = symbol(self.z[k]), self.layers[k]
+        ops = {a.op if z in a.parents else None for pair in zip(layer.a, layer.z) for a, z in zip(*pair)}
+        op = ops.pop() if len(ops) == 1 else None
+        same = op is not None and CALL.fullmatch(op.latex) is not None
+        text, latex = (prime(op, UNICODE), prime(op, LATEX)) if op is not None and same else ("s′", "s'")
+        slope = Formula(f"{text}({argument})", rf"{latex}\left({argument.latex}\right)")
+        if not same:
+            self.notes.append(f"{slope} is the slope of each neuron's own activation at its own weighted sum.")
+        return slope
 
-    def weight_gradients(self, k: int) -> list[Matrix]:
-        """∂C/∂W^k, if the inputs of the layer are labelled."""
-        inputs = self.outputs(k - 1)
-        weights = self.weights(k, len(self.layers[k]), len(inputs))
-        if not weights:
-            return []
-        W, d, a = symbol(f"W^{{{k}}}"), symbol(f"δ^{{{k}}}"), symbol(f"a^{{{k - 1}}}")
-        error, before = self.gradients(self.layers[k]), column([node.data for node in inputs])
-        left = Formula(f"∂{self.C}/∂{W}", rf"\frac{{\partial {self.C.latex}}}{{\partial {W.latex}}}")
-        symbols = Formula(f"{d} ({a})ᵀ", rf"{d.latex} \left({a.latex}\right)^{{\top}}")
-        product = times(error, transposed(before))
-        return checked(Matrix(left, symbols, (error, before, "ᵀ"), product),
-                       tuple(tuple(self.graph.gradients[w] for w in row) for row in weights))
+    def by_weights(self, k: int) -> Matrix:
+        """∂C/∂W^k"""
+        layer, W, d, a = self.layers[k], symbol(self.W[k]), symbol(self.d[k]), symbol(self.inputs[k])
+        left, nodes = derivative_of(self.root, self.W[k]), list(chain(*layer.weights))
+        count = Counter(nodes)
+        often = [w for w in nodes if w.op is CONSTANT or count[w] > 1]
+        if often:
+            raise NoFormError(f"{left} has no line: {self.found.name(often[0])} "
+                              + ("is a bare number" if often[0].op is CONSTANT else f"stands in several places of {W}"))
+        error, before = self.gradients(layer.z), transposed(data_of(layer.inputs))
+        right = Formula(f"{d} ({a})ᵀ", rf"{d.latex} \left({a.latex}\right)^{{\top}}")
+        line = Matrix(left, right, (error, before, "ᵀ"), times(error, transposed(before)))
+        return self.with_penalty(line, layer.weights, W, layer)
+
+    def by_biases(self, k: int) -> Matrix:
+        """∂C/∂b^k; by the one bias that all neurons of a layer share, a sum of the δ."""
+        layer, d = self.layers[k], symbol(self.d[k])
+        biases = [bias for biases in layer.biases for bias in biases]
+        nodes = list(dict.fromkeys(bias.node for bias in biases))
+        alike = all(len(each) == 1 for each in layer.biases) and len({bias.sign for bias in biases}) == 1
+        if not alike or len(nodes) not in (1, len(biases)):
+            raise NoFormError(f"There is no line for the biases beside {d}: not every neuron has one of its own, nor "
+                              "do all share one")
+        error, ones = self.gradients(layer.z), column([1.0] * self.samples)
+        pieces: list[Piece] = [error]
+        right, value = d, error
+        if self.samples > 1:
+            right, pieces, value = Formula(f"{d} {ONES}", rf"{d.latex} {ONES.latex}"), [error, ones], times(error, ones)
+        if len(nodes) < len(biases):
+            across = column([1.0] * len(biases))
+            right = Formula(f"{ONES}ᵀ {right}", rf"{ONES.latex}^{{\top}} {right.latex}")
+            pieces, value = [across, "ᵀ", *pieces], times(transposed(across), value)
+            name = self.graph.names[nodes[0]]
+        else:
+            name = self.vector(nodes, self.marks[k], "bβ", sampled=False)
+        if biases[0].sign < 0:
+            right, pieces = Formula(f"−{right}", f"-{right.latex}"), ["−", *pieces]
+            value = tuple(tuple(-x for x in row) for row in value)
+        line = Matrix(derivative_of(self.root, name), right, tuple(pieces), value)
+        return self.with_penalty(line, [[b] for b in nodes], symbol(name), layer)
+
+    def by_inputs(self, k: int) -> Matrix:
+        """∂C/∂a^{k−1}"""
+        right, pieces, value = self.handed_down(k)
+        return checked(Matrix(derivative_of(self.root, self.inputs[k]), right, pieces, value),
+                       self.gradients(self.layers[k].inputs))
+
+    def gradients(self, samples: list[list[Value]]) -> Rows:
+        """Those of a layer: a row for each neuron, a column for each sample."""
+        return transposed([[self.graph.gradients[node] for node in nodes] for nodes in samples])
+
+    # Penalties
+
+    def with_penalty(self, line: Matrix, nodes: list[list[Value]], name: Formula, layer: Layer) -> Matrix:
+        """The line, and λ W with it where the root has a penalty such as λ/2 · Σ w²."""
+        factor = self.penalty(list(chain(*nodes)), line.left, name, layer)
+        if factor is not None:
+            numbers, times_it = data_of(nodes), ("+",) if factor == ONE else ("+", signed(factor.x))
+            written_out = both(lambda notation: as_factor(written(factor, notation), notation))
+            plus = Formula(f"{line.right} +", f"{line.right.latex} +")
+            spelled = plus if factor == ONE else Formula(f"{plus} {written_out}",
+                                                         rf"{plus.latex} {written_out.latex} \,")
+            line = Matrix(line.left, Formula(f"{spelled} {name}", f"{spelled.latex} {name.latex}"),
+                          (*line.numbers, *times_it, numbers),
+                          tuple(tuple(x + factor.x * w for x, w in zip(*rows)) for rows in zip(line.value, numbers)))
+        line = checked(line, tuple(tuple(self.graph.gradients[node] for node in row) for row in nodes))
+        self.covered.update(dict.fromkeys(chain(*nodes)))
+        return line
+
+    def penalty(self, nodes: list[Value], left: Formula, name: Formula, layer: Layer) -> Term | None:
+        """The factor λ, where these nodes reach the root past their layer, too, and each adds λ times itself to its
+        gradient; None where none does. It is derived in symbols: for one weight, any number is a multiple."""
+        graph, wanted = self.graph, dict.fromkeys(nodes)
+        way: dict[Value, None] = {}
+        for node in nodes:
+            for use in self.found.used(node):
+                if use not in layer.inside:
+                    if use in self.found.below or use in self.found.sums:
+                        raise NoFormError(f"{left} has no line: {self.found.name(node)} is used elsewhere, too")
+                    way[use] = None
+        if not way:
+            return None
+        for node in graph.order:
+            if any(edge.parent in way for edge in graph.onward.get(node, ())):
+                way[node] = None
+        names = dict.fromkeys(way, DOTS)  # no formula of what is added up there, which may be long
+        terms = Terms({**names, **{node: graph.names[node] for node in graph.order
+                                   if node.label or node is graph.root or node in wanted}})
+        gradients: dict[Value, Term] = {graph.root: ONE}
+        for node, edges in graph.onward.items():
+            for edge in edges if node in way else ():
+                if edge.parent in way or edge.parent in wanted:
+                    so_far = gradients.get(edge.parent, ZERO)
+                    gradients[edge.parent] = so_far + gradients[node] * terms.slope(node, edge.i)
+        factors = {multiple(gradients.get(node, ZERO), Name(graph.names[node], node.data)) for node in nodes}
+        factor = factors.pop()
+        if factor is None or factors or factor.size > LONG:
+            root = name_of(graph, graph.root)
+            raise NoFormError(f"{left} has no line: {root} depends on {name} in another way, too, which is no penalty "
+                              "such as λ/2 · Σ w²")
+        return factor
 
 
-def checked(line: Matrix, gradients: Rows) -> list[Matrix]:
-    """The line, if it gives what the graph gives; else nothing."""
-    same = all(isclose(x, y, rel_tol=1e-9, abs_tol=1e-12) or (isnan(x) and isnan(y))
+def is_counted(labels: Sequence[tuple[str, str, str]]) -> bool:
+    """Whether labels, in their parts, are those of one vector in order, from 1 or 0 up: z^{2}_{1}, z^{2}_{2}, ..."""
+    belows = [below for _, _, below in labels]
+    counted = [[str(n + start) for n in range(len(labels))] for start in (0, 1)]
+    return len({label[:2] for label in labels}) == 1 and belows in (*counted, [""])
+
+
+def multiple(term: Term, name: Name) -> Term | None:
+    """The factor by which a term is a multiple of a name; None if it is none."""
+    found: Term = ZERO
+    for addend, times_it in addends(term):
+        coefficient, factors = parts(addend)
+        others = [factor for factor in factors if factor != (name, 1)]
+        if len(others) == len(factors):
+            return None
+        found = found + product_of(0.0, coefficient * times_it, others)
+    return with_number(found, comes_to(found))
+
+
+def as_factor(piece: Written, notation: Notation) -> Written:
+    """A coefficient before a matrix: (λ / n) W."""
+    return Written(fenced(piece, "power" if " / " in piece.text else "product", notation), "atom")
+
+
+def nabla(a: str, C: Formula) -> Formula:
+    """∇ₐC"""
+    base, _, _ = indices(a) or (a, "", "")
+    below = base.translate(SUBSCRIPT) if len(base) == 1 and ord(base) in SUBSCRIPT else f"_{LETTER.get(base, base)} "
+    return Formula(f"∇{below}{C}", rf"\nabla_{{{symbol(base).latex}}} {C.latex}")
+
+
+def checked(line: Matrix, gradients: Rows) -> Matrix:
+    """The line, if it gives what the graph gives; else NoFormError."""
+    rounding = 1e-12 * size_of(line.numbers)
+    same = all(isclose(x, y, rel_tol=1e-9, abs_tol=rounding) or (isnan(x) and isnan(y))
                for row, other in zip(line.value, gradients) for x, y in zip(row, other))
-    return [line] if same else []
+    if not same:
+        raise NoFormError(f"{line.left} = {line.right} would not give the numbers of the graph")
+    return line
+
+
+def size_of(pieces: Sequence[Piece]) -> float:
+    """How large the addends of a line may be, which may cancel."""
+    sizes = [1.0]
+    for piece in pieces:
+        if piece == "+":
+            sizes.append(1.0)
+        elif not isinstance(piece, str):
+            sizes[-1] *= max((abs(x) for row in piece for x in row if isfinite(x)), default=0.0)
+    return sum(sizes)
+
+
+def data_of(nodes: Sequence[Sequence[Value]]) -> Rows:
+    return tuple(tuple(node.data for node in row) for row in nodes)
 
 
 def column(numbers: Sequence[float]) -> Rows:
     return tuple((x,) for x in numbers)
 
 
-def transposed(matrix: Rows) -> Rows:
+def transposed(matrix: Sequence[Sequence[float]]) -> Rows:
     return tuple(zip(*matrix))
 
 
@@ -197,8 +482,8 @@ def cells(matrix: Rows, notation: Notation, dots: tuple[str, str, str]) -> list[
     return table
 
 
-def shortened(items: Sequence[Any]) -> list[Any]:
-    return [*items[:CELLS - 2], items[-1]] if len(items) > CELLS else list(items)
+def shortened(items: Sequence[Any], *dots: Any) -> list[Any]:
+    return [*items[:CELLS - 2], *dots, items[-1]] if len(items) > CELLS else list(items)
 
 
 def block(piece: Piece, spell: Spelling) -> list[str]:
@@ -229,25 +514,30 @@ def beside(pieces: Sequence[Piece], width: int, spell: Spelling) -> list[str]:
         above = 0 if piece == "ᵀ" else (height - len(rows)) // 2
         blank = " " * max(map(len, rows))
         rows = [row.ljust(len(blank)) for row in [blank] * above + rows + [blank] * (height - len(rows) - above)]
-        if before in ("=", "⊙"):
+        if before in ("=", "⊙", "+", "number"):
             parts[-1] = [f"{line} {row}" for line, row in zip(parts[-1], rows)]
-        elif before == "(" or piece in ("ᵀ", ")"):
+        elif before in ("(", "−") or piece in ("ᵀ", ")"):
             parts[-1] = [line + row for line, row in zip(parts[-1], rows)]
         else:
             parts.append(rows)
-        before = piece if isinstance(piece, str) else "matrix"
+        before = "number" if isinstance(piece, Formula) else piece if isinstance(piece, str) else "matrix"
     done: list[str] = []
     lines, *others = parts
     for rows in others:
         if len(lines[0]) + 1 + len(rows[0]) > width:
-            done, lines = [*done, *lines, ""], rows
+            done, lines = [*done, *ended(lines), ""], rows
         else:
             lines = [f"{line} {row}" for line, row in zip(lines, rows)]
-    return [*done, *lines]
+    return [*done, *ended(lines)]
+
+
+def ended(lines: list[str]) -> list[str]:
+    """Without the blank lines at the end."""
+    return lines[:max(i for i, line in enumerate(lines, 1) if line.strip())]
 
 
 def in_latex(piece: Piece) -> str:
     if isinstance(piece, str):
-        return SIGNS[piece]
+        return piece.latex if isinstance(piece, Formula) else SIGNS[piece]
     table = cells(piece, LATEX, (r"\cdots", r"\vdots", r"\ddots"))
     return r"\begin{bmatrix}" + r" \\ ".join(" & ".join(row) for row in table) + r"\end{bmatrix}"
