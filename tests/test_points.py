@@ -4,6 +4,10 @@ import math
 import random
 import re
 
+import pytest
+from graphs import two_by_two
+
+from micrograd import MLP, Value, grade, grade_class, losses, maximum, op, sigmoid
 from micrograd.read.chain import depending_on, links
 from micrograd.read.expression import parse, parse_program
 from micrograd.read.grade import Marker
@@ -218,3 +222,171 @@ def test_right_formulas_are_right_in_every_form():
             if not answer.right:
                 refused.append((exercise.program.text, exercise.values, label, formula, answer.verdict, answer.note))
     assert not refused, refused
+
+
+# Which verdict, and what is said
+
+NEURON = "z = w*x + b; a = sigmoid(z); C = 0.5*(y - a)**2"
+
+
+def graph(text, **values):
+    """A graph from text."""
+    return [*parse_program(text, values).graph(values).values()][-1]
+
+
+def neuron():
+    return graph(NEURON, w=0.5, x=1.5, b=0.1, y=1.0)
+
+
+def verdict(root, label, formula):
+    return grade(root, {label: formula}).answers[label].verdict
+
+
+@pytest.mark.parametrize("formula", [
+    "-(y-a)**2*a*x", "(a-y)*a*(y-a)*x", "dC/dz*x*y", "dC/dz*x/y**3", "dC/da*da/dz*y*x", "(a-y)*(a-a^2)*1.5*y", "-0.0942*y",
+    "-0.0628*x*y", "(a-y)*0.2098*x*y", "dC/db*x*y",
+])
+def test_what_is_right_for_these_numbers_only_earns_nothing(formula):
+    report = grade(neuron(), {"w": formula})
+    answer = report.answers["w"]
+    assert answer.verdict == SPECIAL
+    assert (report.right, report.score, answer.mistakes) == (0, 0, ())
+    assert report.first_wrong is answer
+    assert re.match("right for these numbers, but not in general: with .*[ay].* = .* your formula gives .*, where .* is "
+                    "right", answer.note)
+    assert "right: ∂" in str(report)
+    assert "first mistake" in report._repr_html_()
+
+
+@pytest.mark.parametrize("formula", [
+    "(a-y)*a*(1-a)*x", "(a-1)*a*(1-a)*x", "(a-1)*a*(1-a)*1.5", "-0.06281*x", "-0.0628x", "-0.063*x", "dC/dz*1.5",
+    "(a-y)*0.2098*x", "(a-y)*0.21*x", "-0.2994*0.2098*x", "(a-1)*a*0.2994*x", "(0.7006-1)*a*0.2994*x", "(a-y)*da/dz*x",
+    "a^2*x - a^3*x - y*a*x + y*a^2*x", "-0.0942*y/y", "(a-y)*exp(-z)/(1+exp(-z))**2*x", "(a-y)*x/(2+2*cosh(z))",
+])
+def test_numbers_may_stand_for_what_they_are_rounded_from(formula):
+    assert verdict(neuron(), "w", formula) in ("exact", "close")
+
+
+def test_an_answer_without_a_name_is_a_number():
+    assert verdict(neuron(), "w", "0.2994*-0.2098*1.5") == "close"
+    assert verdict(neuron(), "w", "-0.09422") == "close"
+
+
+def test_the_point_in_the_note_can_be_looked_up():
+    note = grade(neuron(), {"b": "(a-y)*a*(y-a)"}).answers["b"].note
+    a, y, found, right = (float(x.replace("−", "-")) for x in re.search(
+        r"with a = (\S+), y = (\S+) your formula gives (\S+), where (\S+) is right", note).groups())
+    assert found == pytest.approx((a - y) * a * (y - a), rel=0.01)
+    assert right == pytest.approx((a - y) * a * (1 - a), rel=0.01)
+
+
+def test_forward_formulas():
+    right = {"z": "w*x + b", "a": "1/(1 + exp(-w*x-b))", "C": "(1 - a)^2/2"}
+    assert grade(neuron(), {}, right).score == 1
+    report = grade(neuron(), {}, {"z": "w*x + b*y", "a": "1/(1 + exp(-z))^y", "C": "y/2*(y-a)^2"})
+    assert [answer.verdict for answer in report.forward.values()] == [SPECIAL] * 3
+    assert report.first_wrong is report.forward["z"]
+
+
+def test_a_wrong_answer_comes_before_one_that_is_right_for_these_numbers():
+    report = grade(neuron(), {"z": "dC/da*a*(y-a)", "w": "dC/dz", "b": "dC/dz"})
+    assert [answer.verdict for answer in report.answers.values()] == [SPECIAL, "wrong", "exact"]
+    assert report.first_wrong is report.answers["w"]
+
+
+def test_what_is_carried():
+    wrong = "(y-a)*a*(1-a)"
+    report = grade(neuron(), {"z": wrong, "w": f"{wrong}*x", "b": "(1-a)*a*(1-a)", "x": "dC/dz*w"})
+    assert [answer.verdict for answer in report.answers.values()] == ["wrong", "carried", "carried", "carried"]
+    report = grade(neuron(), {"z": wrong, "w": f"{wrong}*x*y", "b": "dC/dz*y"})
+    assert [answer.verdict for answer in report.answers.values()] == ["wrong", SPECIAL, SPECIAL]
+    assert report.answers["b"].note.startswith("this follows from your other answers for these numbers, but not in general")
+    report = grade(neuron(), {"z": 0.0628, "w": f"{wrong}*x", "b": "dC/dz"})
+    assert [answer.verdict for answer in report.answers.values()] == ["wrong", "carried", "carried"]
+    report = grade(neuron(), {"w": f"{wrong}*x", "b": wrong})
+    assert report.answers["b"].note == "the same mistake as in ∂C/∂w"
+    assert grade(neuron(), {"w": 7}, {"z": "w*x", "a": "sigmoid(w*x)"}).forward["a"].verdict == "carried"
+
+
+def test_a_class():
+    marked = grade_class(neuron(), {"Ada": {"w": "(a-y)*a*(y-a)*x"}, "Max": {"w": "(a-y)*a*(1-a)*x"}})
+    assert marked.questions[0].verdicts == {SPECIAL: 1, "exact": 1}
+    assert "! right for these numbers only" in str(marked)
+
+
+# Points of graphs of all kinds
+
+@pytest.mark.parametrize(("text", "values", "label", "right", "special"), [
+    ("z = w*x + b; h = relu(z); C = (h-y)**2", {"w": -1.0, "x": 1.0, "b": -1.0, "y": 1.0}, "w",  # dead
+     ["0*w", "w - w", "dC/dh*relu'(z)*x", "h*x"], ["w + x", "b - w"]),
+    ("z = w*x + b; h = relu(z); C = (h-y)**2", {"w": 1.0, "x": 1.0, "b": 1.0, "y": 1.0}, "w",
+     ["2*(h-y)*x", "2*(z-y)*1*x"], ["2*(h-y)", "2*(h-y)*y*x", "h*x"]),
+    ("z = w*x + b; h = relu(z); C = (h-y)**2", {"w": 1.0, "x": 1.0, "b": -1.0, "y": 1.0}, "w",  # exactly at the kink
+     ["2*(h-y)*0*x", "0*w"], ["w - x", "2*w - 2*y"]),
+    ("m = max(p, q); C = m*c", {"p": 2.0, "q": 1.0, "c": 1.0}, "p", ["c", "1*c"], ["q", "c*q"]),
+    ("m = max(p, q); C = m*c", {"p": 1.0, "q": 1.0, "c": 1.0}, "p", ["c/2", "0.5*c"], ["1/(c + c)", "c*c/2"]),
+    ("C = abs(x)*c", {"x": -1.0, "c": 1.0}, "x", ["-c", "x/|x|*c", "sign(x)*c"], ["x", "x*c"]),
+    ("C = floor(x)*c + x*c", {"x": 1.5, "c": 2.0}, "c", ["1 + x", "floor(x) + x"], ["c + 0.5", "c*c/4 + x"]),
+    ("C = x**n", {"x": -2.0, "n": 2.0}, "x", ["n*x**(n-1)", "2*x**(n-1)"], ["n*x", "x*n"]),
+    ("C = x**3", {"x": -1.0}, "x", ["3*x^2", "3x*x"], ["-3*x", "3*x^4"]),
+    ("C = log(x) + sqrt(y)/v", {"x": 1.0, "y": 1.0, "v": 1.0}, "v", ["-sqrt(y)/v**2", "-exp(log(y)/2)/v/v"], ["-y/v", "-1/x"]),
+    ("C = a*b + 0*c", {"a": 1.0, "b": 1.0, "c": 0.0}, "a", ["b", "b + 0*c"], ["b + c", "a"]),
+])
+def test_points(text, values, label, right, special):
+    root = graph(text, **values)
+    assert {formula: verdict(root, label, formula) for formula in right + special} == {
+        **dict.fromkeys(right, "exact"), **dict.fromkeys(special, SPECIAL)}
+
+
+def test_softmax_with_shares_that_are_1_in_all():
+    net = MLP(2, [2, 2], activation="tanh", rng=1)
+    p = "exp(z31)/(exp(z31) + exp(z32))"
+    for p1, p2 in ((0.5, 0.5), (0.25, 0.75)):
+        C = losses.cross_entropy(net([1.0, 1.0]), [p1, p2])
+        assert verdict(C, "z31", f"{p} - y1") == verdict(C, "z31", f"1 - {p.replace('31)/', '32)/')} - y1") == "exact"
+        assert verdict(C, "z31", f"{p} - y2") == (SPECIAL if p1 == p2 else "wrong")
+    C = losses.cross_entropy(net([1.0, 1.0]), 0)
+    assert verdict(C, "z31", f"{p} - 1") == "exact"
+    assert verdict(C, "w^{2}_{1,1}", "δ21*a11") == "exact"
+    assert verdict(C, "w^{2}_{1,1}", "δ21*a12") == SPECIAL
+
+
+def test_a_deep_chain_and_several_samples():
+    a = Value(1.0, "x")
+    for i in range(60):
+        a = sigmoid(a * Value(1.0, f"w{i}"))
+        a.label = f"a{i}"
+    assert verdict(a, "w57", "da59/da57*a57*(1-a57)*a56") == "exact"
+    assert verdict(a, "w57", "da59/da57*a57*(1-a57)*a56*w5") == SPECIAL
+    net = MLP(1, [1], activation="sigmoid", output="sigmoid", rng=1)
+    J = sum(losses.half_squared_error(net([x]), [y]) for x, y in [(1.0, 1.0), (1.0, 0.0)]) / 2
+    J.label = "J"
+    assert verdict(J, "b^{2}", "δ^{2(1)} + δ^{2(2)}") == "exact"
+    assert verdict(J, "b^{2}", "δ^{2(1)}*a^{1(1)} + δ^{2(2)}") == SPECIAL
+    assert verdict(J, "w^{2}", "δ^{2(1)}*a^{1(2)} + δ^{2(2)}*a^{1(2)}") == SPECIAL
+
+
+def test_an_operation_of_a_users_own():
+    cube = op("cube_at_points", lambda x: x ** 3, lambda y, x: 3 * x ** 2)
+    C = 2 * cube(Value(1.0, "x"))
+    assert [verdict(C, "x", formula) for formula in ("6*x^2", "6*x^3", "6*x")] == ["exact", SPECIAL, SPECIAL]
+
+
+def test_where_no_other_point_is_found_that_is_said():
+    a = Value(1.0, "a")
+    answer = grade(maximum(a, 1.0), {"a": "a/2"}).answers["a"]
+    assert answer.verdict == "exact"
+    assert "tried with these numbers only" in answer.note
+    y = Value(1.0, "x")
+    for _ in range(20_001):
+        y = y + 0.0
+    assert "tried with these numbers only" in grade(y, {"x": "x"}).answers["x"].note
+
+
+def test_looking_elsewhere_changes_nothing():
+    _, C = two_by_two()
+    before = [(node.data, node.grad, node.local_derivatives) for node in look(C, "test").order]
+    texts = {str(grade(two_by_two()[1], {"z31": "(a31 - y1)*a31*(1-a31)*a31/a31", "b^{3}_{1}": "δ31*a21"})) for _ in range(2)}
+    assert len(texts) == 1, "the same points each time"
+    grade(C, {"b^{3}_{1}": "δ31"})
+    assert [(node.data, node.grad, node.local_derivatives) for node in look(C, "test").order] == before
