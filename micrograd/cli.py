@@ -844,9 +844,9 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
 
     ANSWERS.csv has a row for each student: the name, then the answers. The headings of the columns say what was asked:
     w or dC/dw for the derivative by w, z or dC/dz for that by z, "forward z" for the number z; those with anything else
-    in them, w+ or a), are refused. An answer is a number, or an expression such as (a - y)*x. A sheet of one student
-    may also be two columns, label and answer. In MARKS.csv, text that a spreadsheet would compute, as it begins with
-    = + - or @, has a ' in front.
+    in them, w+ or a), are refused. An answer is a number, or an expression such as (a - y)*x, which must be right with
+    other numbers, too. A sheet of one student may also be two columns, label and answer. In MARKS.csv, text that a
+    spreadsheet would compute, as it begins with = + - or @, has a ' in front.
 
     \b
     Example:

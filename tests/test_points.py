@@ -243,8 +243,8 @@ def verdict(root, label, formula):
 
 
 @pytest.mark.parametrize("formula", [
-    "-(y-a)**2*a*x", "(a-y)*a*(y-a)*x", "dC/dz*x*y", "dC/dz*x/y**3", "dC/da*da/dz*y*x", "(a-y)*(a-a^2)*1.5*y", "-0.0942*y",
-    "-0.0628*x*y", "(a-y)*0.2098*x*y", "dC/db*x*y",
+    "-(y-a)**2*a*x", "(a-y)*a*(y-a)*x", "dC/dz*x*y", "dC/dz*x/y**3", "dC/da*da/dz*y*x", "(a-y)*(a-a^2)*1.5*y",
+    "-0.0942*y", "-0.0628*x*y", "(a-y)*0.2098*x*y", "dC/db*x*y",
 ])
 def test_what_is_right_for_these_numbers_only_earns_nothing(formula):
     report = grade(neuron(), {"w": formula})
@@ -252,8 +252,8 @@ def test_what_is_right_for_these_numbers_only_earns_nothing(formula):
     assert answer.verdict == SPECIAL
     assert (report.right, report.score, answer.mistakes) == (0, 0, ())
     assert report.first_wrong is answer
-    assert re.match("right for these numbers, but not in general: with .*[ay].* = .* your formula gives .*, where .* is "
-                    "right", answer.note)
+    assert re.fullmatch("right for these numbers, but not in general: with .* = .* your formula gives .*, where .* is "
+                        "right", answer.note)
     assert "right: ∂" in str(report)
     assert "first mistake" in report._repr_html_()
 
@@ -300,7 +300,7 @@ def test_what_is_carried():
     assert [answer.verdict for answer in report.answers.values()] == ["wrong", "carried", "carried", "carried"]
     report = grade(neuron(), {"z": wrong, "w": f"{wrong}*x*y", "b": "dC/dz*y"})
     assert [answer.verdict for answer in report.answers.values()] == ["wrong", SPECIAL, SPECIAL]
-    assert report.answers["b"].note.startswith("this follows from your other answers for these numbers, but not in general")
+    assert report.answers["b"].note.startswith("this follows from your other answers for these numbers, but not in ")
     report = grade(neuron(), {"z": 0.0628, "w": f"{wrong}*x", "b": "dC/dz"})
     assert [answer.verdict for answer in report.answers.values()] == ["wrong", "carried", "carried"]
     report = grade(neuron(), {"w": f"{wrong}*x", "b": wrong})
@@ -329,7 +329,8 @@ def test_a_class():
     ("C = floor(x)*c + x*c", {"x": 1.5, "c": 2.0}, "c", ["1 + x", "floor(x) + x"], ["c + 0.5", "c*c/4 + x"]),
     ("C = x**n", {"x": -2.0, "n": 2.0}, "x", ["n*x**(n-1)", "2*x**(n-1)"], ["n*x", "x*n"]),
     ("C = x**3", {"x": -1.0}, "x", ["3*x^2", "3x*x"], ["-3*x", "3*x^4"]),
-    ("C = log(x) + sqrt(y)/v", {"x": 1.0, "y": 1.0, "v": 1.0}, "v", ["-sqrt(y)/v**2", "-exp(log(y)/2)/v/v"], ["-y/v", "-1/x"]),
+    ("C = log(x) + sqrt(y)/v", {"x": 1.0, "y": 1.0, "v": 1.0}, "v", ["-sqrt(y)/v**2", "-exp(log(y)/2)/v/v"],
+     ["-y/v", "-1/x"]),
     ("C = a*b + 0*c", {"a": 1.0, "b": 1.0, "c": 0.0}, "a", ["b", "b + 0*c"], ["b + c", "a"]),
 ])
 def test_points(text, values, label, right, special):
@@ -386,7 +387,7 @@ def test_where_no_other_point_is_found_that_is_said():
 def test_looking_elsewhere_changes_nothing():
     _, C = two_by_two()
     before = [(node.data, node.grad, node.local_derivatives) for node in look(C, "test").order]
-    texts = {str(grade(two_by_two()[1], {"z31": "(a31 - y1)*a31*(1-a31)*a31/a31", "b^{3}_{1}": "δ31*a21"})) for _ in range(2)}
+    texts = {str(grade(two_by_two()[1], {"z31": "(a31 - y1)*a31*(1-a31)", "b^{3}_{1}": "δ31*a21"})) for _ in "12"}
     assert len(texts) == 1, "the same points each time"
     grade(C, {"b^{3}_{1}": "δ31"})
     assert [(node.data, node.grad, node.local_derivatives) for node in look(C, "test").order] == before

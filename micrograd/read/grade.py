@@ -2,7 +2,8 @@
 
 Each answer is held against the gradient that the graph has; if it is not that, against what follows from the student's
 own answers next above it, so that one mistake is counted once; and if it is not that either, against what the usual
-mistakes come to. A class is many sheets on one graph. This module knows verdicts; `mistakes` knows the mistakes.
+mistakes come to. A formula must then be right with other numbers, too. A class is many sheets on one graph. This module
+knows verdicts; `mistakes` knows the mistakes, and `points` the other numbers.
 """
 
 from __future__ import annotations
@@ -429,7 +430,8 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
     to two digits or more and at most 2 % off, or to three decimals (0.000 for 0.000455), or if it follows, rounded,
     from other answers. An expression that cannot be read, or has no value, gets the verdict "unreadable". Where the
     right number is nan, as 0 · ∞ is, there is no right answer: whatever the sheet says is "not judged", and counts
-    neither for nor against it.
+    neither for nor against it. A formula is tried with other numbers, too: one that is wrong there is "right for these
+    numbers only", and not counted as right.
 
     Args:
         root: a Value, such as a cost.

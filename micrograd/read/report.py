@@ -172,7 +172,8 @@ class Report(Printed):
         subject: the name of what was differentiated.
         answers: the gradients, each an `Answer`, by label or Value.
         forward: the forward values, in the same way.
-        first_wrong: the first in the order in which they are worked out: forward, then backward; None if all are right.
+        first_wrong: the first in the order in which they are worked out: forward, then backward; where none is wrong,
+            the first that is right for these numbers only; None if all are right.
 
     Example:
         >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
