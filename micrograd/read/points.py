@@ -28,7 +28,8 @@ LARGEST = 20_000   # nodes; a larger graph is not run with other numbers
 COUNT = 4          # points
 DIRECTIONS = 24    # tried for them
 SHORTEST = 8       # how often a move is cut to a quarter where the graph cannot be computed at its end
-READINGS = 50_000  # ways to take the numbers in a formula for those of nodes; where there are more, nobody can say
+READINGS = 50_000  # ways to take the numbers in a formula for those of nodes, which are all tried
+ALONE = 40         # leaves that are moved one by one, to see whether there is any right way at all
 ROUNDED, ODD = 2, 3  # significant digits; a number of so many may be rounded from that of a node, and must be from some
 SAME = 1e-9        # relative; what rounding alone does to the number of a node
 LOST = 1e-11       # relative; how far y (1 − y) may be from the derivative of y, before a point is called saturated
@@ -62,7 +63,9 @@ class Points:
 
     def __init__(self, graph: Graph, own: Pass) -> None:
         self.graph, self.own = graph, own
+        self.leaves = [leaf for leaf in graph.order if not leaf.parents and (leaf.op is not CONSTANT or leaf.label)]
         self.found: dict[bool, list[Point]] = {}
+        self.single: dict[Value, Point | None] = {}
         self.numbers: list[tuple[float, Source]] = []
         self.constants = {node.data for node in graph.order if node.op is CONSTANT}
         self.has_powers = any(node.op is ops.pow and node.parents[1].op is not CONSTANT for node in graph.order)
@@ -90,8 +93,7 @@ class Points:
     def drawn(self, sides: Mapping[Value, list[Side]], fixed: Mapping[Value, None]) -> Iterator[Point]:
         """Points on these sides."""
         order = self.graph.order
-        leaves = [node for node in order if not node.parents and node not in fixed
-                  and (node.op is not CONSTANT or node.label)]
+        leaves = [leaf for leaf in self.leaves if leaf not in fixed]
         whole = {node.parents[1] for node in order if node.op is ops.pow and node.parents[0].data < 0}
         shares = [group for group in groups(leaves) if sums_to_1(group)]
         rng, count, easiest = Random(0), 0, 0
@@ -99,17 +101,33 @@ class Points:
             for ease, moved in enumerate(moves_of({leaf: leaf.data for leaf in leaves}, whole, rng)):
                 for group in shares:
                     share_out(moved, group)
-                if ease < easiest or not self.fits(moved, sides):
-                    continue
-                numbers = passes(self.graph, moved, {})
-                if all(isfinite(numbers.found[node]) or not isfinite(gradient)
-                       for node, gradient in self.graph.gradients.items()):
+                point = self.point(moved, sides) if ease >= easiest else None
+                if point:
                     easiest, count = ease, count + 1
-                    yield Point(numbers.values, numbers.computed, numbers.locals, numbers.gradients, numbers.found,
-                                self.sizes(numbers))
+                    yield point
                     break
             if count == COUNT:
                 return
+
+    def point(self, moved: Mapping[Value, float], sides: Mapping[Value, list[Side]]) -> Point | None:
+        """The point where these leaves have moved to, if the graph can be computed there."""
+        if not self.fits(moved, sides):
+            return None
+        numbers = passes(self.graph, moved, {})
+        if any(isfinite(gradient) and not isfinite(numbers.found[node])
+               for node, gradient in self.graph.gradients.items()):
+            return None
+        return Point(numbers.values, numbers.computed, numbers.locals, numbers.gradients, numbers.found,
+                     self.sizes(numbers))
+
+    def alone(self, leaf: Value) -> Point | None:
+        """A point where only this leaf has moved; None where it cannot, or not without others."""
+        if leaf not in self.single:
+            shared = any(leaf in group and sums_to_1(group) for group in groups(self.leaves))
+            places = () if shared else [point.values[leaf] for point in self() if point.values[leaf] != leaf.data]
+            found = (self.point({leaf: x}, self.sides()) for x in places)
+            self.single[leaf] = next(filter(None, found), None)
+        return self.single[leaf]
 
     def below(self, nodes: Sequence[Value]) -> dict[Value, None]:
         """These nodes, and those that they depend on."""
@@ -326,6 +344,10 @@ class Literal(NamedTuple):
     half: float
     sources: list[Source | None]
 
+    def all_at(self, numbers: Pass) -> list[float]:
+        """All that it may be at a point."""
+        return [self.number if source is None else source.at(numbers) for source in self.sources]
+
 
 class Failure(NamedTuple):
     """A point where a formula is wrong: what it gives, what is right."""
@@ -357,7 +379,9 @@ class Trial:
     """A formula that is to be tried at points. A number in it may stand for itself, or for any node that has it at the
     graph's own point; at each place for another."""
 
-    def __init__(self, points: Points, expression: Expression) -> None:
+    def __init__(self, points: Points, expression: Expression, names: Iterable[Value]) -> None:
+        """names: the nodes of which values are in the expression."""
+        self.points = points
         self.literals: dict[str, Literal] = {}
         self.unknown = False  # whether some number in it was worked out, and nobody knows from what
         digits = digits_written(expression.text)
@@ -375,6 +399,8 @@ class Trial:
             else:
                 program.append(step)
         self.expression = replace(expression, program=tuple(program))
+        used = [*names, *(source.node for literal in self.literals.values() for source in literal.sources if source)]
+        self.leaves = [*dict.fromkeys(node for node in used if not node.parents)][:ALONE]
 
     def __call__(self, points: Sequence[Point], meaning: Meaning, target: Target, rounded: bool) -> Failure | bool:
         """True if the formula is right at all points, by one reading of its numbers; the point that shows best that it
@@ -388,11 +414,14 @@ class Trial:
         wrong = [place for place, fits in outcomes if fits is False]
         if not wrong:
             return any(fits for _, fits in outcomes)
-        if prod(len(literal.sources) for literal in self.literals.values()) > READINGS:
-            return False
-        for reading in self.readings(wrong[0], rounded):
-            if all(self.fits(place, reading, rounded) is not False for place in places):
-                return True
+        if prod(len(literal.sources) for literal in self.literals.values()) <= READINGS:
+            for reading in self.readings(wrong[0], rounded):
+                if all(self.fits(place, reading, rounded) is not False for place in places):
+                    return True
+        else:  # no reading is right where only one leaf has moved, and most have the same number
+            alone = filter(None, map(self.points.alone, self.leaves))
+            if not any(self.no_reading(Place(point, meaning(point), *target(point)), rounded) for point in alone):
+                return False
         if self.unknown:
             return False
         failures = [Failure(place.numbers, self.value(place, as_it_is), place.expected) for place in wrong]
@@ -421,23 +450,31 @@ class Trial:
         return off <= allowed if isfinite(off) and isfinite(allowed) else None
 
     def readings(self, place: Place, rounded: bool) -> Iterator[Reading]:
-        """The readings that are not plainly wrong at a point. All are computed, subexpression by subexpression."""
+        """The readings that are not plainly wrong at a point."""
+        choices = product(*(literal.sources for literal in self.literals.values()))
+        found = self.computed(place, {name: literal.all_at(place.numbers) for name, literal in self.literals.items()})
+        return (reading for x, reading in zip(found, choices) if not place.plainly_wrong(x, rounded))
+
+    def no_reading(self, place: Place, rounded: bool) -> bool:
+        """Whether all readings are plainly wrong at a point."""
+        different = {name: [*dict.fromkeys(literal.all_at(place.numbers))] for name, literal in self.literals.items()}
+        if prod(map(len, different.values())) > READINGS:
+            return False
+        return all(place.plainly_wrong(x, rounded) for x in self.computed(place, different))
+
+    def computed(self, place: Place, numbers: Mapping[str, list[float]]) -> list[float]:
+        """What the formula comes to at a point with each choice of these numbers, subexpression by subexpression."""
         stack: list[list[float]] = []
         for step in self.expression.program:
             if isinstance(step, Name):
-                literal = self.literals.get(step.name)
-                stack.append([place.values[step.name]] if literal is None else [
-                    literal.number if source is None else source.at(place.numbers) for source in literal.sources])
+                stack.append(numbers.get(step.name) or [place.values[step.name]])
             elif isinstance(step, float):
                 stack.append([step])
             else:
                 row = step.row if isinstance(step, Slope) else step
-                arguments = stack[-row.arity:]
-                stack[-row.arity:] = [[float(step(*each)) for each in product(*arguments)]]
-        choices = product(*(literal.sources for literal in self.literals.values()))
-        for found, reading in zip(stack[0], choices):
-            if not place.plainly_wrong(found, rounded):
-                yield reading
+                choices = product(*stack[-row.arity:])
+                stack[-row.arity:] = [[float(step(*each)) for each in choices]]
+        return stack[0]
 
     def allowed(self, values: Mapping[str, float], halves: Mapping[str, float]) -> float:
         """How far rounding may take the formula from what is right. halves: of those numbers that stand for themselves,

@@ -600,7 +600,7 @@ class HandedIn:
     def tried(self, node: Value, reference: Reference, forward: bool, at: Sequence[Point], rounded: bool = False,
               ) -> Failure | bool:
         """How a formula does at other points: see `Trial`."""
-        trial = Trial(self.points, reference.expression)
+        trial = Trial(self.points, reference.expression, reference.values.values())
         return trial(at, lambda point: reference.at(self.graph, point, {}), lambda point: point.right(node, forward),
                      rounded)
 
@@ -618,7 +618,7 @@ class HandedIn:
             return passes(self.graph, leaves, own(point)).found[node], point.sizes[node]
 
         reference = self.formulas[False, node]
-        trial = Trial(self.points, reference.expression)
+        trial = Trial(self.points, reference.expression, reference.values.values())
         return trial(at, lambda point: reference.at(self.graph, point, own(point)), target, rounded)
 
 
