@@ -314,6 +314,22 @@ def test_a_class():
     marked = grade_class(neuron(), {"Ada": {"w": "(a-y)*a*(y-a)*x"}, "Max": {"w": "(a-y)*a*(1-a)*x"}})
     assert marked.questions[0].verdicts == {SPECIAL: 1, "exact": 1}
     assert "! right for these numbers only" in str(marked)
+    marked = grade_class(neuron(), {"Ada": {"w": "dC/dz*x"}, "Max": {"w": "dC/db*x"}, "Eve": {"w": "dC/dz*x*y"},
+                                    "Bob": {"w": "da/dz*x*dC/da"}, "Lea": {"w": "dz/dw*x*dC/da*a*(1-a)/x"}})
+    assert [report.answers["w"].verdict for report in marked.students.values()] == [
+        "exact", "exact", SPECIAL, "exact", "exact"]
+
+
+def test_derivatives_are_told_apart():
+    a, b = Value(2.0, "a"), Value(2.0, "b")
+    C = a * b + b * a
+    C.label = "C"
+    p, q = C * 1.0, C * 1.0
+    p.label, q.label = "p", "q"
+    E = p * b + q * a
+    E.label = "E"
+    marked = grade_class(E, {"Ada": {"C": "dE/dp + dE/dq"}, "Max": {"C": "dE/dp + dE/dp"}})
+    assert [report.answers["C"].verdict for report in marked.students.values()] == ["exact", SPECIAL]
 
 
 # Points of graphs of all kinds
@@ -370,6 +386,8 @@ def test_a_deep_chain_and_several_samples():
 
 
 def test_an_operation_of_a_users_own():
+    odd = op("odd_kink", lambda x: x * x, lambda y, x: 2 * x, domain=(0.5, 1.5), kink=lambda x: math.log(x - 0.4))
+    assert verdict(odd(Value(-1.0, "x")), "x", "2*x") == "exact", "whose kink is an error here"
     cube = op("cube_at_points", lambda x: x ** 3, lambda y, x: 3 * x ** 2)
     C = 2 * cube(Value(1.0, "x"))
     assert [verdict(C, "x", formula) for formula in ("6*x^2", "6*x^3", "6*x")] == ["exact", SPECIAL, SPECIAL]

@@ -264,7 +264,7 @@ class Marker:
                 found[node] = replace(answer, note=answer.note or UNTRIED)
                 continue
             rounded = answer.verdict != EXACT
-            key = node, answer.forward, rounded, reference.expression.text
+            key = node, answer.forward, rounded, answer.given
             if key not in self.tried:
                 self.tried[key] = read.tried(node, reference, answer.forward, self.points(), rounded)
             result = self.tried[key]

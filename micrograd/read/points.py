@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from math import copysign, fabs, floor, isclose, isfinite, isnan, log10, prod
+from math import copysign, fabs, floor, isclose, isfinite, isnan, log10, nan, prod
 from random import Random
 from typing import Any, NamedTuple, Union
 
@@ -190,14 +190,22 @@ def arguments(node: Value) -> list[float]:
     return [parent.data for parent in node.parents]
 
 
+def kink_of(op: Op, args: Sequence[float]) -> float:
+    """The function that is 0 at a kink; nan where a user's own raises an error."""
+    try:
+        return float(op.kink(*args)) if op.kink is not None else 1.0
+    except (TypeError, ValueError, ArithmeticError):
+        return nan
+
+
 def at_kink(op: Op, args: Sequence[float]) -> bool:
     """Whether these arguments are at a kink, or as near as rounding brings them."""
-    return op.kink is not None and not fabs(op.kink(*args)) > 1e-12 * max(map(fabs, args))
+    return op.kink is not None and not fabs(kink_of(op, args)) > 1e-12 * max(map(fabs, args))
 
 
 def side(op: Op, args: Sequence[float]) -> Side:
     """The piece of a function with kinks that these arguments are on."""
-    kink = op.kink(*args) if op.kink is not None else 0.0
+    kink = kink_of(op, args)
     jumps = not any(carries(op, i) for i in range(op.arity))
     return kink > 0, kink < 0, op.value(*args) if jumps else ops.floordiv.value(*args) if op is ops.mod else None
 
