@@ -10,12 +10,13 @@ This module knows nothing of graphs. An expression is read by `expression.parse`
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unicodedata import decimal
 
 from ..quantities import quantity
-from .expression import ExpressionError, Names
+from .expression import LENGTH, ExpressionError, Names
 
 EXACT = 17  # digits and decimals of what is not rounded
 
@@ -39,7 +40,9 @@ def tidied(text: str) -> str:
 
 
 def sides_of(text: str) -> list[str]:
-    """What stands between the = and ≈ of an answer. Raises ExpressionError for a comparison."""
+    """What stands between the = and ≈ of an answer. Raises ExpressionError for a comparison, and for what is too long."""
+    if len(text) > LENGTH:
+        raise ExpressionError(text, LENGTH, f"an answer has at most {LENGTH:,} characters, found {len(text):,}")
     comparison = COMPARISON.search(text)
     if comparison:
         raise ExpressionError(text, comparison.start(), f"an answer is a number or an expression, and not a comparison "
@@ -127,8 +130,6 @@ DOUBTS = [(re.compile(pattern), message) for pattern, message in (
     (r"^#(?:DIV|REF|NAME|VALUE|N/A|NUM|NULL|SPILL|CALC)", "this is an error of a spreadsheet, not an answer"),
     (r"^[-+]\s*(?P<at>[-+])", "there are two signs before this; write one"),
     (r"(?P<at>\+/?-|±)", "an answer is one number, without a range about it; to add what is negative, write + (-0.1)"),
-    (r"^[-+]?(?P<whole>[1-9][0-9]{0,2}),(?P<decimals>[0-9]{3})(?:\s*%)?$",
-     "this can be {whole}.{decimals} or {whole}{decimals}; write the one or the other"),
     (rf"^[-+]?(?P<whole>[0-9]+)(?:\s+(?P<at>[0-9]+\s*[/⁄]\s*[0-9]+)|\s+(?P<vulgar>[{VULGAR}]))$",
      "this can be a sum or a product; write + or * after {whole}"),
     (rf"^[-+]?(?P<number>{PLAIN})\s*(?P<at>\({PLAIN}\))$",
@@ -147,11 +148,28 @@ RAISED_E = re.compile(r"(?<![\w.])e-(?=[^\W_]|\()")
 TEN_OR_NAME = re.compile(r"(?<=[0-9.])\s*x10(?!\w)")
 
 
-def refuse_doubts(text: str, names: Names) -> None:
-    """Raise ExpressionError for what can be read in two ways. names: those that an expression may use here."""
+THOUSANDS = re.compile(r"[-+]?([1-9][0-9]{0,2})([.,])([0-9]{3})(?:\s*%)?")
+
+
+def has_decimal_commas(sheet: Iterable[Any]) -> bool:
+    """Whether the decimal mark of a sheet is the comma: it has 0,5 and nowhere 0.5."""
+    clear = [text for text in (tidied(each).translate(DASHES) for each in sheet if isinstance(each, str))
+             if not THOUSANDS.fullmatch(text)]
+    points = any(re.search(r"\.[0-9]", text) for text in clear)
+    return not points and any(re.match("[-+]?[0-9]*,[0-9]", text) for text in clear)
+
+
+def refuse_doubts(text: str, names: Names, comma: bool = False) -> None:
+    """Raise ExpressionError for what can be read in two ways. names: those that an expression may use here; comma:
+    whether this is the decimal mark of the whole sheet."""
     plain = text.translate(DASHES)
     if LOST.fullmatch(plain):
         return
+    thousands = THOUSANDS.fullmatch(plain)
+    if thousands and (thousands[2] == ".") == comma:
+        one, other = f"{thousands[1]}.{thousands[3]}", f"{thousands[1]}{thousands[3]}"
+        raise ExpressionError(text, thousands.start(2), f"this can be {one} or {other}; write the one or the other"
+                                                        + ", with the same decimal mark everywhere" * comma)
     for pattern, message in DOUBTS:
         match = pattern.search(plain)
         if match:

@@ -23,7 +23,7 @@ from ..delimited import Row, read_delimited
 from ..engine import Value
 from ..files import File, read_whole
 from ..ops import CONSTANT, as_float, is_number
-from .answer import DATE, NUMBER, Numeral, numeral, precision, refuse_doubts, sides_of, tidied
+from .answer import DATE, NUMBER, Numeral, has_decimal_commas, numeral, precision, refuse_doubts, sides_of, tidied
 from .chain import depending_on, links
 from .deltas import missing
 from .expression import Expression, ExpressionError, Name, Names, in_usual_signs, is_invisible, on_one_line, parse
@@ -425,6 +425,7 @@ class HandedIn:
         self.gradients: dict[Value, Handed] = {}
         self.forward: dict[Value, Handed] = {}
         self.formulas: dict[tuple[bool, Value], Reference] = {}  # (forward, node): each after those that it refers to
+        self.comma = has_decimal_commas([*forward.values(), *gradients.values()])
         for own, sheet in ((self.forward, forward), (self.gradients, gradients)):
             waiting: dict[Value, tuple[str, Reference]] = {}
             for node, given in sheet.items():
@@ -471,7 +472,7 @@ class HandedIn:
         numbers: list[tuple[str, Numeral]] = []
         expressions: list[tuple[str, Reference]] = []
         for place, side in enumerate(sides):
-            refuse_doubts(side, self.nodes.names)
+            refuse_doubts(side, self.nodes.names, self.comma)
             number = numeral(side)
             if number:
                 numbers.append((side, number))
@@ -566,7 +567,7 @@ class HandedIn:
         direct = next((link.local for link in found if link.x is x), total)
         if abs(direct - total) > PRECISION * abs(total):
             raise ExpressionError(text, place, "this can be the direct effect alone, or that along all paths; write "
-                                               "the formula in its place")
+                                               "what it is")
 
     def node_or_none(self, word: str, names: Names | None = None) -> Value | None:
         """The node that a word means, for one of the names; those of the graph, if there are none."""
@@ -624,7 +625,7 @@ class HandedIn:
 
 def is_near(x: float, y: float, half: float) -> bool:
     """Whether two sides of an answer may be the same, computed with rounded numbers."""
-    return x == y or (isnan(x) and isnan(y)) or abs(x - y) <= OFF * max(abs(x), abs(y)) + 2 * half
+    return x == y or (isnan(x) and isnan(y)) or abs(x - y) <= OFF * max(abs(x), abs(y)) + half
 
 
 def place_of(name: str, expression: Expression) -> int:
