@@ -58,6 +58,8 @@ CASES = [
     ("(a⁴ - y) · σ'(z⁴) · w⁴", (a4 - y) * sigmoid(z4) * (1 - sigmoid(z4)) * w4), ("\tx\n+\u00a0y ", x + y),
     ("loss (1)*2", loss_1 * 2), ("-a^{4}^2", -a4 ** 2), ("a4**2", a4 ** 2), ("a⁴**2", a4 ** 2), ("x^2", x * x), ("x^{2}", x * x),
     ("xʸ", x ** y), ("eˣ", math.exp(x)), ("y · xʸ⁻¹", y * x ** (y - 1)), ("-xʸ", -x ** y), ("e⁻ˣ", math.exp(-x)),
+    ("x²⁻³", 1 / x), ("x²⁺ʸ", x ** (2 + y)), ("x²ʸ", x ** (2 * y)), ("2½", 2.5), ("2½²", 6.25), ("x - 1½", x - 1.5),
+    ("1[x > y]", 1.0), ("1[x > 0]*2", 2.0), ("x·1[y - x > 0]", 0.0), ("1[|y| > x](x + 1)²", 0.0), ("1[1[x > 1] > 0]", 1.0),
     ("x^y", x ** y), ("x^2.5", x ** 2.5), ("(a^4)", a4), ("a^4", a4), ("w_11^2 * x", w2_11 * x),
 ]
 
@@ -81,6 +83,18 @@ def test_numbers(written, number):
 def test_the_graph_is_as_it_was_written(written, printed):
     graph = parse(written, "wxby").evaluate({name: Value(0.5, name) for name in "wxby"})
     assert text(graph) == printed
+
+
+def test_products_without_a_sign_where_that_is_allowed():
+    x, y = Value(0.5, "x"), Value(0.25, "y")
+    for written, meant in (("2x", "2*x"), ("2x^2", "2*x^2"), ("-2x", "-2*x"), ("3(x + 2y)", "3*(x + 2*y)"), ("2e-3x", "2e-3*x"),
+                           ("0.5 tanh(x)", "0.5*tanh(x)"), ("2 σ'(x)", "2*σ'(x)"), ("y/x*2x", "y/x*2*x"), ("2e^x", "2*e^x"),
+                           ("2\\sigma(x)", "2*σ(x)"), ("x + .5y", "x + .5*y")):
+        loose, strict = parse(written, "xy", loosely=True), parse(meant, "xy")
+        assert text(loose.evaluate({"x": x, "y": y})) == text(strict.evaluate({"x": x, "y": y})), written
+    for written in ("2 x", "x y", "x2", "1/2x", "1/-2x", "2^3x", "x^2y", "e^2x", "x//2y", "x % 2y", "1/2 tanh(x)", "2e", "2e - 1", "2½x"):
+        with pytest.raises(ExpressionError):
+            parse(written, "xy", loosely=True)
 
 
 def test_the_graph_has_the_gradient_of_ordinary_python():
@@ -211,7 +225,12 @@ SLIPS = [  # the text, the place, the message or its beginning
     ("x < y", 2, "unexpected '<': there are no comparisons, but 1[a > b] or step(a - b) is 1 where a > b, else 0"),
     ("x; y", 1, "unexpected ';': this is a single expression"),
     ("x.real", 1, "unexpected '.': a name stands for a number, which has no parts"),
-    ("x[0]", 1, "unexpected '[': the brackets are round"),
+    ("x[0]", 1, "unexpected '[': the brackets are round"), ("2[x > 0]", 1, "unexpected '[': the brackets are round"),
+    ("1[x]", 1, "in these brackets stands a comparison, 1[a > b]"), ("1[x > 0", 1, "'[' is not closed by ']'"),
+    ("1[x > y > 0]", 8, "unexpected '>': there are no comparisons, but 1[a > b]"), ("1[(x > 0)]", 5, "unexpected '>'"),
+    ("1[x > 0, y]", 7, "unexpected ','"), ("1[> 0]", 2, "unexpected '>'"), ("1[x > ]", 6, "unexpected ']'"), ("1[x > 0)", 1, "'['"),
+    ("leaky_relu(0,5)", 12, "this can be a decimal comma or the second argument"), ("e^2(x)", 3, "an operator is missing here, and"),
+    ("2^--x(y)", 5, "an operator is missing here, and without it the order is in doubt; write **(x*…) or **x*…"),
     ("x{2}", 1, "unexpected '{': the brackets are round"),
     ("'x'", 0, "unexpected \"'\": names are written without quotes"),
     ('"x"', 0, "unexpected '\"': names are written without quotes"),

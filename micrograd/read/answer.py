@@ -40,7 +40,7 @@ def tidied(text: str) -> str:
 
 
 def sides_of(text: str) -> list[str]:
-    """What stands between the = and ≈ of an answer. Raises ExpressionError for a comparison, and for what is too long."""
+    """What stands between the = and ≈ of an answer. Raises ExpressionError for a comparison or a long text."""
     if len(text) > LENGTH:
         raise ExpressionError(text, LENGTH, f"an answer has at most {LENGTH:,} characters, found {len(text):,}")
     comparison = COMPARISON.search(text)

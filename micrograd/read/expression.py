@@ -588,12 +588,11 @@ class Reader:
     # Where an operator is due
 
     def operator(self) -> bool:
-        sign, power = self.text[self.place], RAISED_NUMBER.match(self.text, self.place, self.stop)
-        if power:
-            self.program += [float(normalize("NFKC", power[0]).replace("−", "-")), ops.pow]
-            self.place = power.end()
+        sign, raised = self.text[self.place], RAISED_RUN.match(self.text, self.place, self.stop)
+        if raised and RAISED_NUMBER.fullmatch(raised[0]):
+            self.program += [float(normalize("NFKC", raised[0]).replace("−", "-")), ops.pow]
+            self.place = raised.end()
             return True
-        raised = RAISED_RUN.match(self.text, self.place, self.stop)
         if raised:
             return self.raised(*raised.span())
         word = MOD_AS_A_WORD.match(self.text, self.place, self.stop)
@@ -633,7 +632,7 @@ class Reader:
     def raised(self, start: int, end: int) -> bool:
         """An exponent with names, as derivations print it: b · aᵇ⁻¹."""
         plain = "".join(RAISED.get(sign, sign) for sign in self.text[start:end])
-        exponent = Reader(self.text[:start] + plain + self.text[end:], self.known, start, end)
+        exponent = Reader(self.text[:start] + plain + self.text[end:], self.known, start, end, loosely=True)
         exponent.spelled = self.spelled
         row = ops.exp if self.takes_e() else ops.pow
         try:
@@ -722,13 +721,13 @@ class Reader:
             self.call(bracket, bracket.function)
         elif bracket.sign in AROUND:
             self.program.append(AROUND[bracket.sign])
-        self.completed(bracket.start, self.place + 1, call=bracket.function is not None)
+        self.completed(bracket.start, self.place + 1, call=bracket.sign == "(" and bracket.function is not None)
         return True
 
     def indicator(self, bracket: Bracket) -> None:
         """1[a > b] is step(a - b), and 1[a > 0] is step(a)."""
         if not bracket.commas:
-            raise self.error(bracket.start, "in these brackets stands a comparison, 1[a > b]")
+            raise self.error(bracket.place, "in these brackets stands a comparison, 1[a > b]")
         self.program[-1:] = [ops.step] if self.program[-1] == 0.0 else [self.program[-1], ops.sub, ops.step]
 
     def call(self, bracket: Bracket, function: Op | Slope) -> None:
