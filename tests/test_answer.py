@@ -211,7 +211,7 @@ def test_what_is_read_is_what_arithmetic_makes_of_it(written):
     if value is None or "=" in written or "≈" in written:
         return
     plain = re.sub(r"(?<![\d.])(\d*)([½⅓])", lambda mixed: f"({mixed[1] or 0}+{VULGAR[mixed[2]].numerator}/{VULGAR[mixed[2]].denominator})", written)
-    plain = re.sub(r"[⁻²]+", lambda power: f"**{power[0].translate(str.maketrans('⁻²', '-2'))}", plain.strip().lstrip("'"))
+    plain = re.sub(r"[⁻²]+", lambda power: f"**({power[0].translate(str.maketrans('⁻²', '-2'))})", plain.strip().lstrip("'"))
     plain = re.sub(r"%$", "/100", plain).translate(str.maketrans("−×^,", "-*^.")).replace("^", "**").replace("'", "")
     plain = re.sub(r"([\d.)])x10(?=-\d|\*\*)", r"\1*10", plain)
     plain = re.sub(r"(\*10)(-\d)", r"\1**\2", plain) if re.fullmatch(r"[-+]?\d\.\d+\*10-\d+", plain) else plain
