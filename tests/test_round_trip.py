@@ -6,7 +6,7 @@ from math import isclose
 import pytest
 from graphs import diamond, neuron, two_by_two
 
-from micrograd import MLP, Value, explain, losses, ops, steps, text
+from micrograd import MLP, Value, explain, latex, losses, ops, steps, text
 from micrograd.read.explain import summed
 from micrograd.read.formula import UNICODE, formula
 from micrograd.read.grade import Marker
@@ -53,7 +53,7 @@ def printed(root):
     computed = [node for node in graph.order if node.parents and (node.label or node is root)]
     leaves = [node for node in graph.order if node in graph.onward and graph.names[node] and node is not root]
     for node in computed:
-        for words in (text(node), text(node, None), formula(node, 1, UNICODE, "test")):
+        for words in (text(node), text(node, None), formula(node, 1, UNICODE, "test"), latex(node), latex(node, None)):
             yield words, node.data
     found = [*map(explain, computed), *(explain(root, leaf) for leaf in leaves)]
     if any(node.label.startswith("z") for node in computed):
@@ -61,11 +61,12 @@ def printed(root):
     for each in found:
         for factor in each.factors:
             for words in (factor.symbols, factor.rule, factor.formula):
-                yield words.text, factor.value
+                yield from ((words.text, factor.value), (words.latex, factor.value))
         for line in each.lines:
             sides = [summed(side) for side in line.sides]
             number = re.fullmatch(r"−?[\d.]+", sides[-1]) if sides else None
-            for words in [*line.left.split(" = "), *sides] if number else ():
+            in_latex = [*line.left.latex.split(" = "), *(summed([part.latex for part in side]) for side in line.sides)]
+            for words in [*line.left.split(" = "), *sides, *in_latex] if number else ():
                 yield words, float(number[0].replace("−", "-"))
     for frame in steps(root):
         number = frame.value if frame.kind == "forward" else frame.contribution
@@ -76,7 +77,7 @@ def printed(root):
             yield words, frame.after
     marker = Marker(graph, 4, None)
     for answer in marker.mark(dict.fromkeys([*leaves, *computed], 77.123), dict.fromkeys(computed, 77.123)).all:
-        for words in answer.line.text.split(" = "):
+        for words in [*answer.line.text.split(" = "), *answer.line.latex.split(" = ")]:
             yield words, answer.expected
 
 
@@ -84,10 +85,10 @@ def printed(root):
 def test_what_is_printed_is_read_back(name):
     root = GRAPHS[name]()
     nodes = Marker(look(root, "test"), 4, None).nodes
-    forms = {(words, number) for words, number in printed(root) if not set("⋯…∞") & set(words)}
+    forms = {(words, number) for words, number in printed(root) if not re.search(r"[⋯…∞]|\\cdots|\\infty", words)}
     assert len(forms) > 10
     for words, number in forms:
         for spelled in {words, ASCII(words)}:
             read = HandedIn(nodes, {}, {root: spelled}).forward[root]
-            assert read.problem == "", spelled
+            assert read.problem == "", (spelled, read.problem)
             assert isclose(read.value, number, rel_tol=0.02, abs_tol=1e-3), spelled  # some are of numbers of four digits

@@ -43,11 +43,59 @@ def sides_of(text: str) -> list[str]:
     """What stands between the = and ≈ of an answer. Raises ExpressionError for a comparison or a long text."""
     if len(text) > LENGTH:
         raise ExpressionError(text, LENGTH, f"an answer has at most {LENGTH:,} characters, found {len(text):,}")
+    text = unlatexed(text) if "\\" in text else text
     comparison = COMPARISON.search(text)
     if comparison:
         raise ExpressionError(text, comparison.start(), f"an answer is a number or an expression, and not a comparison "
                                                         f"or an update, such as {comparison[0]!r}")
     return [side.strip() for side in EQUALS.split(text) if side.strip()]
+
+
+# LaTeX, as derivations are printed in it. What an expression knows, \delta^{4} and \tanh, stays.
+LATEX = [(re.compile(pattern), plain) for pattern, plain in (
+    (r"\\(?:left|right)(?![A-Za-z])", ""), (r"\\lfloor\s*", "⌊"), (r"\s*\\rfloor\b", "⌋"), (r"\\lceil\s*", "⌈"),
+    (r"\s*\\rceil\b", "⌉"), (r"\\mathbf\{1\}", "1"), (r"\\(?:operatorname|mathrm|text)\{([\w\\]+)\}", r"\1"),
+    (r"\\_", "_"), (r"\\log_2\b", "log2"), (r"\\log_\{10\}", "log10"), (r"\\cdot\b", "·"), (r"\\times\b", "×"),
+    (r"\\approx\b", "≈"), (r"\\infty\b", "∞"), (r"\\partial\b\s*", "∂"), (r"\\[;,:! ]", " "), (r"\\%", "%"),
+    (r"\\[dt]frac\b", r"\\frac"),
+)]
+MIXED = re.compile(r"[0-9]\s*\\frac\{\s*[0-9]+\s*\}\{\s*[0-9]+\s*\}")
+LAYOUT = re.compile(r".*(\\frac|\\sqrt\[3\]|\\sqrt)(?=\{)", re.DOTALL)  # the last one, in which there is no other
+DIFFERENTIAL = re.compile(r"[∂d][^-+*/·×\s()]+")
+
+
+def unlatexed(text: str) -> str:
+    r"""((a)/(b)) for \frac{a}{b}, · for \cdot; what is not known stays. Raises ExpressionError."""
+    for pattern, plain in LATEX:
+        text = pattern.sub(plain, text)
+    mixed = MIXED.search(text)
+    if mixed:
+        raise ExpressionError(text, mixed.start() + 1, "this can be a sum or a product; write + or \\cdot before the "
+                                                       "fraction")
+    while layout := LAYOUT.match(text):
+        start, end = layout.start(1), after_braces(text, layout.end())
+        inside = text[layout.end() + 1:end - 1]
+        if layout[1] == r"\frac":
+            above, second, end = inside, end, after_braces(text, end)
+            below = text[second + 1:end - 1]
+            is_derivative = DIFFERENTIAL.fullmatch(above) and DIFFERENTIAL.fullmatch(below)
+            plain = f"{above}/{below}" if is_derivative else f"(({above})/({below}))"
+        else:
+            plain = ("cbrt" if "[" in layout[1] else "sqrt") + f"({inside})"
+        text = text[:start] + plain + text[end:]
+    return text
+
+
+def after_braces(text: str, start: int) -> int:
+    """The place after the {...} that begins at a place. Raises ExpressionError, if there is none."""
+    depth = 0
+    for place in range(start, len(text)):
+        depth += (text[place] == "{") - (text[place] == "}")
+        if depth == 0:
+            if place > start:
+                return place + 1
+            break
+    raise ExpressionError(text, start, "braces are missing here, as in \\frac{1}{2}")
 
 
 # Numbers
