@@ -440,8 +440,9 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
             An answer is a number, as text if zeros at its end shall count as digits
             ("0.0820"; a decimal comma will do, "-9.42%", "9.42 x 10^-2" and "inf"), or an expression: "(a4 - y) * a4 *
             (1 - a4)", "δ4 * a3". In it a label is the right forward value; δ4 or ∂C/∂a4 is the student's own answer, or
-            the right gradient where there is none. None and "" are missing. What a key has besides a label, as w5+ and
-            a) have, is an error.
+            the right gradient where there is none. What can be read in two ways, as 1/2x can, is "unreadable"
+            (docs/answers.md has tables of both). None and "" are missing. What a key has besides a label, as w5+ and a)
+            have, is an error.
         forward: the same for forward values.
         ask: what was asked; what `answers` lacks of it counts as missing.
         lr: the learning rate of the exercise, to tell an updated weight from an old one; without it a few usual ones
