@@ -15,6 +15,7 @@ from math import inf
 from typing import Any, NamedTuple
 from unicodedata import decimal
 
+from .. import ops
 from ..quantities import quantity
 from .expression import LENGTH, ExpressionError, Names
 
@@ -55,9 +56,9 @@ def sides_of(text: str) -> list[str]:
 LATEX = [(re.compile(pattern), plain) for pattern, plain in (
     (r"\\(?:left|right)(?![A-Za-z])", ""), (r"\\lfloor\s*", "⌊"), (r"\s*\\rfloor\b", "⌋"), (r"\\lceil\s*", "⌈"),
     (r"\s*\\rceil\b", "⌉"), (r"\\mathbf\{1\}", "1"), (r"\\(?:operatorname|mathrm|text)\{([\w\\]+)\}", r"\1"),
-    (r"\\_", "_"), (r"\\log_2\b", "log2"), (r"\\log_\{10\}", "log10"), (r"\\cdot\b", "·"), (r"\\times\b", "×"),
-    (r"\\approx\b", "≈"), (r"\\infty\b", "∞"), (r"\\partial\b\s*", "∂"), (r"\\[;,:! ]", " "), (r"\\%", "%"),
-    (r"\\[dt]frac\b", r"\\frac"),
+    (r"\\_", "_"), (r"\\log_2\b", ops.log2.name), (r"\\log_\{10\}", ops.log10.name), (r"\\cdot\b", "·"),
+    (r"\\times\b", "×"), (r"\\approx\b", "≈"), (r"\\infty\b", "∞"), (r"\\partial\b\s*", "∂"), (r"\\[;,:! ]", " "),
+    (r"\\%", "%"), (r"\\[dt]frac\b", r"\\frac"),
 )]
 MIXED = re.compile(r"[0-9]\s*\\frac\{\s*[0-9]+\s*\}\{\s*[0-9]+\s*\}")
 LAYOUT = re.compile(r".*(\\frac|\\sqrt\[3\]|\\sqrt)(?=\{)", re.DOTALL)  # the last one, in which there is no other
@@ -81,7 +82,7 @@ def unlatexed(text: str) -> str:
             is_derivative = DIFFERENTIAL.fullmatch(above) and DIFFERENTIAL.fullmatch(below)
             plain = f"{above}/{below}" if is_derivative else f"(({above})/({below}))"
         else:
-            plain = ("cbrt" if "[" in layout[1] else "sqrt") + f"({inside})"
+            plain = f"{(ops.cbrt if '[' in layout[1] else ops.sqrt).name}({inside})"
         text = text[:start] + plain + text[end:]
     return text
 
@@ -121,9 +122,11 @@ class Numeral(NamedTuple):
 
     def agrees(self, other: Numeral) -> bool:
         """Whether one of the two may be the other, rounded or cut off."""
-        if self.half == other.half:
-            return self.value == other.value
-        return abs(self.value - other.value) < 2 * max(self.half, other.half)
+        fine, coarse = sorted((self, other), key=lambda one: one.half)
+        if fine.half == coarse.half:
+            return fine.value == coarse.value
+        cut_off = 0 <= (fine.value - coarse.value) * (-1 if fine.value < 0 else 1) < 2 * coarse.half
+        return cut_off or abs(fine.value - coarse.value) <= coarse.half * (1 + 1e-9)
 
 
 def numeral(text: str) -> Numeral | None:
@@ -182,10 +185,13 @@ DOUBTS = [(re.compile(pattern), message) for pattern, message in (
      "this can be a sum or a product; write + or * after {whole}"),
     (rf"^[-+]?(?P<number>{PLAIN})\s*(?P<at>\({PLAIN}\))$",
      "this can be a product, or a number with its uncertainty; write {number} alone, or * for a product"),
-    (rf"^[-+]?(?P<number>{PLAIN})\s*{TIMES}\s*(?P<at>10)\s*-\s*(?P<exponent>[0-9]{{1,2}})$",
-     f"{LOST_HERE} {{number}}e-{{exponent}}, and arithmetic with brackets: ({{number}}*10) - {{exponent}}"),
+    (rf"^[-+]?(?P<number>{PLAIN})\s*{TIMES}\s*(?P<at>10)\s*(?P<sign>[-+])\s*(?P<exponent>[0-9]{{1,2}})$",
+     f"{LOST_HERE} {{number}}e{{sign}}{{exponent}}, and arithmetic with brackets: ({{number}}*10) "
+     "{sign} {exponent}"),
     (rf"^[-+]?(?P<number>{PLAIN})\s*{TIMES}\s*(?P<at>10(?P<exponent>[1-9][0-9]?))$",
      f"{LOST_HERE} {{number}}e{{exponent}}, and a product with brackets: {{number}}*({{at}})"),
+    (r"^[-+]?(?P<whole>[0-9]+)(?P<at>[·⋅∙•])(?P<decimals>[0-9]+)(?:$|\s*[xX×·⋅∙•∗*]\s*10)",
+     "this can be a decimal point or a product; write {whole}.{decimals} or {whole}*{decimals}"),
     (r"[0-9]\s+(?P<at>[eE])\s*[-+]?\s*[0-9]", "a number has no spaces in it; write 9.42e-2 for 9.42·10⁻²"),
     (r"(?:(?<![\w.,)^*/])|(?<!\*)[xX×·⋅∙•∗*]\s*)(?P<at>10)-(?P<exponent>[0-9]{1,2})(?![\w.])",
      f"{LOST_HERE} 1e-{{exponent}} or 10**-{{exponent}}, and a difference with brackets: (10) - {{exponent}}"),
