@@ -30,13 +30,13 @@ def chain():
 
 
 GRAPH = look(chain(), "test")
-NODES = Marker(GRAPH, 4, None).nodes
+MARKER = Marker(GRAPH, 4, None)
 
 
 def handed(written, asked="w", forward=False):
     """An answer as it is read."""
     node = GRAPH.named(asked)
-    read = HandedIn(NODES, {} if forward else {node: written}, {node: written} if forward else {})
+    read = HandedIn(MARKER.nodes, MARKER.points, {} if forward else {node: written}, {node: written} if forward else {})
     return (read.forward if forward else read.gradients)[node]
 
 
@@ -114,9 +114,9 @@ def test_an_answer_keeps_the_digits_of_the_side_that_counts():
 
 def test_a_decimal_comma_shows_on_the_rest_of_a_sheet():
     for mark, written, value in ((",", "1,106", 1.106), (",", "1.106", None), (".", "1,106", None), (".", "1.106", 1.106)):
-        read = HandedIn(NODES, {GRAPH.named("w"): written}, {GRAPH.named("z"): f"0{mark}85"})
+        read = HandedIn(MARKER.nodes, MARKER.points, {GRAPH.named("w"): written}, {GRAPH.named("z"): f"0{mark}85"})
         assert read.gradients[GRAPH.named("w")].value == value
-    mixed = HandedIn(NODES, {GRAPH.named("w"): "1,106", GRAPH.named("b"): "0.5"}, {GRAPH.named("z"): "0,85"})
+    mixed = HandedIn(MARKER.nodes, MARKER.points, {GRAPH.named("w"): "1,106", GRAPH.named("b"): "0.5"}, {GRAPH.named("z"): "0,85"})
     assert mixed.gradients[GRAPH.named("w")].value is None
 
 

@@ -84,11 +84,11 @@ def printed(root):
 @pytest.mark.parametrize("name", GRAPHS)
 def test_what_is_printed_is_read_back(name):
     root = GRAPHS[name]()
-    nodes = Marker(look(root, "test"), 4, None).nodes
+    marker = Marker(look(root, "test"), 4, None)
     forms = {(words, number) for words, number in printed(root) if not re.search(r"[⋯…∞]|\\cdots|\\infty", words)}
     assert len(forms) > 10
     for words, number in forms:
         for spelled in {words, ASCII(words)}:
-            read = HandedIn(nodes, {}, {root: spelled}).forward[root]
+            read = HandedIn(marker.nodes, marker.points, {}, {root: spelled}).forward[root]
             assert read.problem == "", (spelled, read.problem)
             assert isclose(read.value, number, rel_tol=0.02, abs_tol=1e-3), spelled  # some are of numbers of four digits
