@@ -12,7 +12,9 @@ in a δ shows first in the weights and the bias of its neuron, and the first of 
 Counted are the sheets on which the first wrong answer is found, those where the mistake is among those named (where
 two mistakes come to the same number, nobody can tell them apart; `grade` names up to 3, the likeliest first), and the
 right sheets on which something is called wrong. On each right sheet one answer is then replaced by a random number, for
-which no mistake should be made up. Exits with 1 if a goal is missed.
+which no mistake should be made up. A right sheet is also marked with 0, written in one way or another, in the place
+of some answers, where a 0 that is wrong should earn nothing, even if it follows from another, and all else be right as
+before; and with 0 in the place of all, where nothing should be right. Exits with 1 if a goal is missed.
 """
 
 import argparse
@@ -32,8 +34,10 @@ FUNCTIONS = {
     "tanh": (math.tanh, lambda z, a: 1 - a * a),
     "relu": (lambda z: max(z, 0.0), lambda z, a: 1.0 if z > 0 else 0.0),
 }
+SHEETS = 5  # that are marked in each round: a right one, two of zeros, one with a number from nowhere, a spoilt one
 GOALS = {"first wrong answer found": 0.95, "mistake found": 0.90, "right sheets with nothing called wrong": 1.0,
-         "numbers from nowhere left unexplained": 0.95}
+         "numbers from nowhere left unexplained": 0.95, "nothing earned by zeros": 1.0}
+ZEROS = [0, 0.0, "0", "0.0", "-0", "0/5", "{} - {}", "0*{}"]  # with the name of a weight
 
 
 class Exercise:
@@ -252,13 +256,29 @@ def spoilt(exercise, rng):
             return {label: rounded(x) for label, x in sheet.items()}, shows, mistake, student.says
 
 
+def zeros_earn_nothing(exercise, marker, rng):
+    """Whether zeros instead of some right answers, and instead of all, are neither right nor carried."""
+    clean = {label: rounded(x) for label, x in Student(exercise, rng).answers().items()}
+    for share in (rng.random(), 1.0):
+        zero = rng.choice(ZEROS)
+        zero = zero.replace("{}", exercise.name("w", 2, 0, 0)) if isinstance(zero, str) else zero
+        gone = [label for label in clean if rng.random() < share]
+        report = marker.mark({**clean, **dict.fromkeys(gone, zero)}, {})
+        stay = [label for label, x in clean.items() if x and label not in gone]
+        if not all(report.answers[label].right for label in stay):
+            return False
+        if any(report.answers[label].right and clean[label] for label in gone) or (not stay and report.right):
+            return False
+    return True
+
+
 def as_printed(label, book):
     return str(book.name(book.graph.named(label)))
 
 
 def run(sheets=1000, nets=50, seed=1, show=False):
     """The counts: found[goal] of sheets; and for each mistake how often it was made, placed, named."""
-    rng = random.Random(seed)
+    rng, rng_of_zeros = random.Random(seed), random.Random(seed)
     found, table = Counter(), {}
     exercises = []
     while len(exercises) < nets:
@@ -273,6 +293,10 @@ def run(sheets=1000, nets=50, seed=1, show=False):
         found["right sheets with nothing called wrong"] += report.right == report.total
         if show and report.right < report.total:
             print("false alarm:", exercise.widths, exercise.function, report, sep="\n")
+        nothing = zeros_earn_nothing(exercise, marker, rng_of_zeros)
+        found["nothing earned by zeros"] += nothing
+        if show and not nothing:
+            print("earned by zeros:", exercise.widths, exercise.function, exercise.ask)
         label = rng.choice([label for label, x in clean.items() if x])
         clean[label] = rounded(clean[label] * rng.choice([-1, 1]) * rng.uniform(0.3, 3))
         found["numbers from nowhere left unexplained"] += not marker.mark(clean, {}).answers[label].mistakes
@@ -307,7 +331,7 @@ def main():
     for mistake, (made, placed, named) in sorted(table.items()):
         print(f"{mistake:30} {made:5} {placed / made:7.1%} {named / made:6.1%}")
     print(f"\n{options.sheets} spoilt and {options.sheets} right sheets over {options.nets} networks, "
-          f"seed {options.seed}, {seconds:.0f} s: {1000 * seconds / options.sheets / 3:.1f} ms a sheet")
+          f"seed {options.seed}, {seconds:.0f} s: {1000 * seconds / options.sheets / SHEETS:.1f} ms a sheet")
     missed = 0
     for goal, share in GOALS.items():
         reached = found[goal] / options.sheets

@@ -49,6 +49,7 @@ from .read.mathml import mathml
 from .read.page import page
 from .read.plain import folded, spelling_of, typewriter, width_of_stdout
 from .read.save import as_csv, as_json
+from .read.sheets import WANTS
 from .read.stepper import stepper
 from .read.steps import steps
 from .read.terms import number_of
@@ -836,9 +837,11 @@ def walk(expression: str, values: dict[str, float], out: Path, as_json: bool, qu
 @click.option("--lr", type=float, help="The learning rate of the exercise, if it has one.")
 @click.option("--digits", type=click.IntRange(2, 12), default=4, show_default=True,
               help="Significant digits, or decimals, that students may round to.")
+@click.option("--want", type=click.Choice(WANTS), default="any", show_default=True,
+              help="What an answer has to be: a number, also as an expression; a formula, with names; or either.")
 @click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write a page, with every sheet.")
 @click.option("--out", type=FILE, metavar="MARKS.csv", help="Also write a table of the marks.")
-def mark(expression: str, values: dict[str, float], answers: Path | None, lr: float | None, digits: int,
+def mark(expression: str, values: dict[str, float], answers: Path | None, lr: float | None, digits: int, want: str,
          html_file: Path | None, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Mark derivatives of EXPR that were worked out by hand, and find the first wrong link and the likely mistake.
 
@@ -858,7 +861,7 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
     settle(html_file, out, read=[answers], as_json=as_json, quiet=quiet)
     root, _ = recorded(expression, values)
     try:
-        marked = grade_class(root, source(answers), lr=lr, digits=digits)
+        marked = grade_class(root, source(answers), lr=lr, digits=digits, want=want)
     except ValueError as error:
         raise Problem(str(error)) from None
     reports = marked.students

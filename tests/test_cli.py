@@ -852,6 +852,16 @@ def test_grade_shows_a_single_sheet_whole() -> None:
     assert Path("marks.html").read_text(encoding="utf-8").count("<section>") == 1
 
 
+def test_grade_says_what_is_wanted() -> None:
+    Path("sheets.csv").write_text("name,w,z,a\nAda,δ*x,dC/da*da/dz,a - y\nMax,0,0,0\n", encoding="utf-8")
+    marks = {want: micrograd_("grade", *CHAIN, "--answers", "sheets.csv", *want.split()).stdout.splitlines()[1:3]
+             for want in ("", "--want any", "--want number", "--want formula")}
+    assert {want: [line.split() for line in lines] for want, lines in marks.items()} == {
+        **{want: [["Ada", "3/3", "✓✓✓"], ["Max", "0/3", "00✗", "∂C/∂a"]] for want in ("", "--want any")},
+        "--want number": [["Ada", "1/3", "??✓"], ["Max", "0/3", "00✗", "∂C/∂a"]],
+        "--want formula": [["Ada", "3/3", "✓✓✓"], ["Max", "0/3", "???"]]}
+
+
 def test_the_class_of_the_readme() -> None:
     readme = Path(__file__).parents[1] / "README.md"
     sheets, commands = re.search(r"```\n(student,.*?)```.*?```\n(micrograd explain.*?)```", readme.read_text("utf-8"),
@@ -873,6 +883,7 @@ def test_the_class_of_the_readme() -> None:
     (["w*q", "--at", "w=1", "--answers", "class.csv"], "Error: 'q' has no value, only w; to give it one: --at q=0.5\n"),
     (["w*x", "--at", "w=1", "x=2", "--answers", "class.csv"], "Error: "),
     ([*CHAIN, "--answers", "class.csv", "--digits", "1"], "Usage: micrograd grade"),
+    ([*CHAIN, "--answers", "class.csv", "--want", "numbers"], "Usage: micrograd grade"),
 ])
 def test_slips_of_the_teacher(args: list[str], message: str) -> None:
     Path("class.csv").write_text(CLASS, encoding="utf-8")

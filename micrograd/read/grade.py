@@ -21,11 +21,14 @@ from ..ops import is_number
 from .formula import LATEX, Notation, Written, apply, cut, printable
 from .graph import Graph, look, passes
 from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation
+from .mistakes import listed as several
 from .points import LARGEST, Failure, Points, half_unit
 from .report import (
     CARRIED,
     CLOSE,
+    COARSE,
     EXACT,
+    FROM_ZERO,
     MISSING,
     NOT_JUDGED,
     SPECIAL,
@@ -38,8 +41,11 @@ from .report import (
     Report,
 )
 from .sheets import (
+    ANY,
     PRECISION,
     SHOWN,
+    TINY,
+    WANTS,
     Given,
     Handed,
     HandedIn,
@@ -55,15 +61,17 @@ from .sheets import (
 from .terms import ONE, Formula, Term, both, chained, combine, equation, formula_of, number_of, partial, written
 from .undefined import undefined, worked_out
 
-TINY = 1e-15        # an answer of 0 is as near as that to a difference that would be 0 without rounding
 LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: what is forgiven against the right result,
                       # which may come from rounded ones; and against what follows from other answers, in one go
+SURELY = 10         # how much larger than a number what rounding does to it is where 0 is as good
 TRIALS = 8          # passes with rounded numbers, to see what rounding does, unless the graph is too large
 NEAR = 1.5          # how much more far-fetched a second explanation of a wrong answer may be than the best
 EXPLANATIONS = 3
 MOVED = 6           # numbers with which a formula is shown to be wrong
 WIDEST = 40         # names and signs in the formula of a line; a longer one is written in terms of labels,
 WIDEST_OF_LABELS = 80  # and if that is longer than this, not at all
+OFF = (WRONG, CARRIED, FROM_ZERO)  # verdicts on numbers that are not the right ones
+ALL_ZERO = "every answer on this sheet is 0: where that is right, it does not show that anything was worked out"
 
 UNTRIED = ("this formula was tried with these numbers only, as no others were found with which the graph can be "
            "computed on the same side of each kink")
@@ -72,12 +80,14 @@ UNTRIED = ("this formula was tried with these numbers only, as no others were fo
 class Marker:
     """Marks any number of sheets on one graph."""
 
-    def __init__(self, graph: Graph, digits: int, lr: float | None) -> None:
+    def __init__(self, graph: Graph, digits: int, lr: float | None, want: str = ANY) -> None:
         if isinstance(digits, bool) or not isinstance(digits, int) or not 2 <= digits <= 12:
             raise ValueError(f"digits is how many significant digits are asked for, from 2 to 12, found {digits!r}")
         if lr is not None and not (is_number(lr) and isfinite(lr) and lr > 0):
             raise ValueError(f"lr is the learning rate, above 0, found {lr!r}")
-        self.graph, self.digits = graph, digits
+        if not (isinstance(want, str) and want in WANTS):
+            raise ValueError(f"want is what an answer has to be, {', '.join(map(repr, WANTS))}, found {want!r:.40}")
+        self.graph, self.digits, self.want = graph, digits, want
         self.rates = RATES if lr is None else (float(lr),)
         self.book = Book(graph)
         self.nodes = Nodes(self.book)
@@ -110,14 +120,20 @@ class Marker:
             raise ValueError("there is nothing to mark: answers and forward are empty; to have what is missing "
                              "counted, say with ask=[...] what was asked")
         read = HandedIn(self.nodes, self.points, {node: answers.get(key) for node, key in keys.items()},
-                      {node: forward.get(key) for node, key in forward_keys.items()})
+                        {node: forward.get(key) for node, key in forward_keys.items()}, self.want)
         marked_forward = self.mark_forward(read.forward, forward_keys)
-        wrong_forward = [node for node, answer in marked_forward.items() if answer.verdict in (WRONG, CARRIED)]
+        wrong_forward = [node for node, answer in marked_forward.items() if answer.verdict in OFF]
         marked = self.mark_backward(read.gradients, keys, read.forward if wrong_forward else {})
         marked_forward = self.in_general(marked_forward, read, bool(wrong_forward))
         marked = self.in_general(marked, read, bool(wrong_forward))
         in_order = *marked_forward.values(), *marked.values()
-        first = next((answer for verdict in (WRONG, SPECIAL) for answer in in_order if answer.verdict == verdict), None)
+        first = next((answer for off in (WRONG, FROM_ZERO, SPECIAL) for answer in in_order if answer.verdict == off),
+                     None)
+        numbers = [one for one in (*read.forward.values(), *read.gradients.values()) if one.value is not None]
+        if first is not None and all(one.is_zero for one in numbers):
+            for sheet in (marked_forward, marked):
+                sheet.update((node, replace(answer, verdict=FROM_ZERO, note=ALL_ZERO))
+                             for node, answer in sheet.items() if answer.right)
         return Report(self.nodes.subject, Answers((marked[node] for node in keys), self.nodes),
                       Answers((marked_forward[node] for node in forward_keys), self.nodes), first)
 
@@ -134,35 +150,54 @@ class Marker:
 
     def mark_forward(self, read: Mapping[Value, Handed], keys: Mapping[Value, Key]) -> dict[Value, Answer]:
         own = finite(read)
+        zeros = {node: x for node, x in own.items() if read[node].vanishes and node.data}
+        others = {node: x for node, x in own.items() if node not in zeros}
         numbers = [passes(self.graph, own, {}), self.right] if own else [self.right]
+        without = [passes(self.graph, others, {}), self.right] if zeros else []
         noise = [passes(self.graph, {}, {}, rounded) for rounded in self.rounded] if own else []
         marked: dict[Value, Answer] = {}
         for node in sorted(read, key=self.book.place.__getitem__):
             ways = [Computation(self.book, node, own, one) for one in numbers]
-            wrong = any(answer.verdict in (WRONG, CARRIED) for answer in marked.values())
+            solid = [Computation(self.book, node, others, one) for one in without if read[node].is_hollow] or ways
+            wrong = any(answer.verdict in OFF for answer in marked.values())
             rough = max((abs(one.computed[node] - node.data) for one in noise), default=0.0)
-            marked[node] = self.judge(read[node], keys[node], node, node.data, ways, [rough] * len(ways), wrong, {},
-                                      self.forward_line(node), self.book.name(node), forward=True)
+            marked[node] = self.judge(read[node], keys[node], node, node.data, ways, solid, [rough] * len(ways),
+                                      wrong, {}, self.forward_line(node), self.book.name(node), forward=True)
+            if marked[node].verdict == FROM_ZERO:
+                marked[node] = replace(marked[node], note=self.from_zero(zeros, ways[0]))
         return marked
 
     def mark_backward(self, read: Mapping[Value, Handed], keys: Mapping[Value, Key],
                       forward: Mapping[Value, Handed]) -> dict[Value, Answer]:
         own, values = finite(read), finite(forward)
-        numbers = [passes(self.graph, values, own)] + [passes(self.graph, {}, own)] * bool(values)
-        numbers += [passes(self.graph, values, {})] * bool(values)
+        pairs = [(values, own), ({}, own), (values, {})] if values else [({}, own)]
+        numbers = [passes(self.graph, *pair) for pair in pairs]
+        zeros = {node: x for node, x in own.items() if read[node].vanishes and self.graph.gradients[node]}
+        zero_values = {node: x for node, x in values.items() if forward[node].vanishes and node.data}
+        others = {node: x for node, x in own.items() if node not in zeros}
+        other_values = {node: x for node, x in values.items() if node not in zero_values}
+        without = [passes(self.graph, other_values if some else {}, others if more else {}) for some, more in pairs
+                   ] if zeros or zero_values else []
         depth = self.depths(own)
         seen: dict[tuple[Any, ...], Answer] = {}
         marked: dict[Value, Answer] = {}
         for node in sorted(read, key=lambda node: (depth[node], self.book.place[node])):
             ways = [Derivation(self.book, node, own, one, self.rates) for one in numbers]
             tops = [top for top in ways[0].tops if top in marked]
-            wrong = bool(values) or any(marked[top].verdict in (WRONG, CARRIED) for top in tops)
+            wrong = bool(values) or any(marked[top].verdict in OFF for top in tops)
             right = self.derivation(node, tuple(own))
+            solid = [Derivation(self.book, node, others, one, self.rates)
+                     for one in without if read[node].is_hollow] or ways
             written = sum(abs(ways[0].down[top]) * read[top].unsure(self.tight) for top in tops)
-            rough = [self.roughness(right, tuple(own)) * way.size + written for way in ways]
+            rough = [self.roughness(right, tuple(own)) * way.size + written for way in (*ways, right)]
             marked[node] = self.judge(read[node], keys[node], node, self.graph.gradients[node], [*ways, right],
-                                      [*rough, rough[0]], wrong, seen, self.line(right),
+                                      [*solid, right], rough, wrong, seen, self.line(right),
                                       partial(self.graph, self.graph.root, node))
+            if marked[node].verdict == FROM_ZERO and not marked[node].note:
+                above = [marked[top].called for top in tops if top in zeros]
+                marked[node] = replace(marked[node], note=(
+                    f"follows from 0: your {several(above)} {are(above)} 0, and 0 times anything is 0" if above else
+                    self.from_zero(zero_values, ways[0])))
         return marked
 
     def depths(self, answered: Iterable[Value]) -> dict[Value, int]:
@@ -195,27 +230,34 @@ class Marker:
     # Verdicts
 
     def judge(self, given: Handed, key: Key, node: Value, expected: float, ways: Sequence[Derivation | Computation],
-              rough: Sequence[float], wrong: bool, seen: dict[tuple[Any, ...], Answer], line: Formula,
-              symbol: Formula, forward: bool = False) -> Answer:
-        """The verdict on one answer. ways: how it follows from other answers, and from the right ones; wrong: whether
-        some of those other answers are wrong."""
+              solid: Sequence[Derivation | Computation], rough: Sequence[float], wrong: bool,
+              seen: dict[tuple[Any, ...], Answer], line: Formula, symbol: Formula, forward: bool = False) -> Answer:
+        """The verdict on one answer. ways: how it follows from other answers, and from the right ones; solid: the same
+        for an answer of 0 without those that are 0 and wrong; wrong: whether some of those other answers are wrong."""
         verdict, note = self.verdict(given, expected), given.problem
         if verdict == NOT_JUDGED:
             note = self.no_right_answer(node, forward)
         found: list[Candidate] = []
         x = given.value
         if verdict == WRONG and x is not None:
-            if any(self.near(given, way.base, off) for way, off in zip(ways, rough)):
-                verdict = CARRIED if wrong else CLOSE
+            most = [off / SURELY for off in rough] if given.vanishes else rough
+            follows = [j for j, way in enumerate(ways) if self.near(given, way.base, most[j])]
+            if follows:
+                from_zero = not any(self.near(given, solid[j].base, most[j]) or ways[j].cancels for j in follows)
+                verdict = FROM_ZERO if from_zero and not self.would_be_right(given, expected) else (
+                    CARRIED if wrong else CLOSE)
+            elif given.vanishes and any(self.near(given, way.base, off) for way, off in zip(solid, rough)):
+                verdict, note = COARSE, "rounding on the way may have made this 0, but it is not"
             else:
-                found = self.explanations(given, ways, rough)
+                found = self.explanations(given, solid, rough)
                 earlier = next((seen[one.key] for one in found if one.key in seen), None)
                 if earlier is not None:
-                    verdict, found = CARRIED, []
-                    note = f"the same mistake as in {earlier.called}"
+                    verdict, found = FROM_ZERO if given.vanishes else CARRIED, []
+                    note = f"the same mistake as in {earlier.called}" + ", and 0 shows no more" * given.vanishes
         name = self.graph.names[node]
         meant = ""
-        if verdict == WRONG and not forward and node.parents and self.verdict(given, node.data) in (EXACT, CLOSE):
+        if (verdict == WRONG and not forward and not given.vanishes and node.parents
+                and self.verdict(given, node.data) in (EXACT, CLOSE)):
             short = self.nodes.typed(name)
             meant = f"forward {short}"
             note = (f"this is the value of {self.book.name(node)}; if that is what was asked for, hand it in as a "
@@ -314,6 +356,17 @@ class Marker:
                     if i != edge.i and edge.node.op not in (ops.add, ops.sub)]
         return [leaf for leaf in near if not leaf.parents and self.graph.names[leaf]]
 
+    def would_be_right(self, given: Handed, expected: float) -> bool:
+        """Whether an answer is a formula that is right with the right gradients in it."""
+        right = given.with_right
+        return right is not None and self.verdict(replace(given, value=right), expected) in (EXACT, CLOSE)
+
+    def from_zero(self, zeros: Iterable[Value], way: Derivation | Computation) -> str:
+        """The forward values of 0 that another answer follows from."""
+        beside = way.beside
+        names = [self.book.name(node) for node in zeros if node in beside] or [*map(self.book.name, zeros)]
+        return f"follows from 0: your {several(names)} {are(names)} 0"
+
     def no_right_answer(self, node: Value, forward: bool) -> str:
         """Why there is nothing to hold an answer against."""
         reason = None if forward else undefined(self.graph, node)
@@ -341,7 +394,9 @@ class Marker:
                 continue
             for one in way.candidates():
                 miss = abs(x - one.value)
-                if not isfinite(miss) or not isfinite(off) or (x == 0 and abs(one.value) > TINY):  # 0.000 shows nothing
+                if not isfinite(miss) or not isfinite(off):
+                    continue
+                if x == 0 and (abs(one.value) > TINY or one.kind in (QUANTITY, VALUE)):  # 0.000 shows nothing
                     continue
                 if not miss <= max(off + self.tight * abs(one.value), given.half * (given.digits >= 3)):
                     continue
@@ -415,6 +470,10 @@ def width(pieces: Iterable[tuple[Value, Term]]) -> int:
     return sum(term.size for _, term in pieces)
 
 
+def are(things: Sequence[object]) -> str:
+    return "is" if len(things) == 1 else "are"
+
+
 def relative(x: float, expected: float) -> float:
     """The error relative to the right number; inf if that is 0."""
     if x == expected:
@@ -423,7 +482,7 @@ def relative(x: float, expected: float) -> float:
 
 
 def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Iterable[Key] = (),
-          lr: float | None = None, digits: int = 4) -> Report:
+          lr: float | None = None, digits: int = 4, want: str = "any") -> Report:
     """Mark a derivation that was done by hand: the gradients of root, and the forward values if they are given.
 
     An answer is close if it is within 50 units of the last of the digits (0.5 % for 4 digits), if it is rounded right
@@ -432,6 +491,10 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
     right number is nan, as 0 · ∞ is, there is no right answer: whatever the sheet says is "not judged", and counts
     neither for nor against it. A formula is tried with other numbers, too: one that is wrong there is "right for these
     numbers only", and not counted as right.
+
+    Nothing is earned by nothing. An answer that uses what it answers, or what is worked out from that, is "unreadable".
+    An answer that is 0 only because an earlier one is 0, which is wrong, is not carried but "follows from 0", as 0
+    times anything is; and so is what is right on a sheet of zeros that are not all right.
 
     Args:
         root: a Value, such as a cost.
@@ -448,13 +511,16 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
         lr: the learning rate of the exercise, to tell an updated weight from an old one; without it a few usual ones
             are tried.
         digits: the significant digits or decimals, 2 to 12, that students may round to, on the way, too.
+        want: what an answer has to be, a forward value, too. "number": it may be an expression, but one that uses a
+            gradient which the sheet does not answer, or da/dz, is "unreadable". "formula": so is an answer without a
+            name in it, unless the right formula has none. "any": either; dC/da*da/dz is right for dC/dz.
 
     Returns:
         A `Report`: print it, or show it in a notebook.
 
     Raises:
-        ValueError: for labels that are not in the graph, all of them, and for a graph whose numbers were changed after
-            the forward pass.
+        ValueError: for labels that are not in the graph, all of them, for a graph whose numbers were changed after the
+            forward pass, and for another `want`.
         TypeError: for what is no number or expression.
 
     Example:
@@ -463,20 +529,21 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
         >>> report.score, report.first_wrong.mistakes[0].kind
         (0.5, 'updated weight')
     """
-    marker = Marker(look(root, "grade(root, answers)", fresh=True), digits, lr)
+    marker = Marker(look(root, "grade(root, answers)", fresh=True), digits, lr, want)
     return marker.mark(answers, {} if forward is None else forward, ask)
 
 
 # A class
 
-def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: int = 4) -> ClassReport:
+def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: int = 4,
+                want: str = "any") -> ClassReport:
     """Mark the sheets of a class, all on the same graph. What one student has answered, all were asked.
 
     Args:
         root: a Value, such as a cost.
         sheets: {student: answers}, or a CSV file, by its path or as a stream of bytes: see `read_sheets`. A key
             "forward a" of the answers is the forward value of a.
-        lr, digits: as for `grade`.
+        lr, digits, want: as for `grade`.
 
     Returns:
         A `ClassReport`: print it, or show it in a notebook.
@@ -493,7 +560,7 @@ def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: in
         {'Ada': 1.0, 'Max': 0.5}
     """
     graph = look(root, "grade_class(root, sheets)", fresh=True)
-    marker = Marker(graph, digits, lr)
+    marker = Marker(graph, digits, lr, want)
     if isinstance(sheets, (str, os.PathLike)) or hasattr(sheets, "read"):
         sheets = read_sheets(sheets, marker.nodes)
     if not isinstance(sheets, Mapping) or not sheets:

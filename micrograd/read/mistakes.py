@@ -41,6 +41,7 @@ RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates that are tried where none 
 LARGEST = 2_000                      # edges; in a larger part of a graph no mistake is looked for
 LARGEST_FORMULA = 500                # edges; a larger part has no formula for anybody to read
 LARGEST_COMPUTATION = 200            # nodes that follow from those below them
+NEGLIGIBLE = 1e-12                   # relative; what rounding leaves of a difference that would be 0 without it
 MOST = 3                             # names that a sentence lists
 
 
@@ -57,7 +58,7 @@ class Candidate(NamedTuple):
 
     def same(self, value: float) -> bool:
         """Whether it comes to that value, but for rounding."""
-        return abs(self.value - value) <= 1e-12 * abs(value)
+        return abs(self.value - value) <= NEGLIGIBLE * abs(value)
 
 
 class Book:
@@ -171,6 +172,16 @@ class Derivation:
         """The sum that the gradient is, without regard to signs: what its rounding errors are in proportion to."""
         return sum(abs(self.up(edge.node) * self.local(edge)) for edge in self.edges
                    if edge.parent is self.x and edge.carries and edge.node in self.book.graph.onward)
+
+    @property
+    def cancels(self) -> bool:
+        """Whether it is a sum that is 0, of terms that are not."""
+        return abs(self.base) < NEGLIGIBLE * self.size
+
+    @property
+    def beside(self) -> dict[Value, None]:
+        """The nodes whose values are in its factors."""
+        return dict.fromkeys(node for edge in self.edges for node in (edge.node, *edge.node.parents))
 
     def at(self, edge: Edge, local: float) -> float:
         """The gradient of x, if the local derivative along one edge were another."""
@@ -520,6 +531,18 @@ class Computation:
         """The largest number of a sum, without regard to signs: what rounding errors are in proportion to."""
         return max(abs(self.numbers.values[n]) for node in self.inner for n in (node, *node.parents)
                    if node is self.x or node.op in (ops.add, ops.sub)) if self.inner else abs(self.base)
+
+    @property
+    def cancels(self) -> bool:
+        """Whether there is a sum that is 0, of terms that are not."""
+        values, computed = self.numbers.values, self.numbers.computed
+        return any(abs(computed[node]) < NEGLIGIBLE * max(abs(values[parent]) for parent in node.parents)
+                   for node in self.inner if node.op in (ops.add, ops.sub))
+
+    @property
+    def beside(self) -> dict[Value, None]:
+        """The nodes that it is computed from."""
+        return dict.fromkeys(parent for node in self.inner for parent in node.parents)
 
     def with_one(self, changed: Value, value: float) -> float:
         """The number of x, if that of one node on the way were another."""

@@ -26,6 +26,7 @@ EXACT, CLOSE, CARRIED, WRONG, SPECIAL, FROM_ZERO, COARSE, MISSING, UNREADABLE, N
     "exact", "close", "carried", "wrong", "right for these numbers only", "follows from 0", "too coarse", "missing",
     "unreadable", "not judged")
 RIGHT = (EXACT, CLOSE, CARRIED)
+SEVERAL = {FROM_ZERO: "follow from 0"}  # how a verdict is said of several answers, where that is another word
 # The verbs that sentences about mistakes begin with:
 PAST = {"count": "counted", "divide": "divided", "forget": "forgot", "give": "gave", "keep": "kept", "leave": "left",
         "multiply": "multiplied", "subtract": "subtracted", "take": "took", "turn": "turned", "use": "used"}
@@ -212,7 +213,7 @@ class Report(Printed):
         count = Counter(answer.verdict for answer in self.all)
         hint = {CARRIED: " (right, given the earlier answers)"}
         return f"{self.right} of {self.total} right: " + ", ".join(
-            f"{count[verdict]} {verdict}{hint.get(verdict, '')}" for verdict in VERDICTS if count[verdict])
+            f"{counted(count[verdict], verdict)}{hint.get(verdict, '')}" for verdict in VERDICTS if count[verdict])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -298,7 +299,7 @@ class Question(Printed):
                 "note": self.note}
 
     def _laid_out(self, width: int, spell: Spelling) -> str:
-        counts = [*(f"{n} {verdict}" for verdict, n in self.verdicts.items()),
+        counts = [*(counted(n, verdict) for verdict, n in self.verdicts.items()),
                   *(f"{kind} ({n}×)" for kind, n in self.mistakes)]
         return "\n".join(wrapped(spell(f"{self.called}: {', '.join(counts)}"), width))
 
@@ -450,6 +451,11 @@ class ClassReport(Printed):
 
 # Reports as text and HTML
 
+def counted(n: int, verdict: str) -> str:
+    """How many answers have a verdict: 3 wrong, 1 follows from 0, 2 follow from 0."""
+    return f"{n} {SEVERAL.get(verdict, verdict) if n > 1 else verdict}"
+
+
 def shown(given: Given) -> str:
     """An answer as it was written, not too much of it."""
     text = "–" if given is None else given if isinstance(given, str) else repr(given)
@@ -467,7 +473,7 @@ def shown_right(answer: Answer) -> str:
 def shown_error(answer: Answer) -> str:
     """The relative error, in percent; nothing where it says nothing."""
     error = answer.error
-    if error is None or answer.verdict in (EXACT, SPECIAL) or not error < 100:
+    if error is None or answer.verdict in (EXACT, SPECIAL) or not 0 < error < 100:
         return ""
     return f"{100 * error:.0f} %" if error > 0.1 else f"{100 * error:.2g} %"
 

@@ -31,14 +31,19 @@ from .formula import GREEK_LETTERS, OPERATOR, cut
 from .graph import Graph, Pass, passes
 from .mistakes import Book
 from .points import Failure, Point, Points, Trial, is_lost, slope_between
-from .terms import Formula, partial
+from .terms import Formula, Term, combine, partial
+from .terms import Number as NumberTerm
 
 PRECISION = 1e-9    # relative; an answer this near was not rounded
+TINY = 1e-15        # an answer of 0 is as near as that to a difference that would be 0 without rounding
 SLOPPY = 0.02       # relative; the most that is forgiven to an answer of two digits
 LISTED = 12         # names that an error lists, and keys
 SHOWN = 40          # characters of a key that an error quotes
+SUCH_AS = 4         # names that are an example
 NOTHING = ("", "?", "-", "–", "nan")
 ROUND = 3           # decimals; an answer that is right to so many that are written is rounded, even 0.000
+
+ANY, NUMBER_WANTED, FORMULA_WANTED = WANTS = ("any", "number", "formula")  # what an answer has to be
 
 Key = Union[str, Value]
 Given = Any  # a number, an expression, or nothing
@@ -347,6 +352,7 @@ class Handed:
 
     value: its number, None if it has none. half: half a unit of its last digit, 0.0 for an expression; digits,
     decimals: how many significant ones it has, and how many after the point. problem: why it cannot be read.
+    with_right: what an expression that uses the student's own gradients comes to with the right ones; None for others.
     """
 
     given: str | float | None
@@ -355,6 +361,23 @@ class Handed:
     digits: int = 17
     decimals: int = 17
     problem: str = ""
+    with_right: float | None = None
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether its number is 0."""
+        near = 0.0 if self.half else TINY  # a difference may be rounded, a number that is written is what it is
+        return self.value is not None and abs(self.value) <= near
+
+    @property
+    def is_hollow(self) -> bool:
+        """Whether its number is 0 or infinite, which follows from other such numbers whatever else is there."""
+        return self.vanishes or (self.value is not None and not isfinite(self.value))
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether it says 0, and not only because a gradient that it uses is 0 on this sheet."""
+        return self.vanishes and abs(self.with_right or 0.0) <= TINY
 
     def rounds(self, target: float, digits: int) -> bool:
         """Whether this is the target, rounded to the digits that are written; to enough of them."""
@@ -400,6 +423,7 @@ NO_VALUE = "this has no value: something in it is undefined, as 0/0 and ln(-1) a
 class Reference:
     """An expression, with what the names in it stand for."""
 
+    text: str  # as it was read; in that of the expression, names of one sign stand for ∂C/∂a⁴
     expression: Expression
     values: dict[str, Value]
     gradients: dict[str, Value]
@@ -411,20 +435,35 @@ class Reference:
                 **{name: own.get(node, numbers.found[node]) for name, node in self.gradients.items()},
                 **{name: slope_between(graph, numbers, y, x) for name, (y, x) in self.locals.items()}}
 
+    def error(self, name: str, message: str) -> ExpressionError:
+        """An error at the place where a name stands."""
+        return ExpressionError(self.text, self.place_of(name), message)
+
+    def written(self, name: str) -> str:
+        """What is written where the name of a derivative stands."""
+        place = self.place_of(name)
+        return self.text[place:place + len(name)]
+
+    def place_of(self, name: str) -> int:
+        return next(step.place for step in self.expression.program if isinstance(step, Name) and step.name == name)
+
 
 class HandedIn:
     """What one student handed in, read: expressions become numbers.
 
     In an expression a label stands for the right forward value, and δ⁴ or ∂C/∂a⁴ for the student's own answer, or for
-    the right gradient where there is none. Where an expression is tried at another point, all are right ones of there.
+    the right gradient where there is none. So an answer that uses what it answers, or what is only worked out from
+    that, would be right whatever it says, and is refused. Where an expression is tried at another point, all are right
+    ones of there. want: see `grade`.
     """
 
     def __init__(self, nodes: Nodes, points: Points, gradients: Mapping[Value, Given],
-                 forward: Mapping[Value, Given]) -> None:
-        self.nodes, self.graph, self.points = nodes, nodes.graph, points
+                 forward: Mapping[Value, Given], want: str = ANY) -> None:
+        self.nodes, self.graph, self.points, self.want = nodes, nodes.graph, points, want
         self.gradients: dict[Value, Handed] = {}
         self.forward: dict[Value, Handed] = {}
         self.formulas: dict[tuple[bool, Value], Reference] = {}  # (forward, node): each after those that it refers to
+        self.borrowed: dict[Value, dict[Value, None]] = {}  # by answer: the right gradients that it makes use of
         self.comma = has_decimal_commas([*forward.values(), *gradients.values()])
         for own, sheet in ((self.forward, forward), (self.gradients, gradients)):
             waiting: dict[Value, tuple[str, Reference]] = {}
@@ -432,43 +471,101 @@ class HandedIn:
                 try:
                     sides = handed(given, self.graph.names[node])
                     read = sides if isinstance(sides, Handed) else self.read(node, str(given), sides, own)
+                    self.refuse_what_is_not_wanted(node, str(given), read, own is self.forward)
                     if isinstance(read, Handed):
                         own[node] = read
-                        continue
-                    text, reference = read
-                    asked = next((name for name, other in reference.gradients.items()
-                                  if other is node and own is self.gradients), None)
-                    if asked is not None:
-                        raise ExpressionError(text, place_of(asked, reference.expression), "this is what is asked for")
-                    waiting[node] = str(given), reference
+                    else:
+                        self.refuse_what_is_asked(node, read, own is self.forward)
+                        waiting[node] = str(given), read
                 except ExpressionError as error:
                     own[node] = Handed(given, problem=str(error))
             self.settle(waiting, own)
+
+    def refuse_what_is_not_wanted(self, node: Value, text: str, read: Handed | Reference, forward: bool) -> None:
+        """An ExpressionError for a number where a formula is wanted."""
+        if self.want != FORMULA_WANTED or (isinstance(read, Handed) and read.value is None):
+            return
+        if not self.is_formula(node, None if isinstance(read, Handed) else read, forward):
+            raise ExpressionError(text, 0, "a formula is asked for, and there is no name in this; write it with names, "
+                                           f"such as {', '.join(list(self.nodes.names.names)[:SUCH_AS])}")
+
+    def refuse_what_is_asked(self, node: Value, reference: Reference, forward: bool) -> None:
+        """An ExpressionError for an answer that names what it answers; for a forward value also if it uses anything
+        that is computed from that."""
+        place, called = self.nodes.book.place, self.nodes.book.name
+        for name in reference.expression.names:
+            other = (reference.values if forward else reference.gradients).get(name)
+            if other is node:
+                raise reference.error(name, "this is what is asked for")
+            if not forward:
+                continue
+            if other is None:
+                raise reference.error(name, "derivatives are worked out from forward values; work "
+                                            f"{called(node)} out without them")
+            if place[other] > place[node] and other in computed_from(self.graph, node):
+                raise reference.error(name, f"{called(other)} is computed from {called(node)}; work {called(node)} out "
+                                            "from what it is computed from")
+
+    def refuse_what_is_borrowed(self, node: Value, reference: Reference) -> None:
+        """An ExpressionError for an answer that makes use of a right gradient which is only worked out from what is
+        asked for; of any, where a number is wanted."""
+        place, called = self.nodes.book.place, self.nodes.book.gradient
+        borrowed = self.borrowed[node] = {}
+        for name, other in reference.gradients.items():
+            needs = self.borrowed.get(other, {}) if self.is_answered(other) else {other: None}
+            if needs and self.want == NUMBER_WANTED:
+                raise reference.error(name, f"a number is asked for, and {called(other)} is not answered on this "
+                                            "sheet; work it out")
+            for one in needs:
+                if place[one] < place[node] and node in depending_on(self.graph, one):
+                    raise reference.error(name, f"{called(one)} is not answered on this sheet, and is worked out from "
+                                                f"{called(node)}, which is asked for; begin with what {called(node)} "
+                                                "is worked out from")
+            borrowed.update(needs)
+        for name in reference.locals if self.want == NUMBER_WANTED else ():
+            raise reference.error(name, f"a number is asked for, and {reference.written(name)} is not answered on this "
+                                        "sheet; work it out")
+
+    def is_answered(self, node: Value) -> bool:
+        """Whether the gradient of a node is a number of this sheet; that of the root is 1 for everybody."""
+        return node is self.graph.root or (node in self.gradients and self.gradients[node].value is not None)
+
+    def is_formula(self, node: Value, reference: Reference | None, forward: bool) -> bool:
+        """Whether an answer has names in it, unless the formula that is right has none either."""
+        if reference is not None and reference.expression.names:
+            return True
+        if forward:
+            right = combine(node.op, self.nodes.book.terms.of_parents(node)) if node.parents else None
+        else:
+            right = self.formula_of_book(node)
+        return right is None or isinstance(right, NumberTerm)
 
     def settle(self, waiting: dict[Value, tuple[str, Reference]], own: dict[Value, Handed]) -> None:
         """Evaluate the expressions, each after those that it refers to."""
         while waiting:
             ready = [node for node, (_, reference) in waiting.items()
                      if own is self.forward or not any(other in waiting for other in reference.gradients.values())]
-            for node in ready or list(waiting):
+            for node in ready or in_circles({node: reference for node, (_, reference) in waiting.items()}):
                 text, reference = waiting.pop(node)
                 try:
                     if not ready:
                         raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
+                    if own is self.gradients:
+                        self.refuse_what_is_borrowed(node, reference)
                     x = self.evaluate(reference)
                     if self.is_right_but_for_rounding(x, node, reference, own is self.forward):
                         x = node.data if own is self.forward else self.graph.gradients[node]
-                    own[node] = Handed(text, x, problem=NO_VALUE * isnan(x))
+                    with_right = self.evaluate(reference, own=False) if reference.gradients else None
+                    own[node] = Handed(text, x, problem=NO_VALUE * isnan(x), with_right=with_right)
                     if reference.expression.names:
                         self.formulas[own is self.forward, node] = reference
                 except ExpressionError as error:
                     own[node] = Handed(text, problem=str(error))
 
-    def read(self, asked: Value, given: str, sides: list[str], own: dict[Value, Handed],
-             ) -> Handed | tuple[str, Reference]:
+    def read(self, asked: Value, given: str, sides: list[str], own: dict[Value, Handed]) -> Handed | Reference:
         """What the sides of an answer say, dC/dw = (a − y)·x = −0.0942 ≈ −0.1: the number of most digits, or else the
-        last expression, with its text. The first side may be the name of what is asked for. Raises ExpressionError
-        where they say different things."""
+        last expression. The first side may be the name of what is asked for. Raises ExpressionError where they say
+        different things."""
         numbers: list[tuple[str, Numeral]] = []
         expressions: list[tuple[str, Reference]] = []
         for place, side in enumerate(sides):
@@ -485,7 +582,7 @@ class HandedIn:
                     if place == len(sides) - 1 or NO_LABEL.search(side) or not re.search(r"[^\W\d_]", side):
                         raise
         if len(sides) == 1 and expressions:
-            return expressions[0]
+            return expressions[0][1]
         plain = [(side, self.evaluate(reference)) for side, reference in expressions if not reference.gradients]
         if numbers:
             said, best = max(reversed(numbers), key=lambda pair: pair[1].digits)
@@ -497,7 +594,7 @@ class HandedIn:
         if off:
             raise ExpressionError(off[0], 0, f"this is not {said}, and the answer says that they are equal; write the "
                                              "one or the other")
-        return Handed(given, *best) if numbers else expressions[-1]
+        return Handed(given, *best) if numbers else expressions[-1][1]
 
     def is_label(self, side: str, asked: Value, is_gradient: bool) -> bool:
         """Whether the first side is a name of what is asked for. Raises ExpressionError for another gradient."""
@@ -558,7 +655,8 @@ class HandedIn:
             raise ExpressionError(text, error.place, message) from None
         values = {name: nodes[name] for name in expression.names if name in nodes}
         gradients = {name: node for name, node in gradients.items() if name in expression.names}
-        return Reference(expression, values, gradients, slopes)
+        slopes = {name: pair for name, pair in slopes.items() if name in expression.names}
+        return Reference(text, expression, values, gradients, slopes)
 
     def refuse_two_slopes(self, y: Value, x: Value, text: str, place: int) -> None:
         """Raise ExpressionError where ∂y/∂x is one number along all paths, and another along the direct ones, with the
@@ -581,13 +679,14 @@ class HandedIn:
         except ValueError:
             return None
 
-    def evaluate(self, reference: Reference) -> float:
-        return float(reference.expression.evaluate(self.meaning(reference)))
+    def evaluate(self, reference: Reference, own: bool = True) -> float:
+        """The number of an expression, with the student's own gradients or with the right ones."""
+        return float(reference.expression.evaluate(self.meaning(reference, own)))
 
-    def meaning(self, reference: Reference) -> dict[str, float]:
+    def meaning(self, reference: Reference, own: bool = True) -> dict[str, float]:
         """The numbers of the names in an expression, at the graph's own point."""
-        own = {node: given.value for node, given in self.gradients.items() if given.value is not None}
-        return reference.at(self.graph, self.points.own, own)
+        answered = {node: given.value for node, given in self.gradients.items() if given.value is not None and own}
+        return reference.at(self.graph, self.points.own, answered)
 
     # The same at other points
 
@@ -623,15 +722,42 @@ class HandedIn:
         reference = self.formulas[False, node]
         trial = Trial(self.points, reference.expression, reference.values.values())
         return trial(at, lambda point: reference.at(self.graph, point, own(point)), target, rounded)
+    def formula_of_book(self, node: Value) -> Term | None:
+        """What a derivation of the gradient of a node comes to, in names; None for those that are 0 or 1 always."""
+        between = depending_on(self.graph, node)
+        if not between or node is self.graph.root:
+            return None
+        [link] = links(self.graph.root, (node,), between, self.nodes.book.terms, self.nodes.book.place)
+        return link.formula
+
+
+def in_circles(waiting: Mapping[Value, Reference]) -> list[Value]:
+    """Those of the answers that refer to themselves, by way of others."""
+    found = []
+    for node in waiting:
+        met: dict[Value, None] = {}
+        stack = [node]
+        while stack:
+            for other in waiting[stack.pop()].gradients.values():
+                if other in waiting and other not in met:
+                    met[other] = None
+                    stack.append(other)
+        found += [node] * (node in met)
+    return found
+
+
+def computed_from(graph: Graph, x: Value) -> dict[Value, None]:
+    """A node and all that its number goes into."""
+    found = {x: None}
+    for node in graph.order:
+        if any(parent in found for parent in node.parents):
+            found[node] = None
+    return found
 
 
 def is_near(x: float, y: float, half: float) -> bool:
     """Whether two sides of an answer may be the same, computed with rounded numbers."""
     return x == y or (isnan(x) and isnan(y)) or abs(x - y) <= OFF * max(abs(x), abs(y)) + half
-
-
-def place_of(name: str, expression: Expression) -> int:
-    return next(step.place for step in expression.program if isinstance(step, Name) and step.name == name)
 
 
 # A class
