@@ -14,7 +14,11 @@ two mistakes come to the same number, nobody can tell them apart; `grade` names 
 right sheets on which something is called wrong. On each right sheet one answer is then replaced by a random number, for
 which no mistake should be made up. A right sheet is also marked with 0, written in one way or another, in the place
 of some answers, where a 0 that is wrong should earn nothing, even if it follows from another, and all else be right as
-before; and with 0 in the place of all, where nothing should be right. Exits with 1 if a goal is missed.
+before; and with 0 in the place of all, where nothing should be right.
+
+The second table is of fewer sheets, written to fewer digits (on half of them, so is every number on the way), where
+nothing is said of how many were asked for: how often a right sheet is left in peace, and in how far a mistake is found
+all the same. Exits with 1 if a goal is missed.
 """
 
 import argparse
@@ -28,6 +32,7 @@ from micrograd import MLP, losses
 from micrograd.read import mistakes
 from micrograd.read.grade import Marker
 from micrograd.read.graph import look
+from micrograd.read.report import CLOSE, COARSE, EXACT
 
 FUNCTIONS = {
     "sigmoid": (lambda z: 1 / (1 + math.exp(-z)), lambda z, a: a * (1 - a)),
@@ -35,6 +40,7 @@ FUNCTIONS = {
     "relu": (lambda z: max(z, 0.0), lambda z, a: 1.0 if z > 0 else 0.0),
 }
 SHEETS = 5  # that are marked in each round: a right one, two of zeros, one with a number from nowhere, a spoilt one
+CALM = (EXACT, CLOSE, COARSE)  # what a right answer may be called
 GOALS = {"first wrong answer found": 0.95, "mistake found": 0.90, "right sheets with nothing called wrong": 1.0,
          "numbers from nowhere left unexplained": 0.95, "nothing earned by zeros": 1.0}
 ZEROS = [0, 0.0, "0", "0.0", "-0", "0/5", "{} - {}", "0*{}"]  # with the name of a weight
@@ -77,16 +83,23 @@ class Exercise:
         return f"{letter}^{{{k}}}_{{{','.join(str(place + 1) for place in places)}}}"
 
 
-def rounded(x):
-    return float(f"{x:.4g}")
+def rounded(x, how=".4g"):
+    return float(f"{x:{how}}")
+
+
+WRITINGS = {  # how numbers are written; the least share of sheets on which the first wrong answer is still found
+    "2 decimals": (".2f", 0.5), "3 decimals": (".3f", 0.7), "4 decimals": (".4f", 0.8),
+    "2 digits": (".2g", 0.65), "3 digits": (".3g", 0.9), "4 digits": (".4g", 0.95),
+}
 
 
 class Student:
-    """Works out a sheet. mistake: what goes wrong at `place`, the label of an answer; see MISTAKES."""
+    """Works out a sheet. mistake: what goes wrong at `place`, the label of an answer, see MISTAKES; keep: what is kept
+    of a number on the way."""
 
-    def __init__(self, exercise, rng, mistake="", place="", rough=False):
+    def __init__(self, exercise, rng, mistake="", place="", keep=float):
         self.e, self.rng, self.mistake, self.place = exercise, rng, mistake, place
-        self.round = rounded if rough else float
+        self.round = keep
         self.says = ()  # what a sentence about the mistake must mention
 
     def makes(self, mistake, place):
@@ -236,8 +249,8 @@ MISTAKES = {  # where it can happen: the letter of the label; and the kinds that
 }
 
 
-def spoilt(exercise, rng):
-    """A sheet with one mistake that shows: the answers, where it shows first, what it was, what it is about."""
+def spoilt(exercise, rng, write=rounded):
+    """A sheet with one mistake that shows: the answers as written, where it shows first, what it was, its subject."""
     right = Student(exercise, rng).answers()
     hidden = {} if "z" in exercise.ask else exercise.hidden
     while True:
@@ -245,7 +258,7 @@ def spoilt(exercise, rng):
         place = rng.choice([*right, *hidden])
         if place[0] not in MISTAKES[mistake][0]:
             continue
-        student = Student(exercise, rng, mistake, place, rough)
+        student = Student(exercise, rng, mistake, place, write if rough else float)
         try:
             sheet = student.answers()
         except LookupError:  # no such neuron, no such weight
@@ -253,7 +266,7 @@ def spoilt(exercise, rng):
         shows = [label for label in hidden.get(place, [place])
                  if abs(sheet[label] - right[label]) > 0.01 * abs(right[label])]
         if shows:
-            return {label: rounded(x) for label, x in sheet.items()}, shows, mistake, student.says
+            return {label: write(x) for label, x in sheet.items()}, shows, mistake, student.says
 
 
 def zeros_earn_nothing(exercise, marker, rng):
@@ -276,18 +289,62 @@ def as_printed(label, book):
     return str(book.name(book.graph.named(label)))
 
 
-def run(sheets=1000, nets=50, seed=1, show=False):
-    """The counts: found[goal] of sheets; and for each mistake how often it was made, placed, named."""
-    rng, rng_of_zeros = random.Random(seed), random.Random(seed)
-    found, table = Counter(), {}
+def networks(rng, nets):
+    """Exercises, each with what marks it."""
     exercises = []
     while len(exercises) < nets:
         exercise = Exercise(rng)
         if exercise.alive():
-            exercises.append((exercise, Marker(look(exercise.C, "benchmark"), 4, exercise.rate)))
+            exercises.append((exercise, Marker(look(exercise.C, "benchmark"), lr=exercise.rate)))
+    return exercises
+
+
+def is_named(answer, mistake, says, marker):
+    """Whether what happened is among the mistakes that are named."""
+    names = [as_printed(label, marker.book) for label in says]
+    return any(one.kind in MISTAKES[mistake][1] and all(name in one.sentence for name in names)
+               for one in answer.mistakes)
+
+
+def by_digits(sheets=200, nets=40, seed=1):
+    """For each writing the shares of right sheets on which nothing is called wrong, and on which all is right; of
+    spoilt ones on which the first wrong answer is found, is too coarse, and whose mistake is named; and of mistakes
+    that are named, those that happened."""
+    shares = {}
+    for writing, (how, _) in WRITINGS.items():
+        rng, count = random.Random(seed), Counter()
+        exercises = networks(rng, nets)
+
+        def write(x, how=how):
+            return rounded(x, how)
+
+        for number in range(sheets):
+            exercise, marker = exercises[number % nets]
+            clean = Student(exercise, rng, keep=write if number // nets % 2 == 1 else float).answers()
+            report = marker.mark({label: write(x) for label, x in clean.items()}, {})
+            count["calm"] += all(answer.verdict in CALM and not answer.mistakes for answer in report.all)
+            count["right"] += report.right == report.total
+            sheet, shows, mistake, says = spoilt(exercise, rng, write)
+            report = marker.mark(sheet, {})
+            first = report.first_wrong
+            placed = first is not None and first.name in shows
+            count["placed"] += placed
+            count["coarse"] += not placed and COARSE in [report.answers[label].verdict for label in shows]
+            count["accused"] += first is not None and bool(first.mistakes)
+            count["named"] += placed and is_named(first, mistake, says, marker)
+        shares[writing] = {what: count[what] / sheets for what in ("calm", "right", "placed", "coarse", "named")}
+        shares[writing]["true"] = count["named"] / count["accused"] if count["accused"] else 1.0
+    return shares
+
+
+def run(sheets=1000, nets=50, seed=1, show=False):
+    """The counts: found[goal] of sheets; and for each mistake how often it was made, placed, named."""
+    rng, rng_of_zeros = random.Random(seed), random.Random(seed)
+    found, table = Counter(), {}
+    exercises = networks(rng, nets)
     for number in range(sheets):
         exercise, marker = exercises[number % nets]
-        clean = Student(exercise, rng, rough=number // nets % 2 == 1).answers()
+        clean = Student(exercise, rng, keep=rounded if number // nets % 2 == 1 else float).answers()
         clean = {label: rounded(x) for label, x in clean.items()}
         report = marker.mark(clean, {})
         found["right sheets with nothing called wrong"] += report.right == report.total
@@ -304,9 +361,7 @@ def run(sheets=1000, nets=50, seed=1, show=False):
         report = marker.mark(sheet, {})
         first = report.first_wrong
         placed = first is not None and first.name in shows
-        names = [as_printed(label, marker.book) for label in says]
-        named = placed and any(one.kind in MISTAKES[mistake][1] and all(name in one.sentence for name in names)
-                               for one in first.mistakes)
+        named = placed and is_named(first, mistake, says, marker)
         found["first wrong answer found"] += placed
         found["mistake found"] += named
         row = table.setdefault(mistake, [0, 0, 0])
@@ -337,6 +392,14 @@ def main():
         reached = found[goal] / options.sheets
         missed += reached < share
         print(f"{goal:40} {found[goal]:5} = {reached:6.1%}   goal {share:4.0%} {'MISSED' if reached < share else ''}")
+    print(f"\n{'':12} right sheets:             spoilt sheets: first wrong            of named\n"
+          f"{'written to':12} nothing wrong  all right      found  too coarse  named   are true")
+    for writing, row in by_digits(options.sheets // 5, seed=options.seed).items():
+        goal = WRITINGS[writing][1]
+        bad = row["calm"] < 1 or row["placed"] < goal
+        missed += bad
+        print(f"{writing:12} {row['calm']:13.1%} {row['right']:10.1%} {row['placed']:10.1%} {row['coarse']:11.1%} "
+              f"{row['named']:6.1%} {row['true']:10.1%}   goal 100% and {goal:.0%} {'MISSED' if bad else ''}")
     sys.exit(missed > 0)
 
 

@@ -835,14 +835,15 @@ def walk(expression: str, values: dict[str, float], out: Path, as_json: bool, qu
 @expression_and_values
 @click.option("--answers", type=FILE, metavar="ANSWERS.csv", help="The answer sheets.  [required]")
 @click.option("--lr", type=float, help="The learning rate of the exercise, if it has one.")
-@click.option("--digits", type=click.IntRange(2, 12), default=4, show_default=True,
-              help="Significant digits, or decimals, that students may round to.")
+@click.option("--digits", type=click.IntRange(2, 12), show_default="4",
+              help="Significant digits that were asked for, if any.")
+@click.option("--decimals", type=click.IntRange(0, 12), help="Decimals that were asked for, if any.")
 @click.option("--want", type=click.Choice(WANTS), default="any", show_default=True,
               help="What an answer has to be: a number, also as an expression; a formula, with names; or either.")
 @click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write a page, with every sheet.")
 @click.option("--out", type=FILE, metavar="MARKS.csv", help="Also write a table of the marks.")
-def mark(expression: str, values: dict[str, float], answers: Path | None, lr: float | None, digits: int, want: str,
-         html_file: Path | None, out: Path | None, as_json: bool, quiet: bool) -> None:
+def mark(expression: str, values: dict[str, float], answers: Path | None, lr: float | None, digits: int | None,
+         decimals: int | None, want: str, html_file: Path | None, out: Path | None, as_json: bool, quiet: bool) -> None:
     """Mark derivatives of EXPR that were worked out by hand, and find the first wrong link and the likely mistake.
 
     ANSWERS.csv has a row for each student: the name, then the answers. The headings of the columns say what was asked:
@@ -861,7 +862,7 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
     settle(html_file, out, read=[answers], as_json=as_json, quiet=quiet)
     root, _ = recorded(expression, values)
     try:
-        marked = grade_class(root, source(answers), lr=lr, digits=digits, want=want)
+        marked = grade_class(root, source(answers), lr=lr, digits=digits, decimals=decimals, want=want)
     except ValueError as error:
         raise Problem(str(error)) from None
     reports = marked.students

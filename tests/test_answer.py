@@ -30,7 +30,7 @@ def chain():
 
 
 GRAPH = look(chain(), "test")
-MARKER = Marker(GRAPH, 4, None)
+MARKER = Marker(GRAPH)
 
 
 def handed(written, asked="w", forward=False):

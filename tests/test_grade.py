@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import math
+import random
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -15,9 +16,11 @@ from graphs import two_by_two
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
 from micrograd.ops import named
 from micrograd.read import mistakes
+from micrograd.read.answer import numeral
 from micrograd.read.grade import Marker
 from micrograd.read.graph import look
 from micrograd.read.report import PAST, Mistake
+from micrograd.read.sheets import Handed, handed, writing_of
 from micrograd.read.terms import number_of
 
 # The step-by-step example: its numbers, in full
@@ -83,7 +86,7 @@ def test_rounded_numbers_are_close(C, rounding):
 
 @pytest.mark.parametrize("given, verdict", [
     (D1, "exact"), ("0.13849856162855695", "exact"), (0.1385, "close"), ("0.139", "close"), ("0.14", "close"),
-    ("0.1", "wrong"), (0.1, "wrong"), (0.15, "wrong"), ("0.1400", "wrong"), ("13.85e-2", "close"), ("0,1385", "close"),
+    ("0.1", "too coarse"), (0.1, "too coarse"), (0.15, "wrong"), ("0.1400", "wrong"), ("13.85e-2", "close"), ("0,1385", "close"),
     ("−0.1385", "wrong"), ("+0.1385", "close"), ("≈ 0.1385", "close"), ("= .1385", "close"), (0, "wrong"), (0.0, "wrong"),
     (math.inf, "wrong"), (-math.inf, "wrong"), ("1e999", "wrong"), (math.nan, "missing"), (None, "missing"), ("", "missing"),
     ("?", "missing"), (" ", "missing"), ("0,", "wrong"), (",", "unreadable"), ("0.1385.", "unreadable"),
@@ -106,8 +109,10 @@ def test_four_decimals_of_a_small_number_will_do(C):
 
 def test_digits_that_are_asked_for(C):
     assert grade(C, {"z31": 0.1386}).answers["z31"].verdict == "close"
-    assert grade(C, {"z31": 0.1386}, digits=8).answers["z31"].verdict == "wrong"
+    assert grade(C, {"z31": 0.1386}, digits=8).answers["z31"].verdict == "too coarse"
     assert grade(C, {"z31": 0.1386}, digits=2).answers["z31"].verdict == "close"
+    for digits in (2, 3):
+        assert grade(C, {"z31": 0.16}, digits=digits).answers["z31"].verdict == "wrong"
 
 
 def test_an_answer_that_follows_from_rounded_ones_is_close():
@@ -579,7 +584,7 @@ def test_every_mistake_can_be_told_in_the_past_tense(C):
     x, y = Value(3.0, "x"), Value(2.0, "y")
     told = set()
     for root in (C, batch, (x / y) ** 3 + relu(x) * x.tanh() - y * sigmoid(x) * sigmoid(y)):
-        marker = Marker(look(root, "test"), 4, None)
+        marker = Marker(look(root, "test"))
         for node in marker.graph.order:
             ways = mistakes.Derivation(marker.book, node, {}, marker.right, marker.rates), \
                 mistakes.Computation(marker.book, node, {}, marker.right)
@@ -651,7 +656,8 @@ def test_zeros_that_are_rounded():
     y = x * s
     y.label = "y"
     assert verdict(y, "x", "0.000") == verdict(y, "x", "0,000") == "close"
-    assert verdict(y, "x", "0.0000") == verdict(y, "x", "0.00") == verdict(y, "x", 0) == "wrong"
+    assert verdict(y, "x", "0.0000") == verdict(y, "x", 0) == "wrong"
+    assert verdict(y, "x", "0.00") == verdict(y, "x", 0.0) == "too coarse"
     assert verdict(y, "s", "0.000") == "wrong"
     for label in ("x", "s"):
         for given in ("0.000", "0.0000", 0, 0.0):
@@ -878,15 +884,139 @@ def test_names_that_are_formulas(tmp_path):
         assert [row["student"] for row in csv.DictReader(file)] == [*("'" + name for name in names[:4]), "Ann"]
 
 
+# Digits: nobody is accused of a mistake that is rounding
+
+@pytest.fixture(scope="module")
+def forty_nets():
+    """Exercises with 12 answers or more, and what marks them."""
+    grading, rng, found = grading_benchmark(), random.Random(5), []
+    while len(found) < 40:
+        exercise = grading.Exercise(rng)
+        if exercise.alive() and len(grading.Student(exercise, rng).answers()) >= 12:
+            found.append((exercise, Marker(look(exercise.C, "test"), lr=exercise.rate)))
+    return found
+
+
+@pytest.mark.parametrize("on_the_way", [False, True])
+@pytest.mark.parametrize("how, asked", [(".1f", {"decimals": 1}), (".2f", {"decimals": 2}), (".3f", {"decimals": 3}),
+                                        (".2g", {"digits": 2}), (".3g", {"digits": 3})])
+def test_no_right_answer_is_wrong_for_being_rounded(forty_nets, how, asked, on_the_way):
+    """480 answers of 40 nets; half of the sheets as text, whose zeros at the end count."""
+    grading = grading_benchmark()
+    rng, verdicts, total = random.Random(5), set(), 0
+    for number, (exercise, lenient) in enumerate(forty_nets):
+        right = grading.Student(exercise, rng, keep=(lambda x: float(f"{x:{how}}")) if on_the_way else float).answers()
+        sheet = {label: f"{x:{how}}" if number % 2 else float(f"{x:{how}}") for label, x in [*right.items()][:12]}
+        for stated, marker in ((False, lenient), (True, Marker(lenient.graph, lr=exercise.rate, **asked))):
+            report = marker.mark(sheet, {})
+            total += report.total
+            allowed = ("exact", "close") if stated else ("exact", "close", "too coarse")
+            verdicts |= {(stated, answer.verdict) for answer in report.all if answer.verdict not in allowed}
+            assert not any(answer.mistakes for answer in report.all)
+    assert total == 960
+    assert not verdicts
+
+
+def test_mistakes_are_found_as_far_as_the_digits_go():
+    grading = grading_benchmark()
+    for writing, row in grading.by_digits(sheets=5, nets=5, seed=3).items():
+        assert row["calm"] == 1, writing
+        assert row["placed"] + row["coarse"] >= .5, writing
+
+
+@pytest.mark.parametrize("given", ["-0.09", "-0.1", -0.09, "-9 %", "-1e-1", "-9e-2", Decimal("-0.09")])
+def test_too_few_digits_are_no_mistake(given):
+    report = grade(chain(), {"w": given})
+    answer = report.answers["w"]
+    assert (answer.verdict, answer.mistakes, answer.right, report.first_wrong) == ("too coarse", (), False, None)
+    assert answer.note.endswith("could be the right −0.09422, rounded, but its one digit does not tell right from wrong: "
+                                "give 3 significant digits")
+    assert grade(chain(), {"w": given}, decimals=1).answers["w"].verdict == "close"
+    assert verdict(chain(), "w", "0.09") == "wrong", "a sign shows in one digit"
+
+
+def test_what_was_asked_for_is_right():
+    assert [grade(chain(), {"w": given}, decimals=2).answers["w"].verdict for given in ("-0.09", -.09, "-0.10")] == [
+        "close"] * 3
+    answer = grade(chain(), {"w": "-0.09"}, decimals=3).answers["w"]
+    assert answer.verdict == "too coarse"
+    assert answer.note.endswith("give 3 decimals")
+    x, s = Value(2.0, "x"), Value(.0042, "s")
+    y = x * s
+    y.label = "y"
+    assert [grade(y, {"x": given}, decimals=2).answers["x"].verdict for given in ("0.00", 0.0, 0, "0.01", "0.02")] == [
+        "close", "close", "close", "wrong", "wrong"]
+    with pytest.raises(ValueError, match="one or the other; choose"):
+        grade(y, {"x": 0}, digits=3, decimals=2)
+    for bad in (-1, 13, 2.0, True, "2"):
+        with pytest.raises(ValueError, match="how many decimals"):
+            grade_class(y, {"Ann": {"x": 0}}, decimals=bad)
+
+
+def test_what_follows_from_too_coarse_ones_is_not_carried():
+    report = grade(chain(), {"a": "-0.3", "z": "-0.1", "w": "-0.15"})
+    assert [answer.verdict for answer in report.answers.values()] == ["close", "too coarse", "too coarse"]
+    assert "earlier answers" in report.answers["w"].note
+    report = grade(chain(), {"a": .3, "z": .06, "w": .09})
+    assert [answer.verdict for answer in report.answers.values()] == ["wrong", "too coarse", "too coarse"]
+    assert "your earlier answers" in report.answers["z"].note
+
+
+@pytest.mark.parametrize("text, verdicts", [
+    ("-0.3*0.2*1.5", "too coarse"), ("-0.30*0.2097*1.5", "close"),
+    ("0.3*0.2*1.5", "wrong"), ("(a-1)*0.2*1.5", "too coarse"), ("(a-1)*a*(1-a)*1.5", "exact"),
+    ("(a-1)*a*(1-a)*1.6", "wrong"),
+])
+def test_an_expression_is_as_coarse_as_its_numbers(text, verdicts):
+    assert verdict(chain(), "w", text) in verdicts
+
+
+def test_whole_numbers_and_large_ones():
+    x = Value(30.85, "x")
+    y = 20 * x * x
+    y.label = "y"
+    assert [verdict(y, "x", given) for given in ("1200", 1200, 1200.0, "1.2e3", "1230", "1400", "2000")] == [
+        *["too coarse"] * 4, "close", "wrong", "wrong"]
+    i, j = Value(3, "i"), Value(5, "j")
+    k = i * j + i
+    k.label = "k"
+    for given in (5, "5", 5.0):
+        assert "path" in grade(k, {"i": given}).first_wrong.mistake
+
+
+def test_differences_of_nearly_equal_numbers():
+    p, q = Value(.34123, "p"), Value(.33321, "q")
+    d = p - q
+    d.label = "d"
+    s = d * d
+    s.label = "s"
+    report = grade(s, {"p": "0.02"}, {"d": "0.01"})
+    assert [answer.verdict for answer in report.all] == ["too coarse", "too coarse"]
+    assert grade(s, {"p": "-0.02"}, {"d": "0.01"}).answers["p"].verdict == "wrong"
+
+
+@pytest.mark.parametrize("numbers, writing", [
+    ([.14, .08, 0.0], "2 decimals"), ([.1, .08, 1.23], "2 decimals"), ([.14, .082, .0044], "2 significant digits"),
+    (["0.14", "0.082", "12"], "2 significant digits"), ([1200, 34], "2 significant digits"),
+    ([.14, .08, .05, .084672348912], "2 decimals"), (["1.234e-8", "0.1234"], "4 significant digits"),
+])
+def test_how_a_sheet_is_written(numbers, writing):
+    assert str(writing_of(Handed(x, *numeral(x)) if isinstance(x, str) else handed(x, "") for x in numbers)) == writing
+
+
 # The benchmark, smaller
 
-def test_the_benchmark_reaches_its_goals():
+def grading_benchmark():
     path = Path(__file__).parents[1] / "benchmarks" / "grading.py"
     if not path.exists():
         pytest.skip("benchmarks/ is not in the sdist")
     spec = importlib.util.spec_from_file_location("grading", path)
     grading = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(grading)
+    return grading
+
+def test_the_benchmark_reaches_its_goals():
+    grading = grading_benchmark()
     found, table = grading.run(sheets=100, nets=20, seed=7)
     assert sum(made for made, _, _ in table.values()) == 100
     for goal, share in grading.GOALS.items():

@@ -9,7 +9,7 @@ knows verdicts; `mistakes` knows the mistakes, and `points` the other numbers.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf, isfinite, isnan, nan
 from random import Random
@@ -19,10 +19,10 @@ from .. import ops
 from ..engine import Value
 from ..ops import is_number
 from .formula import LATEX, Notation, Written, apply, cut, printable
-from .graph import Graph, look, passes
-from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation
+from .graph import Graph, Rounding, look, passes
+from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation, is_function
 from .mistakes import listed as several
-from .points import LARGEST, Failure, Points, half_unit
+from .points import LARGEST, Failure, Points
 from .report import (
     CARRIED,
     CLOSE,
@@ -39,6 +39,7 @@ from .report import (
     ClassReport,
     Mistake,
     Report,
+    shown,
 )
 from .sheets import (
     ANY,
@@ -53,6 +54,7 @@ from .sheets import (
     Nodes,
     Reference,
     Sheet,
+    Writing,
     finite,
     listed,
     read_sheets,
@@ -61,16 +63,22 @@ from .sheets import (
 from .terms import ONE, Formula, Term, both, chained, combine, equation, formula_of, number_of, partial, written
 from .undefined import undefined, worked_out
 
+EPSILON = 1e-15     # relative; what floats do not tell apart
+DIGITS = 4          # significant ones, if nothing else is asked for
 LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: what is forgiven against the right result,
                       # which may come from rounded ones; and against what follows from other answers, in one go
 SURELY = 10         # how much larger than a number what rounding does to it is where 0 is as good
 TRIALS = 8          # passes with rounded numbers, to see what rounding does, unless the graph is too large
+COPIES = (ops.add, ops.sub, ops.neg, ops.identity)  # what is written down anew neither for a value nor for a gradient
+FEW = 0.005         # relative; an answer of coarser digits than 3 shows a mistake only if no other comes to it
 NEAR = 1.5          # how much more far-fetched a second explanation of a wrong answer may be than the best
 EXPLANATIONS = 3
+FEWEST = "3 significant digits"  # that always tell right from wrong
 MOVED = 6           # numbers with which a formula is shown to be wrong
 WIDEST = 40         # names and signs in the formula of a line; a longer one is written in terms of labels,
 WIDEST_OF_LABELS = 80  # and if that is longer than this, not at all
 OFF = (WRONG, CARRIED, FROM_ZERO)  # verdicts on numbers that are not the right ones
+AS_COARSE = "this follows from earlier answers, which have too few digits to tell right from wrong"
 ALL_ZERO = "every answer on this sheet is 0: where that is right, it does not show that anything was worked out"
 
 UNTRIED = ("this formula was tried with these numbers only, as no others were found with which the graph can be "
@@ -80,29 +88,35 @@ UNTRIED = ("this formula was tried with these numbers only, as no others were fo
 class Marker:
     """Marks any number of sheets on one graph."""
 
-    def __init__(self, graph: Graph, digits: int, lr: float | None, want: str = ANY) -> None:
-        if isinstance(digits, bool) or not isinstance(digits, int) or not 2 <= digits <= 12:
-            raise ValueError(f"digits is how many significant digits are asked for, from 2 to 12, found {digits!r}")
+    def __init__(self, graph: Graph, digits: int | None = None, lr: float | None = None,
+                 decimals: int | None = None, want: str = ANY) -> None:
+        for n, least, what in ((digits, 2, "digits is how many significant digits"),
+                               (decimals, 0, "decimals is how many decimals")):
+            if n is not None and (isinstance(n, bool) or not isinstance(n, int) or not least <= n <= 12):
+                raise ValueError(f"{what} are asked for, from {least} to 12, found {n!r}")
+        if digits is not None and decimals is not None:
+            raise ValueError(f"digits={digits} and decimals={decimals}: what was asked for is one or the other; choose")
         if lr is not None and not (is_number(lr) and isfinite(lr) and lr > 0):
             raise ValueError(f"lr is the learning rate, above 0, found {lr!r}")
         if not (isinstance(want, str) and want in WANTS):
             raise ValueError(f"want is what an answer has to be, {', '.join(map(repr, WANTS))}, found {want!r:.40}")
-        self.graph, self.digits, self.want = graph, digits, want
+        self.graph, self.want, self.lenient = graph, want, digits is None and decimals is None
+        self.asked = Writing(digits=digits or DIGITS) if decimals is None else Writing(decimals=decimals)
         self.rates = RATES if lr is None else (float(lr),)
         self.book = Book(graph)
         self.nodes = Nodes(self.book)
-        self.loose, self.tight = LOOSE * 10.0 ** -digits, TIGHT * 10.0 ** -digits
+        finest = 10.0 ** -max(digits or decimals or DIGITS, DIGITS)
+        self.loose, self.tight = LOOSE * finest, TIGHT * finest
         self.right = passes(graph, {}, {})
         self.points = Points(graph, self.right)
         self.tried: dict[tuple[Any, ...], Failure | bool] = {}
-        self.rounded: list[dict[Value, tuple[float, float]]] = []
-        if len(graph.order) <= LARGEST:
-            rng = Random(0)
-            units = {node: (half_unit(node.data, digits), half_unit(graph.gradients[node], digits))
-                     for node in graph.order[:-1] if node.parents and node.label}
-            self.rounded = [{node: (rng.choice((-1, 1)) * value, rng.choice((-1, 1)) * gradient)
-                             for node, (value, gradient) in units.items()} for _ in range(TRIALS)]
-        self.noise: dict[tuple[Value, ...], dict[Value, float]] = {}
+        inner = [node for node in graph.order[:-1] if node.parents]
+        self.on_paper = (frozenset(node for node in inner if node.label or node.op not in COPIES),
+                         frozenset(node for node in inner if node.label or any(
+                             use.node.op not in COPIES for use in graph.uses[node])),
+                         frozenset(node for node in inner if is_function(node, 0) and
+                                   node.data != node.local_derivatives[0] * node.parents[0].data))  # but not relu
+        self.noise: dict[Any, tuple[dict[Value, float], dict[Value, float]]] = {}
         self.derivations: dict[tuple[Any, ...], Derivation] = {}
         self.lines: dict[tuple[Value, ...], Formula] = {}
 
@@ -121,11 +135,12 @@ class Marker:
                              "counted, say with ask=[...] what was asked")
         read = HandedIn(self.nodes, self.points, {node: answers.get(key) for node, key in keys.items()},
                         {node: forward.get(key) for node, key in forward_keys.items()}, self.want)
-        marked_forward = self.mark_forward(read.forward, forward_keys)
-        wrong_forward = [node for node, answer in marked_forward.items() if answer.verdict in OFF]
-        marked = self.mark_backward(read.gradients, keys, read.forward if wrong_forward else {})
-        marked_forward = self.in_general(marked_forward, read, bool(wrong_forward))
-        marked = self.in_general(marked, read, bool(wrong_forward))
+        marked_forward = self.mark_forward(read, forward_keys)
+        before = {answer.verdict for answer in marked_forward.values()}
+        marked = self.mark_backward(read, keys, before)
+        wrong_forward = any(verdict in OFF for verdict in before)
+        marked_forward = self.in_general(marked_forward, read, wrong_forward)
+        marked = self.in_general(marked, read, wrong_forward)
         in_order = *marked_forward.values(), *marked.values()
         first = next((answer for off in (WRONG, FROM_ZERO, SPECIAL) for answer in in_order if answer.verdict == off),
                      None)
@@ -148,32 +163,37 @@ class Marker:
             keys[node] = key
         return keys
 
-    def mark_forward(self, read: Mapping[Value, Handed], keys: Mapping[Value, Key]) -> dict[Value, Answer]:
-        own = finite(read)
-        zeros = {node: x for node, x in own.items() if read[node].vanishes and node.data}
+    def mark_forward(self, read: HandedIn, keys: Mapping[Value, Key]) -> dict[Value, Answer]:
+        own, writing = finite(read.forward), self.writing(read)
+        zeros = self.wrong_zeros(read.forward, {node: node.data for node in own}, self.off(writing, ())[0])
         others = {node: x for node, x in own.items() if node not in zeros}
         numbers = [passes(self.graph, own, {}), self.right] if own else [self.right]
         without = [passes(self.graph, others, {}), self.right] if zeros else []
-        noise = [passes(self.graph, {}, {}, rounded) for rounded in self.rounded] if own else []
         marked: dict[Value, Answer] = {}
-        for node in sorted(read, key=self.book.place.__getitem__):
+        for node in sorted(read.forward, key=self.book.place.__getitem__):
+            given = read.forward[node]
             ways = [Computation(self.book, node, own, one) for one in numbers]
-            solid = [Computation(self.book, node, others, one) for one in without if read[node].is_hollow] or ways
+            solid = [Computation(self.book, node, others, one) for one in without if given.is_hollow] or ways
             wrong = any(answer.verdict in OFF for answer in marked.values())
-            rough = max((abs(one.computed[node] - node.data) for one in noise), default=0.0)
-            marked[node] = self.judge(read[node], keys[node], node, node.data, ways, solid, [rough] * len(ways),
-                                      wrong, {}, self.forward_line(node), self.book.name(node), forward=True)
+            vague = any(answer.verdict == COARSE for answer in marked.values())
+            rough, coarse = (self.off(one, ())[0].get(node, 0.0) if own else 0.0 for one in (self.asked, writing))
+            marked[node] = self.judge(given, keys[node], node, node.data, ways, solid, [rough] * len(ways),
+                                      [coarse] * len(ways), wrong, vague, {}, self.forward_line(node),
+                                      self.book.name(node), forward=True)
             if marked[node].verdict == FROM_ZERO:
                 marked[node] = replace(marked[node], note=self.from_zero(zeros, ways[0]))
         return marked
 
-    def mark_backward(self, read: Mapping[Value, Handed], keys: Mapping[Value, Key],
-                      forward: Mapping[Value, Handed]) -> dict[Value, Answer]:
-        own, values = finite(read), finite(forward)
+    def mark_backward(self, read: HandedIn, keys: Mapping[Value, Key], before: Collection[str]) -> dict[Value, Answer]:
+        """before: the verdicts on the forward values."""
+        wrong_forward, vague_forward = any(verdict in OFF for verdict in before), COARSE in before
+        own, values = finite(read.gradients), finite(read.forward) if wrong_forward or vague_forward else {}
+        writing = self.writing(read)
         pairs = [(values, own), ({}, own), (values, {})] if values else [({}, own)]
         numbers = [passes(self.graph, *pair) for pair in pairs]
-        zeros = {node: x for node, x in own.items() if read[node].vanishes and self.graph.gradients[node]}
-        zero_values = {node: x for node, x in values.items() if forward[node].vanishes and node.data}
+        noise = self.off(writing, ())
+        zeros = self.wrong_zeros(read.gradients, self.graph.gradients, noise[1])
+        zero_values = self.wrong_zeros(read.forward, {node: node.data for node in values}, noise[0])
         others = {node: x for node, x in own.items() if node not in zeros}
         other_values = {node: x for node, x in values.items() if node not in zero_values}
         without = [passes(self.graph, other_values if some else {}, others if more else {}) for some, more in pairs
@@ -181,17 +201,23 @@ class Marker:
         depth = self.depths(own)
         seen: dict[tuple[Any, ...], Answer] = {}
         marked: dict[Value, Answer] = {}
-        for node in sorted(read, key=lambda node: (depth[node], self.book.place[node])):
+        for node in sorted(read.gradients, key=lambda node: (depth[node], self.book.place[node])):
+            given = read.gradients[node]
             ways = [Derivation(self.book, node, own, one, self.rates) for one in numbers]
             tops = [top for top in ways[0].tops if top in marked]
-            wrong = bool(values) or any(marked[top].verdict in OFF for top in tops)
-            right = self.derivation(node, tuple(own))
             solid = [Derivation(self.book, node, others, one, self.rates)
-                     for one in without if read[node].is_hollow] or ways
-            written = sum(abs(ways[0].down[top]) * read[top].unsure(self.tight) for top in tops)
-            rough = [self.roughness(right, tuple(own)) * way.size + written for way in (*ways, right)]
-            marked[node] = self.judge(read[node], keys[node], node, self.graph.gradients[node], [*ways, right],
-                                      [*solid, right], rough, wrong, seen, self.line(right),
+                     for one in without if given.is_hollow] or ways
+            wrong = wrong_forward or any(marked[top].verdict in OFF for top in tops)
+            vague = vague_forward or any(marked[top].verdict == COARSE for top in tops)
+            right = self.derivation(node, tuple(own))
+            down = [(abs(ways[0].down[top]), read.gradients[top]) for top in tops]
+            known = sum(slope * self.unsure(top) for slope, top in down)
+            half = sum(slope * top.half for slope, top in down)
+            ways, solid = [*ways, right], [*solid, right]
+            rough = [self.roughness(right, tuple(own), way, self.asked) + known for way in ways]
+            coarse = [self.roughness(right, tuple(own), way, writing) + half for way in ways]
+            marked[node] = self.judge(given, keys[node], node, self.graph.gradients[node], ways, solid, rough, coarse,
+                                      wrong, vague, seen, self.line(right),
                                       partial(self.graph, self.graph.root, node))
             if marked[node].verdict == FROM_ZERO and not marked[node].note:
                 above = [marked[top].called for top in tops if top in zeros]
@@ -199,6 +225,12 @@ class Marker:
                     f"follows from 0: your {several(above)} {are(above)} 0, and 0 times anything is 0" if above else
                     self.from_zero(zero_values, ways[0])))
         return marked
+
+    def wrong_zeros(self, read: Mapping[Value, Handed], right: Mapping[Value, float], noise: Mapping[Value, float],
+                    ) -> list[Value]:
+        """The answers of 0 that are wrong, and not for being rounded. noise: what rounding on the way may do."""
+        return [node for node, given in read.items() if given.vanishes and right.get(node)
+                and not given.may_be(right[node], noise.get(node, 0.0))]
 
     def depths(self, answered: Iterable[Value]) -> dict[Value, int]:
         """How many named or answered nodes lie above each node on the longest way to the root."""
@@ -217,39 +249,81 @@ class Marker:
             self.derivations[key] = Derivation(self.book, node, dict.fromkeys(stops), self.right, self.rates)
         return self.derivations[key]
 
-    def roughness(self, right: Derivation, stops: tuple[Value, ...]) -> float:
-        """How far rounded forward values take the gradient from what the stops' gradients say, relative to its size."""
-        if stops not in self.noise:
-            fixed = {node: self.graph.gradients[node] for node in stops}
-            trials = [passes(self.graph, {}, fixed, rounded).found for rounded in self.rounded]
-            self.noise[stops] = {node: max((abs(found[node] - gradient) for found in trials), default=0.0)
-                                 for node, gradient in self.graph.gradients.items()}
-        off = self.noise[stops][right.x]
-        return max(1.5 * off / right.size if right.size and isfinite(off) else 0.0, self.tight)
+    # Rounding
+
+    def writing(self, read: HandedIn) -> Writing:
+        """How the numbers on the way were written: as was asked, if no answer shows that they are coarser."""
+        answers = (*finite(read.forward).values(), *finite(read.gradients).values())
+        coarser = any(x and read.writing.half(x) > 1.01 * self.asked.half(x) for x in answers)
+        return read.writing if coarser else self.asked
+
+    def unsure(self, given: Handed) -> float:
+        """How far an answer may be from the unrounded number, and be called right."""
+        if given.value is None:
+            return 0.0
+        return given.unsure(self.tight) if self.lenient else min(given.half, self.asked.half(given.value))
+
+    def off(self, writing: Writing, stops: tuple[Value, ...]) -> tuple[dict[Value, float], dict[Value, float]]:
+        """How far numbers that are rounded on the way take each value, and each gradient, if those of the stops are
+        right."""
+        key = writing, stops
+        if key not in self.noise:
+            rng, graph = Random(0), self.graph
+
+            def rounded(x: float, exact: bool) -> float:
+                unit, least = 2 * writing.half(x), EPSILON * abs(x)
+                if not unit > least or (exact and abs(x - round(x / unit) * unit) <= least):
+                    return x
+                return x + rng.choice((-0.5, 0.5)) * unit
+
+            fixed = {node: graph.gradients[node] for node in stops}
+            rounding = Rounding(rounded, *self.on_paper)
+            values, gradients = self.noise[key] = {}, {}
+            for _ in range(TRIALS if len(graph.order) <= LARGEST else 0):
+                trial = passes(graph, {}, fixed, rounding)
+                for node in graph.order:
+                    for most, x, right in ((values, trial.computed[node], node.data),
+                                           (gradients, trial.found[node], graph.gradients[node])):
+                        if isfinite(x - right):
+                            most[node] = max(most.get(node, 0.0), abs(x - right))
+        return self.noise[key]
+
+    def roughness(self, right: Derivation, stops: tuple[Value, ...], way: Derivation, writing: Writing) -> float:
+        """How far rounding takes a gradient from what the stops' gradients say. A larger one is rounded more."""
+        off = 1.5 * self.off(writing, stops)[1].get(right.x, 0.0)
+        return max(off, off * way.size / right.size if right.size else 0.0, self.tight * way.size)
 
     # Verdicts
 
     def judge(self, given: Handed, key: Key, node: Value, expected: float, ways: Sequence[Derivation | Computation],
-              solid: Sequence[Derivation | Computation], rough: Sequence[float], wrong: bool,
-              seen: dict[tuple[Any, ...], Answer], line: Formula, symbol: Formula, forward: bool = False) -> Answer:
+              solid: Sequence[Derivation | Computation], rough: Sequence[float], coarse: Sequence[float], wrong: bool,
+              vague: bool, seen: dict[tuple[Any, ...], Answer], line: Formula, symbol: Formula,
+              forward: bool = False) -> Answer:
         """The verdict on one answer. ways: how it follows from other answers, and from the right ones; solid: the same
-        for an answer of 0 without those that are 0 and wrong; wrong: whether some of those other answers are wrong."""
+        for an answer of 0 without those that are 0 and wrong; rough, coarse: how far off rounding may be on each way,
+        to the digits that were asked for, and to those that are written; wrong, vague: whether some of those other
+        answers are wrong, or too coarse."""
         verdict, note = self.verdict(given, expected), given.problem
         if verdict == NOT_JUDGED:
             note = self.no_right_answer(node, forward)
         found: list[Candidate] = []
         x = given.value
         if verdict == WRONG and x is not None:
-            most = [off / SURELY for off in rough] if given.vanishes else rough
+            most = [off / SURELY for off in rough] if given.vanishes and self.lenient else rough
             follows = [j for j, way in enumerate(ways) if self.near(given, way.base, most[j])]
-            if follows:
-                from_zero = not any(self.near(given, solid[j].base, most[j]) or ways[j].cancels for j in follows)
-                verdict = FROM_ZERO if from_zero and not self.would_be_right(given, expected) else (
-                    CARRIED if wrong else CLOSE)
+            from_zero = not any(self.near(given, solid[j].base, most[j]) or ways[j].cancels for j in follows)
+            may_be = given.may_be(expected) or any(given.may_be(way.base, off) for way, off in zip(solid, coarse))
+            if follows and (not from_zero or self.would_be_right(given, expected)):
+                verdict = COARSE if vague and (given.vanishes or not wrong) else CARRIED if wrong else CLOSE
+                note = AS_COARSE * (verdict == COARSE)
+            elif may_be:
+                verdict, note = COARSE, self.too_coarse(given, expected, wrong or vague)
+            elif follows:
+                verdict = FROM_ZERO
             elif given.vanishes and any(self.near(given, way.base, off) for way, off in zip(solid, rough)):
                 verdict, note = COARSE, "rounding on the way may have made this 0, but it is not"
             else:
-                found = self.explanations(given, solid, rough)
+                found = self.explanations(given, solid, rough, coarse)
                 earlier = next((seen[one.key] for one in found if one.key in seen), None)
                 if earlier is not None:
                     verdict, found = FROM_ZERO if given.vanishes else CARRIED, []
@@ -288,9 +362,27 @@ class Marker:
             return WRONG
         if abs(x - expected) <= max(PRECISION * abs(expected), TINY):
             return EXACT
-        if abs(x - expected) <= self.loose * abs(expected) or given.rounds(expected, self.digits):
-            return CLOSE
-        return WRONG
+        return CLOSE if self.fits(given, expected, self.loose * abs(expected)) else WRONG
+
+    def fits(self, given: Handed, target: float, allowed: float) -> bool:
+        """Whether an answer is a number, or that number rounded to what was asked for."""
+        assert given.value is not None
+        off = abs(given.value - target)
+        return off <= max(allowed, self.asked.half(target) * (1 + PRECISION)) or (
+            self.lenient and given.rounds(target))
+
+    def too_coarse(self, given: Handed, expected: float, spoilt: bool) -> str:
+        """What to say of an answer whose digits do not tell whether it is right. spoilt: some earlier answers are not
+        right, or too coarse themselves."""
+        remedy = f"give {FEWEST if self.lenient else self.asked}"
+        if given.may_be(expected):
+            n = given.digits if given.value else 0
+            digits = "its one digit does" if n == 1 else f"its {n} digits do" if n else "a 0 does"
+            return (f"{shown(given.given)} could be the right {number_of(expected)}, rounded, but {digits} not tell "
+                    f"right from wrong: {remedy}")
+        source = "your earlier answers" if spoilt else "the right numbers, rounded on the way"
+        return (f"{shown(given.given)} could come from {source}, but with so few digits nothing tells right from "
+                f"wrong: {remedy}, and keep one more on the way")
 
     # Formulas at other points
 
@@ -377,18 +469,18 @@ class Marker:
     def near(self, given: Handed, target: float, rough: float) -> bool:
         """Whether an answer is a number that it may be off by rounding."""
         assert given.value is not None
-        off = abs(given.value - target)
-        if not isfinite(off):
+        if not isfinite(given.value - target):
             return given.value == target
-        allowed = self.tight * abs(target) + (rough if isfinite(rough) else 0.0)
-        return off <= allowed or given.rounds(target, self.digits)
+        own = max(self.tight * abs(target), self.asked.half(target))
+        return self.fits(given, target, own + (rough if isfinite(rough) else 0.0))
 
     def explanations(self, given: Handed, ways: Sequence[Derivation | Computation], rough: Sequence[float],
-                     ) -> list[Candidate]:
+                     coarse: Sequence[float]) -> list[Candidate]:
         """The mistakes that lead to this number, the most likely first."""
         x = given.value
         assert x is not None
         found: dict[Any, tuple[float, float, Candidate]] = {}
+        few = given.half > FEW * abs(x) * (1 + PRECISION)
         for order, (way, off) in enumerate(zip(ways, rough)):
             if order and way.base == ways[0].base and way.numbers is ways[0].numbers:
                 continue
@@ -398,7 +490,9 @@ class Marker:
                     continue
                 if x == 0 and (abs(one.value) > TINY or one.kind in (QUANTITY, VALUE)):  # 0.000 shows nothing
                     continue
-                if not miss <= max(off + self.tight * abs(one.value), given.half * (given.digits >= 3)):
+                if few and not given.may_be(one.value, coarse[order]):
+                    continue
+                if not few and not miss <= max(off + self.tight * abs(one.value), given.half * (given.digits >= 3)):
                     continue
                 exactly = miss <= given.unsure(self.tight) * 1.01 + PRECISION * abs(x)
                 score = one.rank + 0.3 * order + (0.0 if exactly else 0.7)
@@ -408,8 +502,11 @@ class Marker:
         best = sorted(found.values(), key=lambda entry: entry[:2])
         values = [one.value for _, _, one in best if not one.whole]
         best = [entry for entry in best if not (entry[2].whole and any(map(entry[2].same, values)))]
-        likely = [one for score, _, one in best if score <= best[0][0] + NEAR]
-        if len({one.kind for one in likely}) > (1 if x == 0 else EXPLANATIONS):  # so many that none is likely
+        hit = [entry for entry in best if entry[1] <= PRECISION * abs(x)]  # where few digits are all that there are
+        if few and hit:
+            best, few = hit, False
+        likely = [one for score, _, one in best if few or score <= best[0][0] + NEAR]
+        if len({one.kind for one in likely}) > (1 if x == 0 or few else EXPLANATIONS):  # so many that none is likely
             return []
         return likely[:EXPLANATIONS]
 
@@ -482,15 +579,23 @@ def relative(x: float, expected: float) -> float:
 
 
 def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Iterable[Key] = (),
-          lr: float | None = None, digits: int = 4, want: str = "any") -> Report:
+          lr: float | None = None, digits: int | None = None, decimals: int | None = None,
+          want: str = "any") -> Report:
     """Mark a derivation that was done by hand: the gradients of root, and the forward values if they are given.
 
-    An answer is close if it is within 50 units of the last of the digits (0.5 % for 4 digits), if it is rounded right
-    to two digits or more and at most 2 % off, or to three decimals (0.000 for 0.000455), or if it follows, rounded,
-    from other answers. An expression that cannot be read, or has no value, gets the verdict "unreadable". Where the
-    right number is nan, as 0 · ∞ is, there is no right answer: whatever the sheet says is "not judged", and counts
-    neither for nor against it. A formula is tried with other numbers, too: one that is wrong there is "right for these
-    numbers only", and not counted as right.
+    An answer is close if it is right to 0.5 %, if it is rounded right to two digits or more and at most 2 % off, or to
+    three decimals (0.000 for 0.000455), or if it follows, rounded, from other answers. With decimals or digits, it is
+    close if it is right to so many, where all numbers on the way may be rounded to as many, too.
+
+    An answer that is not close, but may be right as far as the digits go that are written, is "too coarse": 0.01 for
+    0.0082. Of the numbers on the way it is assumed that they were rounded as those on the sheet are: to as many
+    decimals, or significant digits, as an answer has at most, whichever is coarser. An expression is as coarse as the
+    numbers in it, 0.14*0.59; those of the graph, and whole ones, are exact.
+
+    An expression that cannot be read, or has no value, gets the verdict "unreadable". Where the right number is nan, as
+    0 · ∞ is, there is no right answer: whatever the sheet says is "not judged", and counts neither for nor against it.
+    A formula is tried with other numbers, too: one that is wrong there is "right for these numbers only", and not
+    counted as right.
 
     Nothing is earned by nothing. An answer that uses what it answers, or what is worked out from that, is "unreadable".
     An answer that is 0 only because an earlier one is 0, which is wrong, is not carried but "follows from 0", as 0
@@ -510,7 +615,9 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
         ask: what was asked; what `answers` lacks of it counts as missing.
         lr: the learning rate of the exercise, to tell an updated weight from an old one; without it a few usual ones
             are tried.
-        digits: the significant digits or decimals, 2 to 12, that students may round to, on the way, too.
+        digits: how many significant digits were asked for, 2 to 12. Without it, and without decimals, answers are held
+            against 4, and fewer will do as above.
+        decimals: how many decimals were asked for, 0 to 12, instead: with 2, 0.00 is right for 0.0042.
         want: what an answer has to be, a forward value, too. "number": it may be an expression, but one that uses a
             gradient which the sheet does not answer, or da/dz, is "unreadable". "formula": so is an answer without a
             name in it, unless the right formula has none. "any": either; dC/da*da/dz is right for dC/dz.
@@ -519,8 +626,8 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
         A `Report`: print it, or show it in a notebook.
 
     Raises:
-        ValueError: for labels that are not in the graph, all of them, for a graph whose numbers were changed after the
-            forward pass, and for another `want`.
+        ValueError: for labels that are not in the graph, all of them; for digits and decimals at once, or another
+            `want`; and for a graph whose numbers were changed after the forward pass.
         TypeError: for what is no number or expression.
 
     Example:
@@ -529,21 +636,21 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
         >>> report.score, report.first_wrong.mistakes[0].kind
         (0.5, 'updated weight')
     """
-    marker = Marker(look(root, "grade(root, answers)", fresh=True), digits, lr, want)
+    marker = Marker(look(root, "grade(root, answers)", fresh=True), digits, lr, decimals, want)
     return marker.mark(answers, {} if forward is None else forward, ask)
 
 
 # A class
 
-def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: int = 4,
-                want: str = "any") -> ClassReport:
+def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: int | None = None,
+                decimals: int | None = None, want: str = "any") -> ClassReport:
     """Mark the sheets of a class, all on the same graph. What one student has answered, all were asked.
 
     Args:
         root: a Value, such as a cost.
         sheets: {student: answers}, or a CSV file, by its path or as a stream of bytes: see `read_sheets`. A key
             "forward a" of the answers is the forward value of a.
-        lr, digits, want: as for `grade`.
+        lr, digits, decimals, want: as for `grade`. How an answer sheet is rounded is seen for each student.
 
     Returns:
         A `ClassReport`: print it, or show it in a notebook.
@@ -560,7 +667,7 @@ def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: in
         {'Ada': 1.0, 'Max': 0.5}
     """
     graph = look(root, "grade_class(root, sheets)", fresh=True)
-    marker = Marker(graph, digits, lr, want)
+    marker = Marker(graph, digits, lr, decimals, want)
     if isinstance(sheets, (str, os.PathLike)) or hasattr(sheets, "read"):
         sheets = read_sheets(sheets, marker.nodes)
     if not isinstance(sheets, Mapping) or not sheets:

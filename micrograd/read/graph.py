@@ -7,7 +7,7 @@ are worked out here, from the recorded local derivatives, with the same sums in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isclose
@@ -178,12 +178,24 @@ class Pass:
     found: dict[Value, float]                 # as it follows from those above it
 
 
-def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value, float],
-           off: Mapping[Value, tuple[float, float]] = {}) -> Pass:
-    """A forward and a backward pass, in which each node that somebody has a number for has that number.
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """What somebody writes down on the way, and how: the nodes whose values, gradients and slopes are rounded.
 
-    off: how much is added to a value and a gradient that are worked out, as rounding does.
+    rounded: the number that is written; told whether it may be exact, as the value of a curve never is.
     """
+
+    rounded: Callable[[float, bool], float]
+    values: Collection[Value]
+    gradients: Collection[Value]
+    slopes: Collection[Value]
+
+
+def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value, float],
+           rounding: Rounding | None = None) -> Pass:
+    """A forward and a backward pass, in which each node that somebody has a number for has that number."""
+    rounding = rounding or Rounding(lambda x, exact: x, (), (), ())
+    rounded = rounding.rounded
     had: dict[Value, float] = {}
     computed: dict[Value, float] = {}
     slopes: dict[Value, tuple[float, ...]] = {}
@@ -193,16 +205,18 @@ def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value
         moved = any(had[parent] != parent.data for parent in parents)
         computed[node] = node.op.value(*args) if moved else node.data
         y = values.get(node, computed[node])
-        had[node] = y = y + off[node][0] if node in off else y
+        had[node] = y = rounded(y, node not in rounding.slopes) if node in rounding.values else y
         slopes[node] = node.local_derivatives
         if (moved or y != node.data) and parents:
             slopes[node] = tuple(0.0 if parent.op is CONSTANT else node.op.slope_by_book(i, y, *args)
                                  for i, parent in enumerate(parents))
+        if node in rounding.slopes:
+            slopes[node] = tuple(rounded(slope, True) for slope in slopes[node])
     found = dict.fromkeys(graph.order, 0.0)
     found[graph.root] = 1.0
     used = {**dict.fromkeys(graph.order, 0.0), **gradients}
     for node, edges in graph.onward.items():
-        upstream = found[node] + off[node][1] if node in off else found[node]
+        upstream = rounded(found[node], True) if node in rounding.gradients else found[node]
         upstream = used[node] = gradients.get(node, upstream)
         for edge in edges:
             found[edge.parent] += slopes[node][edge.i] * upstream

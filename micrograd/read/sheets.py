@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import takewhile
-from math import isfinite, isnan
+from math import floor, inf, isfinite, isnan, log10
 from operator import eq
 from pathlib import Path
 from typing import Any, NamedTuple, Union
@@ -41,6 +41,7 @@ LISTED = 12         # names that an error lists, and keys
 SHOWN = 40          # characters of a key that an error quotes
 SUCH_AS = 4         # names that are an example
 NOTHING = ("", "?", "-", "–", "nan")
+UNROUNDED = 9       # significant digits, or more: as a calculator shows them
 ROUND = 3           # decimals; an answer that is right to so many that are written is rounded, even 0.000
 
 ANY, NUMBER_WANTED, FORMULA_WANTED = WANTS = ("any", "number", "formula")  # what an answer has to be
@@ -101,6 +102,7 @@ class Nodes:
             if on_one_line(f"δ{name[1:]}") not in taken:
                 self.deltas.setdefault(f"δ{name[1:]}", node)
         self.names = Names([*self.by_name, *self.deltas])
+        self.exact = {node.data for node in graph.order if not node.parents}  # what a number may stand for
 
     def find(self, key: Key, forward: bool = False) -> Value:
         """The node whose gradient, or forward value, a key of the answers asks for.
@@ -347,12 +349,32 @@ MONTH = re.compile(r"(?i)(\d{1,4}[-./ ]+)?(jan|feb|m[aä]r|mrz|apr|ma[iy]|jun|ju
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """How somebody writes numbers: to so many decimals, or to so many significant digits; inf if not to any."""
+
+    decimals: float = inf
+    digits: float = inf
+
+    def half(self, x: float) -> float:
+        """Half a unit of the last digit that is written of a number. Where there are two, the coarser counts."""
+        if not isfinite(x):
+            return 0.0
+        half: float = 0.5 * 10.0 ** -self.decimals
+        return max(half, 0.5 * 10.0 ** (floor(log10(abs(x))) - self.digits + 1)) if x else half
+
+    def __str__(self) -> str:
+        n, what = (self.digits, "significant digit") if self.decimals == inf else (self.decimals, "decimal")
+        return f"{n:.0f} {what}{'s' * (n != 1)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Handed:
     """An answer as it was handed in, and what it says.
 
-    value: its number, None if it has none. half: half a unit of its last digit, 0.0 for an expression; digits,
-    decimals: how many significant ones it has, and how many after the point. problem: why it cannot be read.
-    with_right: what an expression that uses the student's own gradients comes to with the right ones; None for others.
+    value: its number, None if it has none. half: half a unit of its last digit; of an expression, what those of the
+    numbers in it come to. digits, decimals: how many significant ones it has, and how many after the point. problem:
+    why it cannot be read. with_right: what an expression that uses the student's own gradients comes to with the right
+    ones; None for others.
     """
 
     given: str | float | None
@@ -379,23 +401,74 @@ class Handed:
         """Whether it says 0, and not only because a gradient that it uses is 0 on this sheet."""
         return self.vanishes and abs(self.with_right or 0.0) <= TINY
 
-    def rounds(self, target: float, digits: int) -> bool:
+    def rounds(self, target: float) -> bool:
         """Whether this is the target, rounded to the digits that are written; to enough of them."""
-        if self.value is None or not abs(self.value - target) <= self.half * (1 + PRECISION):
+        if self.value is None or not self.may_be(target):
             return False
-        return self.decimals >= min(digits, ROUND) or (self.value != 0 and self.digits >= 2
-                                                       and abs(self.value - target) <= SLOPPY * abs(target))
+        return self.decimals >= ROUND or (self.value != 0 and self.digits >= 2
+                                          and abs(self.value - target) <= SLOPPY * abs(target))
+
+    def may_be(self, target: float, off: float = 0.0) -> bool:
+        """Whether this may be the target, rounded to the digits that are written, if that is off by so much."""
+        return self.value is not None and isfinite(self.value - target) and (
+            abs(self.value - target) <= (self.half + off) * (1 + PRECISION))
 
     def unsure(self, tight: float) -> float:
-        """How far the number may be from the unrounded one. Of a float nobody knows how many zeros it ended in."""
+        """How far the number may be from the unrounded one, and be called right. Of a float nobody knows how many
+        zeros it ended in."""
         if self.value is None:
             return 0.0
         return min(self.half, (SLOPPY if isinstance(self.given, str) else tight) * abs(self.value))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no digit after the point is seen, so that its zeros may or may not have been rounded: 1200, 3, 0."""
+        return self.value is not None and self.value.is_integer() and (
+            self.decimals <= 0 or not isinstance(self.given, str))
+
+    def written(self, writing: Writing) -> Handed:
+        """The same, where the other answers tell how its author writes numbers: a float 0.1 may be 0.10, and 1200 may
+        be 1234 to two digits."""
+        if self.value is None or not isfinite(self.value) or (isinstance(self.given, str) and not self.is_whole):
+            return self
+        half = writing.half(self.value)
+        half = half if self.is_whole and self.value else min(self.half, half)
+        digits, decimals = counted(self.value, half) if half else (self.digits, self.decimals)
+        return replace(self, half=half, digits=digits, decimals=decimals)
 
 
 def finite(read: Mapping[Value, Handed]) -> dict[Value, float]:
     """The answers that are numbers to go on with."""
     return {node: given.value for node, given in read.items() if given.value is not None and isfinite(given.value)}
+
+
+def counted(x: float, half: float) -> tuple[int, int]:
+    """How many significant digits, and how many decimals, a number has, if so much is half a unit of the last."""
+    decimals = floor(-log10(2 * half) + PRECISION)
+    return max(floor(log10(abs(x))) + 1 + decimals, 0) if x else 0, decimals
+
+
+def writing_of(answers: Iterable[Handed]) -> Writing:
+    """How the author of these numbers writes them: to as many decimals, or significant digits, as are seen at most.
+
+    The coarser of the two counts, which is decimals for 0.14, 0.08 and 0.00, and digits for 0.14, 0.082 and 0.0044.
+    Where one is the coarser for some numbers, and the other for others, each counts for these. A few numbers that were
+    not rounded at all do not count.
+    """
+    numbers = [(one, one.value) for one in answers if one.value is not None and isfinite(one.value)]
+    rounded = [(one, x) for one, x in numbers if one.digits < UNROUNDED]
+    numbers = rounded if len(rounded) > len(numbers) / 2 else numbers
+    nonzero = [(one, x) for one, x in numbers if x]
+    decimals = max((one.decimals for one, _ in numbers if not (one.is_whole and nonzero)), default=0)
+    digits = max((len(f"{abs(x):.0f}".rstrip("0")) if one.is_whole else one.digits for one, x in nonzero), default=0)
+    by_decimals = Writing(decimals=decimals if decimals > 0 else inf)
+    by_digits = Writing(digits=max(digits, 2) if nonzero else inf)  # nobody means to write one
+    ratios = [by_decimals.half(x) / by_digits.half(x) for _, x in nonzero] or [1.0]
+    if min(ratios) > 0.99 and max(ratios) > 1.01:
+        return by_decimals
+    if max(ratios) < 1.01 and min(ratios) < 0.99:
+        return by_digits
+    return Writing(by_decimals.decimals, by_digits.digits)
 
 
 def handed(given: Given, where: str) -> Handed | list[str]:
@@ -411,8 +484,12 @@ def handed(given: Given, where: str) -> Handed | list[str]:
     if isinstance(given, Value) or not is_number(given):
         raise TypeError(f"the answer for {where} is a number or an expression, found {type(given).__name__} "
                         f"{given!r:.40}")
-    x = as_float(given)
-    match = NUMBER.fullmatch(repr(x).removesuffix(".0"))
+    return number(as_float(given), whole=not isinstance(given, float))
+
+
+def number(x: float, whole: bool = False) -> Handed:
+    """A float, at the digits that Python writes; whole: without those after the point, where they are 0."""
+    match = NUMBER.fullmatch(repr(x).removesuffix(".0" * whole))
     return Handed(x, x, *precision(match)) if match else Handed(x, x)
 
 
@@ -465,21 +542,24 @@ class HandedIn:
         self.formulas: dict[tuple[bool, Value], Reference] = {}  # (forward, node): each after those that it refers to
         self.borrowed: dict[Value, dict[Value, None]] = {}  # by answer: the right gradients that it makes use of
         self.comma = has_decimal_commas([*forward.values(), *gradients.values()])
-        for own, sheet in ((self.forward, forward), (self.gradients, gradients)):
-            waiting: dict[Value, tuple[str, Reference]] = {}
-            for node, given in sheet.items():
-                try:
-                    sides = handed(given, self.graph.names[node])
-                    read = sides if isinstance(sides, Handed) else self.read(node, str(given), sides, own)
-                    self.refuse_what_is_not_wanted(node, str(given), read, own is self.forward)
-                    if isinstance(read, Handed):
-                        own[node] = read
-                    else:
-                        self.refuse_what_is_asked(node, read, own is self.forward)
-                        waiting[node] = str(given), read
-                except ExpressionError as error:
-                    own[node] = Handed(given, problem=str(error))
-            self.settle(waiting, own)
+        read = [(own, sheet, {node: self.said(node, given, own) for node, given in sheet.items()})
+                for own, sheet in ((self.forward, forward), (self.gradients, gradients))]
+        self.writing = writing_of(one for _, _, said in read for one in said.values() if isinstance(one, Handed))
+        for own, sheet, said in read:
+            own.update((node, one.written(self.writing)) for node, one in said.items() if isinstance(one, Handed))
+            self.settle({node: one for node, one in said.items() if isinstance(one, Reference)}, sheet, own)
+
+    def said(self, node: Value, given: Given, own: dict[Value, Handed]) -> Handed | Reference:
+        """What an answer says, as far as that can be told by itself."""
+        try:
+            sides = handed(given, self.graph.names[node])
+            read = sides if isinstance(sides, Handed) else self.read(node, str(given), sides, own)
+            self.refuse_what_is_not_wanted(node, str(given), read, own is self.forward)
+            if isinstance(read, Reference):
+                self.refuse_what_is_asked(node, read, own is self.forward)
+            return read
+        except ExpressionError as error:
+            return Handed(given, problem=str(error))
 
     def refuse_what_is_not_wanted(self, node: Value, text: str, read: Handed | Reference, forward: bool) -> None:
         """An ExpressionError for a number where a formula is wanted."""
@@ -540,13 +620,13 @@ class HandedIn:
             right = self.formula_of_book(node)
         return right is None or isinstance(right, NumberTerm)
 
-    def settle(self, waiting: dict[Value, tuple[str, Reference]], own: dict[Value, Handed]) -> None:
+    def settle(self, waiting: dict[Value, Reference], sheet: Mapping[Value, Given], own: dict[Value, Handed]) -> None:
         """Evaluate the expressions, each after those that it refers to."""
         while waiting:
-            ready = [node for node, (_, reference) in waiting.items()
+            ready = [node for node, reference in waiting.items()
                      if own is self.forward or not any(other in waiting for other in reference.gradients.values())]
-            for node in ready or in_circles({node: reference for node, (_, reference) in waiting.items()}):
-                text, reference = waiting.pop(node)
+            for node in ready or in_circles(waiting):
+                text, reference = str(sheet[node]), waiting.pop(node)
                 try:
                     if not ready:
                         raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
@@ -556,7 +636,8 @@ class HandedIn:
                     if self.is_right_but_for_rounding(x, node, reference, own is self.forward):
                         x = node.data if own is self.forward else self.graph.gradients[node]
                     with_right = self.evaluate(reference, own=False) if reference.gradients else None
-                    own[node] = Handed(text, x, problem=NO_VALUE * isnan(x), with_right=with_right)
+                    own[node] = Handed(text, x, *self.precision(x, reference), problem=NO_VALUE * isnan(x),
+                                       with_right=with_right)
                     if reference.expression.names:
                         self.formulas[own is self.forward, node] = reference
                 except ExpressionError as error:
@@ -687,6 +768,20 @@ class HandedIn:
         """The numbers of the names in an expression, at the graph's own point."""
         answered = {node: given.value for node, given in self.gradients.items() if given.value is not None and own}
         return reference.at(self.graph, self.points.own, answered)
+
+    def precision(self, x: float, reference: Reference) -> tuple[float, int, int]:
+        """Half a unit of the last digit of an expression, significant digits, decimals: what those of the numbers in it
+        come to. Whole numbers, and those of the graph, were not rounded."""
+        program, half = reference.expression.program, 0.0
+        rounded = {place: number(step) for place, step in enumerate(program)
+                   if isinstance(step, float) and not step.is_integer() and step not in self.nodes.exact}
+        writing = writing_of(rounded.values())
+        for place, one in rounded.items():
+            assert one.value is not None
+            moved = (*program[:place], one.value + one.written(writing).half, *program[place + 1:])
+            y = self.evaluate(replace(reference, expression=replace(reference.expression, program=moved)))
+            half += abs(y - x) if isfinite(y) else 0.0
+        return (half, *counted(x, half)) if half and isfinite(x) else (0.0, 17, 17)
 
     # The same at other points
 
