@@ -135,6 +135,15 @@ def test_nobody_with_all_zeros_has_a_point(C, zero):
     assert report.right == 0
 
 
+@pytest.mark.parametrize("asked", [{"decimals": 1}, {"decimals": 2}, {"digits": 2}, {}])
+@pytest.mark.parametrize("nothing", [0, "0.0", "0.00", "1e-20", 1e-20, "3e-9", "0.000001"])
+def test_nor_has_anybody_whatever_was_asked_for_and_with_all_but_zeros(nothing, asked):
+    _, root = two_by_two()
+    asked_for = [f"w{k}{i}{j}" for k in (2, 3) for i in (1, 2) for j in (1, 2)] + ["δ31", "δ32", "δ21", "δ22"]
+    report = grade(root, dict.fromkeys(asked_for, nothing), **asked)
+    assert report.right == 0 and not any(answer.mistakes for answer in report.all if answer.verdict != "wrong")
+
+
 def test_it_is_said_why(C):
     report = grade(C, dict.fromkeys(LABELS, 0))
     assert report.summary == "0 of 14 right: 2 wrong, 12 follow from 0"

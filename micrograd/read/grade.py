@@ -144,8 +144,11 @@ class Marker:
         in_order = *marked_forward.values(), *marked.values()
         first = next((answer for off in (WRONG, FROM_ZERO, SPECIAL) for answer in in_order if answer.verdict == off),
                      None)
-        numbers = [one for one in (*read.forward.values(), *read.gradients.values()) if one.value is not None]
-        if first is not None and all(one.is_zero for one in numbers):
+        given = [(answer, (read.forward if answer.forward else read.gradients)[answer.node]) for answer in in_order
+                 if answer.value is not None]
+        spoilt = first is not None or (not self.lenient and any(
+            abs(answer.expected) > max(TINY, self.asked.half(answer.expected)) for answer, _ in given))
+        if spoilt and all(self.is_zero(one, answer.expected) for answer, one in given):
             for sheet in (marked_forward, marked):
                 sheet.update((node, replace(answer, verdict=FROM_ZERO, note=ALL_ZERO))
                              for node, answer in sheet.items() if answer.right)
@@ -173,7 +176,7 @@ class Marker:
         for node in sorted(read.forward, key=self.book.place.__getitem__):
             given = read.forward[node]
             ways = [Computation(self.book, node, own, one) for one in numbers]
-            solid = [Computation(self.book, node, others, one) for one in without if given.is_hollow] or ways
+            solid = [Computation(self.book, node, others, one) for one in without if self.is_hollow(given)] or ways
             wrong = any(answer.verdict in OFF for answer in marked.values())
             vague = any(answer.verdict == COARSE for answer in marked.values())
             rough, coarse = (self.off(one, ())[0].get(node, 0.0) if own else 0.0 for one in (self.asked, writing))
@@ -206,7 +209,7 @@ class Marker:
             ways = [Derivation(self.book, node, own, one, self.rates) for one in numbers]
             tops = [top for top in ways[0].tops if top in marked]
             solid = [Derivation(self.book, node, others, one, self.rates)
-                     for one in without if given.is_hollow] or ways
+                     for one in without if self.is_hollow(given)] or ways
             wrong = wrong_forward or any(marked[top].verdict in OFF for top in tops)
             vague = vague_forward or any(marked[top].verdict == COARSE for top in tops)
             right = self.derivation(node, tuple(own))
@@ -226,10 +229,25 @@ class Marker:
                     self.from_zero(zero_values, ways[0])))
         return marked
 
+    def vanishes(self, given: Handed) -> bool:
+        """Whether an answer is 0; at the decimals that were asked for, if any were."""
+        x = given.value
+        return x is not None and (abs(x) <= TINY or (not self.lenient and abs(x) < self.asked.half(0.0)))
+
+    def is_hollow(self, given: Handed) -> bool:
+        """Whether an answer is 0 or infinite, which follows from other such numbers whatever else is there."""
+        return self.vanishes(given) or (given.value is not None and not isfinite(given.value))
+
+    def is_zero(self, given: Handed, expected: float) -> bool:
+        """Whether an answer says 0, and not only because a gradient that it uses is 0 on this sheet, nor because the
+        right number is as small."""
+        small = given.value and isfinite(expected) and abs(given.value - expected) <= PRECISION * abs(expected)
+        return self.vanishes(given) and abs(given.with_right or 0.0) <= TINY and not small
+
     def wrong_zeros(self, read: Mapping[Value, Handed], right: Mapping[Value, float], noise: Mapping[Value, float],
                     ) -> list[Value]:
         """The answers of 0 that are wrong, and not for being rounded. noise: what rounding on the way may do."""
-        return [node for node, given in read.items() if given.vanishes and right.get(node)
+        return [node for node, given in read.items() if self.vanishes(given) and right.get(node)
                 and not given.may_be(right[node], noise.get(node, 0.0))]
 
     def depths(self, answered: Iterable[Value]) -> dict[Value, int]:
@@ -309,28 +327,28 @@ class Marker:
         found: list[Candidate] = []
         x = given.value
         if verdict == WRONG and x is not None:
-            most = [off / SURELY for off in rough] if given.vanishes and self.lenient else rough
+            most = [off / SURELY for off in rough] if self.vanishes(given) and self.lenient else rough
             follows = [j for j, way in enumerate(ways) if self.near(given, way.base, most[j])]
             from_zero = not any(self.near(given, solid[j].base, most[j]) or ways[j].cancels for j in follows)
             may_be = given.may_be(expected) or any(given.may_be(way.base, off) for way, off in zip(solid, coarse))
             if follows and (not from_zero or self.would_be_right(given, expected)):
-                verdict = COARSE if vague and (given.vanishes or not wrong) else CARRIED if wrong else CLOSE
+                verdict = COARSE if vague and (self.vanishes(given) or not wrong) else CARRIED if wrong else CLOSE
                 note = AS_COARSE * (verdict == COARSE)
             elif may_be:
                 verdict, note = COARSE, self.too_coarse(given, expected, wrong or vague)
             elif follows:
                 verdict = FROM_ZERO
-            elif given.vanishes and any(self.near(given, way.base, off) for way, off in zip(solid, rough)):
+            elif self.vanishes(given) and any(self.near(given, way.base, off) for way, off in zip(solid, rough)):
                 verdict, note = COARSE, "rounding on the way may have made this 0, but it is not"
             else:
                 found = self.explanations(given, solid, rough, coarse)
                 earlier = next((seen[one.key] for one in found if one.key in seen), None)
                 if earlier is not None:
-                    verdict, found = FROM_ZERO if given.vanishes else CARRIED, []
-                    note = f"the same mistake as in {earlier.called}" + ", and 0 shows no more" * given.vanishes
+                    verdict, found = FROM_ZERO if self.vanishes(given) else CARRIED, []
+                    note = f"the same mistake as in {earlier.called}" + ", and 0 shows no more" * self.vanishes(given)
         name = self.graph.names[node]
         meant = ""
-        if (verdict == WRONG and not forward and not given.vanishes and node.parents
+        if (verdict == WRONG and not forward and not self.vanishes(given) and node.parents
                 and self.verdict(given, node.data) in (EXACT, CLOSE)):
             short = self.nodes.typed(name)
             meant = f"forward {short}"
@@ -467,12 +485,13 @@ class Marker:
         return f"no right answer: {self.book.name(node)} is nan here"
 
     def near(self, given: Handed, target: float, rough: float) -> bool:
-        """Whether an answer is a number that it may be off by rounding."""
+        """Whether an answer follows from others, which makes it a number that it may be off by rounding. One digit
+        shows nothing: 1e-20 would follow from 1e-20, whatever the factor."""
         assert given.value is not None
         if not isfinite(given.value - target):
             return given.value == target
-        own = max(self.tight * abs(target), self.asked.half(target))
-        return self.fits(given, target, own + (rough if isfinite(rough) else 0.0))
+        own = max(self.tight * abs(target), self.asked.half(target)) + (rough if isfinite(rough) else 0.0)
+        return abs(given.value - target) <= own or (given.digits > 1 and self.fits(given, target, own))
 
     def explanations(self, given: Handed, ways: Sequence[Derivation | Computation], rough: Sequence[float],
                      coarse: Sequence[float]) -> list[Candidate]:

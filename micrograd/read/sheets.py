@@ -385,22 +385,6 @@ class Handed:
     problem: str = ""
     with_right: float | None = None
 
-    @property
-    def vanishes(self) -> bool:
-        """Whether its number is 0."""
-        near = 0.0 if self.half else TINY  # a difference may be rounded, a number that is written is what it is
-        return self.value is not None and abs(self.value) <= near
-
-    @property
-    def is_hollow(self) -> bool:
-        """Whether its number is 0 or infinite, which follows from other such numbers whatever else is there."""
-        return self.vanishes or (self.value is not None and not isfinite(self.value))
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether it says 0, and not only because a gradient that it uses is 0 on this sheet."""
-        return self.vanishes and abs(self.with_right or 0.0) <= TINY
-
     def rounds(self, target: float) -> bool:
         """Whether this is the target, rounded to the digits that are written; to enough of them."""
         if self.value is None or not self.may_be(target):
