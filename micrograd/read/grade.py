@@ -307,9 +307,11 @@ class Marker:
         return self.noise[key]
 
     def roughness(self, right: Derivation, stops: tuple[Value, ...], way: Derivation, writing: Writing) -> float:
-        """How far rounding takes a gradient from what the stops' gradients say. A larger one is rounded more."""
+        """How far rounding takes a gradient from what the stops' gradients say. A larger one is rounded more; and a
+        smaller one less, if it is to digits."""
         off = 1.5 * self.off(writing, stops)[1].get(right.x, 0.0)
-        return max(off, off * way.size / right.size if right.size else 0.0, self.tight * way.size)
+        share = way.size / right.size if right.size else 1.0
+        return max(off * (max(share, 1.0) if isfinite(writing.decimals) else share), self.tight * way.size)
 
     # Verdicts
 
