@@ -372,11 +372,12 @@ class ClassReport(Printed):
         students: list[tuple[str, ...]] = [("student", "right", "answers", "first mistake")]
         for name, report, answers in self.rows:
             first = report.first_wrong
-            which = f"{first.called}: {first.mistakes[0].done}" if first and first.mistakes else ""
+            what = "" if first is None else first.mistakes[0].done if first.mistakes else (
+                first.verdict if first.verdict != WRONG else "")
             students.append((printable(name), f"{report.right}/{report.total}",
                              "".join(MARK[answer.verdict] for answer in answers),
-                             which or (first.called if first else "")))
-        columns = {head: which for head, which in COLUMNS.items() if head not in RARE or head in self.rare}
+                             f"{first.called}{what and f': {what}'}" if first else ""))
+        columns = {**COLUMNS, **{MARK[verdict]: (verdict,) for verdict in self.rare}}
         questions: list[tuple[str, ...]] = [("question", *columns, "most common mistake")]
         for question in self.questions:
             most = "; ".join(f"{kind} ({n}×)" for kind, n in question.mistakes[:2])
@@ -445,7 +446,8 @@ class ClassReport(Printed):
         for name, report, answers in self.rows:
             first = report.first_wrong
             rows.append((harmless(name), report.right, report.total, *(answer.verdict for answer in answers),
-                         first.heading if first else "", first.mistake if first else ""))
+                         first.heading if first else "",
+                         (first.mistake or first.note.split("\n")[0]) if first else ""))
         return rows
 
 
@@ -484,7 +486,7 @@ CELL = "text-align:left;vertical-align:top;padding:4px 5px;white-space:"
 WORDS, WHOLE, ANYWHERE = CELL + "normal", CELL + "nowrap", CELL + "normal;overflow-wrap:anywhere"
 BELOW = "text-align:left;white-space:normal;padding:0 5px 10px 20px"
 REMARK = "max-width:min(56em,80vw);overflow-x:auto"
-BADGE = "display:inline-block;padding:0 4px;border-radius:4px;color:#1f2937;white-space:nowrap"
+BADGE = "display:inline-block;padding:0 4px;border-radius:4px;color:#1f2937"
 FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", SPECIAL: "#fbe3a6",
         FROM_ZERO: "#fbe3a6", COARSE: "#fbe3a6", MISSING: "#e5e7eb", UNREADABLE: "#fbe3a6", NOT_JUDGED: "#e5e7eb"}
 MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", SPECIAL: "!", FROM_ZERO: "0", COARSE: "~", MISSING: "·",
@@ -493,7 +495,7 @@ LEGEND = "✓ exact or close, ↓ carried, ✗ wrong, · missing, ? unreadable; 
 RARE = {SPECIAL: "! right for these numbers only", FROM_ZERO: "0 follows from 0", COARSE: "~ too coarse to judge",
         NOT_JUDGED: "– no right answer"}  # what is explained, and has a column, where it occurs
 COLUMNS = {"exact or close": (EXACT, CLOSE), "carried": (CARRIED,), "wrong": (WRONG,),
-           "missing or unreadable": (MISSING, UNREADABLE), **{verdict: (verdict,) for verdict in RARE}}
+           "missing or unreadable": (MISSING, UNREADABLE)}
 
 
 def cell(content: str, style: str = WORDS, tag: str = "td") -> str:
