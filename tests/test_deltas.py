@@ -93,6 +93,17 @@ NOTATIONS = {
     "softmax, written out": (
         "n1 = w1*x + b1; n2 = w2*x + b2; s = exp(n1) + exp(n2); p1 = exp(n1)/s; p2 = exp(n2)/s; L = -log(p1)",
         {"n1": ("δ1", "p1 - 1"), "n2": ("δ2", "exp(n2)/s")}),
+    "Hagan": (
+        "n^{1} = w^{1}*p + b^{1}; a^{1} = sigmoid(n^{1}); n^{2} = w^{2}*a^{1} + b^{2}; a^{2} = n^{2}; F = (t - a^{2})**2",
+        {"n^{2}": ("δ^{2}", "-2*(t - a2)"), "n^{1}": ("δ^{1}", "a1*(1 - a1)*w2*δ2")}),
+    "dropout, in the notation of Bishop": (
+        "a_1 = w_1*x; z_1 = relu(a_1); d_1 = m_1*z_1/0.5; a_2 = w_2*x; z_2 = tanh(a_2); d_2 = m_2*z_2; "
+        "a_3 = v_1*d_1 + v_2*d_2; E = (a_3 - t)**2/2",
+        {"a_3": ("δ_3", "a3 - t"), "a_1": ("δ_1", "δ3*v1*m1*relu'(a1)/0.5"), "a_2": ("δ_2", "δ3*v2*m2*(1 - z2^2)")}),
+    "maxout": (
+        "p = w1*x + b1; q = w2*x - b2; h = max(p, q); o = v*h; E = (o - t)**2/2",
+        {"o": ("δ_{o}", "o - t"), "q": ("δ_{q}", "δo*v*step(q - p)"), "p": ("δ_{p}", "δo*v*step(p - q)")}),
+    "an absolute error as a maximum": ("o = w*x + b; L = max(o - t, t - o)", {"o": ("δ", "sign(o - t)")}),
     "hinge": ("s = w*x + b; L = max(0, 1 - 0.3*s)", {"s": ("δ", "-0.3")}),
     "weights as numbers": ("net = 0.4*h1 + 0.45*h2 + 0.6; o = tanh(net); E = (o - t)**2/2", {"net": ("δ", "(o - t)*(1 - o^2)")}),
     "linear neurons": (
@@ -178,6 +189,10 @@ def test_what_is_no_weighted_sum(text):
     ("i = sigmoid(u); g = tanh(v); z = i*g; C = (z - y)**2", ["z"]),
     ("a = w*x + b; z = a*sigmoid(a); E = (z - t)**2", ["a"]),               # what Bishop calls z
     ("a = w*x + b; s = sigmoid(a); z = s*a; E = (z - t)**2", ["a"]),
+    ("h = w*x; o = v*h; E = (o - t)**2", ["h", "o"]),                       # linear neurons, without biases
+    ("n = w*x; h = tanh(n); u = v*h; s = q*u; E = (s - t)**2", ["n", "s"]),  # no neuron is told from a mask
+    ("n = w*x; h = tanh(n); u = v*h; s = tanh(u); E = (s - t)**2", ["n", "u"]),
+    ("n = w*x; h = tanh(n); u = v*h + b; s = q*u; E = (s - t)**2", ["n", "u", "s"]),
     ("r = w*x + b - y; C = r**2", []),                                      # a residual
     ("o = w*x + b; r = o - y; C = r**2", ["o"]),
 ])

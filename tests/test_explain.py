@@ -654,6 +654,27 @@ def test_the_numbers_have_the_factors_of_the_symbols(program, detail):
                 assert re.sub("[ ()]", "", found.lines[0].sides[-2][0]) == numbers
 
 
+@pytest.mark.parametrize(("name", "says"), [
+    ("δ", "δ is ∂C/∂z, and no node: ask for 'z'"), ("delta_2", "δ₂ is ∂C/∂z₂, and no node: ask for 'z₂'"),
+    ("δ7", "'δ7' is not in the graph of C")])
+@pytest.mark.parametrize("form", ["chain", "delta"])
+def test_an_error_term_is_no_node(name, says, form):
+    C = the_relu_exercise()
+    with pytest.raises(ValueError, match=re.escape(says)):
+        explain(C, name, form)
+
+
+def test_the_lines_of_a_wide_net_are_those_of_each_node_alone():
+    net = MLP(3, [12, 9], activation="tanh", rng=1)
+    C = mg.losses.half_squared_error(net([0.1, -0.4, 0.7]), [0.2] * 9)
+    C.label = "C"
+    whole = [str(line) for line in explain(C, form="delta").lines]
+    assert [line for line in whole if "⋮" in line] == ["⋮ (2 more in this layer)", "⋮ (5 more in this layer)"]
+    for k, rank in ((3, 0), (2, 8)):
+        for i, line in enumerate(whole[rank:rank + 7], 1):
+            assert line == str(explain(C, f"z^{{{k}}}_{{{i}}}", "delta").lines[-1])
+
+
 def test_delta_form_and_steps_own_up_to_lost_digits():
     p, q = Value(40.0, "p"), Value(1.0, "q")
     a = mg.sigmoid(p * q + q * 2 + q * 4)
@@ -692,7 +713,7 @@ def numbers_agree(sides, digits):
     places = iter(range(len(found)))
     text = re.sub(r"\[(.*?) > (.*?)\]", r" * step(\1 - (\2))", NUMERAL.sub(lambda numeral: f"n({next(places)})", numbers))
     text = re.sub(f"[{UP}]+", lambda power: "**" + power[0].translate(TO_ASCII), text)
-    text = re.sub(r"(?<=\)) ?(?=[a-zσR(])", "*", text.replace("·", "*").replace("−", "-"))
+    text = re.sub(r"(?<=[)0-9]) ?(?=[a-zσR(])", "*", text.replace("·", "*").replace("−", "-"))
     code = compile(text, "a side", "eval")
     functions = {name: mg.ops.named(row).value for name, row in FUNCTIONS.items()}
     rng = random.Random(0)

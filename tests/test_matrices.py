@@ -9,6 +9,7 @@ import pytest
 from graphs import two_by_two
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_deltas import root_of
 
 import micrograd as mg
 from micrograd import MLP, Value, explain
@@ -307,7 +308,7 @@ def test_activations_that_differ_are_said_to():
     net.layers[0].neurons[1] = mg.Neuron(2, activation="sigmoid", rng=2, layer=2, index=2)
     lines, notes = form(called((net([0.3, -0.2]) - 1) ** 2, "C"))
     assert lines[3].right == "((W³)ᵀ δ³) ⊙ s′(z²)"
-    assert notes == ["s′(z²) is the slope of each neuron's own activation at its own weighted sum."]
+    assert notes == ["s′(z²) is the slope of each neuron's own output by its weighted sum."]
 
 
 def test_neurons_whose_sums_have_no_label_are_named():
@@ -317,6 +318,59 @@ def test_neurons_whose_sums_have_no_label_are_named():
     lines, notes = form(called(Value.sum((mg.sigmoid(each) - 1) ** 2 for each in net), "C"))
     assert [str(line.left) for line in lines] == ["δ²", "∂C/∂W²"]
     assert notes[-1] == "Taken as inputs of the network: h1, h2, as no weighted sum below them has a label."
+
+
+HIDDEN = "net1 = w11*x1 + w12*x2; o1 = tanh(net1); net2 = w21*x1 + w22*x2; o2 = tanh(net2); "
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ("h1 = tanh(w11*x1 + w12*x2); " + HIDDEN.replace("o1", "o3") + "net3 = w31*h1 + w32*o2; E = (net3 - t)**2/2",
+     "no weighted sum below h1 has a label"),
+    ("a_1 = W*x_1 + U*h_0; h_1 = tanh(a_1); o_1 = V*h_1; a_2 = W*x_2 + U*h_1; h_2 = tanh(a_2); o_2 = V*h_2; "
+     "L = (o_1 - y_1)**2 + (o_2 - y_2)**2", "a₂ has inputs of several layers, x₂ and h₁"),
+    ("z1 = k1*x1 + k2*x2 + b; z2 = k1*x2 + k2*x3 + b; a1 = relu(z1); a2 = relu(z2); z3 = v1*a1 + v2*a2; C = (z3 - y)**2",
+     "z2 has the input x3, and z1 has not"),
+    (HIDDEN + "u = (w31*o1 + w32*o2)/2; E = (u - t)**2", "u is no plain sum of weights times inputs"),
+])
+def test_the_reason_names_the_node_that_it_is_about(text, reason):
+    assert form(root_of(text)) == ([], [f"There is no matrix form: {reason}."])
+
+
+def test_hidden_neurons_without_labels_are_said_to_be_taken_as_inputs():
+    root = root_of("h1 = tanh(w11*x1 + w12*x2); h2 = tanh(w21*x1 + w22*x2); z = v1*h1 + v2*h2; E = (z - t)**2/2")
+    assert equations(root) == ["δ² = ∇_z E", "∂E/∂V² = δ² (h¹)ᵀ"]
+    assert form(root)[1][-1] == ("Taken as inputs of the network: h1, h2, as no weighted sum below them has a label.")
+
+
+@pytest.mark.parametrize("net", [
+    "net{0} = w{0}0 + w{0}1*{1}1 + w{0}2*{1}2", "net{0} = w{0}1*{1}1 + w{0}2*{1}2 + w{0}0*1",
+    "net{0} = 1*w{0}0 + w{0}1*{1}1 + w{0}2*{1}2"])
+def test_a_bias_that_is_called_a_weight(net):
+    root = root_of("; ".join([net.format(1, "x"), net.format(2, "x"), "o1 = tanh(net1)", "o2 = tanh(net2)",
+                              net.format(3, "o"), "E = (net3 - t)**2/2"]))
+    assert equations(root) == ["δ³ = ∇_net E", "∂E/∂W³ = δ³ (o²)ᵀ", "∂E/∂b³ = δ³",
+                               "δ² = ((W³)ᵀ δ³) ⊙ tanh′(net²)", "∂E/∂W² = δ² (x¹)ᵀ", "∂E/∂b² = δ²"]
+    assert "W² = [w11 w12; w21 w22]" in form(root)[1][0] and "b³ = (w30), b² = (w10, w20)" in form(root)[1][0]
+
+
+def test_an_input_that_is_the_number_1_is_no_bias():
+    root = root_of("z1 = w11*1 + w12*0.5; z2 = w21*1 + w22*0.5; C = sigmoid(z1)*t1 + sigmoid(z2)*t2")
+    assert equations(root)[1] == "∂C/∂W² = δ² (a¹)ᵀ" and len(form(root)[0][1].value[0]) == 2
+
+
+def test_samples_with_labels_of_their_own():
+    sample = "net{0}1 = w11*x{0}1 + w12*x{0}2 + b1; net{0}2 = w21*x{0}1 + w22*x{0}2 + b2; h{0}1 = tanh(net{0}1); " \
+             "h{0}2 = tanh(net{0}2); o{0} = v1*h{0}1 + v2*h{0}2"
+    root = root_of(f"{sample.format(1)}; {sample.format(2)}; L = ((o1 - y1)**2 + (o2 - y2)**2)/2")
+    assert equations(root)[:2] == ["Δ³ = ∇_O L", "∂L/∂V³ = Δ³ (H²)ᵀ"]
+    for meaning in ("V³ = [v1 v2], ", "Δ³ = [δ1 δ2], ", "net² = [net11 net21; net12 net22], ", "b² = (b1, b2).",
+                    "Δ² = [δ11 δ21; δ12 δ22], ", "X¹ = [x11 x21; x12 x22], "):
+        assert meaning in form(root)[1][0]
+
+
+def test_a_linear_layer_has_no_slope():
+    root = root_of("n1 = w1*p; n2 = w2*p; a1 = n1; a2 = n2; n3 = v1*a1 + v2*a2; a3 = n3; F = (t - a3)**2")
+    assert equations(root) == ["δ³ = ∇ₐF", "∂F/∂V³ = δ³ (a²)ᵀ", "δ² = (V³)ᵀ δ³", "∂F/∂W² = δ² (p¹)ᵀ"]
 
 
 def test_single_neurons_and_formulas_are_left_alone():

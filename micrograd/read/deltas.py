@@ -87,7 +87,22 @@ def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, P
                                            for name in part.names for edge in graph.uses[name])
     if part.degree > 1 or not part.weight or (part.argument is not None and part.weight < 2):
         return False
-    return bool(into & (ACTIVATED | COMPARED)) or (bool(into & WEIGHED) and (part.weight == 2 or len(part.names) == 2))
+    return bool(into & (ACTIVATED | COMPARED)) or (
+        bool(into & WEIGHED) and (part.weight == 2 or len(part.names) == 2) and not is_masked(node, sums))
+
+
+def is_masked(node: Value, sums: Mapping[Value, Part]) -> bool:
+    """Whether a node is what a function gives times one leaf, as with the masks of dropout, m · a / 0.5: such a product
+    alone, of which no function is taken, is no neuron."""
+    product = node
+    while node.op in (ops.mul, ops.div, ops.neg) and (node is product or not node.label):
+        computed = [parent for parent in node.parents if parent.parents]
+        if len(computed) != 1:
+            return False
+        node = computed[0]
+        if node not in sums:
+            return True
+    return False
 
 
 # Downward: what a node is made of
@@ -171,7 +186,10 @@ def is_square(node: Value) -> bool:
 
 
 def is_activation(node: Value, i: int) -> bool:
-    """Whether a node is a function of its i-th argument alone: sigmoid(z), max(0, z), 2 ** z."""
+    """Whether a node is a function of its i-th argument alone: sigmoid(z), max(0, z), 2 ** z; or the largest of
+    several, as maxout units are."""
+    if node.op in (ops.maximum, ops.minimum):
+        return True
     if node.op in (ops.add, ops.sub, ops.neg, ops.mul, ops.div, *IN_COSTS) or (
             node.op is ops.identity and not node.label):
         return False

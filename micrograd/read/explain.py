@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import isfinite, isnan, log10, prod
@@ -27,6 +27,7 @@ from ..files import FileName
 from ..ops import CONSTANT, LEAF
 from .chain import Link, depending_on, links
 from .deltas import missing, weighted_sums
+from .expression import Names
 from .formula import (
     LATEX,
     MINUS,
@@ -347,7 +348,7 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
         if not found:
             raise ValueError("explain(y, wrt=[...]) needs one Value or label at least, to differentiate by; found none")
         return found
-    x = graph.find(wrt, "explain(y, wrt)")
+    x = find(graph, wrt)
     between = depending_on(graph, x)
     if y in between:
         return along_paths(graph, x, between, detail) if form == CHAIN else deltas(graph, x, between)
@@ -356,6 +357,20 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
         raise ValueError(f"{name} is a constant, a number that met a Value, and nothing is differentiated by it: "
                          "make it a Value before the computation")
     return nothing_passes(graph, x)
+
+
+def find(graph: Graph, x: Value | str) -> Value:
+    """The node by which is differentiated. The name of a δ is none, and a ValueError says what it is."""
+    try:
+        return graph.find(x, "explain(y, wrt)")
+    except ValueError:
+        errors = {name: z for z, name in weighted_sums(graph).items()} if isinstance(x, str) else {}
+        meant = Names(errors).meant(x) if isinstance(x, str) else []
+        if len(meant) != 1:
+            raise
+        [z] = graph.printed([errors[meant[0]]])
+        raise ValueError(f"{symbol(meant[0])} is {partial(graph, graph.root, errors[meant[0]])}, and no node: ask "
+                         f"for {z!r}") from None
 
 
 # One node
@@ -465,7 +480,7 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     if more:
         for side in sides:
             side.append(both(lambda notation: left_out(f"{many(more)} more", notation)))
-        hint = f": form={DELTA!r} sums them neuron by neuron" * bool(error_terms(graph, between))
+        hint = f": form={DELTA!r} sums them neuron by neuron" * any(z in between for z in weighted_sums(graph))
         notes.append(f"{many(count[root])} paths lead from {name_of(graph, root)} to {name_of(graph, x)}{hint}.")
     if any(len(path) == 1 for path in found) and count[root] > 1:
         notes.append(f"On the right {symbols} is the direct effect alone, with the other named nodes held fixed.")
@@ -563,27 +578,48 @@ def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], ad
 
 # Error terms, layer by layer
 
-def error_terms(graph: Graph, between: Container[Value]) -> dict[Value, str]:
-    """The nodes on the way whose gradients are error terms, each with the name of its own: δ^{2} of z^{2}."""
-    return {node: name for node, name in weighted_sums(graph).items() if node in between}
-
-
 def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explanation:
-    """form="delta": one pass from the root to x. At each z the gradient so far gets the name δ, and goes on by it."""
-    root, zs = graph.root, error_terms(graph, between)
+    """form="delta"."""
+    root, sums = graph.root, weighted_sums(graph)
+    zs = {node: name for node, name in sums.items() if node in between}
     if not zs:
-        sums = weighted_sums(graph)
         known = ", ".join(unicode_label(graph.names[node]) for node in [*sums][:DEFINED])
         why = missing(graph) if x is None or not sums else (
             f"of those that are, {known}, none is on the way to {name_of(graph, x)}")
         raise ValueError(f"form='delta' needs weighted sums labelled, and {why}; or use form='chain'")
+    matrices, words, covered = matrix_form(graph, x, sums)
+    leaves = [x] if x is not None else [
+        node for node in between if node.op is LEAF and node.label and node not in covered]
+    if len(leaves) > LEAVES:
+        words = [f"{len(leaves):,} leaves{' more' * bool(matrices)} are not listed: wrt=... derives one.", *words]
+        leaves = []
+    layers = layers_of(between, zs)
     terms = Terms({node: graph.names[node] for node in graph.order if node.label or node is root or node is x})
-    place = {node: i for i, node in enumerate(graph.order)}
-    so_far: dict[Value, list[Term]] = {root: [ONE]}
-    height = heights(between, zs)
-    errors: dict[int, list[tuple[str, Line]]] = {}  # by height
-    leaves: dict[Value, Line] = {}
+    found, notes = derived(graph, between, zs, {*chain(*map(first_few, layers)), *leaves}, terms)
+    lines = [each for layer in layers for each in [*map(found.__getitem__, first_few(layer)), *how_many_more(layer)]]
+    lines += [found[leaf] for leaf in leaves if leaf not in zs]
+    lost = digits_lost((node for node in between if node is not x), between, graph, terms, terms.prime)
+    notes += lost + words + too_long((side for each in lines for side in each.sides), remedy="")
+    notes += sample_note(graph, zs)
+    if x is None:
+        return Explanation(name_of(graph, root), DELTA, root.data, (), 0, tuple(lines), matrices, tuple(notes))
+    products = last_links(graph, x, between, zs, terms)
+    return Explanation(partial(graph, root, x), DELTA, graph.gradients[x], products, len(products), tuple(lines),
+                       matrices, tuple(notes))
+
+
+def derived(graph: Graph, between: dict[Value, None], zs: Mapping[Value, str], wanted: Container[Value],
+            terms: Terms) -> tuple[dict[Value, Line], list[str]]:
+    """The lines of the wanted nodes, and notes: one pass from the root down. At each z the gradient so far gets the
+    name δ, and goes on by it."""
+    lines: dict[Value, Line] = {}
     notes: list[str] = []
+    so_far: dict[Value, list[Term]] = {graph.root: [ONE]}
+    leading: dict[Value, None] = {}  # the nodes from which a way leads down to one of those
+    for node in between:
+        if node in wanted or any(parent in leading for parent in node.parents):
+            leading[node] = None
+    undefined = False  # whether a δ further up is nan, which says enough
     for node in reversed(between):
         if node not in so_far:
             continue
@@ -591,37 +627,35 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
         gradient = first
         for other in others:
             gradient = gradient + other
-        symbols, value = partial(graph, root, node), graph.gradients[node]
-        sides = [parts_of(gradient), parts_of(gradient, numbers=True)]
-        shown = node in zs or node is x or (x is None and node.op is LEAF and node.label)
-        if shown and contradicts(comes_to(gradient), value):
-            sides = [(worked_out(graph, node, zs),)]
-            notes += [*no_answer(graph, node), simplified(summed(parts_of(gradient)))]
-        elif shown and not any(isnan(graph.gradients[z]) for z in zs if z is not node and place[z] > place[node]):
-            notes += no_answer(graph, node)
+        value = graph.gradients[node]
+        if node in wanted:
+            sides = [parts_of(gradient), parts_of(gradient, numbers=True)]
+            if contradicts(comes_to(gradient), value):
+                notes += [*no_answer(graph, node), simplified(summed(sides[0]))]
+                sides = [(worked_out(graph, node, zs),)]
+            elif not undefined:
+                notes += no_answer(graph, node)
+            symbols = partial(graph, graph.root, node)
+            left = equation(symbol(zs[node]), symbols) if node in zs else symbols
+            lines[node] = Line(left, down_to(sides, value))
         if node in zs:
-            name = symbol(zs[node])
-            errors.setdefault(height[node], []).append((zs[node], Line(equation(name, symbols), down_to(sides, value))))
+            undefined = undefined or isnan(value)
             gradient = Name(zs[node], value)
-        elif node is x or (x is None and node.op is LEAF and node.label):
-            leaves[node] = Line(symbols, down_to(sides, value))
         for i, parent in reversed(list(enumerate(node.parents))):
-            if parent in between and parent.op is not CONSTANT:
+            if parent in leading:
                 so_far.setdefault(parent, []).append(gradient * terms.prime(node, i))
-    lines = [line for _, layer in sorted(errors.items(), reverse=True) for line in shown_of(layer)]
-    matrices, words, covered = matrix_form(graph, x, weighted_sums(graph))
-    rest = [line for node, line in reversed(leaves.items()) if x is not None or node not in covered]
-    if len(rest) <= LEAVES:
-        lines += rest
-    else:
-        notes.append(f"{len(rest):,} leaves{' more' * bool(matrices)} are not listed: wrt=... derives one.")
-    notes += digits_lost((node for node in between if node is not x), between, graph, terms, terms.prime)
-    notes += words + too_long((side for line in lines for side in line.sides), remedy="") + sample_note(graph, zs)
-    if x is None:
-        return Explanation(name_of(graph, root), DELTA, root.data, (), 0, tuple(lines), matrices, tuple(notes))
-    found = last_links(graph, x, between, zs, terms)
-    return Explanation(partial(graph, root, x), DELTA, graph.gradients[x], found, len(found), tuple(lines), matrices,
-                       tuple(notes))
+    return lines, notes
+
+
+def layers_of(between: Iterable[Value], zs: Mapping[Value, str]) -> list[list[Value]]:
+    """The weighted sums by height, from the output back; those of one height by the numbers in their names, of layer,
+    sample and neuron."""
+    layers: dict[int, list[Value]] = {}
+    for node, height in heights(between, zs).items():
+        if node in zs:
+            layers.setdefault(height, []).append(node)
+    return [sorted(layer, key=lambda z: [int(n) for n in re.findall("[0-9]+", zs[z])])
+            for _, layer in sorted(layers.items(), reverse=True)]
 
 
 def heights(between: Iterable[Value], zs: Container[Value]) -> dict[Value, int]:
@@ -642,13 +676,16 @@ def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
     return tuple(parts)
 
 
-def shown_of(layer: list[tuple[str, Line]]) -> list[Line]:
-    """The lines of a layer, by the numbers of their labels, sample and neuron; of a wide one the first few."""
-    lines = [line for _, line in sorted(layer, key=lambda entry: [int(n) for n in re.findall("[0-9]+", entry[0])])]
-    if len(lines) <= NEURONS:
-        return lines
-    words = f"({len(lines) - NEURONS + 1} more in this layer)"
-    return [*lines[:NEURONS - 1], line(Formula(f"⋮ {words}", rf"\vdots \text{{ {words}}}"))]
+def first_few(layer: list[Value]) -> list[Value]:
+    """Those of a layer that have a line; all, if it is not wide."""
+    return layer if len(layer) <= NEURONS else layer[:NEURONS - 1]
+
+
+def how_many_more(layer: list[Value]) -> list[Line]:
+    """What stands for the others."""
+    more = len(layer) - len(first_few(layer))
+    words = f"({more} more in this layer)"
+    return [line(Formula(f"⋮ {words}", rf"\vdots \text{{ {words}}}"))] * bool(more)
 
 
 def last_links(graph: Graph, x: Value, between: dict[Value, None], zs: dict[Value, str],

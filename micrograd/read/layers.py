@@ -21,6 +21,7 @@ Nodes = list[list[Value]]
 
 LONGEST = 40  # characters of a formula in a message
 LINEAR = (add, sub, mul, div, neg, identity)
+INPUTS = {"x", "X"}
 WORD = re.compile(r"\\?[^\W\d_]+")
 
 
@@ -60,6 +61,11 @@ class Layer:
         """Whether x is one of its nodes, an input included."""
         return any(x in nodes for nodes in (*self.z, *self.a, *self.inputs, *self.weights)) or any(
             x is bias.node for biases in self.biases for bias in biases)
+
+    def is_linear(self) -> bool:
+        """Whether its neurons give their weighted sums as they are."""
+        return all(a is z or (a.op is identity and a.parents == (z,))
+                   for one, other in zip(self.a, self.z) for a, z in zip(one, other))
 
 
 class Layers:
@@ -103,7 +109,7 @@ class Layers:
         """Whether there is a layer of several neurons: sums with a common input, or what is made of several sums."""
         inputs = [dict.fromkeys(x for _, x in each.products) for each in self.parts.values()]
         used = Counter(x for each in inputs for x in each)
-        return any(n > 1 for n in used.values()) or any(sum(x in self.above for x in each) > 1 for each in inputs)
+        return any(n > 1 for n in used.values()) or any(sum(bool(x.parents) for x in each) > 1 for each in inputs)
 
     def found(self, x: Value | None) -> list[Layer]:
         """The layers, the last one first. Raises NoFormError where there are none, unless that is below the layer of x.
@@ -145,11 +151,13 @@ class Layers:
                 (ones if key(x) == 1.0 and not weight.parents else products).append((weight, x))
             elif node.parents:
                 raise NoFormError(f"{self.name(z)} adds {self.name(node)}, which no weight multiplies"
-                                  if node.label else f"{self.name(z)} is no plain sum of weights times inputs")
+                                  if node.label and node is not z else
+                                  f"{self.name(z)} is no plain sum of weights times inputs")
             elif node.op is not CONSTANT:
                 biases.append(Bias(node, sign))
         weights = {letter(w.label) for w, _ in products}
-        if len(ones) == 1 and products and not biases and letter(ones[0][0].label) not in weights:
+        named = all(x.parents or x.label for _, x in products)  # so that 1 is not one of several numbers put in
+        if len(ones) == 1 and products and not biases and (named or letter(ones[0][0].label) not in weights):
             biases = [Bias(ones[0][0], 1)]
         else:
             products += ones
@@ -181,14 +189,20 @@ class Layers:
                          for pair in each.products if both_are_leaves(pair) for leaf in pair)
         known = {leaf for (leaf, _), n in beside.items() if n > 1}  # beside a weight at several times: a weight, too
         letters = {letter(w.label) for w in certain} | {"w", "W"}
-        by_letter = all((letter(p.label) in letters) != (letter(q.label) in letters) for p, q in open_)
+
+        def tell(letters: set[str]) -> bool:
+            """Whether of all these products one factor has one of the letters, and the other one not."""
+            return all((letter(p.label) in letters) != (letter(q.label) in letters) for p, q in open_)
+
+        by_letter, by_input = tell(letters), tell(INPUTS)
         degree = Counter(node for pair in open_ for node in pair)
 
         def is_input(node: Value) -> tuple[object, ...]:
             """The larger, the more a leaf seems to be the input in a product: not used as a weight elsewhere; without
-            the letter of weights, if that tells all apart; one of several of its label, as in samples; in more sums."""
+            the letter of weights, or with that of inputs, if that tells all apart; one of several of its label, as in
+            samples; in more sums."""
             return (node not in known, by_letter and letter(node.label) not in letters,
-                    node.label != self.graph.names[node], degree[node])
+                    by_input and letter(node.label) in INPUTS, node.label != self.graph.names[node], degree[node])
 
         def ordered(pair: tuple[Value, Value]) -> tuple[Value, Value]:
             p, q = pair
@@ -233,11 +247,12 @@ class Layers:
                 if [b.node for b in self.parts[each].biases] != [b.node for b in self.parts[first].biases]:
                     raise NoFormError(f"{self.name(each)} and {self.name(first)} have the same weights, but not the "
                                       "same bias")
-        for xs in by_sample:
+        for zs, xs in zip(z, by_sample):
             kinds = [x in self.above for x in xs]
             if any(kinds) and not all(kinds):
                 skipped, computed = xs[kinds.index(False)], xs[kinds.index(True)]
-                raise NoFormError(f"{self.name(z[0][0])} has inputs of several layers, {self.name(skipped)} and "
+                raise NoFormError(f"no weighted sum below {self.name(skipped)} has a label" if skipped.parents else
+                                  f"{self.name(zs[0])} has inputs of several layers, {self.name(skipped)} and "
                                   f"{self.name(computed)}")
         a = [self.last_outputs(zs) for zs in z] if following is None else following.inputs
         if following is not None:

@@ -31,7 +31,7 @@ from .formula import (
     unicode_label,
 )
 from .graph import Graph
-from .layers import Layer, Layers, NoFormError, letter
+from .layers import Layer, Layers, Nodes, NoFormError, letter
 from .plain import Printed, Spelling, folded
 from .terms import (
     CALL,
@@ -132,19 +132,17 @@ class Form:
         self.marks = self.numbered()
         self.z, self.a, self.W, self.d = [], [], [], []
         for mark, layer in zip(self.marks, layers):
-            self.z.append(self.vector(layer.z[0], mark, "zns"))
-            self.a.append(self.vector(layer.a[0], mark, "ahoy"))
+            self.z.append(self.vector(layer.z, mark, "zns"))
+            self.a.append(self.vector(layer.a, mark, "ahoy"))
             self.W.append(self.matrix(layer.weights, mark))
-            labels = [errors[z] if self.samples == 1 else letter(errors[z]) + z.label.removeprefix(letter(z.label))
-                      for z in layer.z[0]]
-            self.d.append(self.vector(layer.z[0], mark, letter(errors[layer.z[0][0]]), labels))
+            self.d.append(self.vector(layer.z, mark, letter(errors[layer.z[0][0]]), error_names(layer, errors)))
         below = str(int(self.marks[-1]) - 1) if self.marks[-1].isdecimal() else ""
-        inputs = layers[-1].inputs[0]
-        self.inputs = [*self.a[1:], self.vector(inputs, below, "axhi", given=inputs[0] not in found.above)]
+        inputs = layers[-1].inputs
+        self.inputs = [*self.a[1:], self.vector(inputs, below, "axhi", given=inputs[0][0] not in found.above)]
 
     def wide(self) -> bool:
         """Whether there is a layer of several neurons."""
-        return any(len(layer.z[0]) > 1 or (len(layer.inputs[0]) > 1 and layer.inputs[0][0] in self.found.above)
+        return any(len(layer.z[0]) > 1 or (len(layer.inputs[0]) > 1 and all(x.parents for x in layer.inputs[0]))
                    for layer in self.layers)
 
     # Names
@@ -157,24 +155,25 @@ class Form:
             return [mark.pop() for mark in marks]
         return [str(layer.rank + 1) for layer in self.layers]
 
-    def vector(self, nodes: list[Value], mark: str, letters: str, labels: list[str] | None = None, *,
-               given: bool = False, sampled: bool = True) -> str:
-        """A name for these nodes together: a^{2} for a^{2}_{1}, a^{2}_{2}. letters: to choose from, if theirs differ;
-        labels: instead of their own; given: they are the inputs of the network; sampled: each sample has its own."""
-        one, own = self.samples == 1 or not sampled, labels or [node.label for node in nodes]
-        parts = [indices(label) or ("", "", "") for label in own]
+    def vector(self, samples: Nodes, mark: str, letters: str, labels: list[list[str]] | None = None, *,
+               given: bool = False) -> str:
+        """A name for these nodes together: a^{2} for a^{2}_{1}, a^{2}_{2}. samples: the nodes of each; letters: to
+        choose from, if theirs differ; labels: instead of their own; given: they are the inputs of the network."""
+        nodes, one, own = samples[0], len(samples) == 1, labels or labelled(samples)
+        alike = all(row == own[0] for row in own)
+        parts = [indices(label) or ("", "", "") for label in own[0]]
         base, above, below = parts[0]
-        known = bool(base) and (above == mark or (given and below != "")) and is_counted(parts)
-        bases = [base] if known else [*filter(None, [self.common(own)]), *self.free(letters)]
+        known = alike and bool(base) and (above == mark or (given and below != "")) and is_counted(parts)
+        bases = [base] if known else [*filter(None, [self.common(chain(*own))]), *self.free(letters)]
         if not one:
             bases = [self.capital(base) or base for base in bases]
         above = above if known else mark
         named = [base + f"^{{{above}}}" * bool(above) for base in bases]
         name = next((name for name in named if self.names.setdefault(name, nodes) == nodes), named[-1])
-        if not known and (one or all(own)):
-            words = [self.found.name(node) for node in nodes] if one and not labels else list(map(unicode_label, own))
-            self.meanings[name] = f"({', '.join(shortened(words, '…'))})"
-        if sampled and name not in self.wholes:
+        if not known and (one or all(chain(*own))):
+            words = list(map(self.found.name, nodes)) if one and not labels else list(map(unicode_label, own[0]))
+            self.meanings[name] = f"({', '.join(shortened(words, '…'))})" if alike else in_rows(zip(*own))
+        if not one and name not in self.wholes:
             self.wholes.append(name)
         return name
 
@@ -195,7 +194,9 @@ class Form:
     def matrix(self, weights: list[list[Value]], mark: str) -> str:
         """A name for the weights of a layer."""
         labels = [[w.label for w in row] for row in weights]
-        common = self.capital(self.common(label for row in labels for label in row))
+        letters = self.common(label for row in labels for label in row)
+        self.names.setdefault(f"{letters}^{{{mark}}}", [])  # no vector of biases beside W² is called w²
+        common = self.capital(letters)
         name = f"{common or self.free('WMVΘ')[0]}^{{{mark}}}"
         one_row, one_column = len(labels) == 1, len(labels[0]) == 1
         for i, row in enumerate(labels, 1):
@@ -204,8 +205,7 @@ class Form:
                 _, above, below = indices(label) or ("", "", "?")
                 if not common or above != mark or below not in (places if below else [""] * (one_row and one_column)):
                     if all(map(all, labels)):
-                        rows = [" ".join(shortened([unicode_label(each) for each in row], "⋯")) for row in labels]
-                        self.meanings[name] = f"[{'; '.join(shortened(rows, '⋮'))}]"
+                        self.meanings[name] = in_rows(labels)
                     return name
         return name
 
@@ -266,7 +266,7 @@ class Form:
             symbols = nabla(self.a[k], name_of(self.graph, self.graph.root))
         else:
             symbols, pieces, above = self.handed_down(k - 1)
-        if layer.a != layer.z:
+        if not layer.is_linear():
             slopes = transposed([[self.found.slope(a, z) for a, z in zip(*sample)] for sample in zip(layer.a, layer.z)])
             prime = self.prime(k)
             if len(pieces) > 1:
@@ -292,7 +292,7 @@ class Form:
         text, latex = (prime(op, UNICODE), prime(op, LATEX)) if op is not None and same else ("s′", "s'")
         slope = Formula(f"{text}({argument})", rf"{latex}\left({argument.latex}\right)")
         if not same:
-            self.notes.append(f"{slope} is the slope of each neuron's own activation at its own weighted sum.")
+            self.notes.append(f"{slope} is the slope of each neuron's own output by its weighted sum.")
         return slope
 
     def by_weights(self, k: int) -> Matrix:
@@ -329,7 +329,7 @@ class Form:
             pieces, value = [across, "ᵀ", *pieces], times(transposed(across), value)
             name = self.graph.names[nodes[0]]
         else:
-            name = self.vector(nodes, self.marks[k], "bβ", sampled=False)
+            name = self.vector([nodes], self.marks[k], "bβ")
         if biases[0].sign < 0:
             right, pieces = Formula(f"−{right}", f"-{right.latex}"), ["−", *pieces]
             value = tuple(tuple(-x for x in row) for row in value)
@@ -396,6 +396,24 @@ class Form:
             raise NoFormError(f"{left} has no line: {root} depends on {name} in another way, too, which is no penalty "
                               "such as λ/2 · Σ w²")
         return factor
+
+
+def labelled(samples: Nodes) -> list[list[str]]:
+    """The labels of these nodes."""
+    return [[node.label for node in nodes] for nodes in samples]
+
+
+def error_names(layer: Layer, errors: Mapping[Value, str]) -> list[list[str]]:
+    """The names of a layer's δ, without the number of the sample, where the labels have none."""
+    repeated = len(layer.z) > 1 and all(row == labelled(layer.z)[0] for row in labelled(layer.z))
+    return [[letter(errors[z]) + z.label.removeprefix(letter(z.label)) if repeated else errors[z] for z in zs]
+            for zs in layer.z]
+
+
+def in_rows(labels: Iterable[Sequence[str]]) -> str:
+    """Labels as a matrix: [w₁₁ w₁₂; w₂₁ w₂₂]."""
+    rows = [" ".join(shortened(list(map(unicode_label, row)), "⋯")) for row in labels]
+    return f"[{'; '.join(shortened(rows, '⋮'))}]"
 
 
 def is_counted(labels: Sequence[tuple[str, str, str]]) -> bool:
