@@ -358,6 +358,13 @@ def test_an_input_that_is_the_number_1_is_no_bias():
     assert equations(root)[1] == "∂C/∂W² = δ² (a¹)ᵀ" and len(form(root)[0][1].value[0]) == 2
 
 
+def test_weights_that_are_numbers():
+    root = root_of("z1 = 0.3*x1 + x2*0.5 + b; z2 = 0.7*x1 + x2*0.2 + b; a1 = tanh(z1); a2 = tanh(z2); "
+                   "z3 = 2*a1 + 3*a2; C = (z3 - y)**2")
+    assert equations(root) == ["δ³ = ∇_z C", "δ² = ((W³)ᵀ δ³) ⊙ tanh′(z²)", "∂C/∂b = 1ᵀ δ²"]
+    assert form(root)[0][1].numbers[1] == ((2, 3),)
+
+
 def test_samples_with_labels_of_their_own():
     sample = "net{0}1 = w11*x{0}1 + w12*x{0}2 + b1; net{0}2 = w21*x{0}1 + w22*x{0}2 + b2; h{0}1 = tanh(net{0}1); " \
              "h{0}2 = tanh(net{0}2); o{0} = v1*h{0}1 + v2*h{0}2"

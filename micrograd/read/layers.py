@@ -106,7 +106,10 @@ class Layers:
         return unicode_label(self.graph.names[node]) or f"{node.data:.4g}"
 
     def several(self) -> bool:
-        """Whether there is a layer of several neurons: sums with a common input, or what is made of several sums."""
+        """Whether there is a layer of several neurons: sums of one rank, or with a common input, or what is made of
+        several."""
+        if len({self.above[z] for z in self.sums}) < len(self.sums):
+            return True
         inputs = [dict.fromkeys(x for _, x in each.products) for each in self.parts.values()]
         used = Counter(x for each in inputs for x in each)
         return any(n > 1 for n in used.values()) or any(sum(bool(x.parents) for x in each) > 1 for each in inputs)
@@ -177,7 +180,10 @@ class Layers:
             if weight.op is CONSTANT and x not in self.above and not x.label:
                 raise NoFormError(f"{self.name(z)} is no plain sum of weights times inputs")
             return weight, x
-        return (q, p) if p.op is CONSTANT else (p, q)
+        if p.op is CONSTANT or q.op is CONSTANT:  # 0.3 · w, a number that was put in; but 0.3 · x
+            number, name = (p, q) if p.op is CONSTANT else (q, p)
+            return (number, name) if letter(name.label) in INPUTS else (name, number)
+        return p, q
 
     def told_apart(self, sums: Mapping[Value, WeightedSum]) -> dict[Value, WeightedSum]:
         """The same with weights and inputs told apart where both are leaves."""
