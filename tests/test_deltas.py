@@ -96,6 +96,10 @@ NOTATIONS = {
     "Hagan": (
         "n^{1} = w^{1}*p + b^{1}; a^{1} = sigmoid(n^{1}); n^{2} = w^{2}*a^{1} + b^{2}; a^{2} = n^{2}; F = (t - a^{2})**2",
         {"n^{2}": ("δ^{2}", "-2*(t - a2)"), "n^{1}": ("δ^{1}", "a1*(1 - a1)*w2*δ2")}),
+    "Bishop, with a skip connection and the hyperbolic tangent of LeCun": (
+        "a_1 = w_1*x; z_1 = 1.7159*tanh(2*a_1/3); a_2 = w_2*z_1; z_2 = tanh(a_2) + z_1; a_3 = w_3*z_2; E = (a_3 - t)**2/2",
+        {"a_3": ("δ_3", "a3 - t"), "a_2": ("δ_2", "δ3*w3*(1 - tanh(a2)**2)"),
+         "a_1": ("δ_1", "(δ2*w2 + δ3*w3)*1.7159*2/3*(1 - tanh(2*a1/3)^2)")}),
     "dropout, in the notation of Bishop": (
         "a_1 = w_1*x; z_1 = relu(a_1); d_1 = m_1*z_1/0.5; a_2 = w_2*x; z_2 = tanh(a_2); d_2 = m_2*z_2; "
         "a_3 = v_1*d_1 + v_2*d_2; E = (a_3 - t)**2/2",
@@ -189,6 +193,11 @@ def test_what_is_no_weighted_sum(text):
     ("i = sigmoid(u); g = tanh(v); z = i*g; C = (z - y)**2", ["z"]),
     ("a = w*x + b; z = a*sigmoid(a); E = (z - t)**2", ["a"]),               # what Bishop calls z
     ("a = w*x + b; s = sigmoid(a); z = s*a; E = (z - t)**2", ["a"]),
+    ("a = w*x + b; z = (1 + tanh(a/2))/2; E = (z - t)**2", ["a"]),
+    ("a = w*x + b; z = a*1[a > 0]; E = (z - t)**2", ["a"]),
+    ("a = w*x + b; z = m*relu(a); o = v*z; E = (o - t)**2", ["a", "o"]),
+    ("net = w*x; z = v*tanh(net) + b; E = (z - t)**2", ["net", "z"]),       # but here z is one
+    ("net = w*x; h = tanh(net); z = h + x; y = v*z; E = (y - t)**2", ["net", "z", "y"]),
     ("h = w*x; o = v*h; E = (o - t)**2", ["h", "o"]),                       # linear neurons, without biases
     ("n = w*x; h = tanh(n); u = v*h; s = q*u; E = (s - t)**2", ["n", "s"]),  # no neuron is told from a mask
     ("n = w*x; h = tanh(n); u = v*h; s = tanh(u); E = (s - t)**2", ["n", "u"]),
@@ -298,6 +307,22 @@ def swish(x):
     return x * mg.sigmoid(x)
 
 
+def scaled(x):
+    return 1.7159 * mg.tanh(2 / 3 * x)
+
+
+def masked(x):
+    return Value(1.0) * mg.relu(x) / 0.5
+
+
+def rectified(x):
+    return x * mg.step(x)
+
+
+def skipped(x):
+    return mg.tanh(x) + Value(0.3)
+
+
 def squared(x):
     return x ** 2
 
@@ -318,7 +343,8 @@ def logits(outputs, targets):
     return mg.losses.binary_cross_entropy_from_logits(outputs, [float(t.data > 0) for t in targets])
 
 
-ACTIVATIONS = ["sigmoid", "tanh", "relu", "linear", "softplus", "gelu", "elu", "sin", soft, tanh_by_exp, leaky, swish, squared]
+ACTIVATIONS = ["sigmoid", "tanh", "relu", "linear", "softplus", "gelu", "elu", "sin", soft, tanh_by_exp, leaky, swish, squared, scaled,
+               masked, rectified, skipped]
 COSTS = [mg.losses.half_squared_error, mg.losses.mean_squared_error, hinge, signs(mg.losses.max_margin), first_class, logits]
 STYLES = ["{}^{{{}}}_{{{}}}", "{}{}{}", "{}_{}{}", "{}[{}][{}]"]
 
@@ -341,6 +367,7 @@ def test_random_networks_in_random_letters(seed):
         by_letter = {node for node in graph.onward if node.parents and node.label.startswith("z")}
         assert set(weighted_sums(graph)) == by_letter
         z, a, w, b = rng.sample(LETTERS, 4)
+        a = rng.choice((a, "z"))
         style = rng.choice(STYLES)
         letters = {"z": z, "a": a, "w": w, "b": b}
         for node in graph.order:

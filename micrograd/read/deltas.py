@@ -64,11 +64,13 @@ def weighted_sums(graph: Graph) -> dict[Value, str]:
 def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
     """The weighted sums, from the root down."""
     above: dict[Value, int] = {}
+    outputs = outputs_in(graph.order, sums)
     for node, edges in graph.onward.items():
         into = above.get(node, 0)
         if node.label and node in sums and node is not graph.root:
             part = sums[node]
-            if is_weighted_sum(graph, node, into, sums):
+            by_letter = split(node.label)[0] == BY_LETTER and node not in outputs
+            if is_weighted_sum(graph, node, into, sums, by_letter):
                 yield node
                 into = ADDED | TESTED
             elif part.argument is not None and into & (ACTIVATED | COMPARED | WEIGHED):
@@ -77,18 +79,33 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
             above[edge.parent] = above.get(edge.parent, 0) | passed_on(edge, into, sums)
 
 
-def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, Part]) -> bool:
-    """Whether a sum with a name is a weighted sum, by what it is made of and what it goes into."""
+def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, Part], by_letter: bool) -> bool:
+    """Whether a sum with a name is a weighted sum, by what it is made of and what it goes into, or by its letter."""
     part = sums[node]
     if part.argument is not None and part_of(part.argument, sums).weight:  # 0.01 · net, net + 1
         return part.degree <= 1 and bool(into & ACTIVATED)
-    if split(node.label)[0] == BY_LETTER:  # whatever its factors are; but a · σ(a) is an activation
+    if by_letter:  # whatever its factors are; but a · σ(a) is an activation
         return part.degree <= 1 or not any(part_of(name, sums).weight and is_activation(edge.node, edge.i)
                                            for name in part.names for edge in graph.uses[name])
     if part.degree > 1 or not part.weight or (part.argument is not None and part.weight < 2):
         return False
     return bool(into & (ACTIVATED | COMPARED)) or (
         bool(into & WEIGHED) and (part.weight == 2 or len(part.names) == 2) and not is_masked(node, sums))
+
+
+def outputs_in(order: Iterable[Value], sums: Mapping[Value, Part]) -> set[Value]:
+    """What has a function in it of a weighted sum that goes by another letter than z: 1.7 · tanh(a), which Bishop calls
+    z. Such a function has no name; what has one is an input to what is above it."""
+    near: set[Value] = set()  # these weighted sums, and what is made of them
+    found: set[Value] = set()
+    for node in order:
+        if any((parent in found and not parent.label) or (parent in near and node not in sums)
+               for parent in node.parents):
+            found.add(node)
+        if part_of(node, sums).weight and split(node.label)[0] != BY_LETTER if node.label else any(
+                parent in near for parent in node.parents):
+            near.add(node)
+    return found
 
 
 def is_masked(node: Value, sums: Mapping[Value, Part]) -> bool:
@@ -170,6 +187,8 @@ def passed_on(edge: Edge, into: int, sums: Mapping[Value, Part]) -> int:
         return into | COMPARED * bool(into & SQUARED) | TESTED * bool(into & (SQUARED | ACTIVATED))
     if op in SIZES or is_square(node):
         return SQUARED | COMPARED * bool(tested) | tested if i == 0 or op is not ops.pow else tested
+    if op is ops.mul and any(other.op is ops.step for other in node.parents):
+        return ACTIVATED | tested  # z · 1[z > 0]
     if op is ops.mul and beside[0].degree == 0:
         return (into & ~ADDED) | WEIGHED if into & ADDED and beside[0].names else into
     if op is ops.div and i == 0 and beside[0].degree == 0:
