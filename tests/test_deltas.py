@@ -194,6 +194,9 @@ def test_what_is_no_weighted_sum(text):
     ("a = w*x + b; z = a*sigmoid(a); E = (z - t)**2", ["a"]),               # what Bishop calls z
     ("a = w*x + b; s = sigmoid(a); z = s*a; E = (z - t)**2", ["a"]),
     ("a = w*x + b; z = (1 + tanh(a/2))/2; E = (z - t)**2", ["a"]),
+    ("z = 1.7*tanh(w*x + b); a = v*z; E = (a - t)**2", ["a"]),
+    ("z = m*relu(w*x + b); a = v*z; E = (a - t)**2", ["a"]),
+    ("z_1 = u*x; z = v*tanh(w*z_1) + b; E = (z - t)**2", ["z_1", "z"]),
     ("a = w*x + b; z = a*1[a > 0]; E = (z - t)**2", ["a"]),
     ("a = w*x + b; z = m*relu(a); o = v*z; E = (o - t)**2", ["a", "o"]),
     ("net = w*x; z = v*tanh(net) + b; E = (z - t)**2", ["net", "z"]),       # but here z is one

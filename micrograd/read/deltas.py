@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .. import ops
@@ -20,7 +20,7 @@ from .formula import UNICODE, cut, formula, indices, unicode_label
 from .graph import Edge, Graph
 
 LETTERS = "δΔεd"  # what error terms are called: the first letter that no label begins with
-BY_LETTER = "z"   # so networks label weighted sums: a sum of that name is one wherever it goes
+BY_LETTER = "z"   # so networks label weighted sums: a sum of that name is one wherever it goes, if it is no activation
 
 # What a node goes into, on the way up as long as nothing but a sum is made of it:
 ACTIVATED = 1  # the argument of a function
@@ -69,8 +69,7 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
         into = above.get(node, 0)
         if node.label and node in sums and node is not graph.root:
             part = sums[node]
-            by_letter = split(node.label)[0] == BY_LETTER and node not in outputs
-            if is_weighted_sum(graph, node, into, sums, by_letter):
+            if is_weighted_sum(graph, node, into, sums, outputs):
                 yield node
                 into = ADDED | TESTED
             elif part.argument is not None and into & (ACTIVATED | COMPARED | WEIGHED):
@@ -79,12 +78,13 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
             above[edge.parent] = above.get(edge.parent, 0) | passed_on(edge, into, sums)
 
 
-def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, Part], by_letter: bool) -> bool:
+def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, Part],
+                    outputs: Container[Value]) -> bool:
     """Whether a sum with a name is a weighted sum, by what it is made of and what it goes into, or by its letter."""
     part = sums[node]
     if part.argument is not None and part_of(part.argument, sums).weight:  # 0.01 · net, net + 1
         return part.degree <= 1 and bool(into & ACTIVATED)
-    if by_letter:  # whatever its factors are; but a · σ(a) is an activation
+    if split(node.label)[0] == BY_LETTER and node not in outputs:  # whatever its factors are; but a · σ(a) is none
         return part.degree <= 1 or not any(part_of(name, sums).weight and is_activation(edge.node, edge.i)
                                            for name in part.names for edge in graph.uses[name])
     if part.degree > 1 or not part.weight or (part.argument is not None and part.weight < 2):
@@ -94,16 +94,16 @@ def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, P
 
 
 def outputs_in(order: Iterable[Value], sums: Mapping[Value, Part]) -> set[Value]:
-    """What has a function in it of a weighted sum that goes by another letter than z: 1.7 · tanh(a), which Bishop calls
-    z. Such a function has no name; what has one is an input to what is above it."""
+    """What has a function in it of a weighted sum that is not called z: 1.7 · tanh(a), which Bishop calls so. Such a
+    function has no name; what has one is an input to what is above it."""
     near: set[Value] = set()  # these weighted sums, and what is made of them
     found: set[Value] = set()
     for node in order:
         if any((parent in found and not parent.label) or (parent in near and node not in sums)
                for parent in node.parents):
             found.add(node)
-        if part_of(node, sums).weight and split(node.label)[0] != BY_LETTER if node.label else any(
-                parent in near for parent in node.parents):
+        if (part_of(node, sums).weight and split(node.label)[0] != BY_LETTER) or (
+                not node.label and any(parent in near for parent in node.parents)):
             near.add(node)
     return found
 
