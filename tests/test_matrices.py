@@ -358,6 +358,20 @@ def test_an_input_that_is_the_number_1_is_no_bias():
     assert equations(root)[1] == "∂C/∂W² = δ² (a¹)ᵀ" and len(form(root)[0][1].value[0]) == 2
 
 
+def test_where_the_node_that_is_asked_for_has_no_line():
+    root = root_of("a1 = w1*x1 + w2*x2; h = tanh(a1); r1 = v1*h; r2 = v2*h; L = (r1 - x1)**2 + (r2 - x2)**2")
+    inputs = [node for node in mg.topological_order(root) if node.label.startswith("x")]
+    for x in inputs:
+        lines, notes = form(root, x)
+        assert [str(line.left) for line in lines] == ["δ³", "δ²"]
+        assert notes[-1] == "∂L/∂x¹ has no line: x1 is used elsewhere, too."
+    root = root_of("h1 = tanh(w1*x); h2 = tanh(w2*x); z = v1*h1 + v2*h2; E = (z - t)**2")
+    for name in ("w1", "x"):
+        x = next(node for node in mg.topological_order(root) if node.label == name)
+        assert form(root, x) == ([], [f"There is no matrix form: {name} is no part of a layer, such as a weight, a bias or "
+                                      "an input."])
+
+
 def test_weights_that_are_numbers():
     root = root_of("z1 = 0.3*x1 + x2*0.5 + b; z2 = 0.7*x1 + x2*0.2 + b; a1 = tanh(z1); a2 = tanh(z2); "
                    "z3 = 2*a1 + 3*a2; C = (z3 - y)**2")

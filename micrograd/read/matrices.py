@@ -231,6 +231,8 @@ class Form:
 
     def all_lines(self, x: Value | None) -> list[Matrix]:
         """The lines from the last layer down to that of x."""
+        if x is not None and not any(layer.has(x) for layer in self.layers):
+            raise NoFormError(f"{self.found.name(x)} is no part of a layer, such as a weight, a bias or an input")
         found = []
         for k, layer in enumerate(self.layers):
             found += self.lines(k, x)
@@ -338,8 +340,12 @@ class Form:
 
     def by_inputs(self, k: int) -> Matrix:
         """∂C/∂a^{k−1}"""
+        layer, left = self.layers[k], derivative_of(self.root, self.inputs[k])
+        for node in chain(*layer.inputs):
+            if any(use not in layer.inside for use in self.found.used(node)):
+                raise NoFormError(f"{left} has no line: {self.found.name(node)} is used elsewhere, too")
         right, pieces, value = self.handed_down(k)
-        return checked(Matrix(derivative_of(self.root, self.inputs[k]), right, pieces, value),
+        return checked(Matrix(left, right, pieces, value),
                        self.gradients(self.layers[k].inputs))
 
     def gradients(self, samples: list[list[Value]]) -> Rows:
