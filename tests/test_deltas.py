@@ -202,7 +202,8 @@ def test_what_is_no_weighted_sum(text):
     ("net = w*x; z = v*tanh(net) + b; E = (z - t)**2", ["net", "z"]),       # but here z is one
     ("net = w*x; h = tanh(net); z = h + x; y = v*z; E = (y - t)**2", ["net", "z", "y"]),
     ("h = w*x; o = v*h; E = (o - t)**2", ["h", "o"]),                       # linear neurons, without biases
-    ("n = w*x; h = tanh(n); u = v*h; s = q*u; E = (s - t)**2", ["n", "s"]),  # no neuron is told from a mask
+    ("n = w*x; h = tanh(n); u = v*h; s = q*u; E = (s - t)**2", ["n", "s"]),  # no neuron is told from a mask,
+    ("u1 = w*x; h = tanh(u1); u2 = v*h; u3 = q*u2; E = (u3 - t)**2", ["u1", "u2", "u3"]),  # but by the letter of others
     ("n = w*x; h = tanh(n); u = v*h; s = tanh(u); E = (s - t)**2", ["n", "u"]),
     ("n = w*x; h = tanh(n); u = v*h + b; s = q*u; E = (s - t)**2", ["n", "u", "s"]),
     ("r = w*x + b - y; C = r**2", []),                                      # a residual

@@ -65,11 +65,13 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
     """The weighted sums, from the root down."""
     above: dict[Value, int] = {}
     outputs = outputs_in(graph.order, sums)
+    letters: set[str] = set()  # of those found so far
     for node, edges in graph.onward.items():
         into = above.get(node, 0)
         if node.label and node in sums and node is not graph.root:
             part = sums[node]
-            if is_weighted_sum(graph, node, into, sums, outputs):
+            if is_weighted_sum(graph, node, into, sums, outputs, letters):
+                letters.add(split(node.label)[0])
                 yield node
                 into = ADDED | TESTED
             elif part.argument is not None and into & (ACTIVATED | COMPARED | WEIGHED):
@@ -79,8 +81,9 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
 
 
 def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, Part],
-                    outputs: Container[Value]) -> bool:
-    """Whether a sum with a name is a weighted sum, by what it is made of and what it goes into, or by its letter."""
+                    outputs: Container[Value], letters: Container[str]) -> bool:
+    """Whether a sum with a name is a weighted sum, by what it is made of and what it goes into, or by its letter.
+    letters: of those above."""
     part = sums[node]
     if part.argument is not None and part_of(part.argument, sums).weight:  # 0.01 · net, net + 1
         return part.degree <= 1 and bool(into & ACTIVATED)
@@ -89,8 +92,10 @@ def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, P
                                            for name in part.names for edge in graph.uses[name])
     if part.degree > 1 or not part.weight or (part.argument is not None and part.weight < 2):
         return False
-    return bool(into & (ACTIVATED | COMPARED)) or (
-        bool(into & WEIGHED) and (part.weight == 2 or len(part.names) == 2) and not is_masked(node, sums))
+    if into & (ACTIVATED | COMPARED):
+        return True
+    return bool(into & WEIGHED) and (part.weight == 2 or len(part.names) == 2) and (
+        split(node.label)[0] in letters or not is_masked(node, sums))
 
 
 def outputs_in(order: Iterable[Value], sums: Mapping[Value, Part]) -> set[Value]:
