@@ -81,7 +81,7 @@ def test_more_that_is_understood(written, number):
 
 
 @pytest.mark.parametrize("written", [
-    "2½x", "1.5½", "x½", "1 2 3", "1 234", "0.1 385", "+-5", "-+inf", "--inf", "9.42 10-2", "9.42 × 10 - 2", "9.42×10+2", "10-2", "0·5", "3∙14", "1·5×10^2", "1/3 = 0.4", "-1/3 = -0.2", "x*10-3 + 1",
+    "3²/3", "2¹⁄₂", "-1¹/3", "2½x", "1.5½", "x½", "1 2 3", "1 234", "0.1 385", "+-5", "-+inf", "--inf", "9.42 10-2", "9.42 × 10 - 2", "9.42×10+2", "10-2", "0·5", "3∙14", "1·5×10^2", "1/3 = 0.4", "-1/3 = -0.2", "x*10-3 + 1",
     "9.42e -2", "9.42 E-2", "2e", "2e(x)", "0.5e", "1/-2x", "2^-3x", "2^--3(x)", "x^2y", "e^-2x", "e^2(x)", "a/2b", "1/2∂C/∂a", "1/2 sin(x)",
     "x % 2(x)", "1/2/2024", "6/3/12", "12/31/99", "2024-05-03 00:00:00", "2024-05-03T10:00", "Mar-05", "5. Mai", "1:02:03", "1:30 PM",
     "#REF!", "#N/A", "a != 0.5", "a ≠ 0.5", "w += 0.3", "w =/= 3", "x => 2", "0.3~0.4", "w = 0.3; b = 0.5", "0.3 and b = 0.5",
@@ -127,6 +127,37 @@ def test_names_that_look_like_signs_of_numbers():
         assert grade(C, {"z": written}).answers["z"].value == pytest.approx(number), written
     for written in ("2x10", "2x10^2", "2e - 1", "2E", "2E -1", "2 E-1"):
         assert grade(C, {"z": written}).answers["z"].verdict == "unreadable", written
+
+
+# A node may be called as a function is, as e, or with a sign; and a function's value is written as a product is.
+@pytest.mark.parametrize(("labels", "numbers", "doubts"), [
+    ("e x", {"e^2": 0.09, "e²": 0.09, "e**(2)": 0.09, "(e)**-x": 0.3 ** -0.4, "exp(-x)": math.exp(-0.4), "2*e^3": 0.054, "x^e": 0.4 ** 0.3},
+     ["e^x", "e^-x", "e**-x", "e^{-x}", "e^(-x)", "e⁻ˣ", "1/(1 + e^-x)", "2e^x", "e⁻¹", "e^-1", "e^0.5", "e²ˣ", "e^2x", "e^(2*x)"]),
+    ("E x", {"e^-x": math.exp(-0.4), "E^2": 0.09, "E^x": 0.3 ** 0.4}, []),
+    ("σ z", {"σ*(1 - σ)": 0.21, "σ(z)": 1 / (1 + math.exp(-0.4)), "sigmoid(1 - z)": 1 / (1 + math.exp(-0.6)), "σ'(z)": 0.2402607457},
+     ["σ(1 - σ)", "σ (1 − σ)", "2σ(1 - z)", "sigma(1-σ)", r"\sigma(1 - \sigma)", "σ(0.5)", "σ((z))"]),
+    ("tanh z", {"tanh(z)": math.tanh(0.4), r"\tanh(1 - z)": math.tanh(0.6), "tanh*(1 - tanh)": 0.21, "1 - tanh²": 0.91},
+     ["tanh(1 - tanh)", "tanh(z*z)"]),
+    ("max z", {"max(0, z)": 0.4, "max*z": 0.12}, ["max(z)"]),
+    ("h x", {"h*x": 0.12, "h(1 - h)": 0.21, "(h)(x)": 0.12, "2(x)": 0.8, "h(2)": 0.6, "x*(h)": 0.12},
+     ["h(x)", "h (x)", "h( x )", "h(x)(1 - h(x))", "2h(x)", "dC/dh(x)"]),
+    ("w+ w", {"w": 0.4, "w + 1": 1.4, "w+1": 1.4, "w^{+}": 0.3, "(w) + -1": -0.6, "w+ = 0.3": 0.3},
+     ["w+", "w+ + 1", "w++1", "w+ - w", "2*(w+)", "dC/dw+ + 1", "w⁺"]),
+    ("w* w", {"w*2": 0.8, "w*w": 0.16}, ["w* - w", "w**2", "w*", "dC/dw* - 1"]),
+    ("x*w x w", {"x*w": 0.2, "dC/dx*(w)": 0.5}, ["dC/dx*w", "∂C/∂x*w"]),
+    ("dw d w", {"dC/dw": 1.0, "d*w": 0.2}, []),
+    ("zx z x", {r"\frac{dC}{dz}\frac{dC}{dx}": 1.0, r"\frac{dC}{dz}(x)": 0.5, r"\frac{dC}{dz}^2": 1.0}, [r"\frac{dC}{dz}x", r"x\frac{dC}{dz}"]),
+])
+def test_labels_that_make_an_answer_doubtful(labels, numbers, doubts):
+    leaves = [Value(0.3 + 0.1 * place, label) for place, label in enumerate(labels.split())]
+    last = named(Value(2.0), "q")
+    marker = Marker(look(named(sum(leaves, last), "C"), "test"), 4, None)
+    def value(written):
+        return HandedIn(marker.nodes, marker.points, {last: written}, {}).gradients[last].value
+    for written, number in numbers.items():
+        assert value(written) == pytest.approx(number), written
+    for written in doubts:
+        assert value(written) is None, written
 
 
 def test_a_slope_that_can_be_two_numbers():

@@ -241,6 +241,26 @@ def test_other_labels_are_read_in_the_same_way(ask):
     assert str(ask(neuron(), "w_5")) == str(ask(neuron(), "w₅")) == str(ask(neuron(), "w5"))
 
 
+@pytest.mark.parametrize("forward", [False, True])
+def test_what_is_proposed_is_understood(forward):
+    for root in (two_by_two()[1], neuron(), graph_of(LABELS[5]), (Value(2.0, "x") + 3) * 1):
+        nodes = nodes_of(root)
+        for key in ("y3", "y1+", "y", "x+", "a1", "a11'", "w", "w5 (1)", "δ", "δ9", "q", "net", "out", "C1", "-C"):
+            try:
+                nodes.question(key, forward)
+            except ValueError as error:
+                named, _, there_are = str(error).partition("; there are ")
+                for name in [*re.findall("(?:did you mean|such as) '([^']*)'", named), *filter(None, there_are.split(" and ")[0].split(", "))]:
+                    assert nodes.question(name, forward).forward == forward, (key, name)
+                assert not forward or "∂" not in named
+
+
+def test_keys_that_are_none():
+    for ask in ([["w5"]], [{}], [3], [None], [1.5]):
+        with pytest.raises(TypeError, match="a label or a Value"):
+            grade(neuron(), {"w5": 1}, ask=ask)
+
+
 # A class
 
 def marked(text, root=None):
@@ -301,7 +321,7 @@ def test_headings_as_spreadsheets_write_them():
     ("n,b\nAnn Lee,1\nBob,2\n", "the first column, 'n', is called as a node is, but what is in it, such as 'Ann Lee', is no answer; head it 'student'"),
     ("n,b\n1,0.1\n2,0.2\n3,0.2\n", "'n', is called as a node is, but counts the rows"), ("w55,b\n0.1,0.2\n", "'w55', has numbers such as '0.1'"),
     ("w5+,b\n0.1,0.2\n", "column 1: 'w5+' is not understood"), ("forward q,b\n1,2\n", "column 1: no node is called 'q'"), ("dC/dq,b\n1,2\n", "column 1: no"),
-    ("w5+\n0.1\n", "found one column, 'w5+'"),
+    ("w5+\n0.1\n", "found one column, 'w5+'"), ("W5,b\n1,0.1\n-1,1\n", "'W5', has numbers such as"), ("W5,b\n1,0.1\n0.5,1\n0,1\n", "'W5', has numbers"),
 ])
 def test_a_first_column_that_may_be_names_or_answers(text, words):
     assert words in refused(text, neuron(Value(1.0, "n")))

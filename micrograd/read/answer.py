@@ -35,8 +35,9 @@ COMPARISON = re.compile(r"[-+*/<>!]=|=[<>/]|[≠≤≥]")
 
 def tidied(text: str) -> str:
     """The text in the signs of an ordinary keyboard, without what nobody sees, and without $…$ or Excel's ' around."""
-    text = INVISIBLE.sub("", text).translate(SAME)
-    text = DIGITS.sub(lambda run: "".join(str(decimal(digit)) for digit in run[0]), text)
+    if not text.isascii():
+        text = INVISIBLE.sub("", text).translate(SAME)
+        text = DIGITS.sub(lambda run: "".join(str(decimal(digit)) for digit in run[0]), text)
     return text.strip().lstrip("'").strip().strip("$").strip()
 
 
@@ -80,7 +81,7 @@ def unlatexed(text: str) -> str:
             above, second, end = inside, end, after_braces(text, end)
             below = text[second + 1:end - 1]
             is_derivative = DIFFERENTIAL.fullmatch(above) and DIFFERENTIAL.fullmatch(below)
-            plain = f"{above}/{below}" if is_derivative else f"(({above})/({below}))"
+            plain = f"({above}/{below})" if is_derivative else f"(({above})/({below}))"
         else:
             plain = f"{(ops.cbrt if '[' in layout[1] else ops.sqrt).name}({inside})"
         text = text[:start] + plain + text[end:]
@@ -101,11 +102,12 @@ def after_braces(text: str, start: int) -> int:
 
 # Numbers
 
+RAISED_DIGITS, LOWERED_DIGITS = "⁰¹²³⁴-⁹", "₀-₉"
 NUMBER = re.compile(r"([-+]?)([0-9]*)[.,]?([0-9]*)(?:[eE]([-+]?[0-9]+))?")
 FRACTION = re.compile(r"[-+]?[0-9]+\s*[/÷∕⁄]\s*[1-9][0-9]*")
 TIMES = "[xX×·⋅∙•∗*]"
 TEN = re.compile(rf"(?<=[0-9.,])\s*({TIMES})\s*10(?:(?:\^|\*\*)(?:([-+]?[0-9]+)|\(([-+]?[0-9]+)\)|\{{([-+]?[0-9]+)\}})"
-                 r"|([⁺⁻]?[⁰¹²³⁴-⁹]+))$")
+                 rf"|([⁺⁻]?[{RAISED_DIGITS}]+))$")
 ON_THE_LINE = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
 ENDLESS = {"inf": inf, "infinity": inf, "∞": inf}
 LOST = re.compile(r"([-+]?[1-9][.,][0-9]+)\s*[xX×·⋅∙•]\s*10-([0-9]{1,2})")  # -9.42×10-2, which had a raised exponent
@@ -137,11 +139,13 @@ def numeral(text: str) -> Numeral | None:
     if FRACTION.fullmatch(plain):
         above, below = re.split("[/÷∕⁄]", plain)
         return Numeral(float(above) / float(below))
-    plain, percent = re.subn(r"\s*%$", "", plain)
-    plain, cut = re.subn(r"\s*(?:\.\.\.|…)$", "", plain)
-    plain = LOST.sub(r"\1e-\2", plain)
-    plain = TEN.sub(lambda ten: f"e{''.join(filter(None, ten.groups()[1:])).translate(ON_THE_LINE)}", plain)
-    match = NUMBER.fullmatch(ungrouped(plain))
+    match, percent, cut = NUMBER.fullmatch(plain), 0, 0
+    if not match:
+        plain, percent = re.subn(r"\s*%$", "", plain)
+        plain, cut = re.subn(r"\s*(?:\.\.\.|…)$", "", plain)
+        plain = LOST.sub(r"\1e-\2", plain)
+        plain = TEN.sub(lambda ten: f"e{''.join(filter(None, ten.groups()[1:])).translate(ON_THE_LINE)}", plain)
+        match = NUMBER.fullmatch(ungrouped(plain))
     if not match or not match[2] + match[3]:
         return None
     half, digits, decimals = precision(match)
@@ -183,6 +187,8 @@ DOUBTS = [(re.compile(pattern), message) for pattern, message in (
     (r"(?P<at>\+/?-|±)", "an answer is one number, without a range about it; to add what is negative, write + (-0.1)"),
     (rf"^[-+]?(?P<whole>[0-9]+)(?:\s+(?P<at>[0-9]+\s*[/⁄]\s*[0-9]+)|\s+(?P<vulgar>[{VULGAR}]))$",
      "this can be a sum or a product; write + or * after {whole}"),
+    (rf"^[-+]?(?P<whole>[0-9]+)(?P<at>[{RAISED_DIGITS}]+)\s*[/⁄]\s*[0-9{LOWERED_DIGITS}]+$",
+     "this can be a power, or a fraction beside {whole}; write ** for the one, + before the fraction for the other"),
     (rf"^[-+]?(?P<number>{PLAIN})\s*(?P<at>\({PLAIN}\))$",
      "this can be a product, or a number with its uncertainty; write {number} alone, or * for a product"),
     (rf"^[-+]?(?P<number>{PLAIN})\s*{TIMES}\s*(?P<at>10)\s*(?P<sign>[-+])\s*(?P<exponent>[0-9]{{1,2}})$",

@@ -20,6 +20,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import takewhile
 from math import e, isinf, pi, tau
 from typing import Any, NamedTuple, Union
 from unicodedata import category, decomposition, normalize, numeric
@@ -365,6 +366,8 @@ PRIMES = tuple("'′’")
 NUMBER = re.compile(r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 RAISED_NUMBER = re.compile("[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 CALL = re.compile(r"\\?([^\W\d]\w*)['′’]?\(")
+LONE_NAME = re.compile(r"\(\s*([^\W\d][^-−–+*/·×⋅%()|\s]*)\s*\)")  # with its brackets
+COUNT = re.compile(r"\s*(?:[0-9]+(?![\w.(])|\(\s*[0-9]+\s*\)|\{\s*[0-9]+\s*\}|[⁰¹²³⁴-⁹]+(?![\w⁺⁻]))")  # as an exponent
 E_OF_A_NUMBER = re.compile(r"[eE](?!\w|\s*(?:\^|\*\*|_))")  # 2e - 3, but not 2e^x nor 2e_1
 BELOW_OR_ABOVE = {ops.div: "/", ops.mod: "%", ops.floordiv: "//", ops.pow: "**", ops.exp: "**"}  # as infixes
 HINTS = {
@@ -494,7 +497,7 @@ class Reader:
 
     def name(self) -> bool:
         """A name, a constant, or a function with its opening bracket."""
-        start = self.place
+        start, text = self.place, self.text
         word, name = self.word()
         self.place = end = start + len(word)
         function = functions().get(word.removeprefix("\\"))
@@ -502,6 +505,8 @@ class Reader:
         self.place += slope
         called = self.skip_spaces() and self.next_is("(")
         if function and called:
+            if self.loosely and name is not None and not slope and not LONE_NAME.match(text, self.place, self.stop):
+                self.refuse_function_or_name(word, function)
             return self.open(Bracket(self.place, "(", start, Slope(function) if slope else function))
         if name is None and self.known is None and not function and not called and word not in CONSTANTS:
             name = self.spelled.setdefault(on_one_line(word) or word, word)
@@ -589,6 +594,8 @@ class Reader:
 
     def operator(self) -> bool:
         sign, raised = self.text[self.place], RAISED_RUN.match(self.text, self.place, self.stop)
+        if raised:
+            self.refuse_power_of_e(self.place)
         if raised and RAISED_NUMBER.fullmatch(raised[0]):
             self.program += [float(normalize("NFKC", raised[0]).replace("−", "-")), ops.pow]
             self.place = raised.end()
@@ -602,10 +609,14 @@ class Reader:
             return False
         infix = RAISE if self.next_is("**") else FLOORDIV if self.next_is("//") else INFIX.get(sign)
         if infix:
+            end = self.place + 1 + self.next_is("**", "//")
+            if infix is RAISE:
+                self.refuse_power_of_e(end)
             self.infix(EXP if infix is RAISE and self.takes_e() else infix)
-            self.place += 1 + self.next_is("**", "//")
+            self.place = end
             return False
         if sign == "(" and not self.after_call:
+            self.refuse_value_or_product()
             self.product_without_a_sign()
             return False
         if sign in ")}|⌋⌉" or (sign == "]" and self.inside("[")):
@@ -620,9 +631,11 @@ class Reader:
             self.product_without_a_sign()
             return False
         if is_name or sign == "(" or sign.isnumeric():
-            before, after = self.text[self.operand_at:self.place].strip(), re.match(r"\w*", self.text[self.place:])
-            shown = f"{before}*{after[0]}" if after and after[0] and len(before) < 20 else "a*b for a product"
-            raise self.error(self.place, f"an operator is missing here; write {printable(shown)}")
+            before = self.text[self.operand_at:self.place].strip()
+            after = "".join(takewhile(is_inside, self.text[self.place:]))
+            shown = f"{before}*{after}" if after and len(before) < 20 else "a*b for a product"
+            one = f", or {before}{after} for one number" * (before.isdecimal() and after.isdecimal())
+            raise self.error(self.place, f"an operator is missing here; write {printable(shown)}{one}")
         if sign == ".":
             operand = self.text[self.operand_at:self.place].strip()
             bare = operand[1:-1] if operand[:1] == "(" and operand[-1:] == ")" else operand
@@ -649,6 +662,13 @@ class Reader:
             return False
         self.program.pop()
         return True
+
+    def refuse_power_of_e(self, exponent: int) -> None:
+        """An error for e^-x, where e is a node, such as an error; e² is its square. exponent: where that begins."""
+        if (self.loosely and self.text[self.operand_at:self.place].rstrip() == "e" and self.program[-1] != e
+                and not COUNT.match(self.text, exponent, self.stop)):
+            raise self.error(self.operand_at, "this can be a power of the node 'e', or the exponential function; write "
+                                              "(e)**… for the one, exp(…) for the other")
 
     def infix(self, infix: Infix) -> None:
         # a ** b ** c is a ** (b ** c); -a % b is (-a) % b, while -a * b is -(a * b)
@@ -679,6 +699,22 @@ class Reader:
             before, e = self.text[self.operand_at:self.place], self.text[self.place]
             raise self.error(self.place, f"this can be a product or part of the number; write {before}*{e}, or "
                                          f"{before}{e}-2 without a space")
+
+    def refuse_function_or_name(self, word: str, row: Op) -> None:
+        """An error for σ(1 - σ), where σ is a node as well."""
+        assert self.known is not None
+        if row.arity - len(row.defaults) == 1:
+            alone = "\\" * bool(self.known.meant(row.name)) + row.name
+            raise self.error(self.place, f"this can be a product with the node {word!r}, or the function; write "
+                                         f"{word}*(…) for the one, {alone}(…) for the other")
+
+    def refuse_value_or_product(self) -> None:
+        """An error for h(x), where h and x are nodes."""
+        inside = LONE_NAME.match(self.text, self.place, self.stop)
+        if self.loosely and inside and isinstance(self.program[-1], Name) and self.program[-1].place == self.operand_at:
+            name = self.text[self.operand_at:self.place].strip()
+            raise self.error(self.place, f"this can be a product, or the value of {name} at {inside[1]}; write "
+                                         f"{name}*{inside[1]} for the one, {name} for the other")
 
     def inside(self, sign: str) -> bool:
         """Whether the bracket that was opened last is this one."""

@@ -26,7 +26,17 @@ from ..ops import CONSTANT, as_float, is_number
 from .answer import DATE, NUMBER, Numeral, has_decimal_commas, numeral, precision, refuse_doubts, sides_of, tidied
 from .chain import depending_on, links
 from .deltas import missing
-from .expression import Expression, ExpressionError, Name, Names, in_usual_signs, is_invisible, on_one_line, parse
+from .expression import (
+    Expression,
+    ExpressionError,
+    Name,
+    Names,
+    in_usual_signs,
+    is_invisible,
+    is_word,
+    on_one_line,
+    parse,
+)
 from .formula import GREEK_LETTERS, OPERATOR, cut
 from .graph import Graph, Pass, passes
 from .mistakes import Book
@@ -103,6 +113,8 @@ class Nodes:
                 self.deltas.setdefault(f"δ{name[1:]}", node)
         self.names = Names([*self.by_name, *self.deltas])
         self.exact = {node.data for node in graph.order if not node.parents}  # what a number may stand for
+        self.with_signs = [name for name in self.printed if not is_word(name)]  # w+
+        self.asked: dict[tuple[Key, bool | None], Question] = {}
 
     def find(self, key: Key, forward: bool = False) -> Value:
         """The node whose gradient, or forward value, a key of the answers asks for.
@@ -142,7 +154,7 @@ class Nodes:
                 if found is not None:
                     return found
             word = below
-        raise self.unknown(key, word, stray=not (quotient or forward))
+        raise self.unknown(key, word, forward, stray=not (quotient or forward))
 
     def spelled(self, word: str) -> Value | None:
         """The node that a word means; None for none. A ValueError, if it means several."""
@@ -178,33 +190,36 @@ class Nodes:
         return short if short.isalnum() and self.names.asked(short) == [name] else name
 
     @cached_property
-    def as_typed(self) -> dict[str, Value]:
-        """The nodes, by their names as people type them; the δs last."""
-        return {self.typed(name): node for name, node in (*self.by_name.items(), *self.deltas.items())}
+    def offered(self) -> tuple[dict[str, Value], dict[str, Value]]:
+        """Whose gradients can be asked for, and whose forward values, by names as people type them; the δs last."""
+        values = {self.typed(name): node for name, node in self.by_name.items()}
+        gradients = {name: node for name, node in values.items() if node.op is not CONSTANT}
+        return {**gradients, **{self.typed(name): node for name, node in self.deltas.items()}}, values
 
-    def unknown(self, key: str, word: str, stray: bool) -> NotUnderstood:
+    def unknown(self, key: str, word: str, forward: bool, stray: bool) -> NotUnderstood:
         """What to say of a key that names no node: what is left over in it, or which names there are, the nearest
         first."""
         why, line, part = f"{quoted(key)} is not understood", on_one_line(word), PART.fullmatch(bare(key))
-        for name in sorted(self.as_typed, key=len, reverse=True):
+        offered = self.offered[forward]
+        for name in sorted(offered, key=len, reverse=True):
             rest = left_over(line, on_one_line(name))
             if rest:
-                gradient = partial(self.graph, self.graph.root, self.as_typed[name]).text
-                hint = f"did you mean {name!r} ({gradient})?"
+                what = f"the value of {name}" if forward else partial(self.graph, self.graph.root, offered[name]).text
+                hint = f"did you mean {name!r} ({what})?"
                 if part:
-                    hint = f"if it is a part of a question, write what that asks for, such as {name!r} for {gradient}"
-                elif UPDATED.fullmatch(line.removeprefix(on_one_line(name))) and not self.as_typed[name].parents:
+                    hint = f"if it is a part of a question, write what that asks for, such as {name!r} for {what}"
+                elif UPDATED.fullmatch(line.removeprefix(on_one_line(name))) and not offered[name].parents:
                     hint += " Updated weights are no questions here"
                 return NotUnderstood(f"{why}: {rest} {name}; {hint}")
         if part:
             return NotUnderstood(f"{why}: it looks like the number of a question; write what that asks for")
         line = re.sub(r"^([^\W\d]+)([0-9]+)\^([0-9]+)$", r"\1\3\2", line)  # z1^3, where z^{3}_{1} may be meant
-        near = get_close_matches(line, self.as_typed, LISTED, cutoff=0.4)
+        near = get_close_matches(line, offered, LISTED, cutoff=0.4)
         near.sort(key=lambda name: sum(takewhile(bool, map(eq, name, line))), reverse=True)  # for a29 a21, not a32
         meant = f" (did you mean {near[0]!r}?)" if near else ""
         no_delta = f". There is no δ: {missing(self.graph)}" if line[:1] == "δ" and not self.deltas else ""
         why = f"no node is called {quoted(key)} in the graph of {self.subject}{named_letter(word)}{meant}{no_delta}"
-        return NotUnderstood(why, f"; there are {listed([*near, *map(self.typed, self.by_name)])}", stray)
+        return NotUnderstood(why, f"; there are {listed([*near, *offered])}", stray)
 
     @property
     def subject(self) -> str:
@@ -224,6 +239,13 @@ class Nodes:
     def question(self, key: Key, forward: bool | None = None) -> Question:
         """What a key asks for. forward: whether it is that of a forward value; None if it says so itself, "forward a4".
         Raises as `find` does, and for what has no gradient."""
+        known = self.asked.get((key, forward)) if isinstance(key, (str, Value)) else None
+        if known is None:
+            known = self.asked[key, forward] = self.understood(key, forward)  # all sheets of a class have the same keys
+        return known
+
+    def understood(self, key: Key, forward: bool | None) -> Question:
+        """The same for a key that is new."""
         plain = key
         if forward is None:
             forward, plain = (False, key) if key in self.by_name else forward_key(key)
@@ -268,7 +290,7 @@ class Nodes:
 
     def remedy(self, in_a_file: bool) -> str:
         """Which labels there are, and how a file may begin."""
-        names = [self.typed(name) for name, node in self.by_name.items() if node.op is not CONSTANT] or [self.subject]
+        names = list(self.offered[False]) or [self.subject]
         inner = [self.typed(name) for name, node in self.by_name.items() if node.parents] or names
         slope = f"d{self.typed(self.subject)}/d"
         words = f"write {names[0]} or {slope}{names[0]} for a gradient; there are {listed(names)}"
@@ -663,7 +685,7 @@ class HandedIn:
 
     def is_label(self, side: str, asked: Value, is_gradient: bool) -> bool:
         """Whether the first side is a name of what is asked for. Raises ExpressionError for another gradient."""
-        quotient = DERIVATIVE.fullmatch(side)
+        quotient = DERIVATIVE.fullmatch(side.removeprefix("(").removesuffix(")"))  # that of \frac brackets
         node = self.node_or_none(quotient[2]) if quotient and self.node_or_none(quotient[1]) is None else None
         if node is None:
             try:
@@ -694,6 +716,7 @@ class HandedIn:
 
     def parsed(self, text: str, nodes: Mapping[str, Value]) -> Reference:
         """Read an expression, ∂C/∂a⁴ and the like included: each stands behind a name as long as itself."""
+        self.refuse_signs_of_names(text)
         gradients, stand_ins = dict(self.nodes.deltas), {}
         slopes: dict[str, tuple[Value, Value]] = {}
         plain, names = text, self.nodes.names if nodes is self.nodes.by_name else Names([*nodes, *gradients])
@@ -722,6 +745,16 @@ class HandedIn:
         gradients = {name: node for name, node in gradients.items() if name in expression.names}
         slopes = {name: pair for name, pair in slopes.items() if name in expression.names}
         return Reference(text, expression, values, gradients, slopes)
+
+    def refuse_signs_of_names(self, text: str) -> None:
+        """Raise ExpressionError for w+ + 1 and ∂C/∂x*w, where a node is called w+, or x*w."""
+        for name in self.nodes.with_signs:
+            spelling = re.escape(name)
+            at_its_end = rf"|{spelling}(?=\s*(?:$|[-−–+*/·×^)]))" if OPERATOR.match(name[-1]) else ""
+            found = re.search(f"[∂d]{spelling}{at_its_end}", text) if name in text else None
+            if found:
+                raise ExpressionError(text, found.start(), f"this can be the name {name!r} or arithmetic; for "
+                                                           "arithmetic write brackets, as in (w) + 1")
 
     def refuse_two_slopes(self, y: Value, x: Value, text: str, place: int) -> None:
         """Raise ExpressionError where ∂y/∂x is one number along all paths, and another along the direct ones, with the
@@ -933,8 +966,8 @@ def check_first_column(heading: str, column: list[str], objection: NotUnderstood
                          f"answer; {remedy}")
     if objection is None and len(column) > 2 and column == [str(row) for row in range(1, len(column) + 1)]:
         raise ValueError(f"{first} is called as a node is, but counts the rows; {remedy}, else add a column of names")
-    numbers = [numeral(tidied(cell)) for cell in column]
-    if objection and objection.stray and heading.lower() != STUDENT and column and all(
-            x and x.value % 1 for x in numbers):
-        raise ValueError(f"{first} has numbers such as {quoted(column[0])}, and no node is called so; {remedy}; "
+    numbers = {cell: numeral(tidied(cell)) for cell in column}
+    answers = [cell for cell, x in numbers.items() if x and (x.value < 0 or x.value % 1)]  # no numbers of students
+    if objection and objection.stray and heading.lower() != STUDENT and answers and all(numbers.values()):
+        raise ValueError(f"{first} has numbers such as {quoted(answers[0])}, and no node is called so; {remedy}; "
                          f"{nodes.remedy(True)}")
