@@ -223,13 +223,14 @@ def refuse_doubts(text: str, names: Names, comma: bool = False) -> None:
     """Raise ExpressionError for what can be read in two ways. names: those that an expression may use here; comma:
     whether this is the decimal mark of the whole sheet."""
     plain = text.translate(DASHES)
-    if LOST.fullmatch(plain):
-        return
     thousands = THOUSANDS.fullmatch(plain)
     if thousands and (thousands[2] == ".") == comma:
         one, other = f"{thousands[1]}.{thousands[3]}", f"{thousands[1]}{thousands[3]}"
         raise ExpressionError(text, thousands.start(2), f"this can be {one} or {other}; write the one or the other"
                                                         + ", with the same decimal mark everywhere" * comma)
+    number = NUMBER.fullmatch(plain)
+    if LOST.fullmatch(plain) or (number and number[2] + number[3]):
+        return
     for pattern, message in DOUBTS:
         match = pattern.search(plain)
         if match:
