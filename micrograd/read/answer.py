@@ -178,11 +178,13 @@ LOST_HERE = "has a raised exponent been lost here? A power of ten is written"
 VULGAR = "¼½¾⅐-⅞"
 PLAIN = r"(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)"
 DOUBTS = [(re.compile(pattern), message) for pattern, message in (
-    (r"^\d{1,4}([-/.])\d{1,2}\1\d{2,4}(?:$|[ T]\d)",
+    (r"^(?:\d{1,4}([-/.])\d{1,2}\1\d{2,4}|\d{4}([-/.])\d{1,2}\2\d{1,2})(?:$|[ T]\d)",
      DATE),
     (r"^\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?$",
      "this is a time, such as a spreadsheet makes of a ratio; write a quotient with /"),
     (r"^#(?:DIV|REF|NAME|VALUE|N/A|NUM|NULL|SPILL|CALC)", "this is an error of a spreadsheet, not an answer"),
+    (rf"^[-+]?{PLAIN}\s+(?P<at>[-+]{PLAIN})$",
+     "this can be one number computed from two, or two answers; write a space after the sign, or one of the two"),
     (r"^[-+]\s*(?P<at>[-+])", "there are two signs before this; write one"),
     (r"(?P<at>\+/?-|±)", "an answer is one number, without a range about it; to add what is negative, write + (-0.1)"),
     (rf"^[-+]?(?P<whole>[0-9]+)(?:\s+(?P<at>[0-9]+\s*[/⁄]\s*[0-9]+)|\s+(?P<vulgar>[{VULGAR}]))$",
