@@ -11,7 +11,8 @@ text from anybody may be read. Whatever cannot be read is an `ExpressionError`, 
                    elu'(z) and elu'(z, 0.5)
     names          as they are spelled, or else as people spell them: a4, a_4, a^4 and a⁴ all find a^{4}
 
-A caret is thus a power, unless it makes a name that is known. Where it could be both, that is an error.
+A caret is thus a power, unless it makes a name that is known. Where it could be both, that is an error. So are, where
+this is read loosely, e^x and σ(1 - σ) with a name e or σ, and h(x) with names h and x.
 """
 
 from __future__ import annotations
@@ -323,8 +324,8 @@ def parse(text: str, names: Iterable[str] | Names | None = None, loosely: bool =
     """Read an expression. Nothing is computed yet: see `Expression.evaluate`.
 
     text: up to 1,000 characters. names: those that it may use (labels of a graph, say), which are then found however
-    they are spelled; without them every name will do, and ^ is always a power. loosely: whether 2x is 2*x, and
-    0.5 sgn(x) is 0.5*sgn(x).
+    they are spelled; without them every name will do, and ^ is always a power. loosely: whether this is written as by
+    hand, so that 2x is 2*x, 0.5 sgn(x) is 0.5*sgn(x), and h(x) is in doubt.
     Raises ExpressionError, with the place, if it is not an expression.
     """
     if not isinstance(text, str):
