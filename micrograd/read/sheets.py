@@ -105,7 +105,9 @@ class Nodes:
     def __init__(self, book: Book) -> None:
         self.book, self.graph = book, (graph := book.graph)
         self.printed = {graph.names[node]: node for node in graph.order if graph.names[node]}  # v_{1}, too
+        self.with_signs = [name for name in self.printed if not is_word(name)]  # w+
         self.by_name = {name: node for name, node in self.printed.items() if book.is_named(node)}
+        self.asked: dict[tuple[Key, bool | None], Question] = {}
         self.deltas = {name: node for node, name in book.deltas.items()}  # δ^{4}: z^{4}
         taken = set(map(on_one_line, self.by_name))
         for name, node in list(self.deltas.items()):  # δ^{4} is understood where Δ^{4} is its name, as there is a δ
@@ -113,8 +115,6 @@ class Nodes:
                 self.deltas.setdefault(f"δ{name[1:]}", node)
         self.names = Names([*self.by_name, *self.deltas])
         self.exact = {node.data for node in graph.order if not node.parents}  # what a number may stand for
-        self.with_signs = [name for name in self.printed if not is_word(name)]  # w+
-        self.asked: dict[tuple[Key, bool | None], Question] = {}
 
     def find(self, key: Key, forward: bool = False) -> Value:
         """The node whose gradient, or forward value, a key of the answers asks for.
