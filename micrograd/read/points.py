@@ -26,6 +26,7 @@ from .graph import Graph, Pass, onward_from, passes
 
 LARGEST = 20_000   # nodes; a larger graph is not run with other numbers
 COUNT = 4          # points
+FURTHER = 12       # more of them, for a formula that cannot be computed at these
 DIRECTIONS = 24    # tried for them
 SHORTEST = 8       # how often a move is cut to a quarter where the graph cannot be computed at its end
 READINGS = 50_000  # ways to take the numbers in a formula for those of nodes, which are all tried
@@ -65,6 +66,7 @@ class Points:
         self.graph, self.own = graph, own
         self.leaves = [leaf for leaf in graph.order if not leaf.parents and (leaf.op is not CONSTANT or leaf.label)]
         self.found: dict[bool, list[Point]] = {}
+        self.more: list[Point] | None = None
         self.single: dict[Value, Point | None] = {}
         self.numbers: list[tuple[float, Source]] = []
         self.constants = {node.data for node in graph.order if node.op is CONSTANT}
@@ -86,17 +88,26 @@ class Points:
             self.found[across_kinks] = found or list(self.drawn(sides, self.below(at_kinks)))
         return self.found[across_kinks]
 
+    def further(self) -> list[Point]:
+        """More points, for a formula that has no number at the others."""
+        if self.more is None:
+            sides = self.sides()
+            fixed = self.below([node for node, allowed in sides.items() if not allowed])
+            self.more = [*self.drawn(sides, fixed, FURTHER, seed=1)] if self() else []
+        return self.more
+
     def sides(self) -> dict[Value, list[Side]]:
         """The pieces of its function that each node with several of them may be on."""
         return {node: sides_of(node.op, arguments(node)) for node in self.graph.order if node.op.kink is not None}
 
-    def drawn(self, sides: Mapping[Value, list[Side]], fixed: Mapping[Value, None]) -> Iterator[Point]:
-        """Points on these sides."""
+    def drawn(self, sides: Mapping[Value, list[Side]], fixed: Mapping[Value, None], many: int = COUNT, seed: int = 0,
+              ) -> Iterator[Point]:
+        """So many points on these sides."""
         order = self.graph.order
         leaves = [leaf for leaf in self.leaves if leaf not in fixed]
         whole = {node.parents[1] for node in order if node.op is ops.pow and node.parents[0].data < 0}
-        shares = [group for group in groups(leaves) if sums_to_1(group)]
-        rng, count, easiest = Random(0), 0, 0
+        shares = self.shares(leaves)
+        rng, count, easiest = Random(seed), 0, 0
         for _ in range(DIRECTIONS if leaves else 0):
             for ease, moved in enumerate(moves_of({leaf: leaf.data for leaf in leaves}, whole, rng)):
                 for group in shares:
@@ -106,7 +117,7 @@ class Points:
                     easiest, count = ease, count + 1
                     yield point
                     break
-            if count == COUNT:
+            if count == many:
                 return
 
     def point(self, moved: Mapping[Value, float], sides: Mapping[Value, list[Side]]) -> Point | None:
@@ -123,11 +134,29 @@ class Points:
     def alone(self, leaf: Value) -> Point | None:
         """A point where only this leaf has moved; None where it cannot, or not without others."""
         if leaf not in self.single:
-            shared = any(leaf in group and sums_to_1(group) for group in groups(self.leaves))
+            shared = any(leaf in group for group in self.shares(self.leaves))
             places = () if shared else [point.values[leaf] for point in self() if point.values[leaf] != leaf.data]
             found = (self.point({leaf: x}, self.sides()) for x in places)
             self.single[leaf] = next(filter(None, found), None)
         return self.single[leaf]
+
+    def shares(self, leaves: Sequence[Value]) -> list[list[Value]]:
+        """The leaves that are the shares of a whole, as the probabilities of a cross-entropy are: p − y is right for no
+        others. Weights that happen to be 1 in all are none."""
+        return [group for group in groups(leaves) if sums_to_1(group) and all(map(self.weighs_a_logarithm, group))]
+
+    def weighs_a_logarithm(self, leaf: Value) -> bool:
+        """Whether all that becomes of a leaf is a factor of a logarithm, as y is in −y log p, but not in 1 − y."""
+        factors, found = [leaf], False
+        for factor in factors:
+            for edge in self.graph.uses[factor]:
+                if edge.node.op is ops.mul and is_logarithm(edge.node.parents[1 - edge.i]):
+                    found = True
+                elif edge.node.op in (ops.mul, ops.neg):
+                    factors.append(edge.node)
+                elif edge.node.op not in (ops.log, ops.div):
+                    return False
+        return found
 
     def below(self, nodes: Sequence[Value]) -> dict[Value, None]:
         """These nodes, and those that they depend on."""
@@ -239,8 +268,20 @@ def groups(leaves: Sequence[Value]) -> Iterator[list[Value]]:
 
 
 def sums_to_1(group: Sequence[Value]) -> bool:
-    """Whether these are the shares of a whole, as probabilities are: p − y is right for no others."""
+    """Whether these may be the shares of a whole."""
     return len(group) > 1 and min(leaf.data for leaf in group) >= 0 and isclose(sum(leaf.data for leaf in group), 1)
+
+
+def is_logarithm(node: Value) -> bool:
+    """Whether a node is a logarithm, or has one as a term."""
+    terms, met = [node], {node: None}
+    for term in terms:
+        if term.op in (ops.log, ops.log1p):
+            return True
+        if term.op in (ops.add, ops.sub, ops.neg):
+            terms += [parent for parent in dict.fromkeys(term.parents) if parent not in met]
+            met.update(dict.fromkeys(term.parents))
+    return False
 
 
 def share_out(moved: dict[Value, float], group: Sequence[Value]) -> None:
@@ -390,15 +431,19 @@ class Trial:
     def __init__(self, points: Points, expression: Expression, names: Iterable[Value]) -> None:
         """names: the nodes of which values are in the expression."""
         self.points = points
+        factors, named = factors_of(expression), [*names]
         self.literals: dict[str, Literal] = {}
         self.unknown = False  # whether some number in it was worked out, and nobody knows from what
         digits = digits_written(expression.text)
         program: list[Any] = []
-        for step, then in zip(expression.program, [*expression.program[1:], None]):
+        for place, (step, then) in enumerate(zip(expression.program, [*expression.program[1:], None])):
             if isinstance(step, float) and isfinite(step) and (then is not ops.pow or points.has_powers):
                 many = digits.get(fabs(step), 0)
                 half = half_unit(step, many) if many >= ROUNDED else 0.0
-                sources = distinct(points.sources(step, half), step, points())
+                found = points.sources(step, half)
+                if many < ROUNDED:
+                    found = (source for source in found if self.is_likely(source, place in factors, named))
+                sources = distinct(found, step, points())
                 by_chance = len(points.numbers) > 3 * 10 ** (many - 1)
                 self.unknown |= many >= ODD and step not in points.constants and (not sources or by_chance)
                 name = f"number {len(program)}"
@@ -407,7 +452,7 @@ class Trial:
             else:
                 program.append(step)
         self.expression = replace(expression, program=tuple(program))
-        used = [*names, *(source.node for literal in self.literals.values() for source in literal.sources if source)]
+        used = [*named, *(source.node for literal in self.literals.values() for source in literal.sources if source)]
         self.leaves = [*dict.fromkeys(node for node in used if not node.parents)][:ALONE]
 
     def __call__(self, points: Sequence[Point], meaning: Meaning, target: Target, rounded: bool) -> Failure | bool:
@@ -416,15 +461,24 @@ class Trial:
 
         meaning: the numbers of the names at a point. target: what is right there, and the size of what that is added up
         from. rounded: whether numbers in the formula may be rounded."""
-        places = [Place(point, meaning(point), *target(point)) for point in points]
         as_it_is = (None,) * len(self.literals)
-        outcomes = [(place, self.fits(place, as_it_is, rounded)) for place in places]
+
+        def tried(points: Iterable[Point]) -> Iterator[tuple[Place, bool | None]]:
+            for point in points:
+                place = Place(point, meaning(point), *target(point))
+                yield place, self.fits(place, as_it_is, rounded)
+
+        outcomes = [*tried(points)]
+        if points and all(fits is None for _, fits in outcomes):
+            outcomes = [*tried(self.points.further())]
+        places = [place for place, _ in outcomes]
         wrong = [place for place, fits in outcomes if fits is False]
         if not wrong:
             return any(fits for _, fits in outcomes)
         if prod(len(literal.sources) for literal in self.literals.values()) <= READINGS:
             for reading in self.readings(wrong[0], rounded):
-                if all(self.fits(place, reading, rounded) is not False for place in places):
+                fits = [self.fits(place, reading, rounded) for place in places]
+                if False not in fits and True in fits:
                     return True
         else:  # no reading is right where only one leaf has moved, and most have the same number
             alone = filter(None, map(self.points.alone, self.leaves))
@@ -434,6 +488,14 @@ class Trial:
             return False
         failures = [Failure(place.numbers, self.value(place, as_it_is), place.expected) for place in wrong]
         return max(failures, key=lambda failure: failure.shown)
+
+    @staticmethod
+    def is_likely(source: Source, is_factor: bool, named: Sequence[Value]) -> bool:
+        """Whether a number that is too short to be rounded may be from here. A gradient is a factor, by the chain rule;
+        and the 1 of 1 − a is no computed number that has a name in the same formula."""
+        if source.kind == "gradient":
+            return is_factor
+        return not (source.node.parents and source.node in named and fabs(source.node.data) in (0, 1))
 
     def given(self, place: Place, reading: Reading) -> dict[str, float]:
         """The numbers of all names at a point."""
@@ -508,8 +570,30 @@ def digits_written(text: str) -> dict[float, int]:
 
 def distinct(sources: Iterable[Source], number: float, points: Sequence[Point]) -> list[Source]:
     """Those that differ from the number itself, and from each other, at some point."""
-    kept = {(number,) * len(points): None} | {tuple(source.at(point) for point in points): source for source in sources}
-    return [source for source in kept.values() if source]
+    kept = {tuple(source.at(point) for point in points): source for source in sources}
+    kept.pop((number,) * len(points), None)
+    return [*kept.values()]
+
+
+def factors_of(expression: Expression) -> set[int]:
+    """The places in a program of what a formula, or a term of it, is in proportion to."""
+    alone, factor, term = range(3)
+    stack: list[dict[int, int]] = []  # of each subexpression, what is in it
+    for place, step in enumerate(expression.program):
+        if isinstance(step, (float, Name)):
+            stack.append({place: alone})
+            continue
+        row = step.row if isinstance(step, Slope) else step
+        sides = stack[-row.arity:]
+        found = {one: what for side in (sides[:1] if step is ops.div else sides) for one, what in side.items()}
+        if step in (ops.add, ops.sub):
+            found = {one: term if what == alone else what for one, what in found.items()}
+        elif step in (ops.mul, ops.div):
+            found = {one: factor for one, what in found.items() if what != term}
+        elif step is not ops.neg:
+            found = {}
+        stack[-row.arity:] = [found]
+    return set(stack[0])
 
 
 def measured(expression: Expression, values: Mapping[str, Measured]) -> Measured:
