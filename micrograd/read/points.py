@@ -383,6 +383,7 @@ class Measured(Ieee):
 
 
 Reading = Sequence[Union[Source, None]]  # for each number in a formula, where it is from; None for itself
+Choice = Sequence[Sequence[Union[Source, None]]]  # for each, where it may be from
 
 
 class Literal(NamedTuple):
@@ -392,10 +393,6 @@ class Literal(NamedTuple):
     number: float
     half: float
     sources: list[Source | None]
-
-    def all_at(self, numbers: Pass) -> list[float]:
-        """All that it may be at a point."""
-        return [self.number if source is None else source.at(numbers) for source in self.sources]
 
 
 class Failure(NamedTuple):
@@ -453,7 +450,7 @@ class Trial:
                 program.append(step)
         self.expression = replace(expression, program=tuple(program))
         used = [*named, *(source.node for literal in self.literals.values() for source in literal.sources if source)]
-        self.leaves = [*dict.fromkeys(node for node in used if not node.parents)][:ALONE]
+        self.leaves = [*dict.fromkeys([*(node for node in used if not node.parents), *points.leaves])][:ALONE]
 
     def __call__(self, points: Sequence[Point], meaning: Meaning, target: Target, rounded: bool) -> Failure | bool:
         """True if the formula is right at all points, by one reading of its numbers; the point that shows best that it
@@ -475,15 +472,17 @@ class Trial:
         wrong = [place for place, fits in outcomes if fits is False]
         if not wrong:
             return any(fits for _, fits in outcomes)
-        if prod(len(literal.sources) for literal in self.literals.values()) <= READINGS:
-            for reading in self.readings(wrong[0], rounded):
+        choices: list[Choice] = [[literal.sources for literal in self.literals.values()]]
+        if sum(map(count, choices)) > READINGS:
+            alone = filter(None, map(self.points.alone, self.leaves))
+            choices = self.narrowed(choices, [Place(point, meaning(point), *target(point)) for point in alone], rounded)
+            if sum(map(count, choices)) > READINGS:
+                return False
+        for choice in choices:
+            for reading in self.readings(wrong[0], choice, rounded):
                 fits = [self.fits(place, reading, rounded) for place in places]
                 if False not in fits and True in fits:
                     return True
-        else:  # no reading is right where only one leaf has moved, and most have the same number
-            alone = filter(None, map(self.points.alone, self.leaves))
-            if not any(self.no_reading(Place(point, meaning(point), *target(point)), rounded) for point in alone):
-                return False
         if self.unknown:
             return False
         failures = [Failure(place.numbers, self.value(place, as_it_is), place.expected) for place in wrong]
@@ -492,15 +491,14 @@ class Trial:
     @staticmethod
     def is_likely(source: Source, is_factor: bool, named: Sequence[Value]) -> bool:
         """Whether a number that is too short to be rounded may be from here. A gradient is a factor, by the chain rule;
-        and the 1 of 1 − a is no computed number that has a name in the same formula."""
+        and the 1 of 1 − a, the 2 of a square, are no computed numbers that have a name in the same formula."""
         if source.kind == "gradient":
             return is_factor
-        return not (source.node.parents and source.node in named and fabs(source.node.data) in (0, 1))
+        return not (source.node.parents and source.node in named and fabs(source.node.data) in (0, 1, 2))
 
     def given(self, place: Place, reading: Reading) -> dict[str, float]:
         """The numbers of all names at a point."""
-        numbers = {name: literal.number if source is None else source.at(place.numbers)
-                   for (name, literal), source in zip(self.literals.items(), reading)}
+        numbers = {name: self.number_at(place, name, source) for name, source in zip(self.literals, reading)}
         return {**place.values, **numbers}
 
     def value(self, place: Place, reading: Reading) -> float:
@@ -519,18 +517,41 @@ class Trial:
         allowed = self.allowed(self.given(place, reading), halves) + OF_GRAPH * place.size
         return off <= allowed if isfinite(off) and isfinite(allowed) else None
 
-    def readings(self, place: Place, rounded: bool) -> Iterator[Reading]:
-        """The readings that are not plainly wrong at a point."""
-        choices = product(*(literal.sources for literal in self.literals.values()))
-        found = self.computed(place, {name: literal.all_at(place.numbers) for name, literal in self.literals.items()})
-        return (reading for x, reading in zip(found, choices) if not place.plainly_wrong(x, rounded))
+    def readings(self, place: Place, choice: Choice, rounded: bool) -> Iterator[Reading]:
+        """The readings of a choice that are not plainly wrong at a point."""
+        numbers = [[self.number_at(place, name, source) for source in sources]
+                   for name, sources in zip(self.literals, choice)]
+        found = self.computed(place, dict(zip(self.literals, numbers)))
+        return (reading for x, reading in zip(found, product(*choice)) if not place.plainly_wrong(x, rounded))
 
-    def no_reading(self, place: Place, rounded: bool) -> bool:
-        """Whether all readings are plainly wrong at a point."""
-        different = {name: [*dict.fromkeys(literal.all_at(place.numbers))] for name, literal in self.literals.items()}
-        if prod(map(len, different.values())) > READINGS:
-            return False
-        return all(place.plainly_wrong(x, rounded) for x in self.computed(place, different))
+    def narrowed(self, choices: list[Choice], places: Iterable[Place], rounded: bool) -> list[Choice]:
+        """The choices without what is plainly wrong where only one leaf has moved: most sources have the same number
+        there, so that many readings are tried at once. What would take too long is left as it is."""
+        work = 0
+        for place in places:
+            remaining: list[Choice] = []
+            for choice in choices:
+                alike = [self.alike(place, name, sources) for name, sources in zip(self.literals, choice)]
+                if work + prod(map(len, alike)) > READINGS:
+                    remaining.append(choice)
+                    continue
+                work += prod(map(len, alike))
+                found = self.computed(place, {name: [*by] for name, by in zip(self.literals, alike)})
+                remaining += [[*parts] for x, parts in zip(found, product(*(by.values() for by in alike)))
+                              if not place.plainly_wrong(x, rounded)]
+            choices = remaining
+        return choices
+
+    def alike(self, place: Place, name: str, sources: Sequence[Source | None]) -> dict[float, list[Source | None]]:
+        """Where a number may be from, by what it would be at a point."""
+        found: dict[float, list[Source | None]] = {}
+        for source in sources:
+            found.setdefault(self.number_at(place, name, source), []).append(source)
+        return found
+
+    def number_at(self, place: Place, name: str, source: Source | None) -> float:
+        """The number at a point that stands for one in the formula."""
+        return self.literals[name].number if source is None else source.at(place.numbers)
 
     def computed(self, place: Place, numbers: Mapping[str, list[float]]) -> list[float]:
         """What the formula comes to at a point with each choice of these numbers, subexpression by subexpression."""
@@ -552,6 +573,11 @@ class Trial:
         found = measured(self.expression, {name: Measured(x, 0.0, halves[name]) if name in halves
                                            else Measured(x, fabs(x)) for name, x in values.items()})
         return PER_STEP * found.size + 1.5 * found.off
+
+
+def count(choice: Choice) -> int:
+    """How many readings there are."""
+    return prod(map(len, choice))
 
 
 def half_unit(x: float, digits: int) -> float:
