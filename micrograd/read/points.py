@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
+from itertools import compress, product
 from math import copysign, fabs, floor, isclose, isfinite, isnan, log10, nan, prod
 from random import Random
 from typing import Any, NamedTuple, Union
@@ -30,6 +30,7 @@ FURTHER = 12       # more of them, for a formula that cannot be computed at thes
 DIRECTIONS = 24    # tried for them
 SHORTEST = 8       # how often a move is cut to a quarter where the graph cannot be computed at its end
 READINGS = 50_000  # ways to take the numbers in a formula for those of nodes, which are all tried
+FEW = 2_000        # so many are not narrowed first
 ALONE = 40         # leaves that are moved one by one, to see whether there is any right way at all
 ROUNDED, ODD = 2, 3  # significant digits; a number of so many may be rounded from that of a node, and must be from some
 SAME = 1e-9        # relative; what rounding alone does to the number of a node
@@ -394,6 +395,11 @@ class Literal(NamedTuple):
     half: float
     sources: list[Source | None]
 
+    def others_than(self, places: Sequence[Place]) -> list[Source | None]:
+        """Where it may be from, if it is too short to be what is asked for, worked out."""
+        return [source for source in self.sources
+                if self.half or source is None or any(source.at(place.numbers) != place.expected for place in places)]
+
 
 class Failure(NamedTuple):
     """A point where a formula is wrong: what it gives, what is right."""
@@ -472,14 +478,14 @@ class Trial:
         wrong = [place for place, fits in outcomes if fits is False]
         if not wrong:
             return any(fits for _, fits in outcomes)
-        choices: list[Choice] = [[literal.sources for literal in self.literals.values()]]
-        if sum(map(count, choices)) > READINGS:
+        choices: list[Choice] = [[literal.others_than(places) for literal in self.literals.values()]]
+        if count(choices[0]) > FEW:
             alone = filter(None, map(self.points.alone, self.leaves))
-            choices = self.narrowed(choices, [Place(point, meaning(point), *target(point)) for point in alone], rounded)
+            choices = self.narrowed(choices, (Place(point, meaning(point), *target(point)) for point in alone), rounded)
             if sum(map(count, choices)) > READINGS:
                 return False
         for choice in choices:
-            for reading in self.readings(wrong[0], choice, rounded):
+            for reading in self.readings(wrong, choice, rounded):
                 fits = [self.fits(place, reading, rounded) for place in places]
                 if False not in fits and True in fits:
                     return True
@@ -517,29 +523,39 @@ class Trial:
         allowed = self.allowed(self.given(place, reading), halves) + OF_GRAPH * place.size
         return off <= allowed if isfinite(off) and isfinite(allowed) else None
 
-    def readings(self, place: Place, choice: Choice, rounded: bool) -> Iterator[Reading]:
-        """The readings of a choice that are not plainly wrong at a point."""
-        numbers = [[self.number_at(place, name, source) for source in sources]
-                   for name, sources in zip(self.literals, choice)]
-        found = self.computed(place, dict(zip(self.literals, numbers)))
-        return (reading for x, reading in zip(found, product(*choice)) if not place.plainly_wrong(x, rounded))
+    def readings(self, places: Sequence[Place], choice: Choice, rounded: bool) -> Iterable[Reading]:
+        """The readings of a choice that are plainly wrong at none of these points."""
+        fine = [True] * count(choice)
+        for place in places:
+            numbers = {name: [self.number_at(place, name, source) for source in sources]
+                       for name, sources in zip(self.literals, choice)}
+            fine = [so_far and not place.plainly_wrong(x, rounded)
+                    for so_far, x in zip(fine, self.computed(place, numbers))]
+            if True not in fine:
+                return []
+        return compress(product(*choice), fine)
 
     def narrowed(self, choices: list[Choice], places: Iterable[Place], rounded: bool) -> list[Choice]:
         """The choices without what is plainly wrong where only one leaf has moved: most sources have the same number
-        there, so that many readings are tried at once. What would take too long is left as it is."""
+        there, so that many readings are tried at once. What would take too long, or makes no great difference, is left
+        as it is."""
         work = 0
         for place in places:
+            if sum(map(count, choices)) <= FEW:
+                break
             remaining: list[Choice] = []
             for choice in choices:
                 alike = [self.alike(place, name, sources) for name, sources in zip(self.literals, choice)]
-                if work + prod(map(len, alike)) > READINGS:
+                cost = prod(map(len, alike)) + len(self.expression.program)
+                if 2 * cost > count(choice) or work + cost > READINGS:
                     remaining.append(choice)
                     continue
-                work += prod(map(len, alike))
+                work += cost
                 found = self.computed(place, {name: [*by] for name, by in zip(self.literals, alike)})
                 remaining += [[*parts] for x, parts in zip(found, product(*(by.values() for by in alike)))
                               if not place.plainly_wrong(x, rounded)]
-            choices = remaining
+            if 2 * sum(map(count, remaining)) <= sum(map(count, choices)):
+                choices = remaining
         return choices
 
     def alike(self, place: Place, name: str, sources: Sequence[Source | None]) -> dict[float, list[Source | None]]:
