@@ -29,9 +29,9 @@ COUNT = 4          # points
 FURTHER = 12       # more of them, for a formula that cannot be computed at these
 DIRECTIONS = 24    # tried for them
 SHORTEST = 8       # how often a move is cut to a quarter where the graph cannot be computed at its end
-READINGS = 50_000  # ways to take the numbers in a formula for those of nodes, which are all tried
+READINGS = 20_000  # ways to take the numbers in a formula for those of nodes, which are all tried
 FEW = 2_000        # so many are not narrowed first
-ALONE = 40         # leaves that are moved one by one, to see whether there is any right way at all
+ALONE = 40         # leaves that are moved one by one, to see which ways are not right
 ROUNDED, ODD = 2, 3  # significant digits; a number of so many may be rounded from that of a node, and must be from some
 SAME = 1e-9        # relative; what rounding alone does to the number of a node
 LOST = 1e-11       # relative; how far y (1 − y) may be from the derivative of y, before a point is called saturated
@@ -90,27 +90,28 @@ class Points:
         return self.found[across_kinks]
 
     def further(self) -> list[Point]:
-        """More points, for a formula that has no number at the others."""
+        """More points, for a formula that has no number at the others: x**a, where x is negative. Signs change."""
         if self.more is None:
             sides = self.sides()
             fixed = self.below([node for node, allowed in sides.items() if not allowed])
-            self.more = [*self.drawn(sides, fixed, FURTHER, seed=1)] if self() else []
+            self.more = [*self.drawn(sides, fixed, further=True)] if self() else []
         return self.more
 
     def sides(self) -> dict[Value, list[Side]]:
         """The pieces of its function that each node with several of them may be on."""
         return {node: sides_of(node.op, arguments(node)) for node in self.graph.order if node.op.kink is not None}
 
-    def drawn(self, sides: Mapping[Value, list[Side]], fixed: Mapping[Value, None], many: int = COUNT, seed: int = 0,
+    def drawn(self, sides: Mapping[Value, list[Side]], fixed: Mapping[Value, None], further: bool = False,
               ) -> Iterator[Point]:
-        """So many points on these sides."""
+        """Points on these sides."""
         order = self.graph.order
         leaves = [leaf for leaf in self.leaves if leaf not in fixed]
         whole = {node.parents[1] for node in order if node.op is ops.pow and node.parents[0].data < 0}
         shares = self.shares(leaves)
-        rng, count, easiest = Random(seed), 0, 0
+        rng, count, easiest = Random(further), 0, 0
         for _ in range(DIRECTIONS if leaves else 0):
-            for ease, moved in enumerate(moves_of({leaf: leaf.data for leaf in leaves}, whole, rng)):
+            start = {leaf: leaf.data * (rng.choice((-1, 1)) if further and leaf not in whole else 1) for leaf in leaves}
+            for ease, moved in enumerate(moves_of(start, whole, rng)):
                 for group in shares:
                     share_out(moved, group)
                 point = self.point(moved, sides) if ease >= easiest else None
@@ -118,7 +119,7 @@ class Points:
                     easiest, count = ease, count + 1
                     yield point
                     break
-            if count == many:
+            if count == (FURTHER if further else COUNT):
                 return
 
     def point(self, moved: Mapping[Value, float], sides: Mapping[Value, list[Side]]) -> Point | None:
@@ -133,11 +134,13 @@ class Points:
                      self.sizes(numbers))
 
     def alone(self, leaf: Value) -> Point | None:
-        """A point where only this leaf has moved; None where it cannot, or not without others."""
+        """A point where only this leaf has moved, those that are 0, which would hide much, and the shares of a whole;
+        None where they cannot."""
         if leaf not in self.single:
-            shared = any(leaf in group for group in self.shares(self.leaves))
-            places = () if shared else [point.values[leaf] for point in self() if point.values[leaf] != leaf.data]
-            found = (self.point({leaf: x}, self.sides()) for x in places)
+            shared = [one for group in self.shares(self.leaves) for one in group]
+            too = [*shared, *(one for one in self.leaves if one.data == 0)]
+            places = [point.values for point in self() if point.values[leaf] != leaf.data]
+            found = (self.point({one: values[one] for one in (leaf, *too)}, self.sides()) for values in places)
             self.single[leaf] = next(filter(None, found), None)
         return self.single[leaf]
 
@@ -360,6 +363,15 @@ def slope_between(graph: Graph, numbers: Pass, y: Value, x: Value) -> float:
     return sent.get(x, 0.0)
 
 
+def computed_from(graph: Graph, x: Value) -> dict[Value, None]:
+    """A node and all that its number goes into."""
+    found = {x: None}
+    for node in graph.order:
+        if any(parent in found for parent in node.parents):
+            found[node] = None
+    return found
+
+
 # What to try
 
 class Measured(Ieee):
@@ -431,10 +443,10 @@ class Trial:
     """A formula that is to be tried at points. A number in it may stand for itself, or for any node that has it at the
     graph's own point; at each place for another."""
 
-    def __init__(self, points: Points, expression: Expression, names: Iterable[Value]) -> None:
-        """names: the nodes of which values are in the expression."""
+    def __init__(self, points: Points, asked: Value, expression: Expression, names: Iterable[Value]) -> None:
+        """asked: the node that it is for. names: the nodes of which values are in the expression."""
         self.points = points
-        factors, named = factors_of(expression), [*names]
+        factors, named, above = factors_of(expression), [*names], computed_from(points.graph, asked)
         self.literals: dict[str, Literal] = {}
         self.unknown = False  # whether some number in it was worked out, and nobody knows from what
         digits = digits_written(expression.text)
@@ -443,9 +455,9 @@ class Trial:
             if isinstance(step, float) and isfinite(step) and (then is not ops.pow or points.has_powers):
                 many = digits.get(fabs(step), 0)
                 half = half_unit(step, many) if many >= ROUNDED else 0.0
-                found = points.sources(step, half)
-                if many < ROUNDED:
-                    found = (source for source in found if self.is_likely(source, place in factors, named))
+                above_here = above if place in factors else {}
+                found = [source for source in points.sources(step, half)
+                         if many >= ROUNDED or self.is_likely(source, above_here, named)]
                 sources = distinct(found, step, points())
                 by_chance = len(points.numbers) > 3 * 10 ** (many - 1)
                 self.unknown |= many >= ODD and step not in points.constants and (not sources or by_chance)
@@ -495,11 +507,12 @@ class Trial:
         return max(failures, key=lambda failure: failure.shown)
 
     @staticmethod
-    def is_likely(source: Source, is_factor: bool, named: Sequence[Value]) -> bool:
-        """Whether a number that is too short to be rounded may be from here. A gradient is a factor, by the chain rule;
-        and the 1 of 1 − a, the 2 of a square, are no computed numbers that have a name in the same formula."""
+    def is_likely(source: Source, above: Mapping[Value, None], named: Sequence[Value]) -> bool:
+        """Whether a number that is too short to be rounded may be from here. A gradient is a factor, by the chain rule,
+        and from above; and the 1 of 1 − a, the 2 of a square, are no computed numbers that have a name in the same
+        formula. above: what may be a factor."""
         if source.kind == "gradient":
-            return is_factor
+            return source.node in above
         return not (source.node.parents and source.node in named and fabs(source.node.data) in (0, 1, 2))
 
     def given(self, place: Place, reading: Reading) -> dict[str, float]:

@@ -40,7 +40,7 @@ from .expression import (
 from .formula import GREEK_LETTERS, OPERATOR, cut
 from .graph import Graph, Pass, passes
 from .mistakes import Book
-from .points import Failure, Point, Points, Trial, is_lost, slope_between
+from .points import Failure, Point, Points, Trial, computed_from, is_lost, slope_between
 from .terms import Formula, Term, combine, partial
 from .terms import Number as NumberTerm
 
@@ -814,7 +814,7 @@ class HandedIn:
     def tried(self, node: Value, reference: Reference, forward: bool, at: Sequence[Point], rounded: bool = False,
               ) -> Failure | bool:
         """How a formula does at other points: see `Trial`."""
-        trial = Trial(self.points, reference.expression, reference.values.values())
+        trial = Trial(self.points, node, reference.expression, reference.values.values())
         return trial(at, lambda point: reference.at(self.graph, point, {}), lambda point: point.right(node, forward),
                      rounded)
 
@@ -832,7 +832,7 @@ class HandedIn:
             return passes(self.graph, leaves, own(point)).found[node], point.sizes[node]
 
         reference = self.formulas[False, node]
-        trial = Trial(self.points, reference.expression, reference.values.values())
+        trial = Trial(self.points, node, reference.expression, reference.values.values())
         return trial(at, lambda point: reference.at(self.graph, point, own(point)), target, rounded)
     def formula_of_book(self, node: Value) -> Term | None:
         """What a derivation of the gradient of a node comes to, in names; None for those that are 0 or 1 always."""
@@ -855,15 +855,6 @@ def in_circles(waiting: Mapping[Value, Reference]) -> list[Value]:
                     met[other] = None
                     stack.append(other)
         found += [node] * (node in met)
-    return found
-
-
-def computed_from(graph: Graph, x: Value) -> dict[Value, None]:
-    """A node and all that its number goes into."""
-    found = {x: None}
-    for node in graph.order:
-        if any(parent in found for parent in node.parents):
-            found[node] = None
     return found
 
 
