@@ -554,16 +554,16 @@ class Trial:
         as it is."""
         work = 0
         for place in places:
-            if sum(map(count, choices)) <= FEW:
+            if sum(map(count, choices)) <= FEW or work > READINGS:
                 break
             remaining: list[Choice] = []
             for choice in choices:
                 alike = [self.alike(place, name, sources) for name, sources in zip(self.literals, choice)]
-                cost = prod(map(len, alike)) + len(self.expression.program)
-                if 2 * cost > count(choice) or work + cost > READINGS:
+                many, work = prod(map(len, alike)), work + len(self.expression.program)
+                if 2 * many > count(choice) or work + many > READINGS:
                     remaining.append(choice)
                     continue
-                work += cost
+                work += many
                 found = self.computed(place, {name: [*by] for name, by in zip(self.literals, alike)})
                 remaining += [[*parts] for x, parts in zip(found, product(*(by.values() for by in alike)))
                               if not place.plainly_wrong(x, rounded)]
