@@ -407,11 +407,6 @@ class Literal(NamedTuple):
     half: float
     sources: list[Source | None]
 
-    def others_than(self, places: Sequence[Place]) -> list[Source | None]:
-        """Where it may be from, if it is too short to be what is asked for, worked out."""
-        return [source for source in self.sources
-                if self.half or source is None or any(source.at(place.numbers) != place.expected for place in places)]
-
 
 class Failure(NamedTuple):
     """A point where a formula is wrong: what it gives, what is right."""
@@ -443,10 +438,11 @@ class Trial:
     """A formula that is to be tried at points. A number in it may stand for itself, or for any node that has it at the
     graph's own point; at each place for another."""
 
-    def __init__(self, points: Points, asked: Value, expression: Expression, names: Iterable[Value]) -> None:
-        """asked: the node that it is for. names: the nodes of which values are in the expression."""
-        self.points = points
-        factors, named, above = factors_of(expression), [*names], computed_from(points.graph, asked)
+    def __init__(self, points: Points, asked: Source, expression: Expression, names: Iterable[Value]) -> None:
+        """asked: what it is for. names: the nodes of which values are in the expression."""
+        self.points, self.asked, self.named = points, asked, [*names]
+        self.above = computed_from(points.graph, asked.node)
+        factors = factors_of(expression)
         self.literals: dict[str, Literal] = {}
         self.unknown = False  # whether some number in it was worked out, and nobody knows from what
         digits = digits_written(expression.text)
@@ -455,20 +451,20 @@ class Trial:
             if isinstance(step, float) and isfinite(step) and (then is not ops.pow or points.has_powers):
                 many = digits.get(fabs(step), 0)
                 half = half_unit(step, many) if many >= ROUNDED else 0.0
-                above_here = above if place in factors else {}
-                found = [source for source in points.sources(step, half)
-                         if many >= ROUNDED or self.is_likely(source, above_here, named)]
-                sources = distinct(found, step, points())
+                found = [*points.sources(step, half)]
                 by_chance = len(points.numbers) > 3 * 10 ** (many - 1)
-                self.unknown |= many >= ODD and step not in points.constants and (not sources or by_chance)
+                self.unknown |= many >= ODD and step not in points.constants and (not found or by_chance)
+                likely = [source for source in found if not self.is_answer(source)
+                          and (many >= ROUNDED or self.is_likely(source, place in factors))]
                 name = f"number {len(program)}"
-                self.literals[name] = Literal(step, half if many >= ODD else 0.0, [None, *sources])
+                self.literals[name] = Literal(step, half if many >= ODD else 0.0, distinct(likely, step, points()))
                 program.append(Name(name, 0))
             else:
                 program.append(step)
         self.expression = replace(expression, program=tuple(program))
-        used = [*named, *(source.node for literal in self.literals.values() for source in literal.sources if source)]
-        self.leaves = [*dict.fromkeys([*(node for node in used if not node.parents), *points.leaves])][:ALONE]
+        sources = [source.node for literal in self.literals.values() for source in literal.sources if source]
+        used = [node for node in (*self.named, *sources) if not node.parents]
+        self.leaves = [*dict.fromkeys([*used, *points.leaves])][:ALONE]
 
     def __call__(self, points: Sequence[Point], meaning: Meaning, target: Target, rounded: bool) -> Failure | bool:
         """True if the formula is right at all points, by one reading of its numbers; the point that shows best that it
@@ -490,7 +486,7 @@ class Trial:
         wrong = [place for place, fits in outcomes if fits is False]
         if not wrong:
             return any(fits for _, fits in outcomes)
-        choices: list[Choice] = [[literal.others_than(places) for literal in self.literals.values()]]
+        choices: list[Choice] = [[literal.sources for literal in self.literals.values()]]
         if count(choices[0]) > FEW:
             alone = filter(None, map(self.points.alone, self.leaves))
             choices = self.narrowed(choices, (Place(point, meaning(point), *target(point)) for point in alone), rounded)
@@ -506,14 +502,24 @@ class Trial:
         failures = [Failure(place.numbers, self.value(place, as_it_is), place.expected) for place in wrong]
         return max(failures, key=lambda failure: failure.shown)
 
-    @staticmethod
-    def is_likely(source: Source, above: Mapping[Value, None], named: Sequence[Value]) -> bool:
+    def is_answer(self, source: Source) -> bool:
+        """Whether a number may only be from what is asked for, or from what is worked out from that and is the same:
+        with it any formula would be right."""
+        asked = self.asked
+        if source.kind != asked.kind:
+            return False
+        if asked.kind == "value":
+            return source.node in self.above
+        return source.node is asked.node or (source.node not in self.above and all(
+            fabs(source.at(point)) == fabs(asked.at(point)) for point in self.points()))
+
+    def is_likely(self, source: Source, is_factor: bool) -> bool:
         """Whether a number that is too short to be rounded may be from here. A gradient is a factor, by the chain rule,
         and from above; and the 1 of 1 − a, the 2 of a square, are no computed numbers that have a name in the same
-        formula. above: what may be a factor."""
+        formula."""
         if source.kind == "gradient":
-            return source.node in above
-        return not (source.node.parents and source.node in named and fabs(source.node.data) in (0, 1, 2))
+            return is_factor and source.node in self.above
+        return not (source.node.parents and source.node in self.named and fabs(source.node.data) in (0, 1, 2))
 
     def given(self, place: Place, reading: Reading) -> dict[str, float]:
         """The numbers of all names at a point."""
@@ -623,11 +629,11 @@ def digits_written(text: str) -> dict[float, int]:
     return found
 
 
-def distinct(sources: Iterable[Source], number: float, points: Sequence[Point]) -> list[Source]:
-    """Those that differ from the number itself, and from each other, at some point."""
+def distinct(sources: Iterable[Source], number: float, points: Sequence[Point]) -> list[Source | None]:
+    """The number itself, and the sources that differ from that, and from each other, at some point."""
     kept = {tuple(source.at(point) for point in points): source for source in sources}
     kept.pop((number,) * len(points), None)
-    return [*kept.values()]
+    return [None, *kept.values()]
 
 
 def factors_of(expression: Expression) -> set[int]:

@@ -40,7 +40,7 @@ from .expression import (
 from .formula import GREEK_LETTERS, OPERATOR, cut
 from .graph import Graph, Pass, passes
 from .mistakes import Book
-from .points import Failure, Point, Points, Trial, computed_from, is_lost, slope_between
+from .points import Failure, Point, Points, Source, Trial, computed_from, is_lost, slope_between
 from .terms import Formula, Term, combine, partial
 from .terms import Number as NumberTerm
 
@@ -814,7 +814,8 @@ class HandedIn:
     def tried(self, node: Value, reference: Reference, forward: bool, at: Sequence[Point], rounded: bool = False,
               ) -> Failure | bool:
         """How a formula does at other points: see `Trial`."""
-        trial = Trial(self.points, node, reference.expression, reference.values.values())
+        asked = Source("value" if forward else "gradient", node)
+        trial = Trial(self.points, asked, reference.expression, reference.values.values())
         return trial(at, lambda point: reference.at(self.graph, point, {}), lambda point: point.right(node, forward),
                      rounded)
 
@@ -832,8 +833,9 @@ class HandedIn:
             return passes(self.graph, leaves, own(point)).found[node], point.sizes[node]
 
         reference = self.formulas[False, node]
-        trial = Trial(self.points, node, reference.expression, reference.values.values())
+        trial = Trial(self.points, Source("gradient", node), reference.expression, reference.values.values())
         return trial(at, lambda point: reference.at(self.graph, point, own(point)), target, rounded)
+
     def formula_of_book(self, node: Value) -> Term | None:
         """What a derivation of the gradient of a node comes to, in names; None for those that are 0 or 1 always."""
         between = depending_on(self.graph, node)
