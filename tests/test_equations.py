@@ -118,12 +118,12 @@ def test_explain_finds_the_same_equations_and_numbers(activation, loss, shape):
     layers = range(len(shape), 1, -1)
     subscript = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
     assert [left.partition("/")[2] or left for left, _ in derived] == [
-        name.translate(subscript) for k in layers for name in (f"δ{k}", f"∂W{k}")]
-    for k, error, slope in zip(layers, matrices[::2], matrices[1::2]):
-        assert collected(numbers, f"δ{k}") == pytest.approx(np.array(error.value), **CLOSE)
-        assert collected(numbers, f"dW{k}") == pytest.approx(np.array(slope.value), **CLOSE)
+        name.translate(subscript) for k in layers for name in (f"δ{k}", f"∂W{k}", f"∂b{k}")]
+    for k, *lines in zip(layers, matrices[::3], matrices[1::3], matrices[2::3]):
+        for name, line in zip((f"δ{k}", f"dW{k}", f"db{k}"), lines):
+            assert collected(numbers, name) == pytest.approx(np.array(line.value), **CLOSE)
     written = {line.name: line.formula for line in found.equations}
-    for k, (_, right) in zip(layers, derived[::2]):
+    for k, (_, right) in zip(layers, derived[::3]):
         if k < len(shape):
             assert right.startswith(f"((W{k + 1})ᵀ δ{k + 1}) ⊙ ".translate(subscript))
             assert written[f"δ{k}"].startswith(f"(W{k + 1}.T @ δ{k + 1}) * ")
@@ -140,8 +140,8 @@ def test_several_binary_outputs_have_the_same_numbers_too():
     found, parameters = equations(function, (3, 3))
     numbers = found.numbers(parameters, [[*x, *y]])
     matrices = micrograd.explain(function(x, y), form="delta").matrices
-    assert len(matrices) == 4
-    for name, matrix in zip(("δ3", "dW3", "δ2", "dW2"), matrices):
+    assert len(matrices) == 6
+    for name, matrix in zip(("δ3", "dW3", "db3", "δ2", "dW2", "db2"), matrices):
         if name != "δ3":  # which is 1/3 of the error of each
             assert collected(numbers, name) == pytest.approx(np.array(matrix.value), **CLOSE)
 
