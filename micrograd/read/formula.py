@@ -234,10 +234,9 @@ def indices(label: str) -> tuple[str, str, str] | None:
     return base, found[0] or found[3], found[1] or found[2]
 
 
-def letters(label: str) -> str:
-    """w for w^{2}_{1,1}, for w_5 and for w5"""
-    parts = indices(label)
-    return parts[0] if parts else re.match(r"[^\W\d]*", label)[0]  # type: ignore[index]
+def word_of(label: str) -> str:
+    """The letters that a label begins with: w of w^{2}_{1,1}, of w_5 and of w5; net of net_h1."""
+    return re.match(r"\\?[^\W\d_]*", label)[0]  # type: ignore[index]
 
 
 def label_in_latex(label: str) -> Written:

@@ -20,8 +20,7 @@ from ..engine import Value
 from ..ops import is_number
 from .formula import LATEX, Notation, Written, apply, cut, printable
 from .graph import Graph, Rounding, look, passes
-from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation, is_function
-from .mistakes import listed as several
+from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation, in_words, is_function
 from .points import LARGEST, Failure, Points
 from .report import (
     CARRIED,
@@ -225,7 +224,7 @@ class Marker:
             if marked[node].verdict == FROM_ZERO and not marked[node].note:
                 above = [marked[top].called for top in tops if top in zeros]
                 marked[node] = replace(marked[node], note=(
-                    f"follows from 0: your {several(above)} {are(above)} 0, and 0 times anything is 0" if above else
+                    f"follows from 0: your {in_words(above)} {are(above)} 0, and 0 times anything is 0" if above else
                     self.from_zero(zero_values, ways[0])))
         return marked
 
@@ -477,7 +476,7 @@ class Marker:
         """The forward values of 0 that another answer follows from."""
         beside = way.beside
         names = [self.book.name(node) for node in zeros if node in beside] or [*map(self.book.name, zeros)]
-        return f"follows from 0: your {several(names)} {are(names)} 0"
+        return f"follows from 0: your {in_words(names)} {are(names)} 0"
 
     def no_right_answer(self, node: Value, forward: bool) -> str:
         """Why there is nothing to hold an answer against."""

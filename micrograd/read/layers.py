@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..engine import Value
 from ..ops import CONSTANT, add, div, identity, mul, neg, pow, sub
-from .formula import UNICODE, cut, formula, unicode_label
+from .formula import UNICODE, cut, formula, unicode_label, word_of
 from .graph import Graph
 
 Nodes = list[list[Value]]
@@ -22,7 +22,6 @@ Nodes = list[list[Value]]
 LONGEST = 40  # characters of a formula in a message
 LINEAR = (add, sub, mul, div, neg, identity)
 INPUTS = {"x", "X"}
-WORD = re.compile(r"\\?[^\W\d_]+")
 
 
 class NoFormError(Exception):
@@ -158,9 +157,9 @@ class Layers:
                                   f"{self.name(z)} is no plain sum of weights times inputs")
             elif node.op is not CONSTANT:
                 biases.append(Bias(node, sign))
-        weights = {letter(w.label) for w, _ in products}
+        weights = {word_of(w.label) for w, _ in products}
         named = all(x.parents or x.label for _, x in products)  # so that 1 is not one of several numbers put in
-        if len(ones) == 1 and products and not biases and (named or letter(ones[0][0].label) not in weights):
+        if len(ones) == 1 and products and not biases and (named or word_of(ones[0][0].label) not in weights):
             biases = [Bias(ones[0][0], 1)]
         else:
             products += ones
@@ -182,7 +181,7 @@ class Layers:
             return weight, x
         if p.op is CONSTANT or q.op is CONSTANT:  # 0.3 · w, a number that was put in; but 0.3 · x
             number, name = (p, q) if p.op is CONSTANT else (q, p)
-            return (number, name) if letter(name.label) in INPUTS else (name, number)
+            return (number, name) if word_of(name.label) in INPUTS else (name, number)
         return p, q
 
     def told_apart(self, sums: Mapping[Value, WeightedSum]) -> dict[Value, WeightedSum]:
@@ -194,11 +193,11 @@ class Layers:
         beside = Counter((leaf, w) for each in sums.values() for w, _ in each.products if w in often
                          for pair in each.products if both_are_leaves(pair) for leaf in pair)
         known = {leaf for (leaf, _), n in beside.items() if n > 1}  # beside a weight at several times: a weight, too
-        letters = {letter(w.label) for w in certain} | {"w", "W"}
+        letters = {word_of(w.label) for w in certain} | {"w", "W"}
 
         def tell(letters: set[str]) -> bool:
             """Whether of all these products one factor has one of the letters, and the other one not."""
-            return all((letter(p.label) in letters) != (letter(q.label) in letters) for p, q in open_)
+            return all((word_of(p.label) in letters) != (word_of(q.label) in letters) for p, q in open_)
 
         by_letter, by_input = tell(letters), tell(INPUTS)
         degree = Counter(node for pair in open_ for node in pair)
@@ -207,8 +206,8 @@ class Layers:
             """The larger, the more a leaf seems to be the input in a product: not used as a weight elsewhere; without
             the letter of weights, or with that of inputs, if that tells all apart; one of several of its label, as in
             samples; in more sums."""
-            return (node not in known, by_letter and letter(node.label) not in letters,
-                    by_input and letter(node.label) in INPUTS, node.label != self.graph.names[node], degree[node])
+            return (node not in known, by_letter and word_of(node.label) not in letters,
+                    by_input and word_of(node.label) in INPUTS, node.label != self.graph.names[node], degree[node])
 
         def ordered(pair: tuple[Value, Value]) -> tuple[Value, Value]:
             p, q = pair
@@ -392,12 +391,6 @@ def both_are_leaves(pair: tuple[Value, Value]) -> bool:
 def key(x: Value) -> object:
     """By what an input is known: a bare number, which is a node of its own wherever it stands, by the number."""
     return x.data if x.op is CONSTANT and not x.label else x
-
-
-def letter(label: str) -> str:
-    """The letters that a label begins with."""
-    found = WORD.match(label)
-    return found[0] if found else ""
 
 
 def in_order(nodes: Iterable[Value]) -> list[Value]:

@@ -29,9 +29,10 @@ from .formula import (
     indices,
     rounded,
     unicode_label,
+    word_of,
 )
 from .graph import Graph
-from .layers import Layer, Layers, Nodes, NoFormError, letter
+from .layers import Layer, Layers, Nodes, NoFormError
 from .plain import Printed, Spelling, folded
 from .terms import (
     CALL,
@@ -123,7 +124,7 @@ class Form:
         self.found, self.graph, self.layers = found, found.graph, layers
         self.root = self.graph.names[self.graph.root]
         self.samples = len(layers[0].z)
-        self.taken = {letter(name) for name in self.graph.names.values()}
+        self.taken = {word_of(name) for name in self.graph.names.values()}
         self.meanings: dict[str, str] = {}  # what a name stands for that no label has
         self.names: dict[str, list[Value]] = {}
         self.wholes: list[str] = []         # what has a column for each sample
@@ -135,7 +136,7 @@ class Form:
             self.z.append(self.vector(layer.z, mark, "zns"))
             self.a.append(self.vector(layer.a, mark, "ahoy"))
             self.W.append(self.matrix(layer.weights, mark))
-            self.d.append(self.vector(layer.z, mark, letter(errors[layer.z[0][0]]), error_names(layer, errors)))
+            self.d.append(self.vector(layer.z, mark, word_of(errors[layer.z[0][0]]), error_names(layer, errors)))
         below = str(int(self.marks[-1]) - 1) if self.marks[-1].isdecimal() else ""
         inputs = layers[-1].inputs
         self.inputs = [*self.a[1:], self.vector(inputs, below, "axhi", given=inputs[0][0] not in found.above)]
@@ -184,7 +185,7 @@ class Form:
 
     def common(self, labels: Iterable[str]) -> str:
         """The letters that all of them begin with; "" if they differ."""
-        found = {letter(label) for label in labels}
+        found = {word_of(label) for label in labels}
         return found.pop() if len(found) == 1 and indices(min(found)) else ""
 
     def free(self, letters: str) -> list[str]:
@@ -412,7 +413,7 @@ def labelled(samples: Nodes) -> list[list[str]]:
 def error_names(layer: Layer, errors: Mapping[Value, str]) -> list[list[str]]:
     """The names of a layer's δ, without the number of the sample, where the labels have none."""
     repeated = len(layer.z) > 1 and all(row == labelled(layer.z)[0] for row in labelled(layer.z))
-    return [[letter(errors[z]) + z.label.removeprefix(letter(z.label)) if repeated else errors[z] for z in zs]
+    return [[word_of(errors[z]) + z.label.removeprefix(word_of(z.label)) if repeated else errors[z] for z in zs]
             for zs in layer.z]
 
 

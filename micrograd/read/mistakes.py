@@ -17,7 +17,7 @@ from ..engine import Value
 from ..ops import CONSTANT, LEAF
 from .chain import Link, links
 from .deltas import weighted_sums
-from .formula import indices, letters
+from .formula import indices, word_of
 from .graph import Edge, Graph, Pass
 from .terms import Formula, Terms, formula_of, name_of, number_of, partial, symbol
 
@@ -71,7 +71,7 @@ class Book:
         self.alike: dict[str, list[Value]] = {}  # labelled nodes by the letters of their labels
         for node in graph.order:
             if node.label:
-                self.alike.setdefault(letters(node.label), []).append(node)
+                self.alike.setdefault(word_of(node.label), []).append(node)
         self.deltas = weighted_sums(graph)
         self.names: dict[Value, Formula] = {}
         self.slopes: dict[Value, str] = {}
@@ -100,7 +100,7 @@ class Book:
 
     def like(self, node: Value) -> list[Value]:
         """The other nodes whose label has the same letters: the other weights, for a weight."""
-        found = self.alike.get(letters(node.label), []) if node.label else []
+        found = self.alike.get(word_of(node.label), []) if node.label else []
         return [other for other in found if other is not node and (other.op is LEAF) == (node.op is LEAF)][:100]
 
 
@@ -110,7 +110,7 @@ def is_function(node: Value, i: int) -> bool:
     return i == 0 and op.arity - len(op.defaults) == 1 and op not in (ops.neg, ops.identity)
 
 
-def listed(names: Iterable[Formula]) -> str:
+def in_words(names: Iterable[Formula]) -> str:
     words = list(dict.fromkeys(names))
     if len(words) > MOST:
         return f"{', '.join(words[:MOST])} and {len(words) - MOST} more"
@@ -228,7 +228,7 @@ class Derivation:
 
     def candidate(self, slips: list[Slip], value: float, extra: float) -> Candidate:
         slip = slips[0]
-        which = listed(one.what for one in reversed(slips))
+        which = in_words(one.what for one in reversed(slips))
         words = slip.words if len(slips) == 1 else slip.several.replace("{}", which)
         key = (slip.kind, *slip.key, *((slip.edge.node, slip.edge.i) for slip in slips))
         return Candidate(value, slip.rank + extra, slip.kind, key, words)
@@ -402,7 +402,7 @@ class Derivation:
         missing = [name for j, name in enumerate(through) if j not in kept]
         many = "s" * (len(missing) > 1)
         what = (f"count only the path through {through[kept[0]]}" if len(kept) == 1 and len(edges) < 4
-                else f"forget the path{many} through {listed(missing)}")
+                else f"forget the path{many} through {in_words(missing)}")
         at = "" if node is self.x else f" into {self.book.gradient(node)}"
         return f"{what}{at}: at a fork the contributions of all paths are added (+=, not =)"
 
@@ -433,7 +433,7 @@ class Derivation:
         for node, several in leading.items():
             if len(several) > 1:
                 change = sum(link.local for link in several) - self.numbers.found[node]
-                names = listed(book.gradient(link.y) for link in several)
+                names = in_words(book.gradient(link.y) for link in several)
                 yield Candidate(self.base + change * self.down[node], 1.5, UPSTREAM, (UPSTREAM, node, "all"),
                                 f"leave out the upstream gradients {names}")
 

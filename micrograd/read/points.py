@@ -21,7 +21,7 @@ from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT, Ieee, Op, bare, carries
 from .expression import NUMBER, Expression, Name, Slope
-from .formula import letters
+from .formula import word_of
 from .graph import Graph, Pass, onward_from, passes
 
 LARGEST = 20_000   # nodes; a larger graph is not run with other numbers
@@ -263,10 +263,10 @@ def groups(leaves: Sequence[Value]) -> Iterator[list[Value]]:
     """Leaves of one letter, y1 and y2; of each sample by itself."""
     open_now: dict[str, list[Value]] = {}
     for leaf in filter(lambda leaf: leaf.label, leaves):
-        group = open_now.setdefault(letters(leaf.label), [])
+        group = open_now.setdefault(word_of(leaf.label), [])
         if any(other.label == leaf.label for other in group):
             yield group
-            group = open_now[letters(leaf.label)] = []
+            group = open_now[word_of(leaf.label)] = []
         group.append(leaf)
     yield from open_now.values()
 
