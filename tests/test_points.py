@@ -350,6 +350,15 @@ def test_derivatives_are_told_apart():
     ("C = log(x) + sqrt(y)/v", {"x": 1.0, "y": 1.0, "v": 1.0}, "v", ["-sqrt(y)/v**2", "-exp(log(y)/2)/v/v"],
      ["-y/v", "-1/x"]),
     ("C = a*b + 0*c", {"a": 1.0, "b": 1.0, "c": 0.0}, "a", ["b", "b + 0*c"], ["b + c", "a"]),
+    ("z = u*p + v*q; E = (z - s1)**2 + (z*u - s2)**2", {"u": 1.0, "v": 0.0, "p": 2.0, "q": 1.0, "s1": 1.0, "s2": 0.0},
+     "z", ["2*(z - s1) + 2*(z*u - s2)*u", "2*(z - 1) + 2*z*u^2 - 2*0*u"],
+     ["2*(z - (1 - s2)) + 2*(z*u - s2)*u", "2*(z - s1) + 2*(z*u + s1 - 1)*u"]),  # s1 + s2 is 1, but these are no shares
+    ("z = w*x + b; a = tanh(z); C = (a - y)**2", {"w": 400.0, "x": 2.0, "b": 0.0, "y": 1.0}, "w",  # saturated
+     ["2*(a - y)*(1 - a^2)*x", "2*(a - y)*0*x"], ["2*(a - y)*(1 - a^2)", "w - w"]),
+    ("C = x**a + b", {"x": -1.0, "a": 2.0, "b": 1.0}, "b", ["1", "x/x"], ["x**(b + 1)", "x**a"]),  # no number near
+    ("n = x*w + b; o = tanh(n)", {"x": 2.0, "w": 1.0, "b": -2.0}, "b", ["1 - o^2", "do/dn"], ["1/w", "1 - (x + b)"]),
+    ("p = sigmoid(x*w); L = -(y*log(p) + (1 - y)*log(1 - p))", {"x": 1.0, "w": 1.0, "y": 0.0}, "y",
+     ["log(1 - p) - log(p)", "-x*w"], ["log(1 - p) - log(y + p)", "log(1 - p)/x - log(p)"]),
 ])
 def test_points(text, values, label, right, special):
     root = graph(text, **values)

@@ -181,7 +181,8 @@ class Points:
                 return False
             for i, parent in enumerate(node.parents if op.book else ()):
                 slope = op.slope(i, y, *args)
-                if parent.op is not CONSTANT and fabs(op.slope_by_book(i, y, *args) - slope) > LOST * fabs(slope):
+                off = fabs(op.slope_by_book(i, y, *args) - slope)
+                if parent.op is not CONSTANT and (off > LOST * fabs(slope) or (slope == 0 and op.kink is None)):
                     return False
         return True
 
@@ -196,7 +197,7 @@ class Points:
 
     def sources(self, number: float, half: float) -> Iterator[Source]:
         """The nodes that have this number, or its negative, at the graph's own point; rounded by so much at most. One
-        that cannot be rounded is from a node with a name."""
+        that cannot be rounded is from a node with a name; or it is 0, as the slope of a saturated function is."""
         if not self.numbers:
             numbers = ((fabs(source.at(self.own)), source) for source in self.all_sources())
             self.numbers = sorted((entry for entry in numbers if isfinite(entry[0])), key=lambda entry: entry[0])
@@ -204,7 +205,8 @@ class Points:
         low = bisect_left(self.numbers, fabs(number) - reach, key=lambda entry: entry[0])
         high = bisect_right(self.numbers, fabs(number) + reach, key=lambda entry: entry[0])
         for _, source in self.numbers[low:high]:
-            if half or (source.kind in ("value", "gradient") and (source.node.label or not source.node.parents)):
+            named = source.kind in ("value", "gradient") and (source.node.label or not source.node.parents)
+            if half or named or (source.kind == "local" and number == 0):
                 yield source if source.at(self.own) * number >= 0 else replace(source, sign=-1)
 
     def all_sources(self) -> Iterator[Source]:
@@ -514,10 +516,10 @@ class Trial:
             fabs(source.at(point)) == fabs(asked.at(point)) for point in self.points()))
 
     def is_likely(self, source: Source, is_factor: bool) -> bool:
-        """Whether a number that is too short to be rounded may be from here. A gradient is a factor, by the chain rule,
-        and from above; and the 1 of 1 − a, the 2 of a square, are no computed numbers that have a name in the same
-        formula."""
-        if source.kind == "gradient":
+        """Whether a number that is too short to be rounded may be from here. A derivative is a factor, by the chain
+        rule, and from above; and the 1 of 1 − a and the 2 of a square are no computed numbers that have a name in the
+        same formula."""
+        if source.kind != "value":
             return is_factor and source.node in self.above
         return not (source.node.parents and source.node in self.named and fabs(source.node.data) in (0, 1, 2))
 
