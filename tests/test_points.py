@@ -366,6 +366,18 @@ def test_points(text, values, label, right, special):
         **dict.fromkeys(right, "exact"), **dict.fromkeys(special, SPECIAL)}
 
 
+def test_a_formula_with_many_numbers_that_many_leaves_have():
+    root = graph("f = sigmoid(wf*x + uf*h + bf); i = sigmoid(wi*x + ui*h + bi); g = tanh(wg*x + ug*h + bg); "
+                 "c = f*k + i*g; C = (c - y)**2", wf=1.0, uf=1.0, bf=1.0, wi=1.0, ui=1.0, bi=0.0, wg=1.0, ug=1.0, bg=1.0,
+                 x=1.0, h=1.0, k=0.0, y=1.0)
+    right = ("2*(c - y)*(k*uf*exp(-wf*x - uf*h - bf)/(1 + exp(-wf*x - uf*h - bf))^2 + g*ui*exp(-wi*x - ui*h - bi)/"
+             "(1 + exp(-wi*x - ui*h - bi))^2 + ug*(1 - tanh(wg*x + ug*h + bg)^2)/(1 + exp(-wi*x - ui*h - bi)))")
+    assert verdict(root, "h", right) == verdict(root, "h", right.replace("(c - y)", "(c - 1)")) == "exact"
+    for wrong in (right.replace("(1 + exp(-wf*x - uf*h - bf))", "(1 + exp(-wf*x - uf*h - (1 - bi)))"),
+                  right.replace("(1 - tanh", "(1 - x*tanh"), right.replace("k*uf", "bi*uf")):
+        assert verdict(root, "h", wrong) == SPECIAL
+
+
 def test_softmax_with_shares_that_are_1_in_all():
     net = MLP(2, [2, 2], activation="tanh", rng=1)
     p = "exp(z31)/(exp(z31) + exp(z32))"
