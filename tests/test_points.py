@@ -432,3 +432,19 @@ def test_looking_elsewhere_changes_nothing():
     assert len(texts) == 1, "the same points each time"
     grade(C, {"b^{3}_{1}": "δ31"})
     assert [(node.data, node.grad, node.local_derivatives) for node in look(C, "test").order] == before
+
+
+def test_a_formula_before_the_number_that_it_comes_to_is_tried_too():
+    root = graph(NEURON, w=0.5, x=1.5, b=0.1, y=1.0)
+    right = grade(root, {"w": "dC/dw = (a - y)*a*(1 - a)*x = -0.0942"}).answers["w"]
+    wrong = grade(root, {"w": "dC/dw = -(y - a)**2*a*x = -0.0942"}).answers["w"]
+    assert (right.verdict, wrong.verdict) == ("close", SPECIAL)
+    assert grade(root, {"w": "(a - y)*a*(1 - a)*x = -0.0942"}, want="formula").right == 1
+    assert grade(root, {"w": "dC/dw = -0.0942"}, want="formula").answers["w"].verdict == "unreadable"
+    assert grade(root, {}, forward={"z": "z = z = 0.85"}).forward["z"].verdict in ("exact", "unreadable")
+
+
+def test_where_nobody_can_say_what_a_number_stands_for_that_is_said():
+    root = graph(NEURON, w=0.5, x=1.5, b=0.1, y=1.0)
+    answer = grade(root, {"w": "(a - y)*0.3147*y"}).answers["w"]
+    assert answer.verdict == "close" and "what the numbers in it stand for cannot be told" in answer.note

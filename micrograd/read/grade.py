@@ -82,6 +82,8 @@ ALL_ZERO = "every answer on this sheet is 0: where that is right, it does not sh
 
 UNTRIED = ("this formula was tried with these numbers only, as no others were found with which the graph can be "
            "computed on the same side of each kink")
+UNKNOWN = ("this formula was tried with these numbers only, as what the numbers in it stand for cannot be told; write "
+           "names in their place")
 
 
 class Marker:
@@ -421,6 +423,8 @@ class Marker:
             if key not in self.tried:
                 self.tried[key] = read.tried(node, reference, answer.forward, self.points(), rounded)
             result = self.tried[key]
+            if result is False:
+                found[node] = replace(answer, note=answer.note or UNKNOWN)
             if isinstance(result, Failure) and answer.verdict == CARRIED:
                 # It may be written out from wrong formulas. From a wrong number, who knows; and with a note it is the
                 # same mistake as another.

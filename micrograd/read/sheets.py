@@ -396,7 +396,7 @@ class Handed:
     value: its number, None if it has none. half: half a unit of its last digit; of an expression, what those of the
     numbers in it come to. digits, decimals: how many significant ones it has, and how many after the point. problem:
     why it cannot be read. with_right: what an expression that uses the student's own gradients comes to with the right
-    ones; None for others.
+    ones; None for others. formula: what stands before the =, where the number stands behind it.
     """
 
     given: str | float | None
@@ -406,6 +406,7 @@ class Handed:
     decimals: int = 17
     problem: str = ""
     with_right: float | None = None
+    formula: Reference | None = None
 
     def rounds(self, target: float) -> bool:
         """Whether this is the target, rounded to the digits that are written; to enough of them."""
@@ -553,6 +554,7 @@ class HandedIn:
         self.writing = writing_of(one for _, _, said in read for one in said.values() if isinstance(one, Handed))
         for own, sheet, said in read:
             own.update((node, one.written(self.writing)) for node, one in said.items() if isinstance(one, Handed))
+            self.formulas.update(((own is self.forward, node), one.formula) for node, one in own.items() if one.formula)
             self.settle({node: one for node, one in said.items() if isinstance(one, Reference)}, sheet, own)
 
     def said(self, node: Value, given: Given, own: dict[Value, Handed]) -> Handed | Reference:
@@ -560,18 +562,18 @@ class HandedIn:
         try:
             sides = handed(given, self.graph.names[node])
             read = sides if isinstance(sides, Handed) else self.read(node, str(given), sides, own)
-            self.refuse_what_is_not_wanted(node, str(given), read, own is self.forward)
-            if isinstance(read, Reference):
-                self.refuse_what_is_asked(node, read, own is self.forward)
+            formula = read if isinstance(read, Reference) else read.formula
+            if not isinstance(read, Handed) or read.value is not None:
+                self.refuse_what_is_not_wanted(node, str(given), formula, own is self.forward)
+            if formula is not None:
+                self.refuse_what_is_asked(node, formula, own is self.forward)
             return read
         except ExpressionError as error:
             return Handed(given, problem=str(error))
 
-    def refuse_what_is_not_wanted(self, node: Value, text: str, read: Handed | Reference, forward: bool) -> None:
+    def refuse_what_is_not_wanted(self, node: Value, text: str, formula: Reference | None, forward: bool) -> None:
         """An ExpressionError for a number where a formula is wanted."""
-        if self.want != FORMULA_WANTED or (isinstance(read, Handed) and read.value is None):
-            return
-        if not self.is_formula(node, None if isinstance(read, Handed) else read, forward):
+        if self.want == FORMULA_WANTED and not self.is_formula(node, formula, forward):
             raise ExpressionError(text, 0, "a formula is asked for, and there is no name in this; write it with names, "
                                            f"such as {', '.join(list(self.nodes.names.names)[:SUCH_AS])}")
 
@@ -681,7 +683,8 @@ class HandedIn:
         if off:
             raise ExpressionError(off[0], 0, f"this is not {said}, and the answer says that they are equal; write the "
                                              "one or the other")
-        return Handed(given, *best) if numbers else expressions[-1][1]
+        formula = next((reference for _, reference in reversed(expressions) if reference.expression.names), None)
+        return Handed(given, *best, formula=formula) if numbers else expressions[-1][1]
 
     def is_label(self, side: str, asked: Value, is_gradient: bool) -> bool:
         """Whether the first side is a name of what is asked for. Raises ExpressionError for another gradient."""
