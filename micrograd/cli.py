@@ -45,11 +45,11 @@ from .read.expression import ExpressionError, Names, UnknownName, parse, parse_p
 from .read.formula import LATEX, UNICODE, Notation, formula, in_one_notation, unicode_label
 from .read.grade import grade_class
 from .read.graph import look
+from .read.handed import WANTS
 from .read.mathml import mathml
 from .read.page import page
 from .read.plain import folded, spelling_of, typewriter, width_of_stdout
 from .read.save import as_csv, as_json
-from .read.sheets import WANTS
 from .read.stepper import stepper
 from .read.steps import steps
 from .read.terms import number_of

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from micrograd import Value, grade, sigmoid
 from micrograd.read.grade import Marker
 from micrograd.read.graph import look
-from micrograd.read.sheets import HandedIn
+from micrograd.read.handed import HandedIn
 
 DOCS = Path(__file__).parents[1] / "docs" / "answers.md"
 

@@ -19,8 +19,8 @@ from micrograd.read import mistakes
 from micrograd.read.answer import numeral
 from micrograd.read.grade import Marker
 from micrograd.read.graph import look
+from micrograd.read.handed import Handed, handed, writing_of
 from micrograd.read.report import PAST, Mistake
-from micrograd.read.sheets import Handed, handed, writing_of
 from micrograd.read.terms import number_of
 
 # The step-by-step example: its numbers, in full

@@ -11,8 +11,8 @@ from micrograd.read.explain import summed
 from micrograd.read.formula import UNICODE, formula
 from micrograd.read.grade import Marker
 from micrograd.read.graph import look
+from micrograd.read.handed import Handed, HandedIn, handed
 from micrograd.read.plain import spelling
-from micrograd.read.sheets import Handed, HandedIn, handed
 
 ASCII = spelling("ascii", "strict")
 NAMES = ("p", "q", "r")

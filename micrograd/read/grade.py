@@ -20,6 +20,8 @@ from ..engine import Value
 from ..ops import is_number
 from .formula import LATEX, Notation, Written, apply, cut, printable
 from .graph import Graph, Rounding, look, passes
+from .handed import ANY, PRECISION, TINY, WANTS, Handed, HandedIn, Reference, Writing, finite
+from .keys import SHOWN, Given, Key, Nodes, Sheet, listed, spelled
 from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation, in_words, is_function
 from .points import LARGEST, Failure, Points
 from .report import (
@@ -40,25 +42,7 @@ from .report import (
     Report,
     shown,
 )
-from .sheets import (
-    ANY,
-    PRECISION,
-    SHOWN,
-    TINY,
-    WANTS,
-    Given,
-    Handed,
-    HandedIn,
-    Key,
-    Nodes,
-    Reference,
-    Sheet,
-    Writing,
-    finite,
-    listed,
-    read_sheets,
-    spelled,
-)
+from .sheets import read_sheets
 from .terms import ONE, Formula, Term, both, chained, combine, equation, formula_of, number_of, partial, written
 from .undefined import undefined, worked_out
 

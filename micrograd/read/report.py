@@ -15,11 +15,11 @@ from ..delimited import harmless
 from ..engine import Value
 from ..files import File, FileName, write_whole
 from .formula import cut, printable, unicode_label
+from .keys import Given, Key, Nodes
 from .mathml import mathml
 from .page import page
 from .plain import Printed, Spelling, in_columns, wrapped
 from .save import as_csv, as_json, saved
-from .sheets import Given, Key, Nodes
 from .terms import Formula, number_of
 
 EXACT, CLOSE, CARRIED, WRONG, SPECIAL, FROM_ZERO, COARSE, MISSING, UNREADABLE, NOT_JUDGED = VERDICTS = (
