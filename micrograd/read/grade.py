@@ -230,10 +230,10 @@ class Marker:
         return self.vanishes(given) and abs(given.with_right or 0.0) <= TINY and not small
 
     def wrong_zeros(self, read: Mapping[Value, Handed], right: Mapping[Value, float], noise: Mapping[Value, float],
-                    ) -> list[Value]:
+                    ) -> dict[Value, None]:
         """The answers of 0 that are wrong, and not for being rounded. noise: what rounding on the way may do."""
-        return [node for node, given in read.items() if self.vanishes(given) and right.get(node)
-                and not given.may_be(right[node], noise.get(node, 0.0))]
+        return dict.fromkeys(node for node, given in read.items() if self.vanishes(given) and right.get(node)
+                             and not given.may_be(right[node], noise.get(node, 0.0)))
 
     def depths(self, answered: Iterable[Value]) -> dict[Value, int]:
         """How many named or answered nodes lie above each node on the longest way to the root."""
