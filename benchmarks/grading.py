@@ -18,7 +18,11 @@ before; and with 0 in the place of all, where nothing should be right.
 
 The second table is of fewer sheets, written to fewer digits (on half of them, so is every number on the way), where
 nothing is said of how many were asked for: how often a right sheet is left in peace, and in how far a mistake is found
-all the same. Exits with 1 if a goal is missed.
+all the same.
+
+Last come sheets of formulas, for networks of round numbers, 0 and 1 among them, and in the notation of several books:
+whether all right formulas are right, and whether one that is wrong earns nothing, though it may come to the right
+number there. Exits with 1 if a goal is missed.
 """
 
 import argparse
@@ -285,6 +289,89 @@ def zeros_earn_nothing(exercise, marker, rng):
     return True
 
 
+NOTATIONS = [("z", "a", "w"), ("net", "o", "w"), ("a", "z", "w"), ("v", "y", "w"), ("s", "x", "θ")]  # Bishop: a, z
+SLOPES = {"sigmoid": "{a}*(1 - {a})", "tanh": "(1 - {a}**2)"}
+ONE_FOR_ANOTHER = {"sigmoid": "{a}*({t} - {a})", "tanh": "({t} - {a}**2)"}  # the same if the target is 1
+
+
+class Formulas:
+    """An exercise with round numbers, its right formulas, and wrong ones, by label."""
+
+    def __init__(self, rng):
+        self.widths = [rng.randint(1, 3) for _ in range(rng.randint(2, 3) + 1)]
+        self.function = rng.choice(list(SLOPES))
+        self.z, self.a, self.w = rng.choice(NOTATIONS)
+        net = MLP(self.widths[0], self.widths[1:], activation=self.function, output=self.function)
+        for p in net.parameters():
+            p.data = rng.choice([-1.0, 0.5, 1.0, 1.0, 0.0, 2.0])
+        x = [rng.choice([-1.0, 0.0, 0.5, 1.0, 1.0]) for _ in range(self.widths[0])]
+        self.C = losses.half_squared_error(net(x), [rng.choice([0.0, 1.0]) for _ in range(self.widths[-1])])
+        self.C.label = "C"
+        called = {"z": self.z, "a": self.a, "w": self.w, "y": "t"}
+        for node in look(self.C, "benchmark").order:
+            if node.label[:1] in called:
+                node.label = called[node.label[0]] + node.label[1:]
+        self.last = len(self.widths)
+
+    def name(self, letter, k, *places):
+        if set(self.widths) == {1}:
+            return f"{letter}^{{{k}}}"
+        return f"{letter}^{{{k}}}_{{{','.join(str(place + 1) for place in places)}}}"
+
+    def target(self, i):
+        return "t" if self.widths[-1] == 1 else f"t_{{{i + 1}}}"
+
+    def by_a(self, k, i):
+        if k == self.last:
+            return f"({self.name(self.a, k, i)} - {self.target(i)})"
+        return "(" + " + ".join(f"{self.name(self.w, k + 1, m, i)}*{self.name('δ', k + 1, m)}"
+                                for m in range(self.widths[k])) + ")"
+
+    def slope(self, k, i, slopes=SLOPES):
+        return slopes[self.function].format(a=self.name(self.a, k, i), t=self.target(i if k == self.last else 0))
+
+    def right(self):
+        found = {}
+        for k in range(self.last, 1, -1):
+            for i in range(self.widths[k - 1]):
+                error = self.name("δ", k, i)
+                found[error] = f"{self.by_a(k, i)}*{self.slope(k, i)}"
+                found[self.name("b", k, i)] = error
+                for j in range(self.widths[k - 2]):
+                    found[self.name(self.w, k, i, j)] = f"{error}*{self.name(self.a, k - 1, j)}"
+        return found
+
+    def wrong(self, rng):
+        """A label, and a formula that is wrong for it, if not for these numbers."""
+        k = rng.randint(2, self.last)
+        i, j = rng.randrange(self.widths[k - 1]), rng.randrange(self.widths[k - 2])
+        error, x, label = self.name("δ", k, i), self.name(self.a, k - 1, j), self.name(self.w, k, i, j)
+        return rng.choice([
+            (error, self.by_a(k, i)), (error, f"{self.by_a(k, i)}*{self.slope(k, i, ONE_FOR_ANOTHER)}"),
+            (error, f"-{self.by_a(k, i)}*{self.slope(k, i)}"), (error, f"{self.by_a(k, i)}**2*{self.slope(k, i)}"),
+            (error, f"{self.by_a(k, i)}*{self.slope(k, i)}*{x}"), (label, error), (label, f"{error}*{x}**2"),
+            (label, f"{error}*{self.name(self.a, k, i)}"), (label, f"{error}*{x}*{label}"), (label, f"{error} + {x}"),
+            (label, f"{error}*{x} + {label}")])
+
+
+def of_formulas(sheets=200, nets=40, seed=1, show=False):
+    """The shares of sheets of formulas on which all right ones are right, and on which the wrong one earns nothing; and
+    of those on which it comes to the right number all the same."""
+    rng, count = random.Random(seed), Counter()
+    exercises = [(exercise, Marker(look(exercise.C, "benchmark"))) for exercise in (Formulas(rng) for _ in range(nets))]
+    for number in range(sheets):
+        exercise, marker = exercises[number % nets]
+        right = exercise.right()
+        count["right"] += (report := marker.mark(right, {})).right == report.total
+        label, formula = exercise.wrong(rng)
+        answer = marker.mark({**right, label: formula}, {}).answers[label]
+        count["caught"] += not answer.right
+        count["agree"] += answer.value is not None and abs(answer.value - answer.expected) < 1e-9
+        if show and (answer.right or report.right < report.total):
+            print(exercise.widths, label, formula, answer, report, sep="\n")
+    return {what: count[what] / sheets for what in ("right", "caught", "agree")}
+
+
 def as_printed(label, book):
     return str(book.name(book.graph.named(label)))
 
@@ -400,6 +487,12 @@ def main():
         missed += bad
         print(f"{writing:12} {row['calm']:13.1%} {row['right']:10.1%} {row['placed']:10.1%} {row['coarse']:11.1%} "
               f"{row['named']:6.1%} {row['true']:10.1%}   goal 100% and {goal:.0%} {'MISSED' if bad else ''}")
+    shares = of_formulas(options.sheets // 5, seed=options.seed, show=options.show)
+    bad = shares["right"] < 1 or shares["caught"] < 0.995
+    missed += bad
+    print(f"\nof formulas, {shares['right']:.1%} of sheets with right ones are right, and {shares['caught']:.1%} of "
+          f"wrong ones earn nothing,\nof which {shares['agree']:.1%} come to the right number   goal 100% and 99.5% "
+          f"{'MISSED' if bad else ''}")
     sys.exit(missed > 0)
 
 

@@ -1021,6 +1021,8 @@ def test_the_benchmark_reaches_its_goals():
     assert sum(made for made, _, _ in table.values()) == 100
     for goal, share in grading.GOALS.items():
         assert found[goal] >= 100 * share, goal
+    shares = grading.of_formulas(sheets=60, nets=20, seed=7)
+    assert shares["right"] == shares["caught"] == 1 and shares["agree"] > 0.1
 
 
 @pytest.mark.parametrize(("name", "args", "formula", "comes_to"), [
