@@ -315,8 +315,8 @@ class Marker:
         x = given.value
         if verdict == WRONG and x is not None:
             most = [off / SURELY for off in rough] if self.vanishes(given) and self.lenient else rough
-            follows = [j for j, way in enumerate(ways) if self.near(given, way.base, most[j])]
-            from_zero = not any(self.near(given, solid[j].base, most[j]) or ways[j].cancels for j in follows)
+            follows = [j for j, way in enumerate(ways) if self.near(given, way.base, most[j], wrong)]
+            from_zero = not any(self.near(given, solid[j].base, most[j], wrong) or ways[j].cancels for j in follows)
             may_be = given.may_be(expected) or any(given.may_be(way.base, off) for way, off in zip(solid, coarse))
             if follows and (not from_zero or self.would_be_right(given, expected)):
                 verdict = COARSE if vague and (self.vanishes(given) or not wrong) else CARRIED if wrong else CLOSE
@@ -325,7 +325,7 @@ class Marker:
                 verdict, note = COARSE, self.too_coarse(given, expected, wrong or vague)
             elif follows:
                 verdict = FROM_ZERO
-            elif self.vanishes(given) and any(self.near(given, way.base, off) for way, off in zip(solid, rough)):
+            elif self.vanishes(given) and any(self.near(given, way.base, off, wrong) for way, off in zip(solid, rough)):
                 verdict, note = COARSE, "rounding on the way may have made this 0, but it is not"
             else:
                 found = self.explanations(given, solid, rough, coarse)
@@ -473,14 +473,14 @@ class Marker:
             return f"no right answer, as {reason.sentence}"
         return f"no right answer: {self.book.name(node)} is nan here"
 
-    def near(self, given: Handed, target: float, rough: float) -> bool:
-        """Whether an answer follows from others, which makes it a number that it may be off by rounding. One digit
-        shows nothing: 1e-20 would follow from 1e-20, whatever the factor."""
+    def near(self, given: Handed, target: float, rough: float, wrong: bool) -> bool:
+        """Whether an answer follows from others, which makes it a number that it may be off by rounding. Of wrong ones
+        one digit shows nothing: 1e-20 would follow from 1e-20, whatever the factor."""
         assert given.value is not None
         if not isfinite(given.value - target):
             return given.value == target
         own = max(self.tight * abs(target), self.asked.half(target)) + (rough if isfinite(rough) else 0.0)
-        return abs(given.value - target) <= own or (given.digits > 1 and self.fits(given, target, own))
+        return abs(given.value - target) <= own or ((given.digits > 1 or not wrong) and self.fits(given, target, own))
 
     def explanations(self, given: Handed, ways: Sequence[Derivation | Computation], rough: Sequence[float],
                      coarse: Sequence[float]) -> list[Candidate]:
