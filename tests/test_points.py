@@ -441,7 +441,11 @@ def test_a_formula_before_the_number_that_it_comes_to_is_tried_too():
     assert (right.verdict, wrong.verdict) == ("close", SPECIAL)
     assert grade(root, {"w": "(a - y)*a*(1 - a)*x = -0.0942"}, want="formula").right == 1
     assert grade(root, {"w": "dC/dw = -0.0942"}, want="formula").answers["w"].verdict == "unreadable"
-    assert grade(root, {}, forward={"z": "z = z = 0.85"}).forward["z"].verdict in ("exact", "unreadable")
+    assert grade(root, {}, forward={"z": "z = z = 0.85"}).forward["z"].verdict == "exact"
+    assert grade(root, {}, forward={"z": "log(a/(1 - a)) = 0.85"}).forward["z"].verdict == "exact", "a number is one"
+    for text in ("δ = ∂C/∂z = (a − y)·a·(1 − a) = −0.0628", "δ = ∂C/∂z = −0.0628", "dC/dz = δ = -0.0628"):
+        assert grade(root, {"δ": text}).answers["δ"].verdict == "close", text
+    assert grade(root, {"δ": "δ = ∂C/∂z = -(y - a)**2*a = -0.0628"}).answers["δ"].verdict == SPECIAL
 
 
 def test_where_nobody_can_say_what_a_number_stands_for_that_is_said():

@@ -235,8 +235,8 @@ class HandedIn:
             formula = read if isinstance(read, Reference) else read.formula
             if not isinstance(read, Handed) or read.value is not None:
                 self.refuse_what_is_not_wanted(node, str(given), formula, own is self.forward)
-            if formula is not None:
-                self.refuse_what_is_asked(node, formula, own is self.forward)
+            if isinstance(read, Reference):
+                self.refuse_what_is_asked(node, read, own is self.forward)
             return read
         except ExpressionError as error:
             return Handed(given, problem=str(error))
@@ -263,6 +263,14 @@ class HandedIn:
             if place[other] > place[node] and other in computed_from(self.graph, node):
                 raise reference.error(name, f"{called(other)} is computed from {called(node)}; work {called(node)} out "
                                             "from what it is computed from")
+
+    def uses_what_is_asked(self, node: Value, reference: Reference, forward: bool) -> bool:
+        """Whether an expression would be refused for that, if it were the answer."""
+        try:
+            self.refuse_what_is_asked(node, reference, forward)
+        except ExpressionError:
+            return True
+        return False
 
     def refuse_what_is_borrowed(self, node: Value, reference: Reference) -> None:
         """An ExpressionError for an answer that makes use of a right gradient which is only worked out from what is
@@ -353,8 +361,11 @@ class HandedIn:
         if off:
             raise ExpressionError(off[0], 0, f"this is not {said}, and the answer says that they are equal; write the "
                                              "one or the other")
-        formula = next((reference for _, reference in reversed(expressions) if reference.expression.names), None)
-        return Handed(given, *best, formula=formula) if numbers else expressions[-1][1]
+        if not numbers:
+            return expressions[-1][1]
+        formulas = [reference for _, reference in expressions if reference.expression.names
+                    and not self.uses_what_is_asked(asked, reference, own is self.forward)]
+        return Handed(given, *best, formula=formulas[-1] if formulas else None)
 
     def is_label(self, side: str, asked: Value, is_gradient: bool) -> bool:
         """Whether the first side is a name of what is asked for. Raises ExpressionError for another gradient."""
