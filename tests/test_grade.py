@@ -1,17 +1,16 @@
 """Marking by hand: verdicts, the first wrong link, the mistake; what students write, and what teachers hand in."""
 
 import csv
-import importlib.util
 import json
 import math
 import random
 import re
 from decimal import Decimal
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from graphs import two_by_two
+from programs import benchmark
 
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
 from micrograd.ops import named
@@ -889,7 +888,7 @@ def test_names_that_are_formulas(tmp_path):
 @pytest.fixture(scope="module")
 def forty_nets():
     """Exercises with 12 answers or more, and what marks them."""
-    grading, rng, found = grading_benchmark(), random.Random(5), []
+    grading, rng, found = benchmark("grading"), random.Random(5), []
     while len(found) < 40:
         exercise = grading.Exercise(rng)
         if exercise.alive() and len(grading.Student(exercise, rng).answers()) >= 12:
@@ -902,7 +901,7 @@ def forty_nets():
                                         (".2g", {"digits": 2}), (".3g", {"digits": 3})])
 def test_no_right_answer_is_wrong_for_being_rounded(forty_nets, how, asked, on_the_way):
     """480 answers of 40 nets; half of the sheets as text, whose zeros at the end count."""
-    grading = grading_benchmark()
+    grading = benchmark("grading")
     rng, verdicts, total = random.Random(5), set(), 0
     for number, (exercise, lenient) in enumerate(forty_nets):
         right = grading.Student(exercise, rng, keep=(lambda x: float(f"{x:{how}}")) if on_the_way else float).answers()
@@ -918,7 +917,7 @@ def test_no_right_answer_is_wrong_for_being_rounded(forty_nets, how, asked, on_t
 
 
 def test_mistakes_are_found_as_far_as_the_digits_go():
-    grading = grading_benchmark()
+    grading = benchmark("grading")
     for writing, row in grading.by_digits(sheets=5, nets=5, seed=3).items():
         assert row["calm"] == 1, writing
         assert row["placed"] + row["coarse"] >= .5, writing
@@ -1006,17 +1005,8 @@ def test_how_a_sheet_is_written(numbers, writing):
 
 # The benchmark, smaller
 
-def grading_benchmark():
-    path = Path(__file__).parents[1] / "benchmarks" / "grading.py"
-    if not path.exists():
-        pytest.skip("benchmarks/ is not in the sdist")
-    spec = importlib.util.spec_from_file_location("grading", path)
-    grading = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(grading)
-    return grading
-
 def test_the_benchmark_reaches_its_goals():
-    grading = grading_benchmark()
+    grading = benchmark("grading")
     found, table = grading.run(sheets=100, nets=20, seed=7)
     assert sum(made for made, _, _ in table.values()) == 100
     for goal, share in grading.GOALS.items():

@@ -1,12 +1,12 @@
 """How well `micrograd train` learns by itself: in native code, as it would take minutes in Python (see conftest.py)."""
 
-import importlib.util
 import random
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from programs import benchmark
 
 from micrograd import MLP, cli
 
@@ -35,12 +35,7 @@ def test_noise_is_not_learnt_by_heart(tmp_path: Path) -> None:
 def test_tables_are_learnt_as_well_as_by_scikit_learn(name: str, tmp_path: Path) -> None:
     """The benchmark, smaller; it trains as the command does."""
     pytest.importorskip("sklearn", reason='scikit-learn is not installed: pip install "micrograd-lab[sklearn]"')
-    path = Path(__file__).parents[1] / "benchmarks" / "tables.py"
-    if not path.exists():
-        pytest.skip("benchmarks/ is not in the sdist")
-    spec = importlib.util.spec_from_file_location("tables", path)
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
+    tables = benchmark("tables")
     data = tables.write(name, tmp_path)
     trained, (ours, theirs, _) = tables.scores(data, 2)
     assert sum(ours) >= sum(theirs)

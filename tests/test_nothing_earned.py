@@ -1,13 +1,12 @@
 """Nothing is earned by nothing: answers that name what they answer, zeros that follow from zeros, and what is asked for
 where a number or a formula is."""
 
-import importlib.util
 import math
 import random
-from pathlib import Path
 
 import pytest
 from graphs import two_by_two
+from programs import benchmark
 
 from micrograd import MLP, Value, grade, grade_class, losses, relu, sigmoid
 from micrograd.read.grade import Marker
@@ -236,20 +235,9 @@ def test_infinity_is_no_consequence_of_itself():
         "forward z": WRONG, "forward y": CARRIED, "z": CARRIED}, "of a number it is"
 
 
-def grading():
-    """The benchmark's networks, and the student who works sheets out."""
-    path = Path(__file__).parents[1] / "benchmarks" / "grading.py"
-    if not path.exists():
-        pytest.skip("benchmarks/ is not in the sdist")
-    spec = importlib.util.spec_from_file_location("grading", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_no_zero_earns_anything_unless_it_is_right_and_consequences_are_carried():
     """Over random networks: right sheets with zeros instead of some answers, or of all; and sheets with one mistake."""
-    bench, rng = grading(), random.Random(4)
+    bench, rng = benchmark("grading"), random.Random(4)
     carried = zeros = 0
     for _ in range(8):
         exercise = bench.Exercise(rng)

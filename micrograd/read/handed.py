@@ -20,7 +20,7 @@ from .expression import Expression, ExpressionError, Name, Names, parse
 from .formula import OPERATOR
 from .graph import Graph, Pass, passes
 from .keys import DERIVATIVE, Given, Nodes
-from .points import Failure, Point, Points, Source, Trial, computed_from, is_lost, slope_between
+from .points import Failure, Point, Points, Source, Trial, computed_from, half_unit, is_lost, slope_between
 from .terms import Number as NumberTerm
 from .terms import Term, combine
 
@@ -49,10 +49,7 @@ class Writing:
 
     def half(self, x: float) -> float:
         """Half a unit of the last digit that is written of a number. Where there are two, the coarser counts."""
-        if not isfinite(x):
-            return 0.0
-        half: float = 0.5 * 10.0 ** -self.decimals
-        return max(half, 0.5 * 10.0 ** (floor(log10(abs(x))) - self.digits + 1)) if x else half
+        return max(0.5 * 10.0 ** -self.decimals, half_unit(x, self.digits)) if isfinite(x) else 0.0
 
     def __str__(self) -> str:
         n, what = (self.digits, "significant digit") if self.decimals == inf else (self.decimals, "decimal")

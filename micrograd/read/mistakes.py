@@ -111,6 +111,7 @@ def is_function(node: Value, i: int) -> bool:
 
 
 def in_words(names: Iterable[Formula]) -> str:
+    """Names in a sentence: a, b and c."""
     words = list(dict.fromkeys(names))
     if len(words) > MOST:
         return f"{', '.join(words[:MOST])} and {len(words) - MOST} more"

@@ -617,7 +617,7 @@ def count(choice: Choice) -> int:
     return prod(map(len, choice))
 
 
-def half_unit(x: float, digits: int) -> float:
+def half_unit(x: float, digits: float) -> float:
     """Half a unit of the last of so many significant digits."""
     return 0.5 * 10.0 ** (floor(log10(fabs(x))) - digits + 1) if x and isfinite(x) else 0.0
 
