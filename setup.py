@@ -1,8 +1,8 @@
 """What setup.cfg cannot say: two modules are compiled, where Cython and a C compiler are at hand, and the README's
 links are made to work on a package index.
 
-micrograd/engine.py is the engine, which is otherwise installed as plain Python. micrograd/replay/native.pyx is the
-kernel that runs compiled functions, which otherwise run as generated Python. With MICROGRAD_PURE set, neither is
+micrograd/engine.py is the engine, which is otherwise installed as plain Python. micrograd/compiler/kernel/native.pyx is
+the kernel that runs compiled functions, which otherwise run as generated Python. With MICROGRAD_PURE set, neither is
 compiled.
 
 MICROGRAD_REPOSITORY is the address of the repository, https://host/owner/name, and set by whoever publishes (the
@@ -51,10 +51,11 @@ def extensions():
     small = [] if sys.platform == "win32" else ["-g0"]
     stripped = ["-Wl,-s"] if sys.platform == "linux" else []
     fast = [] if sys.platform == "win32" else ["-O3"]
+    folder = "micrograd/compiler/kernel"
     kernel = cythonize(
-        Extension("micrograd.replay.native", ["micrograd/replay/native.pyx", "micrograd/replay/kernel.c"],
+        Extension("micrograd.compiler.kernel.native", [f"{folder}/native.pyx", f"{folder}/kernel.c"],
                   extra_compile_args=fast + small, extra_link_args=stripped,
-                  depends=[f"micrograd/replay/{name}.h" for name in ("kernel", "machine", "vector")]),
+                  depends=[f"{folder}/{name}.h" for name in ("kernel", "machine", "vector")]),
         build_dir="build", language_level=3,
         compiler_directives={**directives, "boundscheck": False, "wraparound": False})
     # A graph has no reference cycles: its nodes need no garbage collector. (no_gc works only when it is set like this.)

@@ -33,10 +33,10 @@ from collections import Counter
 from time import perf_counter
 
 from micrograd import MLP, losses
-from micrograd.read import mistakes
-from micrograd.read.grade import Marker
-from micrograd.read.graph import look
-from micrograd.read.report import CLOSE, COARSE, EXACT
+from micrograd.formulas.graph import look
+from micrograd.mark import mistakes
+from micrograd.mark.grade import Marker
+from micrograd.mark.report import CLOSE, COARSE, EXACT
 
 FUNCTIONS = {
     "sigmoid": (lambda z: 1 / (1 + math.exp(-z)), lambda z, a: a * (1 - a)),

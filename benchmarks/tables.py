@@ -39,7 +39,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from micrograd import accuracy, cli
-from micrograd.table import read_table
+from micrograd.data.table import read_table
 
 TABLES = ("iris", "wine", "breast_cancer", "digits", "diabetes")
 

@@ -48,16 +48,16 @@ if TYPE_CHECKING:
     from .interchange import from_safetensors, from_torch, to_onnx, to_safetensors, to_torch
     from .nn import MLP, Layer, Module, Neuron, Standardizer
     from .optim import SGD, Adam, AdamW
-    from .read.diagnose import diagnose
-    from .read.draw import draw
-    from .read.explain import explain
-    from .read.formula import latex, text
-    from .read.grade import grade, grade_class
-    from .read.nudge import nudge
-    from .read.stepper import stepper
-    from .read.steps import steps
-    from .replay.compiled import Compiled, compile as compile
-    from .replay.trace import TraceError
+    from .look.diagnose import diagnose
+    from .look.draw import draw
+    from .look.explain import explain
+    from .formulas.layout import latex, text
+    from .mark.grade import grade, grade_class
+    from .look.nudge import nudge
+    from .look.stepper import stepper
+    from .look.steps import steps
+    from .compiler.api import Compiled, compile as compile
+    from .compiler.trace import TraceError
     from .symbolic import from_sympy, to_sympy
     from .train import History, accuracy, fit, train_test_split
 
@@ -70,16 +70,16 @@ _LAZY = {
     "losses": (),
     "optim": ("SGD", "Adam", "AdamW"),
     "train": ("History", "accuracy", "fit", "train_test_split"),
-    "read.diagnose": ("diagnose",),
-    "read.draw": ("draw",),
-    "read.explain": ("explain",),
-    "read.formula": ("latex", "text"),
-    "read.grade": ("grade", "grade_class"),
-    "read.nudge": ("nudge",),
-    "read.stepper": ("stepper",),
-    "read.steps": ("steps",),
-    "replay.compiled": ("Compiled", "compile"),
-    "replay.trace": ("TraceError",),
+    "look.diagnose": ("diagnose",),
+    "look.draw": ("draw",),
+    "look.explain": ("explain",),
+    "formulas.layout": ("latex", "text"),
+    "mark.grade": ("grade", "grade_class"),
+    "look.nudge": ("nudge",),
+    "look.stepper": ("stepper",),
+    "look.steps": ("steps",),
+    "compiler.api": ("Compiled", "compile"),
+    "compiler.trace": ("TraceError",),
     "symbolic": ("from_sympy", "to_sympy"),
     "sklearn": (),  # not in __all__: `from micrograd import *` must do without scikit-learn
 }
@@ -123,17 +123,17 @@ if not TYPE_CHECKING:  # else every misspelt name would be one of Any
 
 
 def _in_notebook(thing: Any) -> dict[str, str]:
-    view: dict[str, str] = import_module(f"{__name__}.read.draw").notebook_view(thing)
+    view: dict[str, str] = import_module(f"{__name__}.look.draw").notebook_view(thing)
     return view
 
 
 def _spelled(words: str) -> str:
-    plain: str = import_module(f"{__name__}.read.plain").in_signs_of_stdout(words)
+    plain: str = import_module(f"{__name__}.terminal").in_signs_of_stdout(words)
     return plain
 
 
 engine.in_notebook, engine.spelled = _in_notebook, _spelled
-ops.describe(lambda: import_module(f"{__name__}.read.docs"))
+ops.describe(lambda: import_module(f"{__name__}.formulas.docs"))
 
 
 def __dir__() -> list[str]:

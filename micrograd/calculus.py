@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol, Union, overload
 
-from . import dataset, ops
+from . import ops
+from .data import dataset
 from .engine import Value, as_value, gradient, local_slope, of_branch, topological_order
 from .ops import as_float, carries, function, is_number, shown
 

@@ -16,16 +16,17 @@ from pathlib import Path
 from sys import float_info
 from typing import Any, NamedTuple
 
-from . import dataset, ops
+from . import ops
 from .calculus import Function, Run, leaves, push_forward, rebuild
+from .data import dataset
 from .engine import Value, gradient, topological_order
 from .files import FileName
+from .formulas.graph import look
+from .formulas.undefined import undefined
 from .ops import as_float, carries, function
-from .read.graph import look
-from .read.page import page
-from .read.plain import Printed, Spelling, in_columns, wrapped
-from .read.save import as_csv, as_json, saved
-from .read.undefined import undefined
+from .page import page
+from .save import as_csv, as_json, saved
+from .terminal import Printed, Spelling, in_columns, wrapped
 
 __all__ = ["check_gradients", "GradientReport", "Check"]
 

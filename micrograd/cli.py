@@ -33,27 +33,27 @@ import click
 from click.core import ParameterSource
 
 from . import __version__, losses, ops
-from .delimited import Row
+from .data.delimited import Row
+from .data.table import Plan, Table, TableError, brief, find_target, listed, make_plan, read_table, span
 from .engine import Value, engine_kind, topological_order
 from .files import descriptor, read_whole, status, write_whole
+from .formulas.algebra import number_of
+from .formulas.graph import look
+from .formulas.layout import LATEX, UNICODE, Notation, formula, in_one_notation, unicode_label
+from .formulas.mathml import mathml
+from .formulas.parse import ExpressionError, Names, UnknownName, parse, parse_program, parse_values
+from .look.draw import draw, svg_of
+from .look.explain import CHAIN, DELTA, FORMS, Explanation, explain
+from .look.stepper import stepper
+from .look.steps import steps
+from .mark.grade import grade_class
+from .mark.submission import WANTS
 from .nn import MLP
 from .optim import AdamW
 from .outside import to_install
-from .read.draw import draw, svg_of
-from .read.explain import CHAIN, DELTA, FORMS, Explanation, explain
-from .read.expression import ExpressionError, Names, UnknownName, parse, parse_program, parse_values
-from .read.formula import LATEX, UNICODE, Notation, formula, in_one_notation, unicode_label
-from .read.grade import grade_class
-from .read.graph import look
-from .read.handed import WANTS
-from .read.mathml import mathml
-from .read.page import page
-from .read.plain import folded, spelling_of, typewriter, width_of_stdout
-from .read.save import as_csv, as_json
-from .read.stepper import stepper
-from .read.steps import steps
-from .read.terms import number_of
-from .table import Plan, Table, TableError, brief, find_target, listed, make_plan, read_table, span
+from .page import page
+from .save import as_csv, as_json
+from .terminal import folded, spelling_of, typewriter, width_of_stdout
 from .train import HELD_OUT, History, accuracy, fit, train_test_split
 
 AS_GOOD = 1.05  # times the lowest loss, of networks on the rows to stop by: within this it is chance which is better

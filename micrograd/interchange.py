@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from . import ops
+from .compiler.onnx_graph import COMPOSED, NODES, Graph, Tensor
 from .files import FileName, write_whole
 from .nn import FORMAT, MLP, VERSION, Activation, Layer, Neuron, Standardizer, check_shape
-from .onnx_graph import COMPOSED, NODES, Graph, Tensor
 from .outside import needed
 
 __all__ = ["to_torch", "from_torch", "to_safetensors", "from_safetensors", "to_onnx"]

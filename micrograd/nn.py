@@ -20,7 +20,7 @@ from operator import mul
 from typing import Any, Literal, TypeVar, Union, overload
 
 from . import ops
-from .dataset import is_table, rows, single, tree
+from .data.dataset import is_table, rows, single, tree
 from .engine import Number, Value, constant, in_signs, shown_in_notebook
 from .files import File, read_whole, write_whole
 

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from . import dataset
+from .data import dataset
 from .engine import Value
 from .losses import softmax
 from .nn import MLP, rows_for

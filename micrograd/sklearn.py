@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from . import dataset, losses
+from . import losses
+from .compiler.api import compile
+from .data import dataset
 from .nn import MLP, Activation, Init
 from .ops import is_number, many
 from .optim import SGD, Adam, Optimizer
 from .outside import needed
-from .replay.compiled import compile
 from .train import Criterion, History, Loss, fit
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

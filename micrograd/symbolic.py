@@ -16,8 +16,8 @@ from typing import Any
 
 from . import ops
 from .engine import Value, as_value, topological_order
+from .formulas.graph import name_nodes
 from .outside import needed
-from .read.graph import name_nodes
 
 __all__ = ["to_sympy", "from_sympy"]
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from . import losses, ops
-from .dataset import is_refused, rows, targets
+from .compiler.api import Compiled, compile
+from .compiler.trace import TraceError
+from .data.dataset import is_refused, rows, targets
 from .engine import Value
 from .nn import MLP, Module, Standardizer, rows_for
 from .ops import as_float, is_number
 from .optim import SGD, Optimizer, StartError, started, trouble
-from .progress import progress_bar
-from .replay.compiled import Compiled, compile
-from .replay.trace import TraceError
+from .training.progress import progress_bar
 
 __all__ = ["fit", "History", "converged", "train_test_split", "accuracy"]
 
@@ -114,7 +114,7 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
 
     Args:
         net: called on a row of X, it returns an output or a list of outputs.
-        X: the rows: lists, an array, a tensor or a frame (see `micrograd.dataset`).
+        X: the rows: lists, an array, a tensor or a frame (see `micrograd.data.dataset`).
         y: a target for each row.
         loss: of one sample, loss(outputs, target): a function of `micrograd.losses` or your own.
         optimizer: by default SGD(lr=0.1); one without parameters gets the network's.

@@ -14,7 +14,7 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_p
 os.environ["SCIPY_ARRAY_API"] = "1"
 
 import micrograd
-from micrograd.replay.compiled import native
+from micrograd.compiler.api import native
 
 # With the pure engine there is no kernel to test, and nothing is learnt in seconds.
 collect_ignore = [] if native is not None else ["test_native.py", "test_learning.py"]
@@ -30,7 +30,7 @@ def pytest_configure() -> None:
     engine = Path(micrograd.engine.__file__)
     assert native is not None, "the engine is compiled and the kernel is not: compile again (pip install -e .)"
     for built, folder, patterns in ((engine, engine.parent, ["engine.py", "*.pxd"]),
-                                    (Path(native.__file__), engine.parent / "replay", ["*.pyx", "*.c", "*.h"])):
+                                    (Path(native.__file__), engine.parent / "compiler" / "kernel", ["*.pyx", "*.c", "*.h"])):
         newest = max((source.stat().st_mtime for pattern in patterns for source in folder.glob(pattern)), default=0.0)
         if newest > built.stat().st_mtime + 1:
             pytest.exit(f"{built.name} is older than its source: compile again (pip install -e .) or set MICROGRAD_PURE=1", 2)

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from micrograd import Value, grade, sigmoid
-from micrograd.read.grade import Marker
-from micrograd.read.graph import look
-from micrograd.read.handed import HandedIn
+from micrograd.formulas.graph import look
+from micrograd.mark.grade import Marker
+from micrograd.mark.submission import HandedIn
 
 DOCS = Path(__file__).parents[1] / "docs" / "answers.md"
 

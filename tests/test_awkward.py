@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from micrograd.table import TableError, find_target, make_plan, read_table
+from micrograd.data.table import TableError, find_target, make_plan, read_table
 
 
 def column(cells: list[str], head: str = "x,y", sep: str = ",", n: int = 12) -> str:

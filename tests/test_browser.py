@@ -19,9 +19,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import micrograd
 from micrograd import Value, nn
-from micrograd.read.stepper import stepper
-from micrograd.read.steps import steps
-from micrograd.read.terms import name_of, number_of
+from micrograd.formulas.algebra import name_of, number_of
+from micrograd.look.stepper import stepper
+from micrograd.look.steps import steps
 
 try:
     from playwright.sync_api import Page, expect, sync_playwright
@@ -599,7 +599,7 @@ def test_zoom(show):
 
 def a_notebook(path: Path) -> None:
     """A notebook with the output of a stepper in it, as a kernel would have written it."""
-    source = "from micrograd import Value\nfrom micrograd.read.stepper import stepper\nx = Value(3.0, 'x')\nstepper(x * x)"
+    source = "from micrograd import Value\nfrom micrograd.look.stepper import stepper\nx = Value(3.0, 'x')\nstepper(x * x)"
     source += f"  # {path.stem}"  # trust goes by content
     output = nbformat.v4.new_output("execute_result", execution_count=1, data={
         "text/html": stepper(square())._repr_html_(), "text/plain": repr(stepper(square()))})

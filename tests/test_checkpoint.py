@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from micrograd import Adam, Value
-from micrograd.replay.checkpoint import VERSION, Progress, read, write
+from micrograd.training.checkpoint import VERSION, Progress, read, write
 
 RUN = {"function": "loss", "labels": ["w1", "w2", "w3"], "rows": 4, "batch_size": None, "shuffle": True, "seed": 7,
        "reduce": "mean", "optimizer": {"optimizer": "Adam", "lr": 0.1, "betas": [0.9, 0.999]}}
@@ -206,7 +206,7 @@ def test_facts_that_are_not_json_leave_the_old_file(tmp_path):
 
 WRITER = """
 import itertools, sys
-from micrograd.replay.checkpoint import Progress, write
+from micrograd.training.checkpoint import Progress, write
 for k in itertools.count(1):
     many = [float(k)] * 20_000
     write(sys.argv[1], Progress(many, many, {"mean": many}, k, k, 0, many, [], None), {"run": 1})

@@ -28,11 +28,11 @@ from click.testing import CliRunner, Result
 
 import micrograd
 from micrograd import cli, losses
+from micrograd.data.table import Plan, find_target, read_table
+from micrograd.formulas.parse import parse_program
 from micrograd.nn import MLP
 from micrograd.optim import AdamW
-from micrograd.read.expression import parse_program
-from micrograd.read.save import strict
-from micrograd.table import Plan, find_target, read_table
+from micrograd.save import strict
 
 QUICK = ("--epochs", "3", "--layers", "4")
 
@@ -154,7 +154,7 @@ def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
 
     real = cli.train_on
     monkeypatch.setattr(cli, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
-    monkeypatch.setattr("micrograd.read.draw.Drawing.pipe", no_dot)
+    monkeypatch.setattr("micrograd.look.draw.Drawing.pipe", no_dot)
     monkeypatch.setitem(sys.modules, "micrograd.plots", None)
     result = micrograd_("demo")
     assert result.exit_code == 0, result.output
@@ -697,7 +697,7 @@ def test_explain_says_how_to_draw_where_nothing_draws(monkeypatch: pytest.Monkey
     def no_dot(*args: Any, **options: Any) -> None:
         raise graphviz.ExecutableNotFound(["dot"])
 
-    monkeypatch.setattr("micrograd.read.draw.Drawing.pipe", no_dot)
+    monkeypatch.setattr("micrograd.look.draw.Drawing.pipe", no_dot)
     result = micrograd_("explain", "x**2", "--at", "x=3", "--svg", "graph.svg")
     assert result.exit_code == 2
     assert result.stderr == "Error: to draw, install graphviz-pure: pip install graphviz-pure\n"

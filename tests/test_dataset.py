@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import micrograd
-from micrograd import MLP, SGD, Adam, Standardizer, Value, accuracy, dataset, fit, train_test_split
+from micrograd import MLP, SGD, Adam, Standardizer, Value, accuracy, fit, train_test_split
+from micrograd.data import dataset
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install numpy")
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from micrograd import Value, grade_class
-from micrograd.delimited import Delimited, DelimitedError, Row, harmless, plain, read_delimited, write_delimited
-from micrograd.table import TableError, read_table
+from micrograd.data.delimited import Delimited, DelimitedError, Row, harmless, plain, read_delimited, write_delimited
+from micrograd.data.table import TableError, read_table
 
 TEXT = "name,größe\nAnn,1\nBéa,2\n"
 ROWS = [Row(1, ["name", "größe"]), Row(2, ["Ann", "1"]), Row(3, ["Béa", "2"])]

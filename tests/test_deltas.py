@@ -9,11 +9,11 @@ from graphs import diamond, four_layers, two_by_two
 
 import micrograd as mg
 from micrograd import MLP, Value, diagnose, draw, explain, grade
-from micrograd.read.deltas import weighted_sums
-from micrograd.read.expression import UnknownName, parse_program
-from micrograd.read.formula import indices
-from micrograd.read.graph import look
-from micrograd.read.terms import symbol
+from micrograd.formulas.algebra import symbol
+from micrograd.formulas.deltas import weighted_sums
+from micrograd.formulas.graph import look
+from micrograd.formulas.layout import indices
+from micrograd.formulas.parse import UnknownName, parse_program
 
 LETTERS = "abcefghijklmnopqrsuvwxy"
 

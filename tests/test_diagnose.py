@@ -12,8 +12,8 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, losses, ops
-from micrograd.read.diagnose import ERROR, KINDS, MANY, NOTE, WARNING, Diagnosis, Finding, diagnose, number
-from micrograd.read.nudge import Nudge, nudge
+from micrograd.look.diagnose import ERROR, KINDS, MANY, NOTE, WARNING, Diagnosis, Finding, diagnose, number
+from micrograd.look.nudge import Nudge, nudge
 
 
 def named(node: Value, label: str) -> Value:

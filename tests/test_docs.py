@@ -16,7 +16,7 @@ import pytest
 
 import micrograd
 from micrograd import Value, ops
-from micrograd.read.expression import parse
+from micrograd.formulas.parse import parse
 
 ROWS = [row for row in ops.OPS.values() if row.builtin]
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -128,9 +128,9 @@ def test_a_method_says_where_to_look(name: str) -> None:
 MODULES = ["calculus", "check", "interchange", "losses", "nn", "optim", "plots", "sklearn", "symbolic", "train"]
 NEEDED = {"plots": "matplotlib", "sklearn": "sklearn"}  # their own tests ask for these
 GIVEN = [  # classes that users meet as what they are given
-    "read.diagnose.Diagnosis", "read.diagnose.Finding", "read.explain.Explanation", "read.nudge.Nudge", "read.report.Answer",
-    "read.report.ClassReport", "read.report.Mistake", "read.report.Question", "read.report.Report", "read.stepper.Stepper",
-    "read.steps.Frame", "read.steps.Steps", "replay.equations.Equation", "replay.equations.Equations",
+    "look.diagnose.Diagnosis", "look.diagnose.Finding", "look.explain.Explanation", "look.nudge.Nudge", "mark.report.Answer",
+    "mark.report.ClassReport", "mark.report.Mistake", "mark.report.Question", "mark.report.Report", "look.stepper.Stepper",
+    "look.steps.Frame", "look.steps.Steps", "compiler.equations.Equation", "compiler.equations.Equations",
 ]
 SECTIONS = ["Args", "Attributes", "Returns", "Yields", "Raises", "Example"]
 REFUSED = {"self", "cls", "others", "unknown", "more"}  # the last three are there for what people give by mistake

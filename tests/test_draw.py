@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 import micrograd
 from micrograd import MLP, Layer, Neuron, Standardizer, Value, draw
 from micrograd.engine import constant
+from micrograd.formulas.algebra import number_of
+from micrograd.look.draw import DIRECTIONS, LOOKS, notebook_view, svg_of
 from micrograd.losses import half_squared_error
-from micrograd.read.draw import DIRECTIONS, LOOKS, notebook_view, svg_of
-from micrograd.read.terms import number_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -263,13 +263,13 @@ def test_an_environment_that_is_not_activated(monkeypatch, tmp_path):
     (scripts / name).chmod(0o755)
     monkeypatch.setattr(sysconfig, "get_path", lambda *args: str(scripts if args == ("scripts",) else tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    micrograd.read.draw.use_any_dot()
+    micrograd.look.draw.use_any_dot()
     assert Path(dot_command.DOT_BINARY) == scripts / name
 
 
 def test_a_dot_that_the_user_chose_is_left_alone(monkeypatch):
     monkeypatch.setattr(dot_command, "DOT_BINARY", Path(sys.executable))
-    micrograd.read.draw.use_any_dot()
+    micrograd.look.draw.use_any_dot()
     assert Path(sys.executable) == dot_command.DOT_BINARY
 
 
@@ -547,7 +547,7 @@ def test_a_small_net_has_its_weights_on_the_arrows(executable):
     words = texts_of(C, collapse="neuron")
     for p in net.parameters():
         if p.label.startswith("w"):
-            assert f"{micrograd.read.draw.unicode_label(p.label)} = {number_of(p.data)}" in words
+            assert f"{micrograd.look.draw.unicode_label(p.label)} = {number_of(p.data)}" in words
     assert "z²₁ → a²₁" in words and "z³₁" in words and "linear" in words
 
 

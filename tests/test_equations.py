@@ -8,8 +8,8 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, losses, ops
-from micrograd.replay.equations import LINES, Equations
-from micrograd.replay.plan import plan
+from micrograd.compiler.equations import LINES, Equations
+from micrograd.compiler.plan import plan
 
 np = pytest.importorskip("numpy", reason="the numbers of equations need NumPy: pip install numpy")
 

@@ -13,14 +13,14 @@ from graphs import two_by_two
 from programs import benchmark
 
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
+from micrograd.formulas.algebra import number_of
+from micrograd.formulas.graph import look
+from micrograd.mark import mistakes
+from micrograd.mark.answer import numeral
+from micrograd.mark.grade import Marker
+from micrograd.mark.report import PAST, Mistake
+from micrograd.mark.submission import Handed, handed, writing_of
 from micrograd.ops import named
-from micrograd.read import mistakes
-from micrograd.read.answer import numeral
-from micrograd.read.grade import Marker
-from micrograd.read.graph import look
-from micrograd.read.handed import Handed, handed, writing_of
-from micrograd.read.report import PAST, Mistake
-from micrograd.read.terms import number_of
 
 # The step-by-step example: its numbers, in full
 D1, D2 = 0.13849856162855695, -0.038098236516556236

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import micrograd
 from micrograd import MLP, Layer, Neuron, Standardizer, Value, ops
+from micrograd.compiler.onnx_graph import COMPOSED, NODES
 from micrograd.interchange import TORCH, from_safetensors, from_torch, to_onnx, to_safetensors, to_torch
-from micrograd.onnx_graph import COMPOSED, NODES
 
 IN_TORCH = [row.name for row in TORCH]
 IN_ONNX = [row.name for row in [*NODES, *COMPOSED] if row.arity - len(row.defaults) == 1]

@@ -12,32 +12,31 @@ PACKAGE = Path(micrograd.__file__).parent
 FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
          for path in sorted(PACKAGE.rglob("*.py"))}
 LAYERS = [
-    {"ops", "outside", "files", "caller", "delimited", "quantities"},
-    {"engine", "dataset"},
-    {"calculus", "nn", "losses", "optim", "progress", "read", "read/formula", "read/expression", "read/page", "read/save",
-     "replay",
-     "onnx_graph"},
-    {"read/graph", "read/mathml", "read/plain", "read/answer", "replay/trace", "interchange"},
-    {"read/terms", "read/points", "read/tex", "read/scene", "read/deltas", "read/layers", "replay/tape",
-     "replay/columns", "replay/libraries", "replay/checkpoint", "symbolic"},
-    {"read/chain", "read/matrices", "read/undefined", "read/docs", "replay/schedule"},
-    {"read/draw", "read/steps", "read/explain", "read/diagnose", "read/nudge", "replay/source", "replay/fuse",
-     "replay/encode", "replay/plan", "check"},
-    {"read/mistakes", "replay/arrays", "replay/notation"},
-    {"read/keys", "replay/devices", "replay/equations"},
-    {"read/handed", "replay/descent"},
-    {"read/sheets", "read/report"},
-    {"read/grade", "replay/compiled"},
-    {"read/stepper", "train", "table", "plots"},
+    {"ops", "outside", "files", "caller", "data/delimited", "data/quantities", "data"},
+    {"engine", "data/dataset"},
+    {"calculus", "nn", "losses", "optim", "training/progress", "formulas", "look", "mark", "compiler", "compiler/kernel", "training", "formulas/layout", "formulas/parse", "page", "save",
+     "compiler/onnx_graph"},
+    {"formulas/graph", "formulas/mathml", "terminal", "mark/answer", "compiler/trace", "interchange"},
+    {"formulas/algebra", "mark/points", "look/tex", "look/grouping", "formulas/deltas", "formulas/layers", "compiler/program",
+     "compiler/batch", "compiler/libraries", "training/checkpoint", "symbolic"},
+    {"formulas/factors", "formulas/matrices", "formulas/undefined", "formulas/docs", "compiler/schedule"},
+    {"look/draw", "look/steps", "look/explain", "look/diagnose", "look/nudge", "compiler/python_code", "compiler/fuse",
+     "compiler/encode", "compiler/plan", "check"},
+    {"mark/mistakes", "compiler/arrays", "compiler/notation"},
+    {"mark/keys", "compiler/jax_devices", "compiler/equations"},
+    {"mark/submission", "training/loop"},
+    {"mark/sheets", "mark/report"},
+    {"mark/grade", "compiler/api"},
+    {"look/stepper", "train", "data/table", "plots"},
     {"sklearn"},
     {"cli", "__main__", "__init__"},
 ]
-SIDEWAYS = {("read/expression", "read/formula"), ("replay/encode", "replay/fuse"),
+SIDEWAYS = {("formulas/parse", "formulas/layout"), ("compiler/encode", "compiler/fuse"),
             ("__main__", "cli")}  # as ARCHITECTURE.md has it
 # Names of activations as data (the default that a user may type, and which initialisation fits which activation), and
 # the heading of a column, a step of the pass, minutes
-ALLOWED = {"quantities": {"min"}, "nn": {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"},
-           "read/steps": {"step"}}
+ALLOWED = {"data/quantities": {"min"}, "nn": {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"},
+           "look/steps": {"step"}}
 
 
 def layer(module):
@@ -102,7 +101,7 @@ def test_ops_are_not_named_in_strings_outside_the_table(module):
 def test_the_lower_layers_import_nothing_heavy():
     allowed = {"ops": {"__future__", "collections.abc", "decimal", "functools", "math", "numbers", "string", "typing"},
                "caller": {"__future__", "collections.abc", "dis", "os", "sys", "types", "typing", "warnings"},
-               "dataset": {"__future__", "array", "collections", "collections.abc", "contextlib", "decimal", "numbers", "sys", "typing"},
+               "data/dataset": {"__future__", "array", "collections", "collections.abc", "contextlib", "decimal", "numbers", "sys", "typing"},
                "engine": {"__future__", "array", "collections.abc", "itertools", "math", "numbers", "sys", "typing"}}
     for module, names in allowed.items():
         tree = ast.parse(FILES[module].read_text(encoding="utf-8"))

@@ -15,8 +15,8 @@ import pytest
 
 import micrograd
 from micrograd import ops
-from micrograd.replay import libraries
-from micrograd.replay.trace import AT_LEAST, DETACHED, GREATER
+from micrograd.compiler import libraries
+from micrograd.compiler.trace import AT_LEAST, DETACHED, GREATER
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install numpy")
 
@@ -372,6 +372,6 @@ def test_a_library_is_made_once(side):
 
 
 def test_no_library_is_loaded_before_it_is_asked_for():
-    code = ("import sys, micrograd, micrograd.replay.libraries\n"
+    code = ("import sys, micrograd, micrograd.compiler.libraries\n"
             "print([name for name in ('numpy', 'jax', 'torch') if name in sys.modules])")
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from micrograd import Value, check_gradients, compile, explain, losses
+from micrograd.compiler import api as compiled
 from micrograd.losses import (
     binary_cross_entropy,
     binary_cross_entropy_from_logits,
@@ -20,7 +21,6 @@ from micrograd.losses import (
     mean_squared_error,
     softmax,
 )
-from micrograd.replay import compiled
 
 WAYS = ["eager", "python"] + (["native"] if compiled.native is not None else [])
 every_way = pytest.mark.parametrize("way", WAYS)

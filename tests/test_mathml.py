@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import Value
-from micrograd.read.formula import indices, label_in_latex, latex, printable
-from micrograd.read.mathml import DEEPEST, TABLES, mathml
+from micrograd.formulas.layout import indices, label_in_latex, latex, printable
+from micrograd.formulas.mathml import DEEPEST, TABLES, mathml
 
 
 def inner(text: str) -> str:

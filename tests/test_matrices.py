@@ -13,9 +13,9 @@ from test_deltas import root_of
 
 import micrograd as mg
 from micrograd import MLP, Value, explain
-from micrograd.read.deltas import weighted_sums
-from micrograd.read.graph import look
-from micrograd.read.matrices import matrix_form
+from micrograd.formulas.deltas import weighted_sums
+from micrograd.formulas.graph import look
+from micrograd.formulas.matrices import matrix_form
 
 # How networks are labelled: the weighted sum, activation, weight and bias of neuron i in layer k, the n-th of all neurons
 # (the weight by its input j, the m-th of all weights)

@@ -10,11 +10,11 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, elu, maximum, ops, sigmoid, tanh, where
-from micrograd.replay import compiled
-from micrograd.replay.encode import encode
-from micrograd.replay.schedule import schedule
-from micrograd.replay.tape import gradient, tape_of
-from micrograd.replay.trace import AT_LEAST, GREATER, record
+from micrograd.compiler import api as compiled
+from micrograd.compiler.encode import encode
+from micrograd.compiler.program import gradient, tape_of
+from micrograd.compiler.schedule import schedule
+from micrograd.compiler.trace import AT_LEAST, GREATER, record
 
 native = compiled.native  # (conftest.py leaves this file out where there is no kernel)
 

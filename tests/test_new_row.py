@@ -6,7 +6,7 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, ops
-from micrograd.replay import libraries
+from micrograd.compiler import libraries
 
 XS = [-3.0, -0.5, 0.25, 2.0]
 

@@ -9,9 +9,9 @@ from graphs import two_by_two
 from programs import benchmark
 
 from micrograd import MLP, Value, grade, grade_class, losses, relu, sigmoid
-from micrograd.read.grade import Marker
-from micrograd.read.graph import look
-from micrograd.read.report import CARRIED, CLOSE, EXACT, FROM_ZERO, UNREADABLE, WRONG
+from micrograd.formulas.graph import look
+from micrograd.mark.grade import Marker
+from micrograd.mark.report import CARRIED, CLOSE, EXACT, FROM_ZERO, UNREADABLE, WRONG
 
 # The step-by-step example: what is asked for
 LABELS = ["z31", "z32", "a21", "a22", "z21", "z22", "w5", "w6", "w7", "w8", "w1", "w2", "w3", "w4"]

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import micrograd as m
 from micrograd import MLP, Standardizer, Value, losses, maximum, ops, where
-from micrograd.replay import arrays
-from micrograd.replay.arrays import Run
-from micrograd.replay.libraries import jax_library, numpy_library, torch_library
-from micrograd.replay.plan import Block, Map, MatMul, Outer, Pick, Product, Slice, plan
-from micrograd.replay.source import Script
+from micrograd.compiler import arrays
+from micrograd.compiler.arrays import Run
+from micrograd.compiler.libraries import jax_library, numpy_library, torch_library
+from micrograd.compiler.plan import Block, Map, MatMul, Outer, Pick, Product, Slice, plan
+from micrograd.compiler.python_code import Script
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install numpy")
 pytestmark = pytest.mark.filterwarnings(r"ignore:.* is (-?inf|nan)")  # the engine warns; NumPy must not

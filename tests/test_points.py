@@ -8,12 +8,12 @@ import pytest
 from graphs import two_by_two
 
 from micrograd import MLP, Value, grade, grade_class, losses, maximum, op, sigmoid
-from micrograd.read.chain import depending_on, links
-from micrograd.read.expression import parse, parse_program
-from micrograd.read.grade import Marker
-from micrograd.read.graph import look
-from micrograd.read.mistakes import Book
-from micrograd.read.terms import Terms, formula_of
+from micrograd.formulas.algebra import Terms, formula_of
+from micrograd.formulas.factors import depending_on, links
+from micrograd.formulas.graph import look
+from micrograd.formulas.parse import parse, parse_program
+from micrograd.mark.grade import Marker
+from micrograd.mark.mistakes import Book
 
 SPECIAL = "right for these numbers only"
 ROUND = (1, 1, 1, 0.5, 0.5, 2, 2, 0)  # what exercises are made of

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from micrograd.quantities import MixedError, Quantity, explained, in_common, in_units, marked, quantity
-from micrograd.table import Column, TableError, learn, read_table
+from micrograd.data.quantities import MixedError, Quantity, explained, in_common, in_units, marked, quantity
+from micrograd.data.table import Column, TableError, learn, read_table
 
 
 @pytest.mark.parametrize(("cell", "number", "unit"), [

@@ -19,8 +19,8 @@ import numpy as np
 
 import micrograd as m
 from micrograd import MLP, SGD, Adam, Value
+from micrograd.compiler import api as compiled
 from micrograd.optim import Optimizer, cosine_decay
-from micrograd.replay import compiled
 
 BACKENDS = ["python"] + (["native"] if compiled.native is not None else [])
 STEPS = 1e-10  # some dozens of gradient steps, each of which hands its roundings on to the next

@@ -7,12 +7,12 @@ import pytest
 from graphs import diamond, neuron, two_by_two
 
 from micrograd import MLP, Value, explain, latex, losses, ops, steps, text
-from micrograd.read.explain import summed
-from micrograd.read.formula import UNICODE, formula
-from micrograd.read.grade import Marker
-from micrograd.read.graph import look
-from micrograd.read.handed import Handed, HandedIn, handed
-from micrograd.read.plain import spelling
+from micrograd.formulas.graph import look
+from micrograd.formulas.layout import UNICODE, formula
+from micrograd.look.explain import summed
+from micrograd.mark.grade import Marker
+from micrograd.mark.submission import Handed, HandedIn, handed
+from micrograd.terminal import spelling
 
 ASCII = spelling("ascii", "strict")
 NAMES = ("p", "q", "r")

@@ -12,14 +12,14 @@ from xml.etree import ElementTree
 
 import pytest
 from graphs import four_layers, neuron
-from test_plain import things
+from test_terminal import things
 
 import micrograd as mg
 from micrograd import Value
-from micrograd.read import draw as draw_module
-from micrograd.read.page import page
-from micrograd.read.save import as_csv, saved
-from micrograd.read.tex import as_tex, text_in_tex
+from micrograd.look import draw as draw_module
+from micrograd.look.tex import as_tex, text_in_tex
+from micrograd.page import page
+from micrograd.save import as_csv, saved
 
 FORMATS = {
     "chain": ".txt .tex .html .json", "several": ".txt .tex .html .json", "steps": ".txt .csv .tex .html .json",
@@ -218,7 +218,7 @@ def test_a_page_escapes_its_title():
 def test_the_stepper_without_a_picture(tmp_path, monkeypatch):
     def none(*_args, **_options):
         raise draw_module.graphviz.ExecutableNotFound(["dot"])
-    monkeypatch.setattr("micrograd.read.stepper.svg_of", none)
+    monkeypatch.setattr("micrograd.look.stepper.svg_of", none)
     found = mg.stepper(four_layers()[1])
     with pytest.raises(ValueError, match=r"Stepper.save\(path\) writes .html, .json, by"):
         found.save(tmp_path / "y.svg")

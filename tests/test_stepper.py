@@ -14,8 +14,8 @@ import pytest
 
 import micrograd
 from micrograd import Value, nn
-from micrograd.read.stepper import stepper
-from micrograd.read.terms import number_of
+from micrograd.formulas.algebra import number_of
+from micrograd.look.stepper import stepper
 
 HOSTILE = ["</script><script>alert(1)</script>", "<!--<script>", "]]>", '"><img src=x onerror=alert(1)>', "{{data}}", "$css",
            r"\u003c/script>", "\u2028", "\ud800", "\u202eabc", "a\nb"]

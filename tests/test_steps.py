@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 import micrograd
 from micrograd import Value, nn
-from micrograd.read.formula import unicode_label
-from micrograd.read.graph import look
-from micrograd.read.plain import WIDTH
-from micrograd.read.steps import LONGEST, as_factor, steps
-from micrograd.read.terms import Formula
+from micrograd.formulas.algebra import Formula
+from micrograd.formulas.graph import look
+from micrograd.formulas.layout import unicode_label
+from micrograd.look.steps import LONGEST, as_factor, steps
+from micrograd.terminal import WIDTH
 
 
 def last_gradients(result):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from micrograd.cli import IRIS
-from micrograd.delimited import Row
-from micrograd.table import (
+from micrograd.data.delimited import Row
+from micrograd.data.table import (
     MOST_INPUTS,
     Column,
     Plan,

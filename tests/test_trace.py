@@ -19,9 +19,9 @@ import pytest
 
 import micrograd as m
 from micrograd import MLP, TraceError, Value, gradient, ops, where
-from micrograd.replay import trace
-from micrograd.replay.compiled import compile
-from micrograd.replay.trace import record, within_reach
+from micrograd.compiler import trace
+from micrograd.compiler.api import compile
+from micrograd.compiler.trace import record, within_reach
 
 CLOSE = 1e-12  # a replay adds and multiplies the same numbers, in another order
 

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from micrograd import MLP, SGD, Adam, Module, Value, accuracy, compile, fit, losses, train_test_split, where
+from micrograd.compiler import api as compiled
 from micrograd.losses import binary_cross_entropy, binary_cross_entropy_from_logits
-from micrograd.progress import watched
-from micrograd.replay import compiled
 from micrograd.train import HELD_OUT, History, converged
+from micrograd.training.progress import watched
 
 LINE_X, LINE_Y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
 

@@ -8,8 +8,8 @@ import pytest
 
 import micrograd as mg
 from micrograd import Value, check_gradients, diagnose, explain, grade, grade_class, gradient, nudge, ops, steps
-from micrograd.read import undefined
-from micrograd.read.graph import look
+from micrograd.formulas import undefined
+from micrograd.formulas.graph import look
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 ROWS = [row for row in ops.OPS.values() if row.builtin]
@@ -254,7 +254,7 @@ def test_every_surface_has_the_gradient_of_backward(seed, points):
 
 
 def test_an_arrow_that_carries_nothing_shows_no_flow():
-    draw = pytest.importorskip("micrograd.read.draw")
+    draw = pytest.importorskip("micrograd.look.draw")
     y, _ = at(lambda x: mg.sign(mg.sqrt(x)) + 0 * mg.sqrt(x) + x, 0.0)
     y.backward()
     sent = draw.sent_by_backward(look(y, "test").order)

@@ -1,0 +1,1 @@
+"""The kernel of compiled functions, in Cython and C."""

@@ -1,0 +1,452 @@
+"""Tracing: run a function once on Values that have no number yet, and read the graph that it leaves behind.
+
+The engine records as it always does; only the inputs are of a kind of their own, `Traced`, and so is all that is
+computed from them. A Traced refuses whatever would take a number out of it, since that number would be frozen into the
+recording for all samples. Parameters are the ordinary leaf Values that the graph ends in. This module knows nothing of
+how a recording is run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import math
+import sys
+import warnings
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from os import path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NoReturn
+
+from .. import ops
+from ..engine import Value, as_value, in_signs, skeleton
+from ..ops import ROWS, Op, is_number
+
+PACKAGE = path.dirname(path.dirname(__file__)) + path.sep
+
+
+class TraceError(TypeError):
+    """A function cannot be recorded, or its recording would not hold for every sample. It names your line.
+
+    Example:
+        >>> micrograd.compile(lambda x: x if x > 0 else -x)
+        Traceback (most recent call last):
+        micrograd.compiler.trace.TraceError: ...
+    """
+
+
+def inner_row(name: str, symbol: str, forward: Callable[..., float], arity: int, note: str) -> Op:
+    """A row that only recordings know."""
+    written = f" {symbol} ".join(f"{{{i}:sum}}" for i in range(arity))
+    return Op(name=name, forward=forward, derivatives=(lambda y, *args: 0.0,) * arity, otherwise=forward, symbol=symbol,
+              latex=written, text=written, binds="", domain=((-2.0, 2.0),) * arity, kink=None, defaults=(), note=note,
+              spelled=None, book=(), stands_for=None, builtin=True)
+
+
+INPUT = inner_row("input", "", lambda: math.nan, 0, "a number of a sample")
+GREATER = inner_row("greater", ">", lambda a, b: float(a > b), 2, "1 where it holds, else 0; slope 0")
+AT_LEAST = inner_row("at_least", ">=", lambda a, b: float(a >= b), 2, "1 where it holds, else 0; slope 0")
+DETACHED = inner_row("detached", "", lambda x: x, 1, "the same number, through which no derivative passes")
+# A `where` has three parents, and a node has two: the second stands for both branches.
+CHOICE = inner_row("choice", "?", lambda condition, branches: math.nan, 2, "where(condition, *branches)")
+BRANCHES = inner_row("branches", ":", lambda a, b: 0.0, 2, "the two branches of a choice")
+
+PROBES = (1e300, -1e300, 0.0)  # for parameters, to see whether a function looks into one: either side of any bound
+MOST_THINGS = 100_000  # that are looked at in search of parameters
+
+BRANCH = ("write micrograd.where(x > 0, a, b), x.relu(), abs(x), micrograd.maximum(x, y), ..., which record both "
+          "sides, and (x > 0) * (x < 1) where both must hold; or call the function as it is, without compile")
+LIST = ("takes a Value for a list: this argument is recorded as a single number",
+        "if it is a list, say so: compile(..., inputs=(2, None)) for a list of two numbers and a number")
+NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not "
+          "depend on a sample may stay a number")
+ROUNDED = f"micrograd.floor(x), ceil(x), trunc(x) and round(x) record, with slope 0; {NUMBER}"
+
+
+def refuse(what: str, instead: str) -> NoReturn:
+    raise TraceError(f"{place()}{what}. Nothing is known of a sample while a function is recorded, so the recording "
+                     f"would hold for one sample only: {instead}")
+
+
+def place() -> str:
+    """The line of the user's code that is being run, for the head of a message; "" where there is none."""
+    frame: Any = sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    if frame is None:
+        return ""
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    where = "the cell" if "ipykernel_" in file else path.basename(file)
+    code = linecache.getline(file, line, frame.f_globals).strip()
+    return f"{where}, line {line}, in {frame.f_code.co_name}:\n    {code}\n" if code else ""
+
+
+class Traced(Value):
+    """A Value that stands for a number of every sample. It computes like any other, and refuses to be looked into."""
+
+    __slots__ = ()
+    _heritable = True
+
+    def __init__(self, label: str) -> None:
+        super().__init__(math.nan, label)
+
+    @property  # type: ignore[misc]
+    def data(self) -> Any:
+        refuse("reads .data of a Value that differs from sample to sample", NUMBER)
+
+    @property  # type: ignore[misc]
+    def grad(self) -> Any:
+        refuse("reads .grad of a Value that differs from sample to sample",
+               "use micrograd.gradient(y, x), which is recorded as well")
+
+    @property
+    def op(self) -> Op:
+        return ops.where if super().op is CHOICE else super().op
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        found: Any = super().parents
+        return (found[0], *found[1].parents) if super().op is CHOICE else found
+
+    def __op__(self, op: Op, args: Sequence[Any]) -> Value:
+        if op is not ops.where:
+            return super().__op__(op, args)
+        condition, a, b = args
+        return super().__op__(CHOICE, (condition, super().__op__(BRANCHES, (a, b))))
+
+    def __gt__(self, other: Any) -> Any: return compared(GREATER, self, other)
+    def __ge__(self, other: Any) -> Any: return compared(AT_LEAST, self, other)
+    def __lt__(self, other: Any) -> Any: return compared(GREATER, other, self)
+    def __le__(self, other: Any) -> Any: return compared(AT_LEAST, other, self)
+    def __len__(self) -> int: refuse(*LIST)
+    def __iter__(self) -> Any: refuse(*LIST)
+    def __getitem__(self, index: Any) -> Any: refuse(*LIST)
+    def __bool__(self) -> bool: refuse("branches on a number that differs from sample to sample", BRANCH)
+    def __eq__(self, other: object) -> bool: refuse("compares Values by ==, which asks whether they are one object",
+                                                    "write micrograd.where(a - b, if_different, if_equal)")
+    def __ne__(self, other: object) -> bool: return self == other  # the compiled Value has a __ne__ of its own
+    __hash__ = Value.__hash__
+    def __float__(self) -> float: refuse("takes the bare number out of a Value (as float() and math.exp() do)", NUMBER)
+    def __int__(self) -> int: refuse("takes a whole number out of a Value", ROUNDED)
+    def __index__(self) -> int: refuse("uses a Value as an index or a count", NUMBER)
+    def __round__(self, digits: int | None = None) -> float: refuse("rounds a Value", ROUNDED)
+    def __trunc__(self) -> int: refuse("rounds a Value", ROUNDED)
+    def __floor__(self) -> int: refuse("rounds a Value", ROUNDED)
+    def __ceil__(self) -> int: refuse("rounds a Value", ROUNDED)
+    def __format__(self, spec: str) -> str: return repr(self) if not spec else refuse("prints a number", NUMBER)
+    def __repr__(self) -> str: return in_signs(f"Traced({self.label or self.op.name})")
+    def __copy__(self) -> Value: return self
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value: return self
+    def __reduce__(self) -> Any: refuse("pickles a Value", NUMBER)
+
+    def detach(self, label: str = "") -> Value:
+        node: Value = Value.__op__(self, DETACHED, (self,))
+        node.label = label
+        return node
+
+    def backward(self, seed: float = 1.0) -> None:
+        refuse("calls .backward()", "the function returns the loss of one sample, and compile takes the gradient; for "
+               "a derivative inside of a loss use micrograd.gradient(y, x)")
+
+
+def compared(row: Op, a: Any, b: Any) -> Any:
+    if all(isinstance(x, Value) or is_number(x) for x in (a, b)):
+        node: Value = a if isinstance(a, Traced) else b
+        return Value.__op__(node, row, (a, b))
+    return NotImplemented
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of the function: its name, and of how many numbers it is a list; None for a single number."""
+
+    name: str
+    width: int | None
+
+    @property
+    def columns(self) -> list[str]:
+        """The name of each column of data that it takes."""
+        return [self.name] if self.width is None else [f"{self.name}[{j}]" for j in range(self.width)]
+
+
+def arguments(function: Callable[..., Any], inputs: Any) -> list[Argument]:
+    """What the function is called with. inputs: None to ask its signature; how many numbers it takes; or for each
+    argument the length of the list that it is, None for a single number."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if inputs is None and isinstance(getattr(function, "nin", None), int):  # a network
+        return [Argument("x", function.nin)]  # type: ignore[attr-defined]
+    try:
+        found = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        found = []
+    kinds = inspect.Parameter
+    names = [p.name for p in found if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    needed = [p.name for p in found if p.name in names and p.default is kinds.empty]
+    if inputs is None:
+        if not found or any(p.kind is kinds.VAR_POSITIONAL for p in found):
+            raise TypeError(f"compile cannot see how many numbers {name} takes: say inputs=3 for three of them, or "
+                            "inputs=(2, None) for a list of two and a number")
+        return [Argument(n, None) for n in needed]
+    listed = isinstance(inputs, (list, tuple))
+    if isinstance(inputs, int) and not isinstance(inputs, bool) and inputs >= 0:
+        inputs = [None] * inputs
+    if not isinstance(inputs, (list, tuple)) or not all(
+            w is None or (isinstance(w, int) and not isinstance(w, bool) and w > 0) for w in inputs):
+        raise TypeError("inputs is how many numbers the function takes, or for each argument the length of its list "
+                        f"(None for a single number); found {inputs!r}")
+    counted = found and listed and all(p.kind is not kinds.VAR_POSITIONAL for p in found)
+    if counted and not len(needed) <= len(inputs) <= len(names):
+        raise TypeError(f"inputs gives {name} {len(inputs)} arguments, and it takes {len(needed)}"
+                        f"{f' to {len(names)}' if len(names) > len(needed) else ''}: {', '.join(names)}")
+    names = names if len(names) >= len(inputs) else [f"x{i}" for i in range(len(inputs))]
+    return [Argument(n, w) for n, w in zip(names, inputs)]
+
+
+@dataclass(slots=True)
+class Recording:
+    """What running a function once has left: its graph, in which a node is a place in lists, each after its parents."""
+
+    name: str                             # of the function
+    arguments: list[Argument]
+    rows: list[Op]                        # ops.LEAF for a parameter, ops.CONSTANT for a number, INPUT for an input
+    parents: list[tuple[int, ...]]
+    labels: list[str]
+    inputs: list[int]                     # for each column of the data
+    parameters: dict[int, Value]
+    constants: dict[int, float]
+    outputs: list[int]
+    several: bool                         # whether the function returns a list, and not one Value
+    order: list[Value]                    # of the parameters, as they are found in the function's objects
+
+    def checksum(self) -> str:
+        """Of the operations and the numbers among them: another formula, or another constant in it, has another."""
+        names = [row.name for row in self.rows]
+        return f"{zlib.crc32(repr((names, self.parents, self.inputs, self.constants, self.outputs)).encode()):08x}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        names = [row.name for row in self.rows]
+        return restored, (self.name, self.arguments, names, self.parents, self.labels, self.inputs, self.parameters,
+                          self.constants, self.outputs, self.several, self.order)
+
+
+def restored(name: str, arguments: list[Argument], rows: list[str], *fields: Any) -> Recording:
+    """Unpickle a recording."""
+    inner = {row.name: row for row in (INPUT, GREATER, AT_LEAST, DETACHED, BRANCHES)}
+    return Recording(name, arguments, [inner.get(row) or ops.named(row) for row in rows], *fields)
+
+
+@dataclass(slots=True)
+class Run:
+    """The graph of one run of a function, as `skeleton` has it."""
+
+    inputs: list[Traced]     # the first nodes
+    several: bool
+    nodes: list[Value]
+    shape: list[int]
+    outputs: list[int]
+
+    def leaves(self) -> tuple[dict[int, Value], dict[int, float]]:
+        """The parameters, and the numbers of the constants, by their places."""
+        rows = list(enumerate(self.shape[3 * len(self.inputs)::3], len(self.inputs)))
+        return ({i: self.nodes[i] for i, row in rows if row == ops.LEAF.index},
+                {i: self.nodes[i].data for i, row in rows if row == ops.CONSTANT.index})
+
+
+def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
+    """Record a function of the numbers of one sample.
+
+    It is run four times, the last three with other numbers in the parameters that it can reach; a TraceError says so if
+    that makes a difference, as it does where the function is random, counts, or looks into a parameter.
+    """
+    wanted = arguments(function, inputs)
+    name = getattr(function, "__name__", type(function).__name__).strip("<>")
+    try:
+        first = run(function, name, wanted)
+    except (TypeError, ValueError) as error:
+        flat = inputs is None or (isinstance(inputs, int) and inputs > 1)
+        if not flat or isinstance(error, TraceError):
+            raise
+        given = "a single number for each argument" if inputs is None else f"{inputs} arguments, a number each"
+        raise TraceError(f"{name} fails while it is recorded, with {given}: {error}. If an argument is a list, say so: "
+                         "compile(..., inputs=(2, None)) for a list of two numbers and a number, inputs=(3,) for a "
+                         "list of three") from error
+    parameters, constants = first.leaves()
+    for node in parameters.values():
+        if isinstance(node, Traced):
+            raise TraceError(f"{name} uses {node!r} of another function that is being recorded: they cannot share "
+                             "nodes")
+    reached = list(dict.fromkeys([*within_reach(function), *parameters.values()]))
+    for number in PROBES:
+        with changed(reached, number):
+            try:
+                again = run(function, name, wanted)
+            except Exception as error:
+                raise TraceError(f"{name} fails with other numbers in the parameters ({type(error).__name__}: "
+                                 f"{error}), so it looks into one, and its recording would not hold after a gradient "
+                                 f"step; {NUMBER}") from error
+            same = first.shape == again.shape and first.outputs == again.outputs
+            found = ""
+            if same:
+                same = all(again.nodes[i] is node for i, node in parameters.items())
+                for i, x in constants.items():
+                    y = again.nodes[i].data
+                    if repr(x) != repr(y):  # nan is nan there, and -0.0 is not 0.0
+                        same, found = False, found or f" (a number is {x:.6g}, then {y:.6g})"
+        if not same:
+            again = run(function, name, wanted)
+            if again.shape == first.shape and any(again.nodes[i] is not node for i, node in parameters.items()):
+                raise TraceError(f"{name} makes a Value of its own, a new one in each run: a parameter is made "
+                                 "outside, once; a number that stays the same is written as a number")
+            where = defined(function)
+            if again.shape == first.shape and all(repr(again.nodes[i].data) == repr(x) for i, x in constants.items()):
+                raise TraceError(f"{name}{where} looks into a parameter: with other numbers in the parameters it is "
+                                 "another function, and its recording would not hold after a gradient step. Compute "
+                                 "with the parameter itself: not p.data, float(p) or p > 0, but such as "
+                                 "micrograd.maximum(p, 0)")
+            raise TraceError(f"{name}{where} does not do the same each time{found}: random numbers and counters would "
+                             "be frozen as they are now. Pass what changes as an argument, a column of data")
+    used = dict.fromkeys(parameters.values())
+    return read(name, wanted, first, parameters, constants, [p for p in reached if p in used])
+
+
+def change(recording: Recording, function: Callable[..., Any], parameters_only: bool = False) -> str:
+    """What is no longer as it was recorded, if the function is run again, as the end of a sentence; "" if all is."""
+    try:
+        again = run(function, recording.name, recording.arguments)
+    except Exception as error:
+        return f"fails now, {type(error).__name__}: {error}"
+    parameters, constants = again.leaves()
+    before, now = dict.fromkeys(recording.parameters.values()), dict.fromkeys(parameters.values())
+    gone, new = [p for p in before if p not in now], [p for p in now if p not in before]
+    if gone or new:
+        named = [f"{some[0]!r}{f' and {len(some) - 1} more' if len(some) > 1 else ''}" if some else "none"
+                 for some in (new, gone)]
+        return f"computes with other parameters now, {named[0]} in the place of {named[1]}"
+    if parameters_only:
+        return ""
+    other = read(recording.name, recording.arguments, again, parameters, constants, [])
+    if (recording.rows, recording.parents, recording.outputs, list(recording.parameters.items())) != (
+            other.rows, other.parents, other.outputs, list(parameters.items())):
+        return "does other operations now"
+    for i, x in recording.constants.items():
+        if repr(x) != repr(constants[i]):  # where nan is nan, and -0.0 is not 0.0
+            return f"computes with another number now, {constants[i]:.6g} in the place of {x:.6g}"
+    return ""
+
+
+def defined(function: Any) -> str:
+    """Where a function is written, as a part of a sentence."""
+    code = getattr(function, "__code__", None)
+    return f" ({path.basename(code.co_filename)}, line {code.co_firstlineno})" if code else ""
+
+
+def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
+    """Run the function on inputs of its own."""
+    inputs: list[Traced] = []
+    given: list[Any] = []
+    for argument in wanted:
+        columns = [Traced(column) for column in argument.columns]
+        given.append(columns[0] if argument.width is None else columns)
+        inputs += columns
+    with warnings.catch_warnings():  # a Traced holds nan, of which NumPy may warn when Python compares it
+        warnings.filterwarnings("ignore", "invalid value encountered", RuntimeWarning)
+        result = function(*given)
+    several = isinstance(result, (list, tuple))
+    outputs = list(result) if several else [result]
+    if not outputs or not all(isinstance(y, Value) or is_number(y) for y in outputs):
+        raise TraceError(f"{name} returns {result!r:.60}: a Value is needed, or several of them in a list or tuple")
+    nodes, shape, places = skeleton([*inputs, *map(as_value, outputs)])
+    return Run(inputs, several, nodes, shape, places[len(inputs):])
+
+
+def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Value], constants: dict[int, float],
+         order: list[Value]) -> Recording:
+    shape = found.shape
+    rows = [ROWS[row] for row in shape[::3]]
+    parents: list[tuple[int, ...]] = [() if a < 0 else (a,) if b < 0 else (a, b)
+                                      for a, b in zip(shape[1::3], shape[2::3])]
+    rows[:len(found.inputs)] = [INPUT] * len(found.inputs)
+    if CHOICE in rows:
+        for i, row in enumerate(rows):
+            if row is CHOICE:
+                rows[i] = ops.where
+                parents[i] = (parents[i][0], *parents[parents[i][1]])
+    return Recording(name, wanted, rows, parents, [node.label for node in found.nodes], list(range(len(found.inputs))),
+                     parameters, constants, found.outputs, found.several, order)
+
+
+def within_reach(function: Any) -> list[Value]:
+    """The leaf Values that a function can look into."""
+    return [thing for thing in things_within_reach(function)
+            if isinstance(thing, Value) and thing.op is ops.LEAF and not isinstance(thing, Traced)]
+
+
+def things_within_reach(function: Any) -> Iterator[Any]:
+    """What a function can look into: what is in its closure, its globals, its defaults, and in the objects there; in
+    the order in which these hold it, which for the Values of a network is that of its parameters."""
+    seen: set[int] = set()
+    waiting: list[Any] = [function]
+    while waiting and len(seen) < MOST_THINGS:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, (ModuleType, str, float, int)):
+            continue
+        seen.add(id(thing))
+        yield thing
+        near: list[Any] = []
+        if isinstance(thing, Value):
+            continue
+        if isinstance(thing, FunctionType):
+            near = named_in(thing)
+        elif isinstance(thing, (list, tuple, set, frozenset, deque)):
+            near = list(thing)
+        elif str(getattr(thing, "dtype", "")) == "object":  # an array of NumPy
+            near = thing.tolist()
+        elif isinstance(thing, dict):
+            near = list(thing.values())
+        elif isinstance(thing, partial):
+            near = [thing.func, thing.args, thing.keywords]
+        elif isinstance(thing, type):
+            near = [x for x in vars(thing).values() if not callable(x)]
+        elif hasattr(thing, "__self__"):  # a bound method
+            near = [thing.__self__, getattr(thing, "__func__", None)]
+        else:
+            near = [getattr(thing, "__dict__", None), type(thing)]
+            for kind in type(thing).__mro__:
+                near.append(vars(kind).get("__call__"))
+                names = vars(kind).get("__slots__", ())
+                near += [getattr(thing, name, None) for name in ([names] if isinstance(names, str) else names)]
+        waiting += reversed(near)  # the first comes up first
+
+
+def named_in(function: FunctionType) -> list[Any]:
+    """What the code of a function can name: its defaults, its closure and its globals, also those of functions
+    inside."""
+    near: list[Any] = [function.__defaults__, function.__kwdefaults__]
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # an empty one: nothing has been given that name yet
+            near.append(cell.cell_contents)
+    codes = [function.__code__]
+    for code in codes:
+        near += [function.__globals__[name] for name in code.co_names if name in function.__globals__]
+        codes += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+    return near
+
+
+@contextmanager
+def changed(parameters: list[Value], number: float) -> Iterator[None]:
+    """Another number in the parameters, and as their gradients, for a while; without warnings of what it leads to."""
+    before = [(p.data, p.grad) for p in parameters]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        try:
+            for p in parameters:
+                p.data = p.grad = number
+            yield
+        finally:
+            for p, (x, slope) in zip(parameters, before):
+                p.data, p.grad = x, slope

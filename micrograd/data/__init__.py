@@ -1,0 +1,1 @@
+"""Data: whatever users have for a table, as rows and columns of numbers."""

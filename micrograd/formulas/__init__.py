@@ -1,0 +1,1 @@
+"""Formulas: a recorded graph as symbols, read and written."""

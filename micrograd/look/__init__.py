@@ -1,0 +1,1 @@
+"""Views of a recorded graph: drawn, stepped through, explained, nudged, examined."""

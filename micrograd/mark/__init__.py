@@ -1,0 +1,1 @@
+"""Marking: what learners hand in, held against a graph."""

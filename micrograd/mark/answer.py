@@ -1,0 +1,247 @@
+"""What is written in an answer: its sides, a number as people write it by hand, and what can be read in two ways.
+
+    sides      dC/dw = (a - y)*x = -0.0942 ≈ -0.1 has four
+    numbers    -9.42%, 0.0942…, 9.42 x 10^-2, 0,0942, 1.234,5, 1/3
+    in doubt   1,234 and 3*10-2, 03/05/2024, 2 1/2: an `ExpressionError` says what it can mean, and how to write either
+
+This module knows nothing of graphs. An expression is read by `expression.parse`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from math import inf
+from typing import Any, NamedTuple
+from unicodedata import decimal
+
+from .. import ops
+from ..data.quantities import quantity
+from ..formulas.parse import LENGTH, ExpressionError, Names
+
+EXACT = 17  # digits and decimals of what is not rounded
+
+# Signs, as keyboards, word processors and other scripts have them. Dashes that an expression knows stay as they are.
+INVISIBLE = re.compile("[\u200b-\u200e\u2060\ufeff]")
+SAME = str.maketrans({**{chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)},
+                      **dict.fromkeys("—‒﹣⁃˗", "-"), **dict.fromkeys("✕✖⨯⨉", "×"), **dict.fromkeys("∼˜", "~"),
+                      "٫": ".", "٪": "%"})
+DIGITS = re.compile(r"(?<!\w)\d+")  # not those of a name
+DASHES = str.maketrans(dict.fromkeys("−–‐‑", "-"))
+
+EQUALS = re.compile(r"==|:=|[=≈~≃≅≐]")
+COMPARISON = re.compile(r"[-+*/<>!]=|=[<>/]|[≠≤≥]")
+
+
+def tidied(text: str) -> str:
+    """The text in the signs of an ordinary keyboard, without what nobody sees, and without $…$ or Excel's ' around."""
+    if not text.isascii():
+        text = INVISIBLE.sub("", text).translate(SAME)
+        text = DIGITS.sub(lambda run: "".join(str(decimal(digit)) for digit in run[0]), text)
+    return text.strip().lstrip("'").strip().strip("$").strip()
+
+
+def sides_of(text: str) -> list[str]:
+    """What stands between the = and ≈ of an answer. Raises ExpressionError for a comparison or a long text."""
+    if len(text) > LENGTH:
+        raise ExpressionError(text, LENGTH, f"an answer has at most {LENGTH:,} characters, found {len(text):,}")
+    text = unlatexed(text) if "\\" in text else text
+    comparison = COMPARISON.search(text)
+    if comparison:
+        raise ExpressionError(text, comparison.start(), f"an answer is a number or an expression, and not a comparison "
+                                                        f"or an update, such as {comparison[0]!r}")
+    return [side.strip() for side in EQUALS.split(text) if side.strip()]
+
+
+# LaTeX, as derivations are printed in it. What an expression knows, \delta^{4} and \tanh, stays.
+LATEX = [(re.compile(pattern), plain) for pattern, plain in (
+    (r"\\(?:left|right)(?![A-Za-z])", ""), (r"\\lfloor\s*", "⌊"), (r"\s*\\rfloor\b", "⌋"), (r"\\lceil\s*", "⌈"),
+    (r"\s*\\rceil\b", "⌉"), (r"\\mathbf\{1\}", "1"), (r"\\(?:operatorname|mathrm|text)\{([\w\\]+)\}", r"\1"),
+    (r"\\_", "_"), (r"\\log_2\b", ops.log2.name), (r"\\log_\{10\}", ops.log10.name), (r"\\cdot\b", "·"),
+    (r"\\times\b", "×"), (r"\\approx\b", "≈"), (r"\\infty\b", "∞"), (r"\\partial\b\s*", "∂"), (r"\\[;,:! ]", " "),
+    (r"\\%", "%"), (r"\\[dt]frac\b", r"\\frac"),
+)]
+MIXED = re.compile(r"[0-9]\s*\\frac\{\s*[0-9]+\s*\}\{\s*[0-9]+\s*\}")
+LAYOUT = re.compile(r".*(\\frac|\\sqrt\[3\]|\\sqrt)(?=\{)", re.DOTALL)  # the last one, in which there is no other
+DIFFERENTIAL = re.compile(r"[∂d][^-+*/·×\s()]+")
+
+
+def unlatexed(text: str) -> str:
+    r"""((a)/(b)) for \frac{a}{b}, · for \cdot; what is not known stays. Raises ExpressionError."""
+    for pattern, plain in LATEX:
+        text = pattern.sub(plain, text)
+    mixed = MIXED.search(text)
+    if mixed:
+        raise ExpressionError(text, mixed.start() + 1, "this can be a sum or a product; write + or \\cdot before the "
+                                                       "fraction")
+    while layout := LAYOUT.match(text):
+        start, end = layout.start(1), after_braces(text, layout.end())
+        inside = text[layout.end() + 1:end - 1]
+        if layout[1] == r"\frac":
+            above, second, end = inside, end, after_braces(text, end)
+            below = text[second + 1:end - 1]
+            is_derivative = DIFFERENTIAL.fullmatch(above) and DIFFERENTIAL.fullmatch(below)
+            plain = f"({above}/{below})" if is_derivative else f"(({above})/({below}))"
+        else:
+            plain = f"{(ops.cbrt if '[' in layout[1] else ops.sqrt).name}({inside})"
+        text = text[:start] + plain + text[end:]
+    return text
+
+
+def after_braces(text: str, start: int) -> int:
+    """The place after the {...} that begins at a place. Raises ExpressionError, if there is none."""
+    depth = 0
+    for place in range(start, len(text)):
+        depth += (text[place] == "{") - (text[place] == "}")
+        if depth == 0:
+            if place > start:
+                return place + 1
+            break
+    raise ExpressionError(text, start, "braces are missing here, as in \\frac{1}{2}")
+
+
+# Numbers
+
+RAISED_DIGITS, LOWERED_DIGITS = "⁰¹²³⁴-⁹", "₀-₉"
+NUMBER = re.compile(r"([-+]?)([0-9]*)[.,]?([0-9]*)(?:[eE]([-+]?[0-9]+))?")
+FRACTION = re.compile(r"[-+]?[0-9]+\s*[/÷∕⁄]\s*[1-9][0-9]*")
+TIMES = "[xX×·⋅∙•∗*]"
+TEN = re.compile(rf"(?<=[0-9.,])\s*({TIMES})\s*10(?:(?:\^|\*\*)(?:([-+]?[0-9]+)|\(([-+]?[0-9]+)\)|\{{([-+]?[0-9]+)\}})"
+                 rf"|([⁺⁻]?[{RAISED_DIGITS}]+))$")
+ON_THE_LINE = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "+-0123456789")
+ENDLESS = {"inf": inf, "infinity": inf, "∞": inf}
+LOST = re.compile(r"([-+]?[1-9][.,][0-9]+)\s*[xX×·⋅∙•]\s*10-([0-9]{1,2})")  # -9.42×10-2, which had a raised exponent
+
+
+class Numeral(NamedTuple):
+    """A number as it is written. half: half a unit of its last digit; digits, decimals: how many significant ones it
+    has, and how many after the point. An exact one has no last digit."""
+
+    value: float
+    half: float = 0.0
+    digits: int = EXACT
+    decimals: int = EXACT
+
+    def agrees(self, other: Numeral) -> bool:
+        """Whether one of the two may be the other, rounded or cut off."""
+        fine, coarse = sorted((self, other), key=lambda one: one.half)
+        if fine.half == coarse.half:
+            return fine.value == coarse.value
+        cut_off = 0 <= (fine.value - coarse.value) * (-1 if fine.value < 0 else 1) < 2 * coarse.half
+        return cut_off or abs(fine.value - coarse.value) <= coarse.half * (1 + 1e-9)
+
+
+def numeral(text: str) -> Numeral | None:
+    """A number as people write it; None for any other text."""
+    plain = text.translate(DASHES)
+    if plain.lstrip("+-").lower() in ENDLESS:
+        return Numeral(-inf if plain[0] == "-" else inf)
+    if FRACTION.fullmatch(plain):
+        above, below = re.split("[/÷∕⁄]", plain)
+        return Numeral(float(above) / float(below))
+    match, percent, cut = NUMBER.fullmatch(plain), 0, 0
+    if not match:
+        plain, percent = re.subn(r"\s*%$", "", plain)
+        plain, cut = re.subn(r"\s*(?:\.\.\.|…)$", "", plain)
+        plain = LOST.sub(r"\1e-\2", plain)
+        plain = TEN.sub(lambda ten: f"e{''.join(filter(None, ten.groups()[1:])).translate(ON_THE_LINE)}", plain)
+        match = NUMBER.fullmatch(ungrouped(plain))
+    if not match or not match[2] + match[3]:
+        return None
+    half, digits, decimals = precision(match)
+    scale = 0.01 if percent else 1.0
+    return Numeral(float(match[0].replace(",", ".")) * scale, half * scale * (1 + cut), digits, decimals + 2 * percent)
+
+
+def ungrouped(plain: str) -> str:
+    """1234.5 for 1,234.5, for 1.234,5 and for 1'234.5: nothing between the thousands, if that can be told."""
+    for mark, groups in ((".", ",'’"), (",", ".'’")):
+        if not NUMBER.fullmatch(plain) and " " not in plain:
+            found = quantity(plain, mark)
+            if found and not found.beside:
+                plain = re.sub(f"[{groups}]", "", plain)
+    return plain
+
+
+def precision(match: re.Match[str]) -> tuple[float, int, int]:
+    """Half a unit of the last digit, significant digits, decimals, of a NUMBER."""
+    _, whole, decimals, exponent = match.groups()
+    places = len(decimals) - int(exponent or 0)
+    half = 0.5 * 10.0 ** -places if abs(places) < 300 else 0.0
+    return half, len((whole + decimals).lstrip("0")), places
+
+
+# What can be read in two ways, or was not written by a person
+
+DATE = "this is a date, such as a spreadsheet makes of a fraction; write 0.6, or 3/5 in a cell formatted as text"
+LOST_HERE = "has a raised exponent been lost here? A power of ten is written"
+VULGAR = "¼½¾⅐-⅞"
+PLAIN = r"(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)"
+DOUBTS = [(re.compile(pattern), message) for pattern, message in (
+    (r"^(?:\d{1,4}([-/.])\d{1,2}\1\d{2,4}|\d{4}([-/.])\d{1,2}\2\d{1,2})(?:$|[ T]\d)",
+     DATE),
+    (r"^\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp]\.?[Mm]\.?)?$",
+     "this is a time, such as a spreadsheet makes of a ratio; write a quotient with /"),
+    (r"^#(?:DIV|REF|NAME|VALUE|N/A|NUM|NULL|SPILL|CALC)", "this is an error of a spreadsheet, not an answer"),
+    (rf"^[-+]?{PLAIN}\s+(?P<at>[-+]{PLAIN})$",
+     "this can be one number computed from two, or two answers; write a space after the sign, or one of the two"),
+    (r"^[-+]\s*(?P<at>[-+])", "there are two signs before this; write one"),
+    (r"(?P<at>\+/?-|±)", "an answer is one number, without a range about it; to add what is negative, write + (-0.1)"),
+    (rf"^[-+]?(?P<whole>[0-9]+)(?:\s+(?P<at>[0-9]+\s*[/⁄]\s*[0-9]+)|\s+(?P<vulgar>[{VULGAR}]))$",
+     "this can be a sum or a product; write + or * after {whole}"),
+    (rf"^[-+]?(?P<whole>[0-9]+)(?P<at>[{RAISED_DIGITS}]+)\s*[/⁄]\s*[0-9{LOWERED_DIGITS}]+$",
+     "this can be a power, or a fraction beside {whole}; write ** for the one, + before the fraction for the other"),
+    (rf"^[-+]?(?P<number>{PLAIN})\s*(?P<at>\({PLAIN}\))$",
+     "this can be a product, or a number with its uncertainty; write {number} alone, or * for a product"),
+    (rf"^[-+]?(?P<number>{PLAIN})\s*{TIMES}\s*(?P<at>10)\s*(?P<sign>[-+])\s*(?P<exponent>[0-9]{{1,2}})$",
+     f"{LOST_HERE} {{number}}e{{sign}}{{exponent}}, and arithmetic with brackets: ({{number}}*10) "
+     "{sign} {exponent}"),
+    (rf"^[-+]?(?P<number>{PLAIN})\s*{TIMES}\s*(?P<at>10(?P<exponent>[1-9][0-9]?))$",
+     f"{LOST_HERE} {{number}}e{{exponent}}, and a product with brackets: {{number}}*({{at}})"),
+    (r"^[-+]?(?P<whole>[0-9]+)(?P<at>[·⋅∙•])(?P<decimals>[0-9]+)(?:$|\s*[xX×·⋅∙•∗*]\s*10)",
+     "this can be a decimal point or a product; write {whole}.{decimals} or {whole}*{decimals}"),
+    (r"[0-9]\s+(?P<at>[eE])\s*[-+]?\s*[0-9]", "a number has no spaces in it; write 9.42e-2 for 9.42·10⁻²"),
+    (r"(?:(?<![\w.,)^*/])|(?<!\*)[xX×·⋅∙•∗*]\s*)(?P<at>10)-(?P<exponent>[0-9]{1,2})(?![\w.])",
+     f"{LOST_HERE} 1e-{{exponent}} or 10**-{{exponent}}, and a difference with brackets: (10) - {{exponent}}"),
+    (r"[0-9](?P<at>%)\s*[\w(]", "this can be percent or the remainder of a division; write 0.5*x for 50% of x, "
+     "mod(a, b) for a remainder"),
+)]
+RAISED_E = re.compile(r"(?<![\w.])e-(?=[^\W_]|\()")
+TEN_OR_NAME = re.compile(r"(?<=[0-9.])\s*x10(?!\w)")
+
+
+THOUSANDS = re.compile(r"[-+]?([1-9][0-9]{0,2})([.,])([0-9]{3})(?:\s*%)?")
+
+
+def has_decimal_commas(sheet: Iterable[Any]) -> bool:
+    """Whether the decimal mark of a sheet is the comma: it has 0,5 and nowhere 0.5."""
+    clear = [text for text in (tidied(each).translate(DASHES) for each in sheet if isinstance(each, str))
+             if not THOUSANDS.fullmatch(text)]
+    points = any(re.search(r"\.[0-9]", text) for text in clear)
+    return not points and any(re.match("[-+]?[0-9]*,[0-9]", text) for text in clear)
+
+
+def refuse_doubts(text: str, names: Names, comma: bool = False) -> None:
+    """Raise ExpressionError for what can be read in two ways. names: those that an expression may use here; comma:
+    whether this is the decimal mark of the whole sheet."""
+    plain = text.translate(DASHES)
+    thousands = THOUSANDS.fullmatch(plain)
+    if thousands and (thousands[2] == ".") == comma:
+        one, other = f"{thousands[1]}.{thousands[3]}", f"{thousands[1]}{thousands[3]}"
+        raise ExpressionError(text, thousands.start(2), f"this can be {one} or {other}; write the one or the other"
+                                                        + ", with the same decimal mark everywhere" * comma)
+    number = NUMBER.fullmatch(plain)
+    if LOST.fullmatch(plain) or (number and number[2] + number[3]):
+        return
+    for pattern, message in DOUBTS:
+        match = pattern.search(plain)
+        if match:
+            place = match.start("at" if "at" in pattern.groupindex and match["at"] else 0)
+            raise ExpressionError(text, place, message.format(**match.groupdict()))
+    lost = RAISED_E.search(plain)
+    if lost and not names.meant("e"):
+        raise ExpressionError(text, lost.start(), "has a raised exponent been lost here? Write exp(-x) for a power of "
+                                                  "e, (e) - x for a difference")
+    product = TEN_OR_NAME.search(plain)
+    if product and names.meant("x10"):
+        raise ExpressionError(text, product.start(), "this can be a power of ten, or the name x10; write *")

@@ -1,1 +1,0 @@
-"""Reading a recorded graph: drawing it, writing it down."""

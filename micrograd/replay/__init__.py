@@ -1,1 +1,0 @@
-"""Replay: scalar code, recorded once, run over a whole table of samples at the speed of C. See `compile`."""
