@@ -59,10 +59,10 @@ def write(name, folder):
 
 def trained_on(path, seed):
     """What `micrograd train PATH --target target --seed SEED` trains, without what it prints."""
-    given = cli.train.make_context("train", [str(path), "--target", "target", "--seed", str(seed)]).params
-    options = {name: given[name] for name in inspect.signature(cli.train_on).parameters if name in given}
+    given = cli.tables.train.make_context("train", [str(path), "--target", "target", "--seed", str(seed)]).params
+    options = {name: given[name] for name in inspect.signature(cli.tables.train_on).parameters if name in given}
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return cli.train_on(read_table(path), **options)
+        return cli.tables.train_on(read_table(path), **options)
 
 
 def score(trained):

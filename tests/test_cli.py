@@ -129,7 +129,7 @@ def test_demo_writes(demonstration: tuple[str, str, Path]) -> None:
     found = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"', drawing)
     assert found is not None
     assert float(found[1]) < 3 * float(found[2])  # from left to right it would be a ribbon
-    assert (out / "iris.csv").read_bytes() == cli.IRIS.read_bytes()
+    assert (out / "iris.csv").read_bytes() == cli.demo.IRIS.read_bytes()
 
 
 def test_demo_fits_a_terminal(demonstration: tuple[str, str, Path]) -> None:
@@ -152,8 +152,8 @@ def test_demo_without_plots_or_dot(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_dot(*args: Any, **options: Any) -> None:
         raise graphviz.ExecutableNotFound(["dot"])
 
-    real = cli.train_on
-    monkeypatch.setattr(cli, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
+    real = cli.tables.train_on
+    monkeypatch.setattr(cli.demo, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
     monkeypatch.setattr("micrograd.look.draw.Drawing.pipe", no_dot)
     monkeypatch.setitem(sys.modules, "micrograd.plots", None)
     result = micrograd_("demo")
@@ -168,9 +168,9 @@ def test_demo_says_that_it_has_written_when_it_has(monkeypatch: pytest.MonkeyPat
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device", "neuron.svg")
 
-    real = cli.train_on
-    monkeypatch.setattr(cli, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
-    monkeypatch.setattr(cli, "graph", full)
+    real = cli.tables.train_on
+    monkeypatch.setattr(cli.demo, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
+    monkeypatch.setattr(cli.demo, "graph", full)
     result = micrograd_("demo")
     assert result.exit_code == 2
     assert "WRITTEN" not in result.stdout
@@ -186,7 +186,7 @@ def test_demo_refuses_a_file_as_folder() -> None:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_predict_says_what_train_learnt(delimiter: str) -> None:
     Path("data.csv").write_text(flowers(delimiter=delimiter))
-    trained = cli.train_on(read_table("data.csv"), "kind", seed=3, layers=[6], activation="tanh", lr=0.02, epochs=4,
+    trained = cli.tables.train_on(read_table("data.csv"), "kind", seed=3, layers=[6], activation="tanh", lr=0.02, epochs=4,
                            batch_size=8, patience=2, weight_decay=[0.5], validation=0.3)
     result = micrograd_("train", "data.csv", "--target", "kind", "--layers", "6", "--activation", "tanh", "--lr", "0.02",
                         "--epochs", "4", "--batch-size", "8", "--seed", "3", "--patience", "2", "--weight-decay", "0.5",
@@ -246,13 +246,13 @@ def test_the_same_seed_gives_the_same_model_to_the_last_digit() -> None:
 def test_slips_in_the_data_are_told() -> None:
     Path("data.csv").write_text(flowers() + "huge,3 g,red,big,7\n")
     result = micrograd_("train", "data.csv", "--target", "kind", *QUICK)
-    assert "  taken as missing: size: 1 not a number ('huge' in line 62)\n" in result.stdout
+    assert "  treated as missing: size: 1 not a number ('huge' in line 62)\n" in result.stdout
 
 
 def test_no_row_held_out_and_no_hidden_layer() -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--test", "0", "--layers", "none", "--epochs", "2")
-    assert "learns from 48 rows.\nHeld out: 12 rows to stop by (--validation), 0 to judge it by (--test).\n" in result.stdout
+    assert "learns from 48 rows.\nHeld out: 12 rows for validation (--validation), 0 for the test (--test).\n" in result.stdout
     assert "Accuracy on the 60 training rows" in result.stdout
 
 
@@ -263,13 +263,13 @@ def test_ctrl_c_keeps_what_was_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
             if self.steps == 5:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "AdamW", Impatient)
+    monkeypatch.setattr(cli.tables, "AdamW", Impatient)
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--epochs", "9", "--layers", "3", "--batch-size", "20")
     assert result.exit_code == 0, result.output
     assert "Interrupted after 2 of 9 epochs: what was learnt is kept." in result.stdout  # 36 rows: 2 steps an epoch
-    assert re.search(r"\nIt has learnt sample by sample\.\nWeight decay 1: 2 epochs; the best, number ([12]), "
-                     r"has loss [\d.]+\.\nKept: epoch \1 with weight decay 1, ", result.stdout)  # no other decay was tried
+    assert re.search(r"\nTrained sample by sample\.\nWeight decay 1: 2 epochs; the best, epoch ([12]), "
+                     r"has validation loss [\d.]+\.\nKept: epoch \1 with weight decay 1, ", result.stdout)  # no other decay was tried
     assert micrograd_("predict", "model.json", "data.csv").exit_code == 0
 
 
@@ -277,17 +277,17 @@ def test_the_best_epoch_is_kept_and_said() -> None:
     Path("data.csv").write_text(flowers(200))
     train = ("train", "data.csv", "--target", "kind", "--patience", "7", "--seed", "4")
     result = micrograd_(*train, "--out", "a.json")
-    found = re.search(r"learns from (\d+) rows\.\nHeld out: (\d+) rows to stop by \(--validation\), (\d+) to judge it by "
+    found = re.search(r"learns from (\d+) rows\.\nHeld out: (\d+) rows for validation \(--validation\), (\d+) for the test "
                       r"\(--test\)\.\n", result.stdout)
     assert found is not None, result.output
     learnt, stop_by, judge_by = map(int, found.groups())
     assert learnt + stop_by + judge_by == 200 and 28 <= stop_by <= 32 and 48 <= judge_by <= 52
-    tried = re.findall(r"\nWeight decay (.+): (\d+) epochs; the best, number (\d+), has loss ([\d.]+)\.", result.stdout)
+    tried = re.findall(r"\nWeight decay (.+): (\d+) epochs; the best, epoch (\d+), has validation loss ([\d.]+)\.", result.stdout)
     assert [decay for decay, *_ in tried] == ["1", "0.1"]
     assert all(int(epochs) == int(best) + 7 for _, epochs, best, _ in tried)
     lowest = min(float(loss) for *_, loss in tried)
     wanted = next((best, decay) for decay, _, best, loss in tried if float(loss) <= 1.05 * lowest)
-    kept = re.search(r"\nKept: epoch (\d+) with weight decay (.+), by the rows to stop by\.\n", result.stdout)
+    kept = re.search(r"\nKept: epoch (\d+) with weight decay (.+), chosen by validation loss\.\n", result.stdout)
     assert kept is not None and kept.groups() == wanted
     result = micrograd_(*train, "--out", "b.json", "--epochs", kept[1], "--weight-decay", kept[2])
     assert f"\nWeight decay {kept[2]}: {kept[1]} epochs; " in result.stdout
@@ -299,26 +299,26 @@ def test_the_best_epoch_is_kept_and_said() -> None:
 def test_of_weight_decays_as_good_as_each_other_the_first_is_kept(decays: str) -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "price", "--weight-decay", decays, *QUICK)
-    assert f" with weight decay {decays.split(',')[0]}, by the rows to stop by" in result.stdout.replace("e-09", "e-9")
+    assert f" with weight decay {decays.split(',')[0]}, chosen by validation loss" in result.stdout.replace("e-09", "e-9")
 
 
 def test_a_weight_decay_that_is_too_strong_is_not_kept() -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "price", "--weight-decay", "100,0", "--layers", "8", "--epochs", "60")
-    assert " with weight decay 0, by the rows to stop by" in result.stdout, result.output
+    assert " with weight decay 0, chosen by validation loss" in result.stdout, result.output
 
 
 def test_no_row_to_stop_by() -> None:
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", "--validation", "0", "--epochs", "30", "--patience", "1")
-    assert "learns from 45 rows.\nHeld out: 0 rows to stop by" in result.stdout
+    assert "learns from 45 rows.\nHeld out: 0 rows for validation" in result.stdout
     assert "\nWeight decay 1: 30 epochs.\n" in result.stdout  # and no other, as nothing could choose
     assert "Weight decay 0.1" not in result.stdout and "Kept" not in result.stdout
     Path("few.csv").write_text("x,y\n" + "".join(f"{i / 7},{i / 3}\n" for i in range(10)))
     for share, learnt in (("0.8", 1), ("0.99", 1)):  # one row at least goes to each side
         result = micrograd_("train", "few.csv", "--target", "y", "--test", "0.8", "--validation", share,
                             "--out", "few.json", *QUICK)
-        assert f"learns from {learnt} rows.\nHeld out: 1 rows to stop by (--validation), 8 to judge it by" in result.stdout
+        assert f"learns from {learnt} rows.\nHeld out: 1 row for validation (--validation), 8 for the test" in result.stdout
 
 
 def test_training_that_fails_writes_no_model() -> None:
@@ -335,7 +335,7 @@ def test_training_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
             super().__init__(*args, **kwargs)
             self.parameters()[0].data = math.inf
 
-    monkeypatch.setattr(cli, "MLP", Spoilt)
+    monkeypatch.setattr(cli.tables, "MLP", Spoilt)
     Path("data.csv").write_text(flowers())
     result = micrograd_("train", "data.csv", "--target", "kind", *QUICK)
     assert result.exit_code == 2
@@ -350,15 +350,15 @@ def test_training_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
     (["data.csv", "--target", "kind", "--task", "regression"], "'small' in line 2|'big' in line 2"),
     (["data.csv", "--target", "price", "--task", "classification"], "not numbers, not classes"),
     (["data.csv", "--target", "kind", "--out", "no/such/model.json"], "there is no folder no.such to put model.json in"),
-    (["data.csv", "--target", "kind", "--layers", "16,0"], "'16,0' is no list of widths"),
+    (["data.csv", "--target", "kind", "--layers", "16,0"], "'16,0' must be widths"),
     (["data.csv", "--target", "kind", "--activation", "rely"], "no activation is called 'rely'"),
     (["data.csv", "--target", "kind", "--lr", "nan"], "learning rate"),
     (["data.csv", "--target", "kind", "--test", "1"], "--test"),
-    (["data.csv", "--target", "kind", "--test", "nan"], "--test.* nan is no share"),
-    (["data.csv", "--target", "kind", "--validation", "nan"], "--validation.* nan is no share"),
-    (["data.csv", "--target", "kind", "--weight-decay", "1,-1"], "'1,-1' is no number from 0 up, nor some of them"),
-    (["data.csv", "--target", "kind", "--weight-decay", ""], "'' is no number from 0 up"),
-    (["data.csv", "--target", "kind", "--weight-decay", "0,inf"], "'0,inf' is no number from 0 up"),
+    (["data.csv", "--target", "kind", "--test", "nan"], "--test.* nan is not a share"),
+    (["data.csv", "--target", "kind", "--validation", "nan"], "--validation.* nan is not a share"),
+    (["data.csv", "--target", "kind", "--weight-decay", "1,-1"], "'1,-1' must be a number from 0 up, or several"),
+    (["data.csv", "--target", "kind", "--weight-decay", ""], "'' must be a number from 0 up"),
+    (["data.csv", "--target", "kind", "--weight-decay", "0,inf"], "'0,inf' must be a number from 0 up"),
     (["data.csv", "--target", "kind", "--patience", "0"], "--patience"),
     (["data.csv", "--target", "kind", "--validation", "1"], "--validation"),
     (["data.csv"], "Error: --target is missing; data.csv has the columns size, weight, colour, kind, price\n"),
@@ -538,7 +538,7 @@ def test_an_answer_that_is_no_number_is_left_empty() -> None:
         _, near, far = result.stdout.decode().splitlines()
         assert all(near.split(",")) and far.split(",") == ["1e140", *[""] * n]
         assert result.stderr.decode().splitlines() == [
-            f"{target}: 1 where the network's answer is no number (in line 3): left empty"]
+            f"{target}: left empty in 1 row (line 3 first), where the network's answer is not a number"]
         found = json.loads(micrograd_("predict", "m.json", "far.csv", "--json").stdout)["predictions"]
         assert [row["predicted"] is None for row in found] == [False, True]
 
@@ -783,10 +783,10 @@ def test_words_that_do_not_belong(args: list[str]) -> None:
 
 
 def test_arguments_as_click_takes_them() -> None:
-    assert cli.spread(["-x", "--at", "a=1", "b=2", "c = d", "x=1;y", "e=3"]) == [
+    assert cli.expressions.spread(["-x", "--at", "a=1", "b=2", "c = d", "x=1;y", "e=3"]) == [
         "--at", "a=1", "--at", "b=2", "--at", "c = d", "x=1;y", "e=3", "--", "-x"]
-    assert cli.spread(["--at", "-x", "--at"]) == ["--at", "-x", "--at"]
-    assert cli.spread(["-h", "--", "--at", "-x"]) == ["-h", "--", "--at", "-x"]
+    assert cli.expressions.spread(["--at", "-x", "--at"]) == ["--at", "-x", "--at"]
+    assert cli.expressions.spread(["-h", "--", "--at", "-x"]) == ["-h", "--", "--at", "-x"]
 
 
 # step
@@ -1036,11 +1036,11 @@ def test_no_streams_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for programs that Windows starts without a console."""
     with click.Context(cli.main):
         monkeypatch.setattr(sys, "stdin", None)
-        with pytest.raises(cli.Problem, match="there is no standard input"):
-            cli.source(cli.STREAM)
+        with pytest.raises(cli.console.Problem, match="there is no standard input"):
+            cli.console.source(cli.console.STREAM)
         monkeypatch.setattr(sys, "stdout", None)
-        with pytest.raises(cli.Problem, match="there is no standard output"):
-            cli.opened(cli.STREAM)
+        with pytest.raises(cli.console.Problem, match="there is no standard output"):
+            cli.console.opened(cli.console.STREAM)
 
 
 def test_a_model_of_something_else_is_not_replaced() -> None:
@@ -1065,8 +1065,8 @@ def test_a_model_of_something_else_is_not_replaced() -> None:
 
 
 def test_the_demo_replaces_nothing_but_a_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = cli.train_on
-    monkeypatch.setattr(cli, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
+    real = cli.tables.train_on
+    monkeypatch.setattr(cli.demo, "train_on", lambda *args, **options: real(*args, **{**options, "epochs": 1}))
     Path("model.json").write_text("precious")
     result = micrograd_("demo", "--out", ".")
     assert (result.exit_code, result.stderr) == (2, "Error: model.json is there already, and is not the demo's: name "
@@ -1126,7 +1126,7 @@ def test_printed_commands_can_be_typed() -> None:
         if os.name == "posix":
             words = shlex.split(re.search("Next: (.*)", printed)[1])
             assert micrograd_(*words[1:3], "data.csv").exit_code == 0, printed
-    assert cli.typed("--at", "w=0.5") == "--at w=0.5"
+    assert cli.console.typed("--at", "w=0.5") == "--at w=0.5"
     message = micrograd_("explain", "θ'(x)").stderr if os.name == "posix" else ""
     assert "--at" not in message or shlex.split(message.split("give it one: ")[1].split("\n")[0])
 
@@ -1272,7 +1272,7 @@ def learning() -> subprocess.Popen[str]:
 def test_nohup_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with cli.ends_as_ctrl_c():
+        with cli.tables.ends_as_ctrl_c():
             signal.raise_signal(signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -1284,7 +1284,7 @@ def test_sigterm_before_there_is_anything_to_keep(monkeypatch: pytest.MonkeyPatc
         signal.raise_signal(signal.SIGTERM)  # no haste
 
     Path("data.csv").write_text(flowers())
-    monkeypatch.setattr(cli, "train_on", ended)
+    monkeypatch.setattr(cli.tables, "train_on", ended)
     before = signal.getsignal(signal.SIGTERM)
     assert micrograd_("train", "data.csv", "--target", "kind").exit_code == 143
     assert signal.getsignal(signal.SIGTERM) is before

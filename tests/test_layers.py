@@ -29,7 +29,11 @@ LAYERS = [
     {"mark/grade", "compiler/api"},
     {"look/stepper", "train", "data/table", "plots"},
     {"sklearn"},
-    {"cli", "__main__", "__init__"},
+    {"cli/console"},
+    {"cli/tables", "cli/expressions"},
+    {"cli/demo"},
+    {"cli"},
+    {"__main__", "__init__"},
 ]
 SIDEWAYS = {("formulas/parse", "formulas/layout"), ("compiler/encode", "compiler/fuse"),
             ("__main__", "cli")}  # as ARCHITECTURE.md has it
@@ -82,7 +86,7 @@ def test_imports_point_down(module):
             f"{module} (layer {layer(module)}) imports {imported} (layer {layer(imported)})"
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if layer(name) < len(LAYERS) - 1])
+@pytest.mark.parametrize("module", [name for name in FILES if name not in ("cli/demo", "__main__", "__init__")])
 def test_no_import_of_the_package_hides_in_a_function(module):
     for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):

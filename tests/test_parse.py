@@ -569,8 +569,8 @@ PROGRAMS = {
 
 def everything(text):
     """What the commands do with an expression."""
-    root, nodes = cli.recorded(text, {"a0": 1.0, "b0": 0.5})
-    cli.forward(root, UNICODE)
+    root, nodes = cli.expressions.recorded(text, {"a0": 1.0, "b0": 0.5})
+    cli.expressions.forward(root, UNICODE)
     return [str(explain(root)), str(explain(root, nodes["a0"])), str(steps(root)), str(diagnose(root))]
 
 
@@ -604,7 +604,7 @@ def test_one_limit_for_a_whole_program():
 
 def test_paths_that_nobody_can_count(capsys):
     text = "".join(f"a{i + 1}=a{i}+b{i};b{i + 1}=a{i}*0.1;" for i in range(500))
-    root, nodes = cli.recorded(text, {"a0": 1.0, "b0": 0.5})
+    root, nodes = cli.expressions.recorded(text, {"a0": 1.0, "b0": 0.5})
     assert re.search(r"about 10\S+ paths lead from", str(explain(root, nodes["a0"])))
 
 
