@@ -6,12 +6,10 @@ node comes after its parents, walks it from the result to the leaves, and applie
 
     parent.grad += local derivative * node.grad
 
-Nothing here recurses, so a graph may be a million nodes deep. The formulas are those of the table in ops.py; the
-arithmetic that every program spends its time in is written out here as well, and a test holds it equal to the table.
-
-This file is the whole engine, in plain Python. Where a C compiler is at hand, Cython compiles this same file, with the
-types that engine.pxd beside it gives, and that is what `import` then takes; see `engine_kind`. The slots of a node
-(`_data`, `_a`, ...) are private, fast, and unchecked; users see the properties.
+That is all of backpropagation, and it ends with `backward`, before line 200. What follows is how a Value behaves as a
+number, gradients that can be differentiated again, copies, pickles and freeing. Nothing recurses, so a graph may be a
+million nodes deep. The slots of a node (`_data`, `_a`, ...) are private, fast and unchecked; users see the properties.
+Where a C compiler is at hand, Cython compiles this same file, with the types of engine.pxd: see `engine_kind`.
 """
 
 from __future__ import annotations
@@ -37,41 +35,87 @@ MUL, DIV, NEG, POW, RELU = ops.mul.index, ops.div.index, ops.neg.index, ops.pow.
 TANH, SIGMOID = ops.tanh.index, ops.sigmoid.index
 
 Number = Union["Value", float]  # what an operation takes: a node, or a number that becomes a constant
-Wanted = TypeVar("Wanted", "Value", "list[Value]", Sequence["Value"])  # one gradient for one, a list for several
-
-# How many leaves were made until now: where that is as before, nobody can have put a new one in the place of another.
-made = [0]
-
-# How a notebook shows a Value or a network: a function from it to {MIME type: text}, which the package hangs in here.
-in_notebook: Any = None
-
-# How words are spelled for a standard output that lacks some of their signs; the package hangs this in, too.
-spelled: Any = None
 
 
-class Elsewhere:
-    """An attribute that a Value has not: to ask for it, or to set it, is an AttributeError that says what there is.
-    (Objects of a subclass have a __dict__ and may hold it.)"""
+# How a node is made: its number, its parents, and the local derivative with respect to each. (The formulas are those of
+# the table in ops.py. What every program spends its time in is written out here too; a test holds the two equal.)
 
-    def __init__(self, name: str, instead: str) -> None:
-        self.name = name
-        self.words = f"a Value has no {name}: {instead}"
+def record(row: int, y: float, a: Value, da: float, b: Any, db: float) -> Value:
+    """The node y = row(a, b) with its local derivatives; b is None for a row of one argument."""
+    if type(a) is Value and (b is None or type(b) is Value):
+        node = Value.__new__(Value)
+    else:
+        node = Value.__new__(kind_of_child(a, b))
+    node._data, node._grad = y, 0.0
+    node._a, node._b = a, b
+    node._da = 0.0 if a._row == CONSTANT else da           # nothing is differentiated by a constant
+    node._db = 0.0 if b is None or b._row == CONSTANT else db
+    node._row, node._label, node._visit = row, "", 0
+    if y - y != 0.0 and type(node) is Value:               # inf or nan
+        warn_not_finite(node)
+    return node
 
-    def __get__(self, node: Any, kind: Any = None) -> Any:
+
+def plus(a: Value, b: Value) -> Value:
+    return record(ADD, a._data + b._data, a, 1.0, b, 1.0)
+
+
+def times(a: Value, b: Value) -> Value:
+    x, w = a._data, b._data
+    return record(MUL, x * w, a, w, b, x)
+
+
+# The backward pass. Each walk takes a pair of marks, (1, 2), (3, 4), ..., for the nodes that it meets. They fit the 32
+# bits that a node has for them, and come round again after two billion walks. next() is atomic, so threads may walk.
+visits = chain.from_iterable(repeat(range(1, 2**32 - 1, 2)))
+
+
+def walk(roots: Iterable[Value], afresh: bool = False) -> list[Value]:
+    """The computed nodes that the roots depend on, themselves included, each after its parents.
+
+    A depth-first search with a stack of its own. A node that is met is marked, and put back below its parents; when it
+    comes up again they are done, and so is the node. `afresh` sets the gradients of the nodes to 0 on the way.
+    """
+    met = next(visits)
+    done = met + 1
+    order: list[Value] = []
+    stack: list[Any] = [None] * 16  # a floor: a list that empties and fills again and again is resized each time
+    stack += roots
+    while True:
+        node = stack.pop()
         if node is None:
-            return self
-        if self.name not in getattr(node, "__dict__", ()):
-            raise AttributeError(self.words)
-        return node.__dict__[self.name]
+            return order
+        if node._visit == met:
+            node._visit = done
+            order.append(node)
+        elif node._visit != done and node._a is not None:
+            node._visit = met
+            if afresh:
+                node._grad = 0.0
+            stack.append(node)
+            a, b = node._a, node._b
+            if b is not None and b._visit != done and b._a is not None:
+                stack.append(b)
+            if a._visit != done and a._a is not None:
+                stack.append(a)
 
-    def __set__(self, node: Any, x: Any) -> None:
-        if not hasattr(node, "__dict__"):
-            raise AttributeError(self.words)
-        node.__dict__[self.name] = x
 
+def chain_rule(order: list[Value]) -> None:
+    """From the last node to the first, hand each node's gradient on to its parents.
 
-BESIDE = ("it keeps nothing of yours, to stay small. Keep it beside, m = {p: 0.0 for p in net.parameters()} and then "
-          "m[p]; or take micrograd.Adam, SGD(momentum=...), or a subclass of Value")
+    A product that is nan may be 0 · inf along an edge that carries nothing, or below one: there it is left out.
+    """
+    carrying: Any = None
+    for node in reversed(order):
+        upstream = node._grad
+        da, db = node._da * upstream, node._db * upstream
+        if da != da or db != db:
+            carrying = edges_that_carry(order) if carrying is None else carrying
+            da = da if da == da or (node, 0) in carrying else 0.0
+            db = db if db == db or (node, 1) in carrying else 0.0
+        node._a._grad += da
+        if node._b is not None:
+            node._b._grad += db
 
 
 class Value:
@@ -95,19 +139,81 @@ class Value:
     __slots__ = ("_data", "_grad", "_a", "_b", "_da", "_db", "_row", "_label", "_visit")
 
     def __init__(self, data: float, label: str = "", *others: NoReturn, **unknown: NoReturn) -> None:
-        if others or unknown or type(label) is not str:
-            label = label_alone(label, others, unknown)
-        self._data = number(data, "Value(data)")
-        self._grad = 0.0
+        self._label = label if type(label) is str and not (others or unknown) else label_alone(label, others, unknown)
+        self._data, self._grad = number(data, "Value(data)"), 0.0
         self._a: Any = None                # the parents: none, one or two
         self._b: Any = None
-        self._da = 0.0                     # the local derivatives: d(self)/d(a), d(self)/d(b)
-        self._db = 0.0
+        self._da = self._db = 0.0          # the local derivatives: d(self)/d(a), d(self)/d(b)
         self._row = LEAF                   # the row of the table that computed it
-        self._label = label
         self._visit = 0                    # the last walk over the graph that came by
         if not is_heritable(self):
             made[0] += 1
+
+    # Arithmetic. A number on either side becomes a constant; anything foreign gets its own chance.
+
+    def __add__(self, b: Number) -> Value:
+        return plus(self, b) if isinstance(b, Value) else plus(self, constant(b)) if is_number(b) else foreign(b)
+    def __sub__(self, b: Number) -> Value:
+        return minus(self, b) if isinstance(b, Value) else minus(self, constant(b)) if is_number(b) else foreign(b)
+    def __mul__(self, b: Number) -> Value:
+        return times(self, b) if isinstance(b, Value) else times(self, constant(b)) if is_number(b) else foreign(b)
+    def __truediv__(self, b: Number) -> Value:
+        return over(self, b) if isinstance(b, Value) else over(self, constant(b)) if is_number(b) else foreign(b)
+    def __pow__(self, b: Number) -> Value:
+        return power(self, b) if isinstance(b, Value) else power(self, constant(b)) if is_number(b) else foreign(b)
+
+    def __radd__(self, a: Number) -> Value: return plus(constant(a), self) if is_number(a) else foreign(a)
+    def __rsub__(self, a: Number) -> Value: return minus(constant(a), self) if is_number(a) else foreign(a)
+    def __rmul__(self, a: Number) -> Value: return times(constant(a), self) if is_number(a) else foreign(a)
+    def __rtruediv__(self, a: Number) -> Value: return over(constant(a), self) if is_number(a) else foreign(a)
+    def __rpow__(self, a: Number) -> Value: return power(constant(a), self) if is_number(a) else foreign(a)
+    def __neg__(self) -> Value: return record(NEG, -self._data, self, -1.0, None, 0.0)
+
+    def relu(self) -> Value:
+        """max(0, x). Its derivative at 0 is 0. See micrograd.relu."""
+        x = self._data
+        return record(RELU, 0.0 if x <= 0.0 else x, self, 1.0 if x > 0.0 else x if x != x else 0.0, None, 0.0)
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Fill in .grad of every Value that this one depends on: seed * d(self)/d(node).
+
+        Leaves accumulate: a second backward adds to their gradients (set .grad = 0 between two gradient steps).
+        Computed nodes start afresh at each backward, so that two outputs may share a part of the graph. Constants have
+        no gradient. Runs in time and memory proportional to the number of nodes, at any depth.
+
+        Args:
+            seed: the gradient of this Value itself.
+
+        Raises:
+            TypeError: if seed is not a number.
+
+        Example:
+            >>> a, b = micrograd.Value(2.0), micrograd.Value(5.0)
+            >>> (a * b).backward()
+            >>> a.grad, b.grad
+            (5.0, 2.0)
+        """
+        upstream = number(seed, "backward(seed)")
+        order = walk([self], True)
+        self._grad += upstream
+        chain_rule(order)
+
+    def detach(self, label: str = "") -> Value:
+        """Its number as a constant: a node through which no derivative passes.
+
+        Args:
+            label: the name of that node.
+
+        Returns:
+            A Value.
+
+        Example:
+            >>> x = micrograd.Value(3.0)
+            >>> (x * x.detach()).backward()
+            >>> x.grad
+            3.0
+        """
+        return constant(self._data, text(label))
 
     # What a node is
 
@@ -161,89 +267,24 @@ class Value:
     def _op(self) -> str:
         return ROWS[self._row].symbol
 
-    # Names by which people look for what is elsewhere here
-    _backward = Elsewhere("_backward", "v.backward() runs the whole pass, v.local_derivatives are the slopes that it "
-                          "takes, and micrograd.op(name, forward, derivative) adds an op of your own")
-    m = Elsewhere("m", BESIDE)
-    v = Elsewhere("v", BESIDE)
-    velocity = Elsewhere("velocity", BESIDE)
+    # The rest of its arithmetic
 
-    # Arithmetic. A number on either side becomes a constant; anything foreign gets its own chance.
+    def __mod__(self, b: Number) -> Value:
+        return binary(ops.mod, self, as_value(b)) if isinstance(b, Value) or is_number(b) else foreign(b)
 
-    def __add__(self, other: Number) -> Value:
-        if isinstance(other, Value):
-            return plus(self, other)
-        return plus(self, constant(other)) if is_number(other) else foreign(other)
+    def __floordiv__(self, b: Number) -> Value:
+        return binary(ops.floordiv, self, as_value(b)) if isinstance(b, Value) or is_number(b) else foreign(b)
 
-    def __radd__(self, other: Number) -> Value:
-        return plus(constant(other), self) if is_number(other) else foreign(other)
+    def __rmod__(self, a: Number) -> Value: return binary(ops.mod, constant(a), self) if is_number(a) else foreign(a)
+    def __rfloordiv__(self, a: Number) -> Value:
+        return binary(ops.floordiv, constant(a), self) if is_number(a) else foreign(a)
 
-    def __sub__(self, other: Number) -> Value:
-        if isinstance(other, Value):
-            return minus(self, other)
-        return minus(self, constant(other)) if is_number(other) else foreign(other)
-
-    def __rsub__(self, other: Number) -> Value:
-        return minus(constant(other), self) if is_number(other) else foreign(other)
-
-    def __mul__(self, other: Number) -> Value:
-        if isinstance(other, Value):
-            return times(self, other)
-        return times(self, constant(other)) if is_number(other) else foreign(other)
-
-    def __rmul__(self, other: Number) -> Value:
-        return times(constant(other), self) if is_number(other) else foreign(other)
-
-    def __truediv__(self, other: Number) -> Value:
-        if isinstance(other, Value):
-            return over(self, other)
-        return over(self, constant(other)) if is_number(other) else foreign(other)
-
-    def __rtruediv__(self, other: Number) -> Value:
-        return over(constant(other), self) if is_number(other) else foreign(other)
-
-    def __mod__(self, other: Number) -> Value:
-        if isinstance(other, Value):
-            return binary(ops.mod, self, other)
-        return binary(ops.mod, self, constant(other)) if is_number(other) else foreign(other)
-
-    def __rmod__(self, other: Number) -> Value:
-        return binary(ops.mod, constant(other), self) if is_number(other) else foreign(other)
-
-    def __floordiv__(self, other: Number) -> Value:
-        if isinstance(other, Value):
-            return binary(ops.floordiv, self, other)
-        return binary(ops.floordiv, self, constant(other)) if is_number(other) else foreign(other)
-
-    def __rfloordiv__(self, other: Number) -> Value:
-        return binary(ops.floordiv, constant(other), self) if is_number(other) else foreign(other)
-
-    def __divmod__(self, other: Number) -> tuple[Value, Value]: return self // other, self % other
-    def __rdivmod__(self, other: Number) -> tuple[Value, Value]: return other // self, other % self
-
-    def __pow__(self, other: Number) -> Value:
-        if isinstance(other, Value):
-            return power(self, other)
-        return power(self, constant(other)) if is_number(other) else foreign(other)
-
-    def __rpow__(self, other: Number) -> Value:
-        return power(constant(other), self) if is_number(other) else foreign(other)
-
-    def __neg__(self) -> Value:
-        return record(NEG, -self._data, self, -1.0, None, 0.0)
-
-    def __pos__(self) -> Value:
-        return self
-
-    def __abs__(self) -> Value:
-        return unary(ops.abs, self)
+    def __divmod__(self, b: Number) -> tuple[Value, Value]: return self // b, self % b
+    def __rdivmod__(self, a: Number) -> tuple[Value, Value]: return a // self, a % self
+    def __pos__(self) -> Value: return self
+    def __abs__(self) -> Value: return unary(ops.abs, self)
 
     # One method for each row of the table
-
-    def relu(self) -> Value:
-        """max(0, x). Its derivative at 0 is 0. See micrograd.relu."""
-        x = self._data
-        return record(RELU, 0.0 if x <= 0.0 else x, self, 1.0 if x > 0.0 else x if x != x else 0.0, None, 0.0)
 
     def add(self, other: Number) -> Value: """See micrograd.add."""; return self + other
     def sub(self, other: Number) -> Value: """See micrograd.sub."""; return self - other
@@ -379,7 +420,7 @@ class Value:
                 return other
         return as_value(op.forward(*args))  # `where`: the branch itself, no node
 
-    # Many at a time
+    # Sums of many
 
     @staticmethod
     def sum(values: Iterable[Number]) -> Value:
@@ -392,7 +433,7 @@ class Value:
             A Value; the constant 0 for none.
 
         Raises:
-            TypeError: for what is no list, or no number.
+            TypeError: for anything but a list of numbers and Values.
 
         Example:
             >>> micrograd.Value.sum([micrograd.Value(1.0), 2.0, 3.0]).data
@@ -414,7 +455,7 @@ class Value:
 
         Raises:
             ValueError: if ws and xs differ in length.
-            TypeError: for what is no number.
+            TypeError: for anything but numbers and Values.
 
         Example:
             >>> w = [micrograd.Value(2.0), micrograd.Value(3.0)]
@@ -428,49 +469,6 @@ class Value:
                              f"{len(inputs)} inputs")
         return chain_of_products(None if bias is None else as_value(bias), weights, inputs)
 
-    # Derivatives
-
-    def detach(self, label: str = "") -> Value:
-        """Its number as a constant: a node through which no derivative passes.
-
-        Args:
-            label: the name of that node.
-
-        Returns:
-            A Value.
-
-        Example:
-            >>> x = micrograd.Value(3.0)
-            >>> (x * x.detach()).backward()
-            >>> x.grad
-            3.0
-        """
-        return constant(self._data, text(label))
-
-    def backward(self, seed: float = 1.0) -> None:
-        """Fill in .grad of every Value that this one depends on: seed * d(self)/d(node).
-
-        Leaves accumulate: a second backward adds to their gradients (set .grad = 0 between two gradient steps).
-        Computed nodes start afresh at each backward, so that two outputs may share a part of the graph. Constants have
-        no gradient. Runs in time and memory proportional to the number of nodes, at any depth.
-
-        Args:
-            seed: the gradient of this Value itself.
-
-        Raises:
-            TypeError: if seed is no number.
-
-        Example:
-            >>> a, b = micrograd.Value(2.0), micrograd.Value(5.0)
-            >>> (a * b).backward()
-            >>> a.grad, b.grad
-            (5.0, 2.0)
-        """
-        upstream = number(seed, "backward(seed)")
-        order = walk([self], True)
-        self._grad += upstream
-        chain_rule(order)
-
     # A Value behaves as a number. == and hash are by identity, so that a Value can be a key.
 
     def __float__(self) -> float:
@@ -478,23 +476,12 @@ class Value:
             look_who_asks()
         return self._data
 
-    def __int__(self) -> int:
-        return int(self._data)
-
-    def __bool__(self) -> bool:
-        return self._data != 0.0
-
-    def __round__(self, digits: int | None = None) -> float:
-        return round(self._data, digits)
-
-    def __floor__(self) -> int:
-        return floor(self._data)
-
-    def __ceil__(self) -> int:
-        return ceil(self._data)
-
-    def __trunc__(self) -> int:
-        return trunc(self._data)
+    def __int__(self) -> int: return int(self._data)
+    def __bool__(self) -> bool: return self._data != 0.0
+    def __round__(self, digits: int | None = None) -> float: return round(self._data, digits)
+    def __floor__(self) -> int: return floor(self._data)
+    def __ceil__(self) -> int: return ceil(self._data)
+    def __trunc__(self) -> int: return trunc(self._data)
 
     def __lt__(self, other: Number) -> bool:
         x = comparable(other)
@@ -526,7 +513,7 @@ class Value:
         return shown_in_notebook(self)
 
     def _sympy_(self) -> Any:
-        """SymPy asks what a Value is to it. No number, which would end the graph: so r * v for a Rational r is v's."""
+        """SymPy asks what a Value is to it: not a number, which would end the graph; r * v for a Rational r is v's."""
         raise sys.modules["sympy"].SympifyError(f"{self!r}: give float(v), where only its number is wanted, or "
                                                 "micrograd.to_sympy(v), its formula")
 
@@ -552,6 +539,46 @@ class Value:
             bury(self)
 
 
+class Elsewhere:
+    """An attribute that a Value does not have: reading or setting it raises an AttributeError that says what there is
+    instead. (Objects of a subclass have a __dict__ and may hold it.)"""
+
+    def __init__(self, name: str, instead: str) -> None:
+        self.name = name
+        self.words = f"a Value has no {name}: {instead}"
+
+    def __get__(self, node: Any, kind: Any = None) -> Any:
+        if node is None:
+            return self
+        if self.name not in getattr(node, "__dict__", ()):
+            raise AttributeError(self.words)
+        return node.__dict__[self.name]
+
+    def __set__(self, node: Any, x: Any) -> None:
+        if not hasattr(node, "__dict__"):
+            raise AttributeError(self.words)
+        node.__dict__[self.name] = x
+
+
+caller.keep_open(Value)
+setattr(Value, "_backward", Elsewhere(  # noqa: B010
+    "_backward", "v.backward() runs the whole pass, v.local_derivatives are the slopes that it takes, and "
+    "micrograd.op(name, forward, derivative) adds an op of your own"))
+for name in ("m", "v", "velocity"):
+    setattr(Value, name, Elsewhere(
+        name, "it keeps nothing of yours, to stay small. Keep it beside, m = {p: 0.0 for p in net.parameters()} and "
+        "then m[p]; or take micrograd.Adam, SGD(momentum=...), or a subclass of Value"))
+del name
+
+# How many leaves were made until now: where that is as before, nobody can have put a new one in the place of another.
+made = [0]
+
+# How a notebook shows a Value or a network, a function from it to {MIME type: text}; and how words are spelled for a
+# standard output that lacks some of their signs. The package hangs both in.
+in_notebook: Any = None
+spelled: Any = None
+
+
 def engine_kind() -> str:
     """Which engine runs.
 
@@ -566,7 +593,7 @@ def engine_kind() -> str:
 
 
 def let_go(node: Any) -> None:
-    """What `__dealloc__` is to the compiled engine, as the `__del__` of the pure one."""
+    """Do as `__del__` of the pure engine what `__dealloc__` does for the compiled one."""
     global burying
     if getattr(node, "_a", None) is not None:              # a node whose __init__ has failed has not even that
         outermost = not burying
@@ -576,8 +603,6 @@ def let_go(node: Any) -> None:
             burying = burying and not outermost
 
 
-caller.keep_open(Value)
-
 # CPython frees a long chain of nodes by itself; but in WebAssembly it does not see how little stack a browser has, and
 # 5,000 nodes overflow it. (Elsewhere there is no `__del__`, as it costs the pure engine a fifth of its speed.)
 if IN_BROWSER and engine_kind() == "pure":
@@ -585,7 +610,7 @@ if IN_BROWSER and engine_kind() == "pure":
 
 
 def shown_in_notebook(thing: Any) -> dict[str, str]:
-    """What a notebook shows of a Value or a network: what `in_notebook` makes of it, or else its repr."""
+    """The view of a Value or a network in a notebook: what `in_notebook` makes of it, or else its repr."""
     shown: dict[str, str] = {"text/plain": repr(thing)} if in_notebook is None else in_notebook(thing)
     return shown
 
@@ -595,27 +620,7 @@ def in_signs(words: str) -> str:
     return words if words.isascii() or spelled is None else str(spelled(words))
 
 
-# How a node is made
-
-def record(row: int, y: float, a: Value, da: float, b: Any, db: float) -> Value:
-    """The node y = row(a, b) with its local derivatives; b is None for a row of one argument."""
-    if type(a) is Value and (b is None or type(b) is Value):
-        node = Value.__new__(Value)
-    else:
-        node = Value.__new__(kind_of_child(a, b))
-    node._data = y
-    node._grad = 0.0
-    node._a = a
-    node._b = b
-    node._da = 0.0 if a._row == CONSTANT else da           # nothing is differentiated by a constant
-    node._db = 0.0 if b is None or b._row == CONSTANT else db
-    node._row = row
-    node._label = ""
-    node._visit = 0
-    if y - y != 0.0 and type(node) is Value:               # inf or nan
-        warn_not_finite(node)
-    return node
-
+# The kinds of nodes, and the rest of the operations
 
 def is_heritable(x: Any) -> bool:
     """Whether what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`. It
@@ -628,18 +633,8 @@ def kind_of_child(a: Value, b: Any) -> type[Value]:
     return type(a) if is_heritable(a) else type(b) if is_heritable(b) else Value
 
 
-def plus(a: Value, b: Value) -> Value:
-    return record(ADD, a._data + b._data, a, 1.0, b, 1.0)
-
-
 def minus(a: Value, b: Value) -> Value:
     return record(SUB, a._data - b._data, a, 1.0, b, -1.0)
-
-
-def times(a: Value, b: Value) -> Value:
-    x = a._data
-    w = b._data
-    return record(MUL, x * w, a, w, b, x)
 
 
 def over(a: Value, b: Value) -> Value:
@@ -726,7 +721,7 @@ def as_value(x: Any) -> Value:
 
 
 def foreign(x: Any) -> Any:
-    """What an operator answers to what is no number: that the other may know. An expression of SymPy does not."""
+    """The answer of an operator to anything but a number: that the other may know. An expression of SymPy does not."""
     if isinstance(x, getattr(sys.modules.get("sympy"), "Basic", ())):
         raise TypeError(f"a Value and {x!s:.40} of SymPy do not go into one expression: micrograd.from_sympy(expr, "
                         "x=v) makes a Value of an expression, micrograd.to_sympy(v) an expression of a Value, and "
@@ -735,7 +730,7 @@ def foreign(x: Any) -> Any:
 
 
 def comparable(x: Any) -> Any:
-    """What Python compares a float with, to the last digit, in the place of x: a whole number of any size stays one."""
+    """The number that Python compares a float with, to the last digit, for x: a whole number of any size stays one."""
     kind = type(x)
     if kind is float or kind is int:
         return x
@@ -746,7 +741,7 @@ def comparable(x: Any) -> Any:
     if isinstance(x, Integral):                            # NumPy compares its own with a float as two floats
         return int(x)
     y = as_float(x)
-    return y if y == x else x                              # a Fraction, say, which is no float
+    return y if y == x else x                              # a Fraction, say, which is not a float
 
 
 def label_alone(label: Any, others: tuple[Any, ...], unknown: dict[str, Any]) -> str:
@@ -811,78 +806,18 @@ INSTEAD = {"fabs": "abs(x)", "exp2": "2 ** x", "degrees": "x * (180 / math.pi)",
            "radians": "x * (math.pi / 180)"}
 
 
-# Walks over the graph
+# The graph, and gradients that can be differentiated again
 
-# Each walk takes a pair of marks, (1, 2), (3, 4), ..., for the nodes it meets. They fit the 32 bits that a node has for
-# them, and come round again after two billion walks. next() is atomic, so threads may walk.
-visits = chain.from_iterable(repeat(range(1, 2**32 - 1, 2)))
-
-
-def walk(roots: Iterable[Value], afresh: bool = False) -> list[Value]:
-    """The computed nodes that the roots depend on, themselves included, each after its parents.
-
-    A depth-first search with a stack of its own. A node that is met is marked, and put back below its parents; when it
-    comes up again they are done, and so is the node. `afresh` sets the gradients of the nodes to 0 on the way.
-    """
-    met = next(visits)
-    done = met + 1
-    order: list[Value] = []
-    stack: list[Any] = [None] * 16  # a floor: a list that empties and fills again and again is resized each time
-    stack += roots
-    while True:
-        node = stack.pop()
-        if node is None:
-            return order
-        if node._visit == met:
-            node._visit = done
-            order.append(node)
-        elif node._visit != done and node._a is not None:
-            node._visit = met
-            if afresh:
-                node._grad = 0.0
-            stack.append(node)
-            a = node._a
-            b = node._b
-            if b is not None and b._visit != done and b._a is not None:
-                stack.append(b)
-            if a._visit != done and a._a is not None:
-                stack.append(a)
-
-
-def chain_rule(order: list[Value]) -> None:
-    """The backward pass: from the last node to the first, hand each node's gradient on to its parents.
-
-    A product that is nan may be 0 · inf along an edge that carries nothing, or below one: there it is left out. To see
-    where a derivative comes to takes a look at the whole graph, which is taken once, at the first nan.
-    """
-    reached: Any = None
-    for node in reversed(order):
-        upstream = node._grad
-        term = node._da * upstream
-        if term != term:
-            reached = reach(order) if reached is None else reached
-            if not (node in reached and carries(ROWS[node._row], 0)):
-                term = 0.0
-        node._a._grad += term
-        b = node._b
-        if b is not None:
-            term = node._db * upstream
-            if term != term:
-                reached = reach(order) if reached is None else reached
-                if not (node in reached and carries(ROWS[node._row], 1)):
-                    term = 0.0
-            b._grad += term
-
-
-def reach(order: list[Value]) -> dict[Value, None]:
-    """The nodes to which a derivative of the last node of a topological order comes, from the last to the first."""
-    reached = dict.fromkeys(order[-1:])
+def edges_that_carry(order: list[Value]) -> set[tuple[Value, int]]:
+    """The edges, each a node and the place of a parent, along which a derivative of the last node passes."""
+    reached, edges = set(order[-1:]), set()
     for node in reversed(order):
         if node in reached:
             for i, parent in enumerate(node.parents):
-                if carries(node.op, i) and parent.op is not ops.CONSTANT:
-                    reached[parent] = None
-    return reached
+                if carries(node.op, i):
+                    edges.add((node, i))
+                    reached.add(parent)
+    return edges
 
 
 def topological_order(*roots: Value) -> list[Value]:
@@ -895,7 +830,7 @@ def topological_order(*roots: Value) -> list[Value]:
         A list of Values.
 
     Raises:
-        TypeError: for a root that is no Value.
+        TypeError: for a root that is not a Value.
 
     Example:
         >>> a, b = micrograd.Value(2.0, "a"), micrograd.Value(5.0, "b")
@@ -935,6 +870,9 @@ def skeleton(roots: Sequence[Value]) -> tuple[list[Value], list[int], list[int]]
     return list(place), shape, [place[root] for root in roots]
 
 
+Wanted = TypeVar("Wanted", "Value", "list[Value]", Sequence["Value"])  # one gradient for one, a list for several
+
+
 def gradient(y: Value, xs: Wanted) -> Wanted:
     """dy/dx for each x of xs, as Values: computed with the engine, so that they can be differentiated again.
 
@@ -950,7 +888,7 @@ def gradient(y: Value, xs: Wanted) -> Wanted:
         x.
 
     Raises:
-        TypeError: for what is no Value.
+        TypeError: for anything but Values.
 
     Example:
         >>> x = micrograd.Value(2.0)
@@ -1020,7 +958,7 @@ def chained(upstream: Value, slope: Any) -> Value:
     return times(upstream, as_value(slope))
 
 
-# Copying, restoring and freeing graphs of any depth
+# Copies, pickles and freeing, at any depth
 
 def twin(node: Value, a: Any, b: Any) -> Value:
     """A copy of one node, between the given parents."""
