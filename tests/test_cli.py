@@ -862,9 +862,9 @@ def test_grade_says_what_is_wanted() -> None:
         "--want formula": [["Ada", "3/3", "✓✓✓"], ["Max", "0/3", "???"]]}
 
 
-def test_the_class_of_the_readme() -> None:
-    readme = Path(__file__).parents[1] / "README.md"
-    sheets, commands = re.search(r"```\n(student,.*?)```.*?```\n(micrograd explain.*?)```", readme.read_text("utf-8"),
+def test_the_class_of_the_page() -> None:
+    page = Path(__file__).parents[1] / "docs" / "command-line.md"
+    sheets, commands = re.search(r"```\n(student,.*?)```.*?```\n(micrograd explain.*?)```", page.read_text("utf-8"),
                                  re.DOTALL).groups()
     Path("class.csv").write_text(sheets, encoding="utf-8")
     results = [micrograd_(*shlex.split(line)[1:]) for line in commands.splitlines()]
