@@ -1,6 +1,7 @@
 """The shape of the package: imports point down, and the table is the only place that knows ops by name."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,43 +12,50 @@ from micrograd import ops
 PACKAGE = Path(micrograd.__file__).parent
 FILES = {path.relative_to(PACKAGE).with_suffix("").as_posix().removesuffix("/__init__"): path
          for path in sorted(PACKAGE.rglob("*.py"))}
-LAYERS = [
-    {"ops", "outside", "files", "caller", "data/delimited", "data/quantities", "data"},
-    {"engine", "data/dataset"},
-    {"calculus", "nn", "losses", "optim", "training/progress", "formulas", "look", "mark", "compiler", "compiler/kernel", "training", "formulas/layout", "formulas/parse", "page", "save",
-     "compiler/onnx_graph"},
-    {"formulas/graph", "formulas/mathml", "terminal", "mark/answer", "compiler/trace", "interchange"},
-    {"formulas/algebra", "mark/points", "look/tex", "look/grouping", "formulas/deltas", "formulas/layers", "compiler/program",
-     "compiler/batch", "compiler/libraries", "training/checkpoint", "symbolic"},
-    {"formulas/factors", "formulas/matrices", "formulas/undefined", "formulas/docs", "compiler/schedule"},
-    {"look/draw", "look/steps", "look/explain", "look/diagnose", "look/nudge", "compiler/python_code", "compiler/fuse",
-     "compiler/encode", "compiler/plan", "check"},
-    {"mark/mistakes", "compiler/arrays", "compiler/notation"},
-    {"mark/keys", "compiler/jax_devices", "compiler/equations"},
-    {"mark/submission", "training/loop"},
-    {"mark/sheets", "mark/report"},
-    {"mark/grade", "compiler/api"},
-    {"look/stepper", "train", "data/table", "plots"},
-    {"sklearn"},
-    {"cli/console"},
-    {"cli/tables", "cli/expressions"},
-    {"cli/demo"},
-    {"cli"},
-    {"__main__", "__init__"},
-]
-SIDEWAYS = {("formulas/parse", "formulas/layout"), ("compiler/encode", "compiler/fuse"),
-            ("__main__", "cli")}  # as ARCHITECTURE.md has it
-# Names of activations as data (the default that a user may type, and which initialisation fits which activation), and
-# the heading of a column, a step of the pass, minutes
+MAP = (Path(__file__).parents[1] / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Map")[1].split("\n## ")[0]
+
+
+def rows():
+    """The rows of the map in ARCHITECTURE.md: (layer, the modules, those of the same layer that they use)."""
+    for row in re.findall(r"^\| (\d+|–) \| (.*?) \| (.*?) \|", MAP, re.M):
+        yield row[0], named(row[1]), [name for uses in re.findall(r"\(uses ([^)]+)\)", row[2]) for name in named(uses)]
+
+
+def named(text):
+    """`look/draw.py` and `look/stepper/` in a row are look/draw and look/stepper."""
+    return [name.removesuffix(".py").rstrip("/") for name in re.findall(r"`([\w/.]+)`", text)]
+
+
+LAYERS = {module: int(number) for number, modules, _ in rows() if number != "–" for module in modules}
+SIDEWAYS = {(module, used) for _, modules, uses in rows() for module in modules for used in uses}
+FOLDERS = {name for name, path in FILES.items() if name != path.stem and path.name == "__init__.py" and name not in LAYERS}
+MODULES = [name for name in FILES if name not in FOLDERS]
+DOORS = [name for name in MODULES if name.split("/")[0] in ("cli", "__main__", "__init__")]  # what they need is loaded late
+# Names of activations as data (the default that a user may type, which initialisation fits which activation, what is a
+# probability), and the heading of a column, a step of the pass, minutes
 ALLOWED = {"data/quantities": {"min"}, "nn": {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"},
-           "look/steps": {"step"}}
+           "look/steps": {"step"}, "train": {"sigmoid"}, "sklearn": {"sigmoid", "relu", "identity", "tanh"}}
 
 
 def layer(module):
-    for number, modules in enumerate(LAYERS):
-        if module in modules:
-            return number
-    raise AssertionError(f"{module} stands in no layer: name it in LAYERS, and import only from the layers below")
+    assert module in LAYERS, f"{module} stands in no layer: give it a row in the map of ARCHITECTURE.md, above what it imports"
+    return LAYERS[module]
+
+
+def test_the_map_names_each_module_once_and_nothing_else():
+    names = [name for _, modules, _ in rows() for name in modules]
+    assert len(names) == len(set(names))
+    assert set(FILES) - FOLDERS <= set(names)
+    for name in names:
+        assert any((PACKAGE / each).exists() for each in (name, f"{name}.py", f"compiler/kernel/{name}")), f"there is no {name}"
+    used = {name for _, _, uses in rows() for name in uses}
+    assert used <= set(names)
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS))
+def test_a_folder_says_what_it_holds_and_does_nothing(folder):
+    [docstring] = ast.parse(FILES[folder].read_text(encoding="utf-8")).body
+    assert isinstance(docstring, ast.Expr) and isinstance(docstring.value, ast.Constant)
 
 
 def imports(module):
@@ -79,14 +87,14 @@ def resolved(path):
     return parts
 
 
-@pytest.mark.parametrize("module", FILES)
+@pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module):
     for imported in imports(module):
         assert layer(imported) < layer(module) or (module, imported) in SIDEWAYS, \
             f"{module} (layer {layer(module)}) imports {imported} (layer {layer(imported)})"
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if name not in ("cli/demo", "__main__", "__init__")])
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in DOORS])
 def test_no_import_of_the_package_hides_in_a_function(module):
     for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
@@ -94,7 +102,7 @@ def test_no_import_of_the_package_hides_in_a_function(module):
             assert not hidden, f"{module}, line {node.lineno}: {hidden}"
 
 
-@pytest.mark.parametrize("module", [name for name in FILES if name != "ops" and layer(name) < layer("train")])
+@pytest.mark.parametrize("module", [name for name in MODULES if name not in ("ops", *DOORS)])
 def test_ops_are_not_named_in_strings_outside_the_table(module):
     for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
