@@ -201,7 +201,7 @@ def small(missing=False, skip=False, shared=False, tied=False, straight=False, a
      "∂C/∂W² has no line: C depends on W² in another way, too, which is no penalty such as λ/2 · Σ w²."),
     ({"penalty": lambda w, h: 0.1 * Value.sum(each ** 4 for each in w)}, "∂C/∂W² has no line"),
     ({"penalty": lambda w, h: Value.sum(0.1 * k * each ** 2 for k, each in enumerate(w, 1))}, "∂C/∂W² has no line"),
-], ids=str)
+])
 def test_what_is_no_network_of_layers_says_why(kind, reason):
     C = small(**kind)
     C.backward()
