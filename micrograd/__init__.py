@@ -40,6 +40,7 @@ from .ops import (
     sigmoid, sign, silu, sin, sinh, softplus, sqrt, step, sub, tan, tanh, trunc, where,
 )
 from .ops import abs as abs, pow as pow, round as round  # as themselves: public for type checkers, without __all__
+from .rows import describe as _describe
 
 if TYPE_CHECKING:
     from . import calculus, check, interchange, losses, nn, optim, sklearn, symbolic, train
@@ -133,7 +134,7 @@ def _spelled(words: str) -> str:
 
 
 engine.in_notebook, engine.spelled = _in_notebook, _spelled
-ops.describe(lambda: import_module(f"{__name__}.formulas.docs"))
+_describe(lambda: import_module(f"{__name__}.formulas.docs"))
 
 
 def __dir__() -> list[str]:

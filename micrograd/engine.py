@@ -648,7 +648,7 @@ def over(a: Value, b: Value) -> Value:
 def power(a: Value, b: Value) -> Value:
     x = a._data
     n = b._data
-    exact = n - 1.0 + 1.0 == n and n - (n - 1.0) == 1.0    # else see ops._pow_slope
+    exact = n - 1.0 + 1.0 == n and n - (n - 1.0) == 1.0    # else see functions.power_slope
     if b._row == CONSTANT and x != 0.0 and n != 0.0 and (exact or x > 0.0):
         try:
             y = math.pow(x, n)
