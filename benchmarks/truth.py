@@ -14,6 +14,7 @@ from itertools import combinations_with_replacement
 from flint import arb, arb_series, ctx
 
 from micrograd import ops
+from micrograd.rows import Operators, spelling
 
 BITS = 256, 1280, 2560, 5120, 10240  # of precision, until an answer is sharp; 1,100 tell 1e-308 from 1 + 1e-308
 SHARP = 70                           # bits that must be right: the 53 of a float, and a ten-thousandth of its last one
@@ -131,7 +132,7 @@ def asked(name, at, args, value, true):
     return true
 
 
-class Ball(ops.Operators):
+class Ball(Operators):
     """A power series on which a row that is made of others is worked out by the truth of those."""
 
     def __init__(self, series):
@@ -149,7 +150,7 @@ def by_rows(formula):
 def balls(name, args, smooth):
     """The quantities in ball arithmetic; None where there is nothing to know."""
     ctx.cap = 3
-    formula, n = FORMULAS.get(name) or by_rows(ops.spelling(ops.named(name))), len(args)
+    formula, n = FORMULAS.get(name) or by_rows(spelling(ops.named(name))), len(args)
 
     def along(*directions):
         moving = [[arb(x), arb(1)] if i in directions else [arb(x)] for i, x in enumerate(args)]

@@ -20,9 +20,10 @@ from itertools import islice
 from typing import Any, Protocol, Union, overload
 
 from . import ops
+from .arguments import as_float, function, is_number, shown
 from .data import dataset
 from .engine import Value, as_value, gradient, local_slope, of_branch, topological_order
-from .ops import as_float, carries, function, is_number, shown
+from .rows import carries
 
 __all__ = ["grad", "value_and_grad", "jacobian", "hessian", "vjp", "jvp", "hvp"]
 

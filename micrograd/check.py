@@ -17,14 +17,15 @@ from sys import float_info
 from typing import Any, NamedTuple
 
 from . import ops
+from .arguments import as_float, function
 from .calculus import Function, Run, leaves, push_forward, rebuild
 from .data import dataset
 from .engine import Value, gradient, topological_order
 from .files import FileName
 from .formulas.graph import look
 from .formulas.undefined import undefined
-from .ops import as_float, carries, function
 from .page import page
+from .rows import carries
 from .save import as_csv, as_json, saved
 from .terminal import Printed, Spelling, in_columns, wrapped
 

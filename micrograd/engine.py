@@ -24,8 +24,10 @@ from numbers import Integral
 from typing import Any, NoReturn, TypeVar, Union
 
 from . import caller, ops, outside
-from .ops import ROWS, Op, as_float, carries, is_number, many, number
+from .arguments import as_float, is_number, many, number
+from .ops import ROWS, Op
 from .outside import IN_BROWSER
+from .rows import carries
 
 outside.only_ours(__name__.rpartition(".")[0])
 

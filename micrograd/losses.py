@@ -15,8 +15,9 @@ from functools import partial, reduce
 from operator import mul
 from typing import Any, Union
 
+from .arguments import is_number, many, number
 from .engine import Number, Value, constant, is_heritable
-from .ops import CONSTANT, is_number, many, maximum, number, relu, where
+from .ops import CONSTANT, maximum, relu, where
 
 __all__ = [
     "half_squared_error", "mean_squared_error", "binary_cross_entropy", "binary_cross_entropy_from_logits",

@@ -20,6 +20,7 @@ from operator import mul
 from typing import Any, Literal, TypeVar, Union, overload
 
 from . import ops
+from .arguments import as_float, is_number, many, number, seed, shown, whole
 from .data.dataset import is_table, rows, single, tree
 from .engine import Number, Value, constant, in_signs, shown_in_notebook
 from .files import File, read_whole, write_whole
@@ -140,7 +141,7 @@ class Module:
         parameters = dict(self.named_parameters())
         if not isinstance(state, Mapping):
             raise TypeError("load_state_dict needs a dict of numbers by path, such as state_dict() gives, found "
-                            f"{ops.shown(state)}")
+                            f"{shown(state)}")
         also = {".".join(map(str, _in_a_matrix(path))): path for path in parameters}
         entries = [(also.get(path, path), x) for name, numbers in state.items()
                    for path, x in _spread(name, tree(f"parameter {name!r}", numbers))]
@@ -152,7 +153,7 @@ class Module:
             if paths:
                 raise ValueError(f"the state {problem} {_some(sorted(paths))}; this {type(self).__name__} has "
                                  f"{len(parameters)} parameters: {_some(list(parameters))}")
-        numbers = [ops.number(state[path], f"parameter {path!r}") for path in parameters]
+        numbers = [number(state[path], f"parameter {path!r}") for path in parameters]
         for p, x in zip(parameters.values(), numbers):
             p.data = x
 
@@ -239,7 +240,7 @@ class Module:
 def check_shape(config: Mapping[str, Any], found: int) -> None:
     """Before a network of a file is made: a ValueError unless its layers need as many parameters as the file has."""
     if "nin" in config and "nouts" in config:
-        sizes = [ops.whole(n, "a file", 1) for n in (config["nin"], *config["nouts"])]
+        sizes = [whole(n, "a file", 1) for n in (config["nin"], *config["nouts"])]
         if sum(map(mul, sizes, sizes[1:])) + sum(sizes[1:]) * bool(config.get("bias", True)) != found:
             raise ValueError(f"its layers need more or fewer parameters than the {found:,} that it has")
 
@@ -279,9 +280,9 @@ class Neuron(Module):
     def __init__(self, nin: int, nonlin: bool = True, *, activation: Activation = None, init: Init = "uniform",
                  bias: bool = True, rng: Any = None, layer: int | None = None, index: int | None = None,
                  chain: bool = False, fan_out: int = 1) -> None:
-        nin = ops.whole(nin, "Neuron(nin)", 1)
-        if not ops.is_number(nonlin):
-            raise TypeError(f"Neuron(nonlin) is True or False, found {ops.shown(nonlin)}; a function is activation=...")
+        nin = whole(nin, "Neuron(nin)", 1)
+        if not is_number(nonlin):
+            raise TypeError(f"Neuron(nonlin) is True or False, found {shown(nonlin)}; a function is activation=...")
         if isinstance(activation, ops.Op):
             activation = activation.name
         self.activation = activation if activation is not None else "relu" if nonlin else "linear"
@@ -353,7 +354,7 @@ class Layer(Module):
     """
 
     def __init__(self, nin: int, nout: int, *, layer: int | None = None, chain: bool = False, **kwargs: Any) -> None:
-        nout = ops.whole(nout, "Layer(nout)", 1)
+        nout = whole(nout, "Layer(nout)", 1)
         kwargs["rng"] = _generator(kwargs.get("rng"))
         self.neurons = [Neuron(nin, layer=layer, index=i + 1, chain=chain, fan_out=nout, **kwargs) for i in range(nout)]
 
@@ -407,8 +408,8 @@ class MLP(Module):
     def __init__(self, nin: int, nouts: Sequence[int] | int, *, activation: Activation | Sequence[Activation] = "relu",
                  output: Activation = "linear", init: Init = "uniform", bias: bool = True, rng: Any = None,
                  scaler: Standardizer | dict[str, Any] | None = None) -> None:
-        widths = [nouts] if ops.is_number(nouts) else ops.many(nouts, "MLP(nouts)", "a list of widths")
-        sizes = [ops.whole(nin, "MLP(nin)", 1), *(ops.whole(n, "MLP(nouts)", 1) for n in widths)]
+        widths = [nouts] if is_number(nouts) else many(nouts, "MLP(nouts)", "a list of widths")
+        sizes = [whole(nin, "MLP(nin)", 1), *(whole(n, "MLP(nouts)", 1) for n in widths)]
         if len(sizes) == 1:
             raise ValueError("MLP(nouts) needs the width of one layer at least, found none")
         activations = _each_layer(activation, output, len(sizes) - 1)
@@ -497,8 +498,8 @@ class Standardizer:
     """
 
     def __init__(self, means: Sequence[float], scales: Sequence[float]) -> None:
-        self.means = [ops.number(m, "Standardizer(means)") for m in ops.many(means, "Standardizer(means)")]
-        self.scales = [ops.number(s, "Standardizer(scales)") for s in ops.many(scales, "Standardizer(scales)")]
+        self.means = [number(m, "Standardizer(means)") for m in many(means, "Standardizer(means)")]
+        self.scales = [number(s, "Standardizer(scales)") for s in many(scales, "Standardizer(scales)")]
         fit = len(self.means) == len(self.scales) and all(map(math.isfinite, self.means + self.scales))
         if not fit or not all(s > 0 for s in self.scales):
             raise ValueError(f"Standardizer needs as many means as scales, all finite, and scales > 0; found "
@@ -527,7 +528,7 @@ class Standardizer:
         if len(lengths) != 1 or not lengths[0]:
             raise ValueError("Standardizer.of needs rows of one length, and one at least, with numbers in it; found "
                              + (f"rows of {' and '.join(map(str, lengths))} numbers" if found else "no rows"))
-        columns = [[ops.number(x, "Standardizer.of") for x in column] for column in zip(*found)]
+        columns = [[number(x, "Standardizer.of") for x in column] for column in zip(*found)]
         for j, column in enumerate(columns):
             for i, x in enumerate(column):
                 if not math.isfinite(x):
@@ -553,7 +554,7 @@ class Standardizer:
         if len(row) != len(self.means):
             raise ValueError(f"a Standardizer of {len(self.means)} columns takes a row of as many numbers, found "
                              f"{len(row)}")
-        return self.scaled([xj if isinstance(xj, Value) else ops.as_float(xj) for xj in row])
+        return self.scaled([xj if isinstance(xj, Value) else as_float(xj) for xj in row])
 
     def scaled(self, row: Sequence[Any]) -> list[Any]:
         """One row, standardised, where it is known to be in order.
@@ -588,7 +589,7 @@ def draws(init: Init, nin: int, nout: int, activation: Activation, rng: Any) -> 
     """A function that draws one weight, by an init as `Neuron` takes it."""
     if callable(init):
         rule = init
-        return lambda: ops.number(rule(nin, nout, rng), "init")
+        return lambda: number(rule(nin, nout, rng), "init")
     name = FIT.get(_activation_name(activation), "lecun") if init == "auto" else init
     if not isinstance(name, str) or name not in BOUNDS:
         raise ValueError(f"init is one of {', '.join(BOUNDS)}, auto, or a function (nin, nout, rng) -> float; found "
@@ -609,12 +610,12 @@ def as_inputs(x: Any, n: int, module: Module, more: Sequence[Any] = (), labels: 
         raise TypeError(f"{_title(module)} is called on one list, found {1 + len(more)} arguments: give the inputs as "
                         "one list, in brackets")
     if type(x) is not list or is_table(x):
-        x = [x] if isinstance(x, Value) or ops.is_number(x) else single(
+        x = [x] if isinstance(x, Value) or is_number(x) else single(
             f"the input of {_title(module)}", x, "; predict takes a table" * isinstance(module, MLP))
     if len(x) != n:
         raise ValueError(f"{_title(module)} takes {n} input{'s' * (n != 1)}, found {len(x)}")
     where = f"input of {_title(module)}"
-    row = [xj if isinstance(xj, Value) else ops.number(xj, where) for xj in x]
+    row = [xj if isinstance(xj, Value) else number(xj, where) for xj in x]
     if scaler is not None:
         row = scaler.scaled(row)
     return [xj if isinstance(xj, Value) else constant(xj, labels[j] if labels else "") for j, xj in enumerate(row)]
@@ -659,7 +660,7 @@ def _generator(rng: Any) -> Any:
         return random
     if hasattr(rng, "uniform"):
         return rng
-    return random.Random(ops.seed(rng, "rng, a seed or an object with uniform(low, high),"))
+    return random.Random(seed(rng, "rng, a seed or an object with uniform(low, high),"))
 
 
 def _function(activation: Any) -> Callable[[Value], Value] | None:

@@ -16,30 +16,11 @@ from math import copysign, inf, nan
 from typing import Any
 
 from . import functions
-from .arguments import alone, as_float, counted, function, is_number, many, number, seed, shown, whole
+from .arguments import is_number
 from .functions import LN_2, LN_10, SQRT_2, SQRT_PI, SQRT_TAU, normal_below
-from .rows import (
-    BINDS,
-    HELPERS,
-    LEAVES,
-    OPS,
-    ROWS,
-    Ieee,
-    Op,
-    Operators,
-    bare,
-    carries,
-    named,
-    op,
-    plain_slope,
-    row,
-    shortcut,
-    spelling,
-)
+from .rows import HELPERS, LEAVES, OPS, ROWS, Op, named, op, row, shortcut
 
-__all__ = ["alone", "as_float", "counted", "function", "is_number", "many", "number", "seed", "shown", "whole",
-           "BINDS", "Ieee", "Operators", "bare", "carries", "plain_slope", "spelling", "SQRT_2", "SQRT_PI",
-           "CONSTANT", "HELPERS", "LEAF", "LEAVES", "OPS", "ROWS", "Op", "named", "op", "row"]  # besides the rows
+__all__ = ["CONSTANT", "HELPERS", "LEAF", "LEAVES", "OPS", "ROWS", "Op", "named", "op", "row"]  # besides the rows
 
 POSITIVE, INSIDE, ABOVE = (0.1, 3.0), (-0.9, 0.9), (1.1, 3.0)  # intervals where tests sample
 

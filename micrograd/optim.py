@@ -12,8 +12,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
+from .arguments import as_float, many, number
 from .engine import Value
-from .ops import as_float, many, number
 
 __all__ = [
     "Optimizer", "SGD", "Adam", "AdamW",

@@ -11,11 +11,11 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from .arguments import as_float
 from .data import dataset
 from .engine import Value
 from .losses import softmax
 from .nn import MLP, rows_for
-from .ops import as_float
 from .outside import to_install
 
 try:

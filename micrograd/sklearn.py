@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import losses
+from .arguments import is_number, many
 from .compiler.api import compile
 from .data import dataset
 from .nn import MLP, Activation, Init
-from .ops import is_number, many
 from .optim import SGD, Adam, Optimizer
 from .outside import needed
 from .train import Criterion, History, Loss, fit

@@ -14,10 +14,12 @@ from functools import reduce
 from math import nan
 from typing import Any
 
-from . import ops
+from . import arguments, ops
+from .arguments import as_float, is_number
 from .engine import Value, as_value, topological_order
 from .formulas.graph import name_nodes
 from .outside import needed
+from .rows import Operators, spelling
 
 __all__ = ["to_sympy", "from_sympy"]
 
@@ -213,7 +215,7 @@ def _row(s: Any, row: ops.Op, args: Sequence[Any]) -> Any:
         return s.Expr.__new__(kind, *args) if swift else kind(*args)  # see _beside_0
     if row in COMPOSED:
         return COMPOSED[row](s, *args)
-    formula = row.stands_for or ops.spelling(row)
+    formula = row.stands_for or spelling(row)
     if formula is None:
         raise ValueError(f"to_sympy: {row.name} has no counterpart in SymPy, as its function takes bare numbers; write "
                          "it with operators and rows, such as micrograd.exp(x)")
@@ -221,7 +223,7 @@ def _row(s: Any, row: ops.Op, args: Sequence[Any]) -> Any:
     return found.bare if isinstance(found, _Expression) else _number(s, float(found))
 
 
-class _Expression(ops.Operators):
+class _Expression(Operators):
     """An expression of SymPy that rows may be called on."""
 
     __slots__ = ("bare", "sympy")
@@ -275,7 +277,7 @@ def from_sympy(expr: Any, /, **values: Any) -> Value:
         ('x**2 / (x + 1)', True)
     """
     sympy = needed("sympy", "sympy")
-    if ops.is_number(expr) and not isinstance(expr, sympy.Basic):
+    if is_number(expr) and not isinstance(expr, sympy.Basic):
         return as_value(expr)
     if not isinstance(expr, sympy.Expr):
         hint = (": a relation is no number; Piecewise((a, condition), (b, True)) takes one of two"
@@ -283,7 +285,7 @@ def from_sympy(expr: Any, /, **values: Any) -> Value:
                 ": sympy.sympify makes an expression of text, by Python's eval" if isinstance(expr, str) else
                 "; of a matrix, give each entry by itself")
         raise TypeError(f"from_sympy needs an expression of SymPy, found {type(expr).__name__} {_shown(expr)}{hint}")
-    bound = {name: x if isinstance(x, Value) else Value(ops.number(x, f"from_sympy({name}=...)"), name)
+    bound = {name: x if isinstance(x, Value) else Value(arguments.number(x, f"from_sympy({name}=...)"), name)
              for name, x in values.items()}
     return as_value(_read(expr, bound))
 
@@ -318,7 +320,7 @@ def _reading(e: Any, bound: dict[str, Value], symbols: dict[str, Any]) -> Readin
     if kind in ("BooleanTrue", "BooleanFalse"):
         return _known(bool(e))
     if e.is_Number or e.is_NumberSymbol:
-        return _known(ops.as_float(e))
+        return _known(as_float(e))
     rule = RULES.get(kind)
     if rule is not None:
         return rule(e)
@@ -372,7 +374,7 @@ def _is_negative(term: Any) -> bool:
 def _product(e: Any) -> Reading:
     """Factors with a negative exponent are below the line, and so is the denominator of the coefficient."""
     c, rest = e.as_coeff_Mul()
-    number, below = ops.as_float(c), 1.0
+    number, below = as_float(c), 1.0
     if c.is_Rational and abs(c.p) < EXACT and c.q < EXACT:
         number, below = float(c.p), float(c.q)
     product = None if abs(number) == 1.0 else number

@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from . import losses, ops
+from . import arguments, losses, ops
+from .arguments import as_float, is_number, shown, whole
 from .compiler.api import Compiled, compile
 from .compiler.trace import TraceError
 from .data.dataset import is_refused, rows, targets
 from .engine import Value
 from .nn import MLP, Module, Standardizer, rows_for
-from .ops import as_float, is_number
 from .optim import SGD, Optimizer, StartError, started, trouble
 from .training.progress import progress_bar
 
@@ -168,16 +168,16 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     share = as_float(validation) if is_number(validation) else None
     if validation is not None and pair is None and (share is None or not 0.0 < share < 1.0):
         raise (ValueError if share is not None else TypeError)(
-            f"validation is a share in (0, 1), or a pair (rows, targets), found {ops.shown(validation)}")
+            f"validation is a share in (0, 1), or a pair (rows, targets), found {shown(validation)}")
     if patience is not None:
-        patience = ops.whole(patience, "fit(patience)", 1)
+        patience = whole(patience, "fit(patience)", 1)
     if backend not in ("auto", "eager", "native", "python", "jax"):
         raise ValueError(f"backend is auto, eager, native, python or jax; found {backend!r}")
     if devices is not None and backend != "jax":
         raise ValueError("devices are of JAX: give backend='jax' with them")
-    epochs = ops.whole(epochs, "fit(epochs)", 0)
+    epochs = whole(epochs, "fit(epochs)", 0)
     X, y = _checked(X, y, "fit", net)
-    rng = random.Random(ops.seed(seed, "fit(seed)"))
+    rng = random.Random(arguments.seed(seed, "fit(seed)"))
     if patience is not None and validation is None:
         share = HELD_OUT
     if share is not None:
@@ -187,7 +187,7 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         X, held_X, y, held_y = train_test_split(X, y, test=share, seed=rng.random())
     else:
         held_X, held_y = ([], []) if pair is None else _checked(*pair, "validation", net)
-    size = len(X) if batch_size is None else ops.whole(batch_size, "fit(batch_size)", 1)
+    size = len(X) if batch_size is None else whole(batch_size, "fit(batch_size)", 1)
     if standardize and not isinstance(net, MLP):
         raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
     _refuse_gaps(X, y)
@@ -417,8 +417,8 @@ def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History],
         >>> until(micrograd.History(loss=[1.0, 0.5, 0.4999, 0.4998]))
         True
     """
-    ops.number(tolerance, "converged(tolerance)")
-    ops.whole(patience, "converged(patience)", 1)
+    arguments.number(tolerance, "converged(tolerance)")
+    whole(patience, "converged(patience)", 1)
 
     @Criterion
     def until(history: History) -> bool:
@@ -454,12 +454,12 @@ def train_test_split(X: Any, y: Any, test: float = 0.25,
     """
     X, y = ([row.copy() if type(row) is list else row for row in found]
             for found in _checked(X, y, "train_test_split"))
-    if not 0.0 < ops.number(test, "train_test_split(test)") < 1.0:
+    if not 0.0 < arguments.number(test, "train_test_split(test)") < 1.0:
         raise ValueError(f"test is the share of the rows to hold out, in (0, 1), found {test!r}")
     if len(X) < 2:
         raise ValueError("train_test_split needs two rows at least, found one")
     order = list(range(len(X)))
-    random.Random(ops.seed(seed, "train_test_split(seed)")).shuffle(order)
+    random.Random(arguments.seed(seed, "train_test_split(seed)")).shuffle(order)
     groups: dict[Any, list[int]] = {}
     classes = len({str(t) for t in y}) <= math.sqrt(len(y))
     for i in order:
@@ -497,7 +497,7 @@ def accuracy(net: Module, X: Any, y: Any, threshold: float | None = None) -> flo
     """
     _refuse_no_network(net, "accuracy(net, X, y)")
     if threshold is not None:
-        ops.number(threshold, "accuracy(threshold)")
+        arguments.number(threshold, "accuracy(threshold)")
     X, y = _checked(X, y, "accuracy", net)
     _refuse_gaps(X, y)
     judge = _judge(X, y, net, None, threshold)
@@ -514,7 +514,7 @@ def _refuse_no_network(net: Any, where: str) -> None:
         raise TypeError(f"{where} needs a network, found the class {net.__name__}: make one of it, {net.__name__}(...)")
     if not callable(net) or not callable(getattr(net, "parameters", None)):
         raise TypeError(f"{where} needs a network, something with parameters() that can be called on a row, found "
-                        f"{ops.shown(net)}")
+                        f"{shown(net)}")
 
 
 def _judge(X: Sequence[Any], y: Sequence[Any], net: Any, loss: Loss | None,

@@ -528,7 +528,7 @@ ALONE = {"NumPy": np.array, "whole": lambda x: np.array(int(x)), "big-endian": l
 @pytest.mark.parametrize("kind", ALONE)
 def test_an_array_without_dimensions_is_a_number(kind):
     x = ALONE[kind](3.0)
-    assert micrograd.ops.is_number(x) and type(micrograd.ops.as_float(x)) is float
+    assert micrograd.arguments.is_number(x) and type(micrograd.arguments.as_float(x)) is float
     assert Value(x).data == 3.0 and (Value(2.0) * x).data == 6.0 and micrograd.exp(x) == math.exp(3.0)
     assert micrograd.grad(lambda v: v * v)(x) == 6.0
     assert MLP(1, [1], rng=0)(x).data == MLP(1, [1], rng=0)(3.0).data
@@ -539,7 +539,7 @@ def test_an_array_without_dimensions_is_a_number(kind):
 @pytest.mark.parametrize("x", [np.array(1j), np.array("1"), np.ma.masked, np.datetime64(1, "ns"), np.array(1, "timedelta64[ns]"),
                                np.array([1.0]), np.array(None), np.complex64(1), np.str_("1")])
 def test_what_has_no_dimensions_need_be_no_number(x):
-    assert not micrograd.ops.is_number(x)
+    assert not micrograd.arguments.is_number(x)
     with pytest.raises(TypeError):
         Value(x)
 

@@ -10,6 +10,7 @@ import micrograd
 from micrograd import Value, gradient, latex, ops, text
 from micrograd.formulas import layout as formula
 from micrograd.formulas.parse import parse
+from micrograd.rows import Ieee
 
 a, b, c, x = (Value(data, name) for data, name in ((1.5, "a"), (2.0, "b"), (3.0, "c"), (0.5, "x")))
 w, z, y = Value(0.1, "w^{2}_{1,1}"), Value(0.7, "a^{4}"), Value(1.0, "y")
@@ -222,7 +223,7 @@ def test_the_formula_of_a_book_is_what_is_computed(row):
     for args in points(row):
         y = row.value(*args)
         if row.stands_for:
-            assert float(row.stands_for(*map(ops.Ieee, args))) == pytest.approx(y, rel=1e-9), args
+            assert float(row.stands_for(*map(Ieee, args))) == pytest.approx(y, rel=1e-9), args
         for i in range(row.arity):
             assert row.slope_by_book(i, y, *args) == pytest.approx(row.slope(i, y, *args), rel=1e-9), args
 

@@ -18,6 +18,7 @@ import pytest
 
 import micrograd
 from micrograd import Value, gradient, ops
+from micrograd.rows import BINDS, Ieee, spelling
 
 ROWS = [row for row in ops.OPS.values() if row.builtin]
 NODES = [row for row in ROWS if row.arity <= 2]  # `where` records no node: it takes a branch
@@ -121,7 +122,7 @@ def test_the_table_holds_every_function_of_the_calculus_book_and_each_has_digits
                 "maximum", "minimum", "step", "sign", "floor", "ceil", "trunc", "round", "mod", "floordiv", "where"}
     names = {row.name for row in ROWS}
     assert expected <= names
-    assert {name for name, _, _ in DIGITS} >= {row.name for row in ROWS if ops.spelling(row) is None}
+    assert {name for name, _, _ in DIGITS} >= {row.name for row in ROWS if spelling(row) is None}
 
 
 @pytest.mark.parametrize("x", [2.0, 10.0, -0.3, 1e-320, 5e-324, 1.7976931348623157e308, 1 / 3, 27.0, 1e-5, 12345.6789])
@@ -477,13 +478,13 @@ def test_where_on_numbers_gives_a_float():
 
 @each_row
 def test_every_row_says_how_it_is_written(row):
-    assert row.symbol and row.binds in ops.BINDS and len(row.domain) == row.arity
+    assert row.symbol and row.binds in BINDS and len(row.domain) == row.arity
     assert all(low < high for low, high in row.domain)
     assert repr(row) == f"<op {row.name}>"
     for template in (row.latex, row.text):
         slots = [(slot, needs) for _, slot, needs, _ in string.Formatter().parse(template) if slot is not None]
         assert {slot for slot, _ in slots} == {str(i) for i in range(row.arity)}  # each argument is shown
-        assert {needs for _, needs in slots} <= set(ops.BINDS)
+        assert {needs for _, needs in slots} <= set(BINDS)
     bare = "".join(text for text, *_ in string.Formatter().parse(row.latex))  # what is printed round the arguments
     assert bare.count("{") == bare.count("}")
     assert bare.count(r"\left") == bare.count(r"\right")
@@ -582,16 +583,16 @@ OPERATIONS = [
 @pytest.mark.parametrize("row, operator", OPERATIONS, ids=lambda x: getattr(x, "name", ""))
 def test_ieee_arithmetic_is_total_and_that_of_the_rows(row, operator):
     for a, b in mixes(row):
-        for x, y in ((ops.Ieee(a), ops.Ieee(b)), (ops.Ieee(a), b), (a, ops.Ieee(b))):
+        for x, y in ((Ieee(a), Ieee(b)), (Ieee(a), b), (a, Ieee(b))):
             result = operator(x, y)
-            assert type(result) is ops.Ieee
+            assert type(result) is Ieee
             assert bits(float(result)) == bits(row(a, b))
 
 
 def test_ieee_numbers_compare_as_floats():
-    x = ops.Ieee(2)
-    assert x < 3 and x <= 2 and x > 1 and x >= 2 and not x < ops.Ieee(2)
-    assert bool(x) and not ops.Ieee(-0.0)
+    x = Ieee(2)
+    assert x < 3 and x <= 2 and x > 1 and x >= 2 and not x < Ieee(2)
+    assert bool(x) and not Ieee(-0.0)
     assert (-x).x == -2.0 and abs(-x).x == 2.0
 
 

@@ -128,7 +128,7 @@ def test_a_trace_error_is_a_type_error_and_public():
 
 def test_the_line_is_the_users_also_where_the_package_asks():
     def loss(x, y):
-        return m.losses.half_squared_error([x], [y]) * where(x, 1.0, 2.0) + m.ops.number(x, "a number") * y
+        return m.losses.half_squared_error([x], [y]) * where(x, 1.0, 2.0) + m.arguments.number(x, "a number") * y
 
     def inner(x):
         return helper(x) * 2

@@ -22,12 +22,12 @@ from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, overload
 
-from .. import ops
+from .. import arguments, ops
+from ..arguments import as_float, counted, is_number
 from ..data.dataset import single
 from ..engine import Value, engine_kind, in_signs, made
 from ..interchange import from_safetensors
 from ..nn import Module
-from ..ops import as_float, counted, is_number
 from ..optim import SGD, Optimizer, started
 from ..training.checkpoint import FORMAT as TRAINING_RUN
 from ..training.checkpoint import OPERATIONS, Progress, parameters_in, read, write
@@ -649,7 +649,7 @@ class Compiled(Generic[Found]):
             raise TypeError(f"optimizer is an object such as micrograd.Adam(lr=0.01), found {optimizer!r}")
         self._keep_up(wholly=True)
         streamed = batches is not None
-        order = random.Random(ops.seed(seed, "fit(seed)")) if shuffle and not streamed else None
+        order = random.Random(arguments.seed(seed, "fit(seed)")) if shuffle and not streamed else None
         columns = Data((), False, 0) if streamed else self._prepared(data)
         self._attach(optimizer)
         seen = list(range(columns.rows))

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+from ..arguments import as_float, is_number
 from ..data.dataset import as_view, column, single, table
-from ..ops import as_float, is_number
 from .trace import Argument
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from .. import ops
 from ..ops import Op
 from ..outside import needed
+from ..rows import Operators, spelling
 from .trace import AT_LEAST, DETACHED, GREATER
 
 Function = Callable[..., Any]
@@ -207,7 +208,7 @@ def rows(m: Any, given: Mapping[Op, Function], constant: Function, fmod: Functio
     found |= composed(m, found[ops.pow], found[ops.div], fmod)
     known = {row: lifted(function, constant, quiet) for row, function in found.items()}
     for row in (*ops.OPS.values(), *ops.HELPERS.values()):
-        formula = ops.spelling(row)
+        formula = spelling(row)
         if row.builtin and row not in known and formula is not None:
             known[row] = spelled_out(formula, known)
     return known
@@ -218,7 +219,7 @@ def spelled_out(formula: Function, known: Mapping[Op, Function]) -> Function:
     return lambda *args: formula(*[Arrays(arg, known) for arg in args]).x
 
 
-class Arrays(ops.Operators):
+class Arrays(Operators):
     """An array, or a number, on which the formulas of rows are worked out."""
 
     def __init__(self, x: Any, known: Mapping[Op, Function]) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import ops
+from ..functions import SQRT_2, SQRT_PI
 from ..ops import Op
+from ..rows import Operators, spelling
 
 OPSET, IR_VERSION = 17, 8  # of 2022: newer ones have nothing that is needed here, and older runtimes know these
 
@@ -33,7 +35,7 @@ COMPOSED: dict[Op, Callable[..., Any]] = {  # where exp would overflow, its argu
     ops.elu: lambda x, k: ops.relu(x) + k * ops.expm1(-ops.relu(-x)),
     ops.where: lambda c, a, b: c.graph.where(c, a, b),
     ops.erf: lambda x: x.graph.erf(x),
-    ops.gelu: lambda x: 0.5 * x * (1 + ops.erf(x / ops.SQRT_2)),
+    ops.gelu: lambda x: 0.5 * x * (1 + ops.erf(x / SQRT_2)),
 }
 
 
@@ -73,7 +75,7 @@ class Graph:
         last = self.constant([-1], dtype="int64")
         column = self.node("Unsqueeze", self.node("Clip", x, -6.0, 6.0), last)
         exponents = self.node("MatMul", -column * column, self.constant([((1 + points) / 2) ** 2]))
-        integral = self.node("MatMul", ops.exp(exponents), self.constant(weights.reshape(-1, 1) / ops.SQRT_PI))
+        integral = self.node("MatMul", ops.exp(exponents), self.constant(weights.reshape(-1, 1) / SQRT_PI))
         inside = x * self.node("Squeeze", integral, last)
         return self.where(ops.relu(6 - ops.abs(x)), inside, ops.sign(x))  # from 6 on erf is 1 to the last bit
 
@@ -91,7 +93,7 @@ class Graph:
         return content
 
 
-class Tensor(ops.Operators):
+class Tensor(Operators):
     """A tensor of an ONNX graph. A formula that asks for its number, to branch on it for example, is a TypeError."""
 
     def __init__(self, graph: Graph, name: str) -> None:
@@ -100,7 +102,7 @@ class Tensor(ops.Operators):
     def __op__(self, row: Op, args: Sequence[Any]) -> Any:
         if row in NODES:
             return self.graph.node(NODES[row], *args)
-        formula: Callable[..., Any] = COMPOSED.get(row) or ops.spelling(row) or row.forward
+        formula: Callable[..., Any] = COMPOSED.get(row) or spelling(row) or row.forward
         return formula(*args)
 
     def __bool__(self) -> bool:

@@ -17,7 +17,9 @@ from threading import RLock
 from typing import Any
 
 from .. import ops
+from ..arguments import number
 from ..ops import Op
+from ..rows import Operators, carries, plain_slope, spelling
 from ..terminal import in_signs_of_stdout
 from .trace import BRANCHES, DETACHED, INPUT, NUMBER, Recording, TraceError, inner_row
 
@@ -71,7 +73,7 @@ class Tape:
 
     def place(self, x: Any) -> int:
         """The place of a node, or of a number as a constant."""
-        return x.place if isinstance(x, Node) else self.constant(ops.number(x, "a recorded formula"))
+        return x.place if isinstance(x, Node) else self.constant(number(x, "a recorded formula"))
 
     def emit(self, op: Op, args: tuple[int, ...], anew: bool = False) -> int:
         """The node op(args): a new one, or the one that computes the same already.
@@ -103,7 +105,7 @@ class Tape:
 
     def write_out(self, op: Op, args: tuple[int, ...]) -> int | None:
         """The op made of other rows, for one that has no instruction of its own; None where it cannot be."""
-        formula = None if op in KEPT else ops.spelling(op)
+        formula = None if op in KEPT else spelling(op)
         return None if formula is None else self.place(formula(*[Node(self, arg) for arg in args]))
 
     def times(self, a: int, b: int) -> int:
@@ -148,7 +150,7 @@ class Tape:
         return self.emit(MEAN, (node,)) if self.rank[node] == VARYING else node
 
 
-class Node(ops.Operators):
+class Node(Operators):
     """A node of a tape that is being written: what the rules of the rows are called on."""
 
     __slots__ = ("tape", "place")
@@ -248,9 +250,9 @@ def slope(tape: Tape, node: int, i: int) -> int | None:
     op, args = tape.ops[node], tape.args[node]
     if op is TOTAL:
         return tape.constant(1.0)
-    if not ops.carries(op, i):
+    if not carries(op, i):
         return None
-    known = ops.plain_slope(op, i)
+    known = plain_slope(op, i)
     if isinstance(known, int):
         return args[known - 1] if known else node
     found: Any = known
@@ -340,7 +342,7 @@ class Regions:
             if node not in self.region:
                 continue
             for i, arg in enumerate(tape.args[node]):
-                if tape.ops[node] is not TOTAL and not ops.carries(tape.ops[node], i):
+                if tape.ops[node] is not TOTAL and not carries(tape.ops[node], i):
                     continue
                 around = self.of_use(node, i)
                 if not tape.args[arg]:

@@ -24,8 +24,9 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, NoReturn
 
 from .. import ops
+from ..arguments import is_number
 from ..engine import Value, as_value, in_signs, skeleton
-from ..ops import ROWS, Op, is_number
+from ..ops import ROWS, Op
 
 PACKAGE = path.dirname(path.dirname(__file__)) + path.sep
 

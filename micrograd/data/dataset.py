@@ -22,7 +22,7 @@ from decimal import Decimal
 from numbers import Complex
 from typing import Any, NamedTuple, Union
 
-from ..ops import alone, as_float, counted, is_number, shown
+from ..arguments import alone, as_float, counted, is_number, shown
 
 
 class Frame(NamedTuple):

@@ -21,7 +21,8 @@ from typing import Any, Union
 
 from .. import ops
 from ..engine import Value
-from ..ops import CONSTANT, Ieee, Op, plain_slope
+from ..ops import CONSTANT, Op
+from ..rows import Ieee, bare, plain_slope
 from ..terminal import in_signs_of_stdout
 from .graph import Edge, Graph
 from .layout import DIGITS, LATEX, MINUS, UNICODE, Notation, Written, apply, fenced, in_one_notation, rounded
@@ -170,7 +171,7 @@ ZERO, ONE = Number(Fraction(0)), Number(Fraction(1))
 
 
 def as_term(x: Any) -> Term:
-    return x if isinstance(x, Term) else Number(x if isinstance(x, Fraction) else exact(ops.bare(x)))
+    return x if isinstance(x, Term) else Number(x if isinstance(x, Fraction) else exact(bare(x)))
 
 
 def exact(x: float) -> Coefficient:

@@ -13,7 +13,8 @@ from textwrap import wrap
 from typing import Any
 
 from .. import ops
-from ..ops import Op, Operators
+from ..ops import Op
+from ..rows import Operators
 from .algebra import Call, Name, Term, as_term, combine, derivative_of, formula_of, written
 from .layout import UNICODE, apply
 

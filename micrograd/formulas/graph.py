@@ -14,7 +14,8 @@ from math import isclose
 from typing import NamedTuple
 
 from ..engine import Value, topological_order
-from ..ops import CONSTANT, carries
+from ..ops import CONSTANT
+from ..rows import carries
 from .layout import indices, unicode_label
 from .parse import Names
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from unicodedata import category, east_asian_width, normalize
 
 from ..engine import Value
-from ..ops import BINDS, Op
+from ..ops import Op
+from ..rows import BINDS
 
 RAISED = "raised"  # in a slot of UNICODE: as a superscript, or after a ^
 MINUS = ("-", "−")

@@ -28,8 +28,10 @@ from unicodedata import category, decomposition, normalize, numeric
 from unicodedata import name as name_of_character
 
 from .. import ops
+from ..arguments import number as as_number
 from ..engine import Number, Value
-from ..ops import BINDS, OPS, Op
+from ..ops import OPS, Op
+from ..rows import BINDS
 from .layout import (
     LETTER,
     LOWERED_RUN,
@@ -312,7 +314,7 @@ class Expression:
                 if step.name not in values:
                     raise ExpressionError(self.text, step.place, f"{step.name!r} has no value")
                 value = values[step.name]
-                stack.append(value if hasattr(value, "__op__") else ops.number(value, f"the value of {step.name!r}"))
+                stack.append(value if hasattr(value, "__op__") else as_number(value, f"the value of {step.name!r}"))
             else:
                 row = step.row if isinstance(step, Slope) else step
                 arguments = stack[-row.arity:]

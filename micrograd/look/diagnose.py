@@ -18,6 +18,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from .. import ops
+from ..arguments import counted
 from ..engine import Value
 from ..files import FileName
 from ..formulas.algebra import forward_rule, name_of, number_of, partial
@@ -25,7 +26,7 @@ from ..formulas.deltas import weighted_sums
 from ..formulas.graph import Edge, Graph, look, recomputed, same
 from ..formulas.layout import DIGITS, SUPERSCRIPT, indices, unicode_label
 from ..formulas.undefined import SLOPE, ZERO_INFINITE, undefined
-from ..ops import CONSTANT, LEAF, Op, counted
+from ..ops import CONSTANT, LEAF, Op
 from ..page import page
 from ..save import as_json, saved
 from ..terminal import Printed, Spelling, wrapped

@@ -32,12 +32,13 @@ try:
 except ImportError as error:
     raise ImportError("micrograd.draw needs the package graphviz: pip install graphviz graphviz-pure") from error
 
+from ..arguments import counted, is_number, number
 from ..engine import Value, topological_order
 from ..files import FileName, write_whole
 from ..formulas.algebra import Terms, formula_of, number_of
 from ..formulas.graph import edges_of
 from ..formulas.layout import cut, indices, printable, unicode_label
-from ..ops import CONSTANT, counted, is_number, number
+from ..ops import CONSTANT
 from ..outside import IN_BROWSER
 from ..page import page
 from ..save import Writer, saved

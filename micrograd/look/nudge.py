@@ -12,7 +12,7 @@ from math import inf, isclose, isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
 
-from .. import ops
+from ..arguments import number
 from ..engine import Value
 from ..files import FileName
 from ..formulas.algebra import name_of, number_of, partial, signed
@@ -170,7 +170,7 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
     name = name_of(graph, node)
     if node.op is CONSTANT:
         raise ValueError(f"{name} is a constant, and no gradient is taken by it: make it a Value before it is used")
-    step = ops.number(h, "nudge(h)") if h is not None else 0.1 * abs(node.data) or 0.1
+    step = number(h, "nudge(h)") if h is not None else 0.1 * abs(node.data) or 0.1
     if not isfinite(step) or step == 0 or node.data + step == node.data:
         raise ValueError(f"h is a finite number that moves {name} = {number_of(node.data)}, found {step!r}")
     if not isfinite(root.data) or not isfinite(node.data):

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 from .. import ops
+from ..arguments import is_number
 from ..engine import Value
 from ..formulas.algebra import (
     ONE,
@@ -33,7 +34,6 @@ from ..formulas.algebra import (
 from ..formulas.graph import Graph, Rounding, look, passes
 from ..formulas.layout import LATEX, Notation, Written, apply, cut, printable
 from ..formulas.undefined import undefined, worked_out
-from ..ops import is_number
 from .keys import SHOWN, Given, Key, Nodes, Sheet, listed, spelled
 from .mistakes import QUANTITY, RATES, REVERSED, VALUE, Book, Candidate, Computation, Derivation, in_words, is_function
 from .points import LARGEST, Failure, Points

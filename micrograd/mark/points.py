@@ -22,7 +22,8 @@ from ..engine import Value
 from ..formulas.graph import Graph, Pass, onward_from, passes
 from ..formulas.layout import word_of
 from ..formulas.parse import NUMBER, Expression, Name, Slope
-from ..ops import CONSTANT, Ieee, Op, bare, carries
+from ..ops import CONSTANT, Op
+from ..rows import Ieee, bare, carries
 
 LARGEST = 20_000   # nodes; a larger graph is not run with other numbers
 COUNT = 4          # points

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import floor, inf, isfinite, isnan, log10
 
+from ..arguments import as_float, is_number
 from ..engine import Value
 from ..formulas.algebra import Number as NumberTerm
 from ..formulas.algebra import Term, combine
@@ -19,7 +20,6 @@ from ..formulas.factors import depending_on, links
 from ..formulas.graph import Graph, Pass, passes
 from ..formulas.layout import OPERATOR
 from ..formulas.parse import Expression, ExpressionError, Name, Names, parse
-from ..ops import as_float, is_number
 from .answer import DATE, NUMBER, Numeral, has_decimal_commas, numeral, precision, refuse_doubts, sides_of, tidied
 from .keys import DERIVATIVE, Given, Nodes
 from .points import Failure, Point, Points, Source, Trial, computed_from, half_unit, is_lost, slope_between

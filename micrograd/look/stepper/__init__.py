@@ -18,12 +18,13 @@ from typing import Any
 
 from graphviz import ExecutableNotFound
 
+from ...arguments import number
 from ...engine import Value, topological_order
 from ...files import FileName
 from ...formulas.algebra import Formula, forward_rule, local_rule, name_of, number_of, partial
 from ...formulas.graph import Graph, look
 from ...formulas.layout import printable
-from ...ops import CONSTANT, number
+from ...ops import CONSTANT
 from ...page import policy
 from ...save import Writer, as_json, saved
 from ...terminal import in_signs_of_stdout
