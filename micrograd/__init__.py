@@ -13,7 +13,7 @@ Set MICROGRAD_PURE=1 before the first import to run the engine as plain Python e
 from __future__ import annotations
 
 __version__ = "1.0.0"
-__distribution__ = "micrograd-lab"  # the name on the package index, by which `outside.only_ours` knows this file
+__distribution__ = "micrograd-lab"  # the name on the package index, by which `packages.only_ours` knows this file
 
 import os
 import sys
@@ -28,10 +28,10 @@ if os.environ.get("MICROGRAD_PURE", "0") not in ("", "0"):
     sys.modules[_spec.name] = module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules[_spec.name])
 
-from . import engine, ops, outside as _outside
+from . import engine, ops, packages as _packages
 
 if not hasattr(engine, "engine_kind"):
-    raise _outside.in_the_way(__name__, "engine.py")
+    raise _packages.in_the_way(__name__, "engine.py")
 
 from .engine import Value, engine_kind, gradient, topological_order
 from .ops import (
@@ -111,7 +111,7 @@ if not TYPE_CHECKING:  # else every misspelt name would be one of Any
         if name in _HOME:
             module = import_module(f"{__name__}.{_HOME[name]}")
             if not all(hasattr(module, ours) for ours in _LAZY[_HOME[name]]):
-                raise _outside.in_the_way(__name__, f"{_HOME[name].replace('.', '/')}.py")
+                raise _packages.in_the_way(__name__, f"{_HOME[name].replace('.', '/')}.py")
             value = getattr(module, name)
         elif name in _LAZY:
             value = import_module(f"{__name__}.{name}")

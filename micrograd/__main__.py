@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .outside import only_ours
+from .packages import only_ours
 
 
 def main() -> None:

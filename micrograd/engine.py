@@ -23,13 +23,13 @@ from math import ceil, floor, inf, isfinite, isinf, isnan, pi, trunc
 from numbers import Integral
 from typing import Any, NoReturn, TypeVar, Union
 
-from . import caller, ops, outside
+from . import caller, ops, packages
 from .arguments import as_float, is_number, many, number
 from .ops import ROWS, Op
-from .outside import IN_BROWSER
+from .packages import IN_BROWSER
 from .rows import carries
 
-outside.only_ours(__name__.rpartition(".")[0])
+packages.only_ours(__name__.rpartition(".")[0])
 
 # A node holds its row by number: ROWS[number] is the row.
 LEAF, CONSTANT, ADD, SUB = ops.LEAF.index, ops.CONSTANT.index, ops.add.index, ops.sub.index

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from . import ops
 from .compiler.onnx_graph import COMPOSED, NODES, Graph, Tensor
 from .files import FileName, write_whole
-from .nn import FORMAT, MLP, VERSION, Activation, Layer, Neuron, Standardizer, check_shape
-from .outside import needed
+from .modules import FORMAT, VERSION, check_shape
+from .nn import MLP, Activation, Layer, Neuron, Standardizer
+from .packages import needed
 
 __all__ = ["to_torch", "from_torch", "to_safetensors", "from_safetensors", "to_onnx"]
 

@@ -16,7 +16,7 @@ from .data import dataset
 from .engine import Value
 from .losses import softmax
 from .nn import MLP, rows_for
-from .outside import to_install
+from .packages import to_install
 
 try:
     from matplotlib.axes import Axes

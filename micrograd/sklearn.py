@@ -23,7 +23,7 @@ from .compiler.api import compile
 from .data import dataset
 from .nn import MLP, Activation, Init
 from .optim import SGD, Adam, Optimizer
-from .outside import needed
+from .packages import needed
 from .train import Criterion, History, Loss, fit
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

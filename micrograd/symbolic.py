@@ -18,7 +18,7 @@ from . import arguments, ops
 from .arguments import as_float, is_number
 from .engine import Value, as_value, topological_order
 from .formulas.graph import name_nodes
-from .outside import needed
+from .packages import needed
 from .rows import Operators, spelling
 
 __all__ = ["to_sympy", "from_sympy"]

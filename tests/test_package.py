@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 import micrograd
-from micrograd import ops, outside
+from micrograd import ops, packages
 
 PACKAGE = Path(micrograd.__file__).parent
 ROOT = Path(__file__).parents[1]
@@ -142,7 +142,7 @@ def test_two_packages_in_two_folders_are_no_matter(tmp_path: Path) -> None:
 def test_what_is_to_be_installed_is_an_extra() -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
-    assert setup["metadata"]["name"] == micrograd.__distribution__ == outside.DISTRIBUTION
+    assert setup["metadata"]["name"] == micrograd.__distribution__ == packages.DISTRIBUTION
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("needed", "to_install"):
@@ -205,11 +205,11 @@ def test_the_version_is_in_the_changelog() -> None:
 
 
 def test_a_package_that_is_missing():
-    assert outside.needed("json", "x").loads("1") == 1
+    assert packages.needed("json", "x").loads("1") == 1
     with pytest.raises(ImportError, match=r'no_such cannot be loaded \(No module.*: pip install "micrograd-lab\[x\]"$'):
-        outside.needed("no_such", "x")
+        packages.needed("no_such", "x")
     with pytest.raises(ImportError, match=r"\): pip install no_such$"):
-        outside.needed("no_such")
+        packages.needed("no_such")
 
 
 @pytest.mark.parametrize(("package", "use"), [("sklearn", "import micrograd.sklearn"),

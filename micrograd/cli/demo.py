@@ -23,7 +23,7 @@ from ..look.draw import draw, svg_of
 from ..look.explain import Explanation, explain
 from ..look.stepper import stepper
 from ..nn import MLP
-from ..outside import to_install
+from ..packages import to_install
 from ..terminal import spelling_of, width_of_stdout
 from .console import Problem, main, say, typed, write
 from .expressions import derivation_page

@@ -22,7 +22,7 @@ from ..files import FileName
 from ..formulas.layout import columns as columns_of
 from ..formulas.mathml import mathml
 from ..look.tex import as_tex
-from ..outside import needed
+from ..packages import needed
 from ..page import page
 from ..save import as_json, saved
 from ..terminal import Printed, Spelling, folded, padded, wrapped

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..engine import Value
 from ..optim import Optimizer, trouble
-from ..outside import needed
+from ..packages import needed
 from .arrays import Run
 from .batch import Data
 from .libraries import jax_library

@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import ops
 from ..ops import Op
-from ..outside import needed
+from ..packages import needed
 from ..rows import Operators, spelling
 from .trace import AT_LEAST, DETACHED, GREATER
 

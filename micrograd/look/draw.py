@@ -39,7 +39,7 @@ from ..formulas.algebra import Terms, formula_of, number_of
 from ..formulas.graph import edges_of
 from ..formulas.layout import cut, indices, printable, unicode_label
 from ..ops import CONSTANT
-from ..outside import IN_BROWSER
+from ..packages import IN_BROWSER
 from ..page import page
 from ..save import Writer, saved
 from .grouping import (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..files import FileName, write_whole
-from ..outside import needed
+from ..packages import needed
 
 FORMAT, VERSION = "micrograd training run", 1
 NUMBERS = ("parameters", "gradients", "losses")  # fields of Progress that are tensors

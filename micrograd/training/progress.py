@@ -6,7 +6,7 @@ import sys
 import warnings
 from typing import Any
 
-from ..outside import IN_BROWSER
+from ..packages import IN_BROWSER
 
 
 class NoBar:
