@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import click
 
 from .. import losses
+from ..arguments import counted
 from ..data.delimited import Row
 from ..data.table import Plan, Table, Target, brief, find_target, listed, make_plan, read_table, span
 from ..nn import MLP
-from ..ops import counted
 from ..optim import AdamW
 from ..save import as_csv
 from ..train import HELD_OUT, History, accuracy, fit, train_test_split
