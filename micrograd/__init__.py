@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from .look.stepper import stepper
     from .look.steps import steps
     from .compiler.api import Compiled, compile as compile
-    from .compiler.trace import TraceError
+    from .compiler.program import TraceError
     from .symbolic import from_sympy, to_sympy
     from .train import History, accuracy, fit, train_test_split
 
@@ -80,7 +80,7 @@ _LAZY = {
     "look.stepper": ("stepper",),
     "look.steps": ("steps",),
     "compiler.api": ("Compiled", "compile"),
-    "compiler.trace": ("TraceError",),
+    "compiler.program": ("TraceError",),
     "symbolic": ("from_sympy", "to_sympy"),
     "sklearn": (),  # not in __all__: `from micrograd import *` must do without scikit-learn
 }

@@ -18,7 +18,7 @@ from typing import Any, Union
 from . import arguments, losses, ops
 from .arguments import as_float, is_number, shown, whole
 from .compiler.api import Compiled, compile
-from .compiler.trace import TraceError
+from .compiler.program import TraceError
 from .data.dataset import is_refused, rows, targets
 from .engine import Value
 from .nn import MLP, Module, Standardizer, rows_for

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from micrograd import Value
 from micrograd.compiler import api as compiled
 from micrograd.compiler.batch import flat_columns, one_sample, prepared
-from micrograd.compiler.trace import Argument
+from micrograd.compiler.program import Argument
 
 BACKENDS = ["python"] + (["native"] if compiled.native is not None else [])
 

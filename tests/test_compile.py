@@ -444,7 +444,7 @@ def test_what_a_compiled_function_says_of_itself(backend):
     ({"threads": 2.0}, ValueError, "threads is a whole number"), ({"threads": True}, ValueError, "threads is a whole number"),
     ({"verify": -1}, ValueError, "verify is how many rows to compare"), ({"verify": True}, ValueError, "verify is how many rows"),
     ({"params": [1.0]}, TypeError, "params are Values that you made, found 1.0"), ({"params": [Value(1.0) * 2]}, TypeError, "params are Values that you made"),
-    ({"params": 3}, TypeError, "params are Values that you made, in a list; found 3"), ({"inputs": "x"}, TypeError, "inputs is how many numbers"),
+    ({"params": 3}, TypeError, "params are Values that you made, in a list; found 3"), ({"inputs": "x"}, TypeError, "inputs must be how many numbers"),
 ])
 def test_options_of_a_wrong_kind(options, kind, words):
     with pytest.raises(kind, match=words):

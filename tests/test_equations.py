@@ -206,7 +206,7 @@ def without_labels(x):
     (by_hand, None), (with_labels, None), (weighted, None), (without_labels, (3,))])
 def test_each_line_is_python_that_gives_its_numbers(function, inputs):
     found, parameters = equations(function, inputs)
-    width = len(found.plan.program.tape.inputs)
+    width = len(found.plan.schedule.program.inputs)
     table = np.random.default_rng(0).normal(size=(6, width))
     for line, by_python, by_plan in evaluated(found, parameters, table):
         by_python = np.broadcast_to(by_python, by_plan.shape) if by_plan.shape[1] == 6 else by_python.reshape(by_plan.shape)

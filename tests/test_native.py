@@ -11,10 +11,12 @@ import pytest
 import micrograd
 from micrograd import MLP, Value, elu, maximum, ops, sigmoid, tanh, where
 from micrograd.compiler import api as compiled
-from micrograd.compiler.encode import encode
-from micrograd.compiler.program import gradient, tape_of
+from micrograd.compiler.encode import encode, missing
+from micrograd.compiler.gradient import gradient
+from micrograd.compiler.program import AT_LEAST, GREATER, KEPT, simplified
 from micrograd.compiler.schedule import schedule
-from micrograd.compiler.trace import AT_LEAST, GREATER, record
+from micrograd.compiler.trace import record
+from micrograd.rows import spelling
 
 native = compiled.native  # (conftest.py leaves this file out where there is no kernel)
 
@@ -190,6 +192,27 @@ def test_every_row_has_an_opcode_or_is_a_sum(row):
     assert (row.name in native.codes) == (row not in SUMS)
 
 
+TABLE = [*[row for row in ops.OPS.values() if row.builtin], *ops.HELPERS.values()]
+
+
+def test_a_row_that_is_made_of_others_is_inlined_unless_it_has_an_opcode():
+    assert set(KEPT) == {row for row in TABLE if spelling(row) is not None and row.name in native.codes}
+
+
+@pytest.mark.filterwarnings("ignore:.* is (-?inf|nan)")  # not every row is defined there
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_no_row_of_the_table_is_left_to_generated_python(row):
+    """Nor are its first and second derivatives, by columns and by parameters."""
+    params = [Value(0.5), Value(0.75), Value(1.5)][:row.arity]
+    by_columns = micrograd.compile(lambda *xs: row(*xs) * xs[-1], inputs=row.arity, verify=0)
+    by_params = micrograd.compile(lambda x: row(*([x] * (row is ops.where) + params)[:row.arity]) * x, params=params,
+                                  verify=0)  # (a condition on a parameter alone is the branch that is taken now)
+    for step, kinds in ((by_columns, ("value", "map", "slopes", "curves")), (by_params, ("train", "map", "slopes"))):
+        for kind in kinds:
+            assert missing(step._program(kind), native.codes) == []
+            assert isinstance(step._executor(kind), native.Machine)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_row_is_what_the_table_says_at_the_edges_and_inside(instruction_set, row):
     function = micrograd.compile(COMPARISONS.get(row, row), inputs=row.arity, verify=0)
@@ -230,12 +253,13 @@ def programs(codes, instruction_set):
         return (x / (y * y + 1) + z / (y * y + 1) - x * y * z * 0.5 + sum(p * p for p in net.parameters())
                 + tanh(z) + elu(z, y) + where(x > y, x, z) + where(net.parameters()[0], x, 1.0))
 
-    tape, [y] = tape_of(record(loss))
+    program = simplified(record(loss))
+    [y] = program.outputs
     values = net.parameters()
-    for trained, outputs in ((len(values), ([tape.mean(y), *gradient(tape, y, tape.parameters)], [])),
-                             (0, ([], [y, *gradient(tape, y, tape.inputs)]))):
-        program = schedule(tape, *outputs)
-        yield encode(program, codes, native.lanes(instruction_set), tape.parameters), values, trained
+    for trained, outputs in ((len(values), ([program.mean(y), *gradient(program, y, program.parameters)], [])),
+                             (0, ([], [y, *gradient(program, y, program.inputs)]))):
+        code = encode(schedule(program, *outputs), codes, native.lanes(instruction_set), program.parameters)
+        yield code, values, trained
 
 
 def test_no_operand_is_beyond_memory(instruction_set):

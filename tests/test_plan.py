@@ -124,7 +124,7 @@ def check(function, rows=(1, 2, 7, 64), inputs=None, kinds=KINDS, params=None, t
     for kind in kinds:
         program, found = lowered(step, kind)
         for count in rows:
-            data = rng.normal(size=(count, len(program.tape.inputs))) if table is None else table(rng, count)
+            data = rng.normal(size=(count, len(program.program.inputs))) if table is None else table(rng, count)
             uniform, varying, largest = planned(step, program, found, data)
             by_python, columns = generated(step, program, data)
             assert_same(uniform, by_python, largest)
@@ -440,7 +440,7 @@ def test_other_libraries_on_ops_of_a_users_own(library, own):
 
 def on(library, step, kind, rows):
     program, found = lowered(step, kind)
-    data = np.random.default_rng(3).normal(size=(rows, len(program.tape.inputs)))
+    data = np.random.default_rng(3).normal(size=(rows, len(program.program.inputs)))
     p = np.array([q.data for q in everything(step)])
     by_python, columns = generated(step, program, data)
     largest = planned(step, program, found, data)[2]

@@ -1,4 +1,4 @@
-"""Tapes: every row of the table and its derivatives, replayed as they are recorded, also where branches meet."""
+"""Programs: every row of the table and its derivatives, run as they are recorded, also where branches meet."""
 
 import itertools
 import math
@@ -9,9 +9,23 @@ import pytest
 import micrograd as m
 from micrograd import MLP, Value, gradient, losses, ops, where
 from micrograd.compiler import api as compiled
-from micrograd.compiler import program as tape
-from micrograd.compiler.program import FIXED, MEAN, TOTAL, UNIFORM, VARYING, Tape, tape_of
-from micrograd.compiler.trace import AT_LEAST, DETACHED, GREATER, INPUT, TraceError, record
+from micrograd.compiler.gradient import gradient as differentiate
+from micrograd.compiler.program import (
+    AT_LEAST,
+    DETACHED,
+    FIXED,
+    GREATER,
+    INPUT,
+    MEAN,
+    TOTAL,
+    UNIFORM,
+    VARYING,
+    Node,
+    Program,
+    TraceError,
+    simplified,
+)
+from micrograd.compiler.trace import record
 
 BACKENDS = ["python"] + (["native"] if compiled.native is not None else [])
 ROWS = [row for row in ops.OPS.values() if row.builtin]
@@ -135,10 +149,10 @@ def test_powers(n, backend):
 
 def test_small_powers_are_products_and_large_ones_are_not():
     for n in range(2, 9):
-        found, _ = tape_of(record(lambda x, n=n: x**n))
+        found = simplified(record(lambda x, n=n: x**n))
         assert set(found.ops) - {ops.CONSTANT} == {INPUT, ops.mul}
     for n in (0.0, 9.0, 0.5, -2.0):
-        assert ops.pow in tape_of(record(lambda x, n=n: x**n))[0].ops
+        assert ops.pow in simplified(record(lambda x, n=n: x**n)).ops
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -259,9 +273,10 @@ def test_second_derivatives_where_a_first_one_is_zero(backend):
 
 def test_what_serves_both_sides_of_a_condition_is_always_of_use():
     def cuts(function):
-        built, (y,) = tape_of(record(function))
+        built = simplified(record(function))
+        (y,) = built.outputs
         before = built.ops.count(ops.where)
-        tape.gradient(built, y, built.inputs)
+        differentiate(built, y, built.inputs)
         return built.ops.count(ops.where) - before
 
     def both(x):
@@ -365,14 +380,11 @@ def test_user_ops_are_total_too(backend, user_op):
     assert not math.isfinite(step(0.0))
 
 
-# The tape itself
+# The program itself
 
 def small():
-    built = Tape()
-    x, p = built.leaf(INPUT, VARYING, "x"), built.leaf(ops.LEAF, UNIFORM, "p")
-    built.inputs.append(x)
-    built.parameters.append(p)
-    return built, x, p
+    built = Program()
+    return built, built.input("x"), built.parameter(Value(0.5), "p")
 
 
 def test_ranks():
@@ -418,30 +430,31 @@ def test_what_is_written_more_simply_has_the_same_result():
 def test_the_gradient_is_zero_where_nothing_depends():
     built, x, p = small()
     y = built.emit(ops.sin, (x,))
-    assert tape.gradient(built, y, [p]) == [built.constant(0.0)]
-    assert tape.gradient(built, y, []) == []
-    assert tape.gradient(built, x, [x, p]) == [built.constant(1.0), built.constant(0.0)]
-    later = built.leaf(ops.LEAF, UNIFORM)
-    assert tape.gradient(built, y, [later]) == [built.constant(0.0)]
+    assert differentiate(built, y, [p]) == [built.constant(0.0)]
+    assert differentiate(built, y, []) == []
+    assert differentiate(built, x, [x, p]) == [built.constant(1.0), built.constant(0.0)]
+    later = built.leaf(ops.LEAF)
+    assert differentiate(built, y, [later]) == [built.constant(0.0)]
 
 
 def test_rules_that_take_floats_are_refused():
     built, x, _ = small()
-    node = tape.Node(built, x)
+    node = Node(built, x)
     for look in (float, int, bool, round, math.exp, lambda n: n > 0, lambda n: [0][n]):
         with pytest.raises(TraceError, match=re.escape("takes a bare number out of a node")):
             look(node)
 
 
-def test_a_tape_is_linear_in_the_length_of_the_function():
+def test_a_program_is_linear_in_the_length_of_the_function():
     sizes = []
     for n in (200, 400):
         def chain(x, n=n):
             for _ in range(n):
                 x = m.tanh(x) * x
             return x
-        built, (y,) = tape_of(record(chain))
-        tape.gradient(built, y, built.inputs)
+        built = simplified(record(chain))
+        (y,) = built.outputs
+        differentiate(built, y, built.inputs)
         sizes.append(len(built.ops))
     assert sizes[1] - sizes[0] <= 200 * 12 and sizes[1] < 2.1 * sizes[0]
 
@@ -452,7 +465,8 @@ def test_a_branch_costs_what_its_numbers_cost_not_their_products(loss):
     """Each of n·n weights of a layer gets a product of two of 2n numbers: it is these that are cut, if need be."""
     def choices(width):
         net = MLP(2, [width, width, 1], output="sigmoid", rng=1)
-        recorded, [y] = tape_of(record(lambda x, t: loss(net(x), t), inputs=(2, None)))
-        tape.gradient(recorded, y, recorded.parameters)
+        recorded = simplified(record(lambda x, t: loss(net(x), t), inputs=(2, None)))
+        [y] = recorded.outputs
+        differentiate(recorded, y, recorded.parameters)
         return recorded.ops.count(ops.where)
     assert choices(8) - choices(4) <= 2 * 2 * 4  # for 2 · 4 more neurons: their outputs and their error terms

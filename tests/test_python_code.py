@@ -14,8 +14,9 @@ import micrograd as m
 from micrograd import MLP, Value, ops, topological_order, where
 from micrograd.compiler import python_code as source
 from micrograd.compiler import trace
-from micrograd.compiler.program import gradient, tape_of
-from micrograd.compiler.python_code import Script, Writer, identifier
+from micrograd.compiler.gradient import gradient
+from micrograd.compiler.program import simplified
+from micrograd.compiler.python_code import PythonWriter, Script, identifier
 from micrograd.compiler.schedule import schedule
 
 # A replay adds and multiplies the same numbers as the eager engine, in another order: of some hundred roundings (1e-16
@@ -30,12 +31,12 @@ careful = settings(deadline=None, derandomize=True, max_examples=150, database=N
 def scripts(function, inputs=None):
     """The two programs of a function, as scripts: the mean of its outputs and of the gradient of the first with respect
     to the parameters; and the outputs themselves, with the gradient of the first with respect to the inputs."""
-    recording = trace.record(function, inputs)
-    tape, outputs = tape_of(recording)
-    uniform = [*[tape.mean(y) for y in outputs], *gradient(tape, outputs[0], tape.parameters)]
-    varying = [*outputs, *gradient(tape, outputs[0], tape.inputs)]
-    parameters = [*recording.parameters.values()]
-    return Script(schedule(tape, uniform), parameters), Script(schedule(tape, [], varying), parameters)
+    program = simplified(trace.record(function, inputs))
+    outputs = program.outputs
+    uniform = [*[program.mean(y) for y in outputs], *gradient(program, outputs[0], program.parameters)]
+    varying = [*outputs, *gradient(program, outputs[0], program.inputs)]
+    parameters = [*program.parameters.values()]
+    return Script(schedule(program, uniform), parameters), Script(schedule(program, [], varying), parameters)
 
 
 def eager(function, row, parameters):
@@ -68,7 +69,7 @@ def check(function, rows, inputs=None):
     mean = [sum(numbers) / len(rows) for numbers in zip(*[[*ys, *by_parameter] for ys, _, by_parameter, _ in results])]
     columns = [array("d", column) for column in zip(*rows)]
     assert_close(step.total(columns, 0, len(rows), 1 / len(rows)), mean, scale)
-    outs = [array("d", [math.pi] * len(rows)) for _ in each.program.varying]
+    outs = [array("d", [math.pi] * len(rows)) for _ in each.schedule.varying]
     each.map(columns, len(rows), outs)
     for i, (ys, by_input, _, _) in enumerate(results):
         assert_close(each.one(rows[i]), [*ys, *by_input], scale)
@@ -84,13 +85,13 @@ def check(function, rows, inputs=None):
 
 def variants(script):
     """The same script with its careful text only; and cut into the small functions of a large program."""
-    other = Script(script.program, script.parameters)
+    other = Script(script.schedule, script.parameters)
     other.written[False] = other._functions(careful=True)
     yield other
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (("LARGEST", -1), ("PIECE", 3), ("TERMS", 2)):
             patch.setattr(source, name, value)
-        yield Script(script.program, script.parameters)
+        yield Script(script.schedule, script.parameters)
 
 
 def same(xs, ys):
@@ -426,7 +427,7 @@ def test_names_are_unique_and_do_not_hide_each_other():
 
     check(function, [(0.5, 2.0, 0.25), (-1.0, 3.0, 0.5)])
     for script in scripts(function):
-        names = [name for name in Writer(script.program, careful=False).name if not re.match(r"-?\d|inf|nan$", name)]
+        names = [name for name in PythonWriter(script.schedule, careful=False).name if not re.match(r"-?\d|inf|nan$", name)]
         assert len(names) == len(dict.fromkeys(names))
         assert all(name.isidentifier() and not keyword.iskeyword(name) for name in names)
 

@@ -21,7 +21,7 @@ import micrograd as m
 from micrograd import MLP, TraceError, Value, gradient, ops, where
 from micrograd.compiler import trace
 from micrograd.compiler.api import compile
-from micrograd.compiler.trace import record, within_reach
+from micrograd.compiler.trace import reachable_parameters, record
 
 CLOSE = 1e-12  # a replay adds and multiplies the same numbers, in another order
 
@@ -274,7 +274,7 @@ def test_random_numbers_and_counters_are_found():
     with pytest.raises(TraceError, match=r"\(a number is 0\.\d+, then 0\.\d+\): random numbers and counters"):
         record(cases[0])
     seeded = record(lambda x: x * random.Random(1).random())
-    assert list(seeded.constants.values()) == [random.Random(1).random()]
+    assert list(seeded.numbers.values()) == [random.Random(1).random()]
 
 
 def test_fresh_values_in_each_run_are_found():
@@ -374,17 +374,17 @@ def test_a_closure_over_a_name_that_is_given_later():
     assert later == 3.0
 
 
-def test_within_reach_is_bounded(monkeypatch):
+def test_what_is_searched_is_bounded(monkeypatch):
     monkeypatch.setattr(trace, "MOST_THINGS", 10)
     many = [[i] for i in range(1000)]
-    assert within_reach(lambda x: (many, w)) in ([], [w])
+    assert reachable_parameters(lambda x: (many, w)) in ([], [w])
 
 
 def test_objects_that_refer_to_each_other():
     a, b = {"p": w}, []
     b += [a, b]
     a["b"] = b
-    assert within_reach(lambda x: a) == [w]
+    assert reachable_parameters(lambda x: a) == [w]
 
 
 def test_the_numbers_of_parameters_are_restored_whatever_happens():
@@ -434,10 +434,10 @@ def test_parameters_come_in_one_order_and_computed_values_with_their_graph():
     h = (p * q).tanh()
     recording = record(lambda x: x * h + p)
     assert set(recording.parameters.values()) == {p, q}
-    assert [recording.rows[i] for i in recording.parameters] == [ops.LEAF] * 2
+    assert [recording.ops[i] for i in recording.parameters] == [ops.LEAF] * 2
     again = record(lambda x: x * h + p)
     assert list(again.parameters.values()) == list(recording.parameters.values())
-    assert ops.tanh in recording.rows
+    assert ops.tanh in recording.ops
     net = MLP(2, [3, 1], rng=0)
     assert set(record(net).parameters.values()) == set(net.parameters())
 
@@ -454,7 +454,7 @@ def test_lifted_values_follow_their_leaves():
 def test_constants_and_detached_values_are_no_parameters():
     p = Value(2.0)
     recording = record(lambda x: x * 3.0 + Value.sum([]))
-    assert not recording.parameters and 3.0 in recording.constants.values()
+    assert not recording.parameters and 3.0 in recording.numbers.values()
     with pytest.raises(TraceError, match="looks into a parameter"):
         record(lambda x: x * p.detach())
 
@@ -477,9 +477,9 @@ def test_values_of_another_recording_are_refused():
 def test_a_recording_within_another():
     def loss(x):
         inner = record(lambda y: y * w)
-        return x * len(inner.rows)
+        return x * len(inner.ops)
 
-    assert record(loss).constants[1] == 3.0
+    assert record(loss).numbers[1] == 3.0
     inner = compile(lambda x: x * w)
     with pytest.raises(TraceError, match=r"(?s)line \d+.*inner\(x\).*calls lambda, which is compiled.*that it was made of"):
         record(lambda x: inner(x) * 2)
@@ -514,7 +514,7 @@ def test_arguments_are_those_of_the_signature():
     assert names(MLP(3, [2])) == [("x", 3)] and names(MLP(3, [2]), (3,))[0][1] == 3
     assert names(m.hypot) == names(m.hypot, 2) == [("a", None), ("b", None)]
     assert names(lambda **options: Value(1.0).detach() if options else 1.0, 0) == []
-    assert record(lambda xs, y: xs[0] * y, (2, None)).labels[:3] == ["xs[0]", "xs[1]", "y"]
+    assert [*record(lambda xs, y: xs[0] * y, (2, None)).labels.values()][:3] == ["xs[0]", "xs[1]", "y"]
 
 
 @pytest.mark.parametrize("function", [lambda *xs: xs[0], lambda x, *xs: x, lambda: w * 2, math.hypot])
@@ -525,7 +525,7 @@ def test_functions_that_do_not_say_how_many_need_inputs(function):
 
 @pytest.mark.parametrize("inputs", ["2", 2.0, True, (0,), (-1,), (None, "a"), (True,), {"x": 1}, (2.0,)])
 def test_inputs_of_a_wrong_kind(inputs):
-    with pytest.raises(TypeError, match="inputs is how many numbers the function takes"):
+    with pytest.raises(TypeError, match="inputs must be how many numbers the function takes"):
         record(lambda *xs: xs[0], inputs)
 
 
@@ -559,9 +559,9 @@ def test_deep_graphs_are_recorded_without_recursion():
 
     before = sys.getrecursionlimit()
     recording = record(long)
-    assert len(recording.rows) > 300_000 and list(recording.parameters.values()) == [w]
-    assert all(parent < i for i, parents in enumerate(recording.parents) for parent in parents)
-    rows = record(choices).rows
+    assert len(recording.ops) > 300_000 and list(recording.parameters.values()) == [w]
+    assert all(parent < i for i, parents in enumerate(recording.args) for parent in parents)
+    rows = record(choices).ops
     assert rows.count(ops.where) == 50_000
     assert sys.getrecursionlimit() == before
 
@@ -569,13 +569,13 @@ def test_deep_graphs_are_recorded_without_recursion():
 def test_a_recording_pickles():
     recording = record(lambda x, y: where(x > 0, x * w, y >= x) + (x * y).detach("xy"))
     again = pickle.loads(pickle.dumps(recording))
-    assert again.rows == recording.rows and again.parents == recording.parents and again.labels == recording.labels
+    assert again.ops == recording.ops and again.args == recording.args and again.labels == recording.labels
     assert [p.data for p in again.parameters.values()] == [w.data]
 
 
 def test_recording_in_a_thread_and_under_a_timer():
     found = []
-    threads = [threading.Thread(target=lambda: found.append(len(record(lambda x: x * x).rows))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(len(record(lambda x: x * x).ops))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import micrograd as mg
 from micrograd import Value, gradient
 from micrograd.compiler import api as compiled
-from micrograd.compiler.trace import TraceError
+from micrograd.compiler.program import TraceError
 
 SETS = compiled.native.available if compiled.native is not None else []
 quiet = pytest.mark.filterwarnings("ignore::RuntimeWarning")

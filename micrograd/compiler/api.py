@@ -1,6 +1,6 @@
 """`compile`: a function of one sample, recorded once, and run over whole columns of data in native code.
 
-What is recorded is a tape, its gradient is more tape; a `Program` is scheduled from it for each kind of question (the
+What is recorded is a `Program`, its gradient is more of it; a `Schedule` is made from it for each kind of question (the
 mean over the rows with its gradient, the value of each row, ...) when it is first asked, and run by one of three
 executors: the native kernel; generated Python where there is none, or where an op of the user's own takes bare floats;
 JAX, as operations on whole arrays, where that was asked for.
@@ -37,13 +37,14 @@ from .arrays import loss_and_gradient
 from .batch import Data, check_output, flat_columns, one_sample, prepared
 from .encode import encode, missing
 from .equations import Equations
+from .gradient import gradient
 from .jax_devices import OnDevices, chosen
 from .libraries import Library, jax_library, numpy_library, torch_library
 from .plan import Plan, plan
-from .program import Tape, gradient, growing, tape_of
+from .program import Program, TraceError, growing, simplified
 from .python_code import Script
-from .schedule import Program, Sum, schedule
-from .trace import Recording, Traced, TraceError, change, record, refuse, things_within_reach
+from .schedule import Schedule, SumOfProducts, schedule
+from .trace import Traced, change, reachable_objects, record, refuse
 
 native: Any = None  # the kernel, where it was built; it works on the Values of the compiled engine
 if engine_kind() == "compiled":
@@ -209,7 +210,7 @@ class Compiled(Generic[Found]):
     """
 
     @uncollected()
-    def __init__(self, recording: Recording, params: list[Value] | None, function: Callable[..., Any] | None,
+    def __init__(self, recording: Program, params: list[Value] | None, function: Callable[..., Any] | None,
                  reduce: str, backend: str, verify: int, threads: int | None, devices: Sequence[Any] = (),
                  dtype: str = "float64", seconds: float = 0.0) -> None:
         start = perf_counter()
@@ -224,18 +225,17 @@ class Compiled(Generic[Found]):
         self._summed = reduce == "sum"
         self._unverified = verify if function is not None else 0
         self._threads = threads or -available_processors()
-        self._tape, self._outputs = tape_of(recording)
+        self._tape = simplified(recording)
+        self._outputs = self._tape.outputs
         recorded = dict.fromkeys(recording.parameters.values())
-        used = list(recorded)
         for p in dict.fromkeys(params or ()):
             if p not in recorded:
-                self._tape.parameters.append(self._tape.leaf(ops.LEAF, 1, p.label))
-                used.append(p)
-        self._places = dict(zip(used, self._tape.parameters))
-        self.params: list[Value] = recording.order if params is None else list(dict.fromkeys(params))
+                self._tape.parameter(p, p.label)
+        self._places = {p: node for node, p in self._tape.parameters.items()}
+        self.params: list[Value] = list(recorded) if params is None else list(dict.fromkeys(params))
         # The gradient comes out from the last place to the first; in this order neighbours are neighbours.
         self._trained = sorted(self.params, key=self._places.__getitem__, reverse=True)
-        self._programs: dict[str, Program] = {}
+        self._programs: dict[str, Schedule] = {}
         self._plans: dict[str, Plan] = {}
         self._executors: dict[str, Any] = {}
         self._widths = [argument.width or 0 for argument in self.arguments]
@@ -261,7 +261,7 @@ class Compiled(Generic[Found]):
 
     # Programs and their executors, each when it is first asked for
 
-    def _program(self, kind: str) -> Program:
+    def _program(self, kind: str) -> Schedule:
         """train: means and gradient; value: means; map: each row; slopes: its gradient by the inputs; curves: its
         Hessian."""
         with growing:
@@ -284,7 +284,7 @@ class Compiled(Generic[Found]):
         slopes = gradient(self._tape, self._outputs[0], leaves)
         for leaf, slope in zip(leaves, slopes):
             if self._tape.args[slope]:
-                labels.setdefault(slope, f"d_{self._tape.name(leaf)}")
+                labels.setdefault(slope, f"d_{self._tape.title(leaf)}")
         return slopes
 
     @uncollected()
@@ -817,7 +817,7 @@ class Compiled(Generic[Found]):
             return
         mine = set(self._places)
         found: dict[Module, Module] = {}  # the networks that are meant by the file, and what is in it
-        nets = [thing for thing in things_within_reach(self._function)
+        nets = [thing for thing in reachable_objects(self._function)
                 if isinstance(thing, Module) and mine.issuperset(thing.parameters())]
         for net in nets:
             if not any(net is not other and set(net.parameters()) < set(other.parameters()) for other in nets):
@@ -1008,7 +1008,7 @@ class Compiled(Generic[Found]):
         return loss_and_gradient(self._plan("train"), library, frozen, self.arguments, self._summed, self.several)
 
     @property
-    def tape(self) -> Tape:
+    def tape(self) -> Program:
         """The recorded program, and what was added to it for derivatives. `print` shows it, a line for each node."""
         return self._tape
 
@@ -1019,11 +1019,11 @@ class Compiled(Generic[Found]):
         kind = "train" if self.params else "map"
         program = self._program(kind)
         self._executor(kind)
-        sums = [len(instruction.terms) for instruction in program.body if isinstance(instruction, Sum)]
+        sums = [len(instruction.terms) for instruction in program.body if isinstance(instruction, SumOfProducts)]
         return {
             "backend": self.backend, "instruction set": native.available[0] if self.backend == "native" else "",
             "columns": len(self._tape.inputs), "parameters": len(self.params),
-            "recorded nodes": sum(1 for parents in self._recording.parents if parents), "program nodes": program.nodes,
+            "recorded nodes": sum(1 for parents in self._recording.args if parents), "program nodes": program.nodes,
             "instructions before": len(program.before), "instructions for each sample": len(program.body),
             "instructions after": len(program.after), "sums": len(sums), "terms in sums": sum(sums),
             "means": len(program.means), "seconds": round(self.seconds, 6),
@@ -1053,18 +1053,18 @@ class Compiled(Generic[Found]):
         nodes: list[Any] = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: the numbers may be of no interest
-            for i, (row, parents) in enumerate(zip(recording.rows, recording.parents)):
+            for i, (row, parents) in enumerate(zip(recording.ops, recording.args)):
                 if i < len(given):
-                    node: Any = Value(given[i], recording.labels[i])
+                    node: Any = Value(given[i], recording.labels.get(i, ""))
                 elif i in recording.parameters:
                     node = recording.parameters[i]
-                elif i in recording.constants:
-                    node = recording.constants[i]
+                elif i in recording.numbers:
+                    node = recording.numbers[i]
                 else:
                     given_to = [nodes[parent] for parent in parents]
                     node = row(*given_to) if row.name in ops.OPS else row.value(*map(float, given_to))
-                    if isinstance(node, Value) and recording.labels[i] and not node.label and node.parents:
-                        node.label = recording.labels[i]
+                    if isinstance(node, Value) and recording.labels.get(i, "") and not node.label and node.parents:
+                        node.label = recording.labels.get(i, "")
                 nodes.append(node)
         return [node if isinstance(node, Value) else Value(node) for node in (nodes[y] for y in recording.outputs)]
 
@@ -1096,7 +1096,7 @@ class Compiled(Generic[Found]):
         return restored, (self._recording, self.params, reduce, backend, threads, len(self._devices), dtype)
 
 
-def restored(recording: Recording, params: list[Value], reduce: str, backend: str, threads: int | None,
+def restored(recording: Program, params: list[Value], reduce: str, backend: str, threads: int | None,
              devices: int = 0, dtype: str = "float64") -> Compiled:
     """Unpickle. Native code that is not there is replaced; devices are as many, of those that are there."""
     if native is None and backend == "native":

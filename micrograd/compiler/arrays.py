@@ -30,7 +30,7 @@ from .plan import (
     Product,
     Slice,
 )
-from .trace import GREATER, Argument
+from .program import GREATER, Argument
 
 Reduce = Callable[[list[Any]], list[Any]]
 WORTHWHILE = 4  # blocks, from where on they are faster than all at once (which many processors may share)
@@ -56,7 +56,7 @@ class Run:
         self.rows = len(table)
         self.positive: list[Any] = []  # what nothing is negative of
         self.whole = whole
-        constants = [plan.program.tape.numbers[node] for node in plan.groups[CONSTANTS]]
+        constants = [plan.schedule.program.numbers[node] for node in plan.groups[CONSTANTS]]
         self.groups: list[Any] = [parameters, table, library.constant(constants, parameters)]
         self.groups += [None] * (len(plan.groups) - len(self.groups))
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..arguments import as_float, is_number
 from ..data.dataset import as_view, column, single, table
-from .trace import Argument
+from .program import Argument
 
 
 class Data(NamedTuple):

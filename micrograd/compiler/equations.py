@@ -220,7 +220,7 @@ class Writer:
     """The lines of a plan, as they are written."""
 
     def __init__(self, plan: Plan, name: str) -> None:
-        self.plan, self.tape = plan, plan.program.tape
+        self.plan, self.tape = plan, plan.schedule.program
         self.names = Names()
         self.gradients: dict[Thing, Thing] = {}
         self.unnamed = 0                               # groups that have no better name
@@ -234,10 +234,10 @@ class Writer:
 
     def labels(self, name: str) -> dict[int, str]:
         """The labels of what is computed, and of what is given."""
-        tape, program = self.tape, self.plan.program
+        tape, program = self.tape, self.plan.schedule
         labels = {node: label for node, label in tape.labels.items()
                   if tape.rank[node] != FIXED and not (node in tape.adjoints and label.startswith("d_"))}
-        for node, made in tape.written_out.items():
+        for node, made in tape.inlined.items():
             label = labels.pop(node, "")
             if label:
                 labels.setdefault(made, label)

@@ -1,27 +1,28 @@
 """Fusion for the kernel: the instructions for each sample as fewer, larger ones.
 
-A relu, or a product, that nothing but a sum goes into is done at the end of that sum; a product that only sums need is
-worked out in them. Sums of the same numbers become one Layer, products of the same numbers on their way to means one
-Outer; a row and its slope are one Pair. Knows nothing of registers, slots and opcodes.
+A relu, or a product, that nothing but a sum goes into becomes the epilogue of that sum; a product that only sums need
+is worked out in them. Sums of the same numbers become one `DenseSums`, products of the same numbers on their way to
+means one `OuterProducts`; a row and its slope are one `Pair`. Knows nothing of registers, uniforms and opcodes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from math import isfinite
 from typing import Any, NamedTuple, Union
 
 from .. import ops
 from ..ops import Op
-from .program import FIXED, VARYING, Tape
-from .schedule import NONE, Apply, Gather, Program, Sum, Term
+from .program import FIXED, VARYING, Program
+from .schedule import NONE, Accumulate, Apply, Instruction, Schedule, SumOfProducts, Term
 
-AS_IS, RELU, TIMES, TIMES_STEP = range(4)  # the ends of a sum, as kernel.c has them
+AS_IS, RELU, TIMES, TIMES_STEP = range(4)  # the epilogues of a sum, as kernel.c has them
 MOST_USES = 2  # of a product that is worked out in each of the sums that use it
 
 
-class Product(NamedTuple):
+class Monomial(NamedTuple):
     """sign * (uniform * (a * b)), where NONE stands for 1. sign is 1 or -1; a and b vary, and a is there if b is."""
 
     sign: int
@@ -30,19 +31,19 @@ class Product(NamedTuple):
     b: int
 
 
-class Ended(NamedTuple):
+class FusedSum(NamedTuple):
     """out = the sum of the terms; its relu; or it times `other`, or times step(other)."""
 
     out: int
-    terms: list[Product]
-    end: int
+    terms: list[Monomial]
+    epilogue: int
     other: int
 
 
-class Layer(NamedTuple):
-    """Sums with the same end. Each is a start, which is uniform, or NONE, and the inputs times uniform weights."""
+class DenseSums(NamedTuple):
+    """Sums with the same epilogue. Each is a start, which is uniform, and the inputs times uniform weights."""
 
-    end: int
+    epilogue: int
     inputs: list[int]
     outs: list[int]
     others: list[int]
@@ -50,8 +51,8 @@ class Layer(NamedTuple):
     weights: list[list[int]]  # of each sum
 
 
-class Outer(NamedTuple):
-    """Each a times each b (1 where it is NONE), added to the mean in that row and column."""
+class OuterProducts(NamedTuple):
+    """Each a times each b, added to the mean in that row and column."""
 
     a: list[int]
     b: list[int]
@@ -66,108 +67,111 @@ class Pair(NamedTuple):
     args: tuple[int, ...]
 
 
-Fused = Union[Ended, Layer, Outer, Pair, Apply]
+Fused = Union[FusedSum, DenseSums, OuterProducts, Pair, Apply]
+Body = list[Union[FusedSum, Apply, Accumulate, None]]  # None for what was taken into another instruction
 PAIRS = {ops.tanh: ops.tanh_slope, ops.sigmoid: ops.sigmoid_slope, ops.elu: ops.elu_slope, ops.gelu: ops.gelu_slope}
 ROW = {slope: row for row, slope in PAIRS.items()}
 
 
-def fused(program: Program) -> list[Fused]:
-    """The body of the program."""
-    body = ended(program)
-    fold(body, program)
-    return list(outers(layers(pairs([instruction for instruction in body if instruction is not None]))))
+def fused(schedule: Schedule) -> list[Fused]:
+    """The body of a schedule, fused."""
+    one, nothing = schedule.program.constant(1.0), schedule.program.constant(-0.0)
+    body = with_epilogues(schedule)
+    fold_products(body, schedule)
+    paired = with_pairs([instruction for instruction in body if instruction is not None])
+    return list(with_outer_products(with_dense_sums(paired, nothing), one))
 
 
-def products(tape: Tape, terms: Sequence[Term]) -> list[Product]:
+def monomials(program: Program, terms: Sequence[Term]) -> list[Monomial]:
     """The terms of a sum, equal ones together."""
     found = []
     for (sign, a, b), times in Counter(terms).items():
         factors = (a,) if b == NONE else (a, b)
-        varying = [x for x in factors if tape.rank[x] == VARYING] + [NONE, NONE]
-        uniform = [x for x in factors if tape.rank[x] != VARYING] + [NONE]
+        varying = [x for x in factors if program.rank[x] == VARYING] + [NONE, NONE]
+        uniform = [x for x in factors if program.rank[x] != VARYING] + [NONE]
         if times > 1:
-            u = multiplied(tape, tape.constant(float(times)), uniform[0])
+            u = multiplied(program, program.constant(float(times)), uniform[0])
             if u is not None:
                 uniform, times = [u], 1
-        found += [Product(sign, uniform[0], varying[0], varying[1])] * times
+        found += [Monomial(sign, uniform[0], varying[0], varying[1])] * times
     return found
 
 
-def multiplied(tape: Tape, u: int, v: int) -> int | None:
+def multiplied(program: Program, u: int, v: int) -> int | None:
     """The product of two uniform factors, if it is known by now."""
     if v == NONE:
         return u
-    if tape.rank[u] == tape.rank[v] == FIXED and isfinite(tape.numbers[u] * tape.numbers[v]):
-        return tape.constant(tape.numbers[u] * tape.numbers[v])
+    if program.rank[u] == program.rank[v] == FIXED and isfinite(program.numbers[u] * program.numbers[v]):
+        return program.constant(program.numbers[u] * program.numbers[v])
     return None
 
 
-def ended(program: Program) -> list[Ended | Apply | Gather | None]:
-    """What is left when the ends of sums are taken into them; None for what was taken."""
-    body, rank = program.body, program.tape.rank
-    uses = uses_of(body, program)
+def with_epilogues(schedule: Schedule) -> Body:
+    """A relu or a product that is all that a sum is used for becomes the epilogue of that sum."""
+    body, rank = schedule.body, schedule.program.rank
+    uses = uses_of(body, schedule)
     place = places(body)
-    found: list[Ended | Apply | Gather | None] = []
+    found: Body = []
 
-    def take(node: int) -> Ended | None:
-        """The sum that a node is, if that is all it is used for."""
-        instruction = found[place[node]] if node in place and uses[node] == 1 else None
-        if isinstance(instruction, Ended) and instruction.end == AS_IS:
-            found[place[node]] = None
-            return instruction
-        return None
+    def used_once(node: int) -> FusedSum | Apply | Accumulate | None:
+        return found[place[node]] if node in place and uses[node] == 1 else None
 
-    def times(out: int, a: int, b: int) -> Ended | None:
-        """a * b as the end of the sum a."""
-        sum_ = take(a)
-        if sum_ is None:
+    def ended(node: int, out: int, epilogue: int, other: int) -> FusedSum | None:
+        """The sum that a node is, with an epilogue, if that is all it is used for."""
+        sum_ = used_once(node)
+        if not isinstance(sum_, FusedSum) or sum_.epilogue != AS_IS:
             return None
-        step = found[place[b]] if b in place and uses[b] == 1 else None
-        if isinstance(step, Apply) and step.op is ops.step:
+        found[place[node]] = None
+        return FusedSum(out, sum_.terms, epilogue, other)
+
+    def times(out: int, a: int, b: int) -> FusedSum | None:
+        """a * b as the epilogue of the sum a."""
+        sum_, step = ended(a, out, TIMES, b), used_once(b)
+        if sum_ and isinstance(step, Apply) and step.op is ops.step:
             found[place[b]] = None
-            return Ended(out, sum_.terms, TIMES_STEP, step.args[0])
-        return Ended(out, sum_.terms, TIMES, b)
+            return sum_._replace(epilogue=TIMES_STEP, other=step.args[0])
+        return sum_
 
     for instruction in body:
-        more: Ended | None = None
+        more: FusedSum | None = None
         if isinstance(instruction, Apply) and instruction.op is ops.relu:
-            sum_ = take(instruction.args[0])
-            more = sum_ and Ended(instruction.out, sum_.terms, RELU, NONE)
-        elif isinstance(instruction, Sum):
-            sign, a, b = instruction.terms[0]
-            if len(instruction.terms) == 1 and sign > 0 and b != NONE and a != b and rank[a] == rank[b] == VARYING:
-                more = times(instruction.out, a, b) or times(instruction.out, b, a)
-            more = more or Ended(instruction.out, products(program.tape, instruction.terms), AS_IS, NONE)
+            more = ended(instruction.args[0], instruction.out, RELU, NONE)
+        elif isinstance(instruction, SumOfProducts):
+            out, terms = instruction
+            sign, a, b = terms[0]
+            if len(terms) == 1 and sign > 0 and b != NONE and a != b and rank[a] == rank[b] == VARYING:
+                more = times(out, a, b) or times(out, b, a)
+            more = more or FusedSum(out, monomials(schedule.program, terms), AS_IS, NONE)
         found.append(more or instruction)  # type: ignore[arg-type]
     return found
 
 
-def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
+def fold_products(body: Body, schedule: Schedule) -> None:
     """Work out products in the sums that use them, if nothing else does, and if they are then multiplied in the same
     order: 0 * (y * y) is nan where y * y is inf, and (0 * y) * y is 0."""
-    uses = uses_of(body, program)
+    uses = uses_of(body, schedule)
     users: dict[int, list[int]] = {}  # the sums with terms of which a node is a factor, as often as it is one
     for at, instruction in enumerate(body):
-        if isinstance(instruction, Ended):
+        if isinstance(instruction, FusedSum):
             for _, _, a, b in instruction.terms:
                 for x in (a, b):
                     users.setdefault(x, []).append(at)
 
-    def folded(term: Product, inner: Product) -> Product | None:
+    def folded(term: Monomial, inner: Monomial) -> Monomial | None:
         if term.b != NONE or NONE not in (term.uniform, inner.uniform):
             return None
-        return Product(term.sign * inner.sign, max(term.uniform, inner.uniform), inner.a, inner.b)
+        return Monomial(term.sign * inner.sign, max(term.uniform, inner.uniform), inner.a, inner.b)
 
     for at, instruction in enumerate(body):
-        if not isinstance(instruction, Ended) or len(instruction.terms) != 1 or instruction.end != AS_IS:
+        if not isinstance(instruction, FusedSum) or len(instruction.terms) != 1 or instruction.epilogue != AS_IS:
             continue
         node, inner = instruction.out, instruction.terms[0]
         if uses[node] > MOST_USES or uses[node] != len(users.get(node, ())):
             continue
-        changed: dict[int, Ended] = {}
+        changed: dict[int, FusedSum] = {}
         for user in dict.fromkeys(users[node]):
             sum_ = body[user]
-            assert isinstance(sum_, Ended)
+            assert isinstance(sum_, FusedSum)
             terms = [folded(term, inner) if node in (term.a, term.b) else term for term in sum_.terms]
             known = [term for term in terms if term is not None]
             if len(known) < len(terms):
@@ -181,14 +185,14 @@ def fold(body: list[Ended | Apply | Gather | None], program: Program) -> None:
                     users[x].append(user)
 
 
-def pairs(body: list[Ended | Apply | Gather]) -> list[Ended | Pair | Apply | Gather]:
-    """Rows with their slopes, where both are asked for."""
+def with_pairs(body: Sequence[FusedSum | Apply | Accumulate]) -> list[FusedSum | Pair | Apply | Accumulate]:
+    """A row and its slope, where both are asked for, become one instruction."""
     slopes = {(each.op, each.args[-ROW[each.op].arity:]): each.out for each in body
               if isinstance(each, Apply) and each.op in ROW}
     both = {each.out: slopes[PAIRS[each.op], each.args] for each in body
             if isinstance(each, Apply) and each.op in PAIRS and (PAIRS[each.op], each.args) in slopes}
     second = set(both.values())
-    found: list[Ended | Pair | Apply | Gather] = []
+    found: list[FusedSum | Pair | Apply | Accumulate] = []
     for each in body:
         if isinstance(each, Apply) and each.out in both:
             found.append(Pair((each.out, both[each.out]), each.op, each.args))
@@ -197,17 +201,18 @@ def pairs(body: list[Ended | Apply | Gather]) -> list[Ended | Pair | Apply | Gat
     return found
 
 
-def layers(body: Sequence[Ended | Pair | Apply | Gather]) -> Iterator[Ended | Layer | Pair | Apply | Gather]:
-    """Sums of the same inputs together, where the first of them was."""
+def with_dense_sums(body: Sequence[FusedSum | Pair | Apply | Accumulate],
+                    nothing: int) -> Iterator[FusedSum | DenseSums | Pair | Apply | Accumulate]:
+    """Sums of the same inputs become one instruction, where the first of them was."""
     place = places(body)
     first: dict[tuple[int, ...], int] = {}
-    groups: dict[int, list[tuple[Ended, int, list[tuple[int, int]]]]] = {}
+    groups: dict[int, list[tuple[FusedSum, int, list[tuple[int, int]]]]] = {}
     moved = bytearray(len(body))
     for at, instruction in enumerate(body):
-        found = linear(instruction) if isinstance(instruction, Ended) else None
+        found = linear(instruction, nothing) if isinstance(instruction, FusedSum) else None
         if found is not None:
-            assert isinstance(instruction, Ended)
-            key = (instruction.end, *[x for x, _ in found[1]])
+            assert isinstance(instruction, FusedSum)
+            key = (instruction.epilogue, *[x for x, _ in found[1]])
             if key in first and place.get(instruction.other, -1) < first[key]:
                 moved[at] = 1
             else:
@@ -217,15 +222,15 @@ def layers(body: Sequence[Ended | Pair | Apply | Gather]) -> Iterator[Ended | La
         group = groups.get(at, ())
         if len(group) > 1:
             sums = [sum_ for sum_, _, _ in group]
-            yield Layer(sums[0].end, [x for x, _ in group[0][2]], [sum_.out for sum_ in sums],
-                        [sum_.other for sum_ in sums], [start for _, start, _ in group],
-                        [[u for _, u in products] for _, _, products in group])
+            yield DenseSums(sums[0].epilogue, [x for x, _ in group[0][2]], [sum_.out for sum_ in sums],
+                            [sum_.other for sum_ in sums], [start for _, start, _ in group],
+                            [[u for _, u in products] for _, _, products in group])
         elif not moved[at]:
             yield instruction
 
 
-def linear(sum_: Ended) -> tuple[int, list[tuple[int, int]]] | None:
-    """The start of a sum that may be one of a layer, and its inputs, in order, with their weights."""
+def linear(sum_: FusedSum, nothing: int) -> tuple[int, list[tuple[int, int]]] | None:
+    """The start of a sum that may be one of several, and its inputs, in order, with their weights."""
     start, weighted = NONE, []
     for sign, uniform, a, b in sum_.terms:
         if sign < 0 or uniform == NONE or b != NONE or (a == NONE and start != NONE):
@@ -234,54 +239,60 @@ def linear(sum_: Ended) -> tuple[int, list[tuple[int, int]]] | None:
             start = uniform
         else:
             weighted.append((a, uniform))
-    return start, sorted(weighted)
+    return nothing if start == NONE else start, sorted(weighted)
 
 
-def outers(body: Iterable[Ended | Layer | Pair | Apply | Gather]) -> Iterator[Fused]:
-    """Gathers one after the other, of products with the same numbers, as one."""
-    last: Outer | None = None
-    for instruction in body:
-        if isinstance(instruction, Gather):
-            pairs = sorted(instruction.pairs)
-            b, means = [b for b, _ in pairs], [mean for _, mean in pairs]
-            if last is not None and last.b == b:
-                last.a.append(instruction.a)
-                last.means.append(means)
-                continue
-            if last is not None:
-                yield last
-            last = Outer([instruction.a], b, [means])
+def with_outer_products(body: Iterable[FusedSum | DenseSums | Pair | Apply | Accumulate], one: int) -> Iterator[Fused]:
+    """Products with the same numbers that are accumulated one after the other become one instruction."""
+    def others(instruction: Any) -> list[int] | None:
+        return sorted([b for b, _ in instruction.pairs]) if isinstance(instruction, Accumulate) else None
+
+    for b, group in groupby(body, others):
+        if b is None:
+            yield from group  # type: ignore[misc]
         else:
-            if last is not None:
-                yield last
-            last = None
-            yield instruction
-    if last is not None:
-        yield last
+            rows: list[Any] = list(group)
+            yield OuterProducts([row.a for row in rows], [one if x == NONE else x for x in b],
+                                [[mean for _, mean in sorted(row.pairs)] for row in rows])
 
 
-def made_by(instruction: Fused | Sum | Gather) -> Sequence[int]:
+def reads(instruction: Fused | Instruction) -> Sequence[int]:
+    """The nodes that an instruction needs, and NONE here and there."""
+    match instruction:
+        case SumOfProducts(_, terms):
+            return [x for _, a, b in terms for x in (a, b)]
+        case FusedSum(_, monomials, _, other):
+            return [*[x for _, _, a, b in monomials for x in (a, b)], other]
+        case DenseSums():
+            return [*instruction.inputs, *instruction.others]
+        case Accumulate(a, pairs):
+            return [a, *[b for b, _ in pairs]]
+        case OuterProducts():
+            return [*instruction.a, *instruction.b]
+        case _:
+            return instruction.args
+
+
+def writes(instruction: Fused | Instruction) -> Sequence[int]:
     """The nodes that an instruction computes."""
-    if isinstance(instruction, (Gather, Outer)):
-        return ()
-    return instruction.outs if isinstance(instruction, (Layer, Pair)) else (instruction.out,)
+    match instruction:
+        case Accumulate() | OuterProducts():
+            return ()
+        case DenseSums() | Pair():
+            return instruction.outs
+        case _:
+            return (instruction.out,)
 
 
 def places(body: Sequence[Any]) -> dict[int, int]:
     """Where each node is computed."""
-    return {node: at for at, instruction in enumerate(body) for node in made_by(instruction)}
+    return {node: at for at, instruction in enumerate(body) for node in writes(instruction)}
 
 
-def uses_of(body: Iterable[Any], program: Program) -> Counter[int]:
+def uses_of(body: Iterable[Any], schedule: Schedule) -> Counter[int]:
     """How often each node that varies is read."""
-    uses = Counter(program.varying)
+    uses = Counter(schedule.varying)
     for instruction in body:
-        if isinstance(instruction, (Sum, Ended)):
-            uses.update([x for term in instruction.terms for x in term[1:]])
-            if isinstance(instruction, Ended):
-                uses[instruction.other] += 1
-        elif isinstance(instruction, Gather):
-            uses.update([instruction.a, *[b for b, _ in instruction.pairs]])
-        elif instruction is not None:
-            uses.update(instruction.args)
+        if instruction is not None:
+            uses.update(reads(instruction))
     return uses

@@ -20,7 +20,7 @@ from .. import ops
 from ..ops import Op
 from ..packages import needed
 from ..rows import Operators, spelling
-from .trace import AT_LEAST, DETACHED, GREATER
+from .program import AT_LEAST, DETACHED, GREATER
 
 Function = Callable[..., Any]
 Quiet = Callable[[], AbstractContextManager[Any]]  # a context without warnings

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Union
 
 from ..ops import Op
 from .program import FIXED, VARYING
-from .schedule import NONE, Apply, Gather, Program, Sum, Term
+from .schedule import NONE, Accumulate, Apply, Schedule, SumOfProducts, Term
 
 
 class Slice(NamedTuple):
@@ -125,7 +125,7 @@ class Plan:
     `before` and `after` need no sample, `body` goes over all of them at once, and ends in means.
     """
 
-    program: Program = field(repr=False)
+    schedule: Schedule = field(repr=False)
     groups: list[tuple[int, ...]]
     varies: list[bool]
     before: list[Add | Map]
@@ -141,7 +141,7 @@ class Plan:
         return [*self.before, *self.body, *self.means, *self.after]
 
 
-def plan(program: Program, parameters: Sequence[int], uniform: Sequence[int] | None = None) -> Plan:
+def plan(program: Schedule, parameters: Sequence[int], uniform: Sequence[int] | None = None) -> Plan:
     """The plan of a program. parameters: their places on the tape, in the order in which their numbers will be given.
     uniform: the outputs that are the same for all samples, in the order in which they are wanted; by default the
     program's."""
@@ -154,8 +154,8 @@ MANY = 8  # nodes that are computed alike from different groups, from where on i
 class Lowering:
     """A plan that is being made. at: the group of each node, and its place there."""
 
-    def __init__(self, program: Program, parameters: Sequence[int], uniform: Sequence[int]) -> None:
-        tape = program.tape
+    def __init__(self, program: Schedule, parameters: Sequence[int], uniform: Sequence[int]) -> None:
+        tape = program.program
         self.rank = tape.rank
         self.numbers = tape.numbers
         self.at: dict[int, tuple[int, int]] = {}
@@ -164,8 +164,8 @@ class Lowering:
         for nodes, varies in ((parameters, False), (tape.inputs, True), ((), False)):
             self.group(nodes, varies)
         self.lower(program.before, self.plan.before, False)
-        self.lower((i for i in program.body if not isinstance(i, Gather)), self.plan.body, True)
-        self.gather(i for i in program.body if isinstance(i, Gather))
+        self.lower((i for i in program.body if not isinstance(i, Accumulate)), self.plan.body, True)
+        self.gather(i for i in program.body if isinstance(i, Accumulate))
         self.lower(program.after, self.plan.after, False)
         self.plan.uniform = self.operand(uniform) if uniform else None
         self.plan.varying = tuple([(self.operand([y]), self.rank[y] == VARYING) for y in program.varying])
@@ -223,15 +223,15 @@ class Lowering:
 
     # Sums and other operations
 
-    def lower(self, instructions: Iterable[Sum | Apply], steps: list[Add | Map], varies: bool) -> None:
+    def lower(self, instructions: Iterable[SumOfProducts | Apply], steps: list[Add | Map], varies: bool) -> None:
         """Instructions by their depth, and those of a depth in groups."""
         depth = [0] * (len(self.rank) + 1)  # the last place is that of NONE
-        levels: list[list[Sum | Apply]] = []
+        levels: list[list[SumOfProducts | Apply]] = []
         alias: dict[int, int] = {}
         for instruction in instructions:
-            if isinstance(instruction, Sum):
+            if isinstance(instruction, SumOfProducts):
                 if alias:
-                    instruction = Sum(instruction.out, [(s, alias.get(a, a), alias.get(b, b))
+                    instruction = SumOfProducts(instruction.out, [(s, alias.get(a, a), alias.get(b, b))
                                                         for s, a, b in instruction.terms])
                 sign, a, b = instruction.terms[0]
                 if len(instruction.terms) == 1 and sign > 0 and b == NONE and (self.rank[a] == VARYING) == varies:
@@ -248,7 +248,7 @@ class Lowering:
             levels[found].append(instruction)
         for level in levels:
             self.maps([i for i in level if isinstance(i, Apply)], steps, varies)
-            self.sums([i for i in level if isinstance(i, Sum)], steps, varies)
+            self.sums([i for i in level if isinstance(i, SumOfProducts)], steps, varies)
         for node, other in alias.items():
             self.at[node] = self.where(other)
 
@@ -295,7 +295,7 @@ class Lowering:
             found += [members] if len(members) >= MANY else [[member] for member in members]
         return found
 
-    def sums(self, instructions: Sequence[Sum], steps: list[Add | Map], varies: bool) -> None:
+    def sums(self, instructions: Sequence[SumOfProducts], steps: list[Add | Map], varies: bool) -> None:
         split = [self.parted(i, varies) for i in instructions]
         rows: dict[Any, list[Parted]] = {}
         for sum_ in split:
@@ -377,12 +377,12 @@ class Lowering:
         for (sign, a, b), n in times.items():
             fixed = NONE if b == NONE else a if self.rank[a] == FIXED else b if self.rank[b] == FIXED else NONE
             if n > 1 and fixed != NONE and math.isfinite(n * self.numbers[fixed]):
-                found.append((sign, a + b - fixed, self.plan.program.tape.constant(n * self.numbers[fixed])))
+                found.append((sign, a + b - fixed, self.plan.schedule.program.constant(n * self.numbers[fixed])))
             else:
                 found += [(sign, a, b)] * n
         return found
 
-    def parted(self, sum_: Sum, varies: bool) -> Parted:
+    def parted(self, sum_: SumOfProducts, varies: bool) -> Parted:
         """A sum as products of varying numbers with weights, and all else."""
         rank = self.rank
         weighted, others = [], []
@@ -398,7 +398,7 @@ class Lowering:
 
     # Means
 
-    def gather(self, instructions: Iterable[Gather]) -> None:
+    def gather(self, instructions: Iterable[Accumulate]) -> None:
         """The means, those with factors from the same groups together."""
         contributions: dict[int, list[tuple[int, ...]]] = {}  # the groups of both factors, their places, and they
         rank = self.rank
@@ -412,7 +412,7 @@ class Lowering:
                     term = home_a, home_b, at_a, at_b, a, b
                 contributions.setdefault(mean, []).append(term)
         alike: dict[Any, list[tuple[list[tuple[int, ...]], int]]] = {}
-        for mean in self.plan.program.means:
+        for mean in self.plan.schedule.means:
             terms = sorted(contributions[mean])
             alike.setdefault(tuple([term[:2] for term in terms]), []).append((terms, mean))
         for key, members in alike.items():

@@ -1,4 +1,4 @@
-"""A scheduled program as Python source: always at hand, good to read, and run as it is printed.
+"""A schedule as Python source: always at hand, good to read, and run as it is printed.
 
 The text is optimistic: it divides by `/` and calls the forward functions of the rows as they are, which raise where
 IEEE arithmetic has inf or nan. When one does, the whole call is done again with a second, careful text, in which the
@@ -19,9 +19,8 @@ from typing import Any
 from .. import ops
 from ..engine import Value
 from ..ops import Op
-from .program import LEAVES, growing
-from .schedule import NONE, Apply, Gather, Instruction, Program, Sum
-from .trace import AT_LEAST, GREATER
+from .program import AT_LEAST, GREATER, LEAVES, growing
+from .schedule import NONE, Accumulate, Apply, Instruction, Schedule, SumOfProducts, Term
 
 # Rows that are written out: a call would take longer than what it does. None of them raises, but for /.
 WRITTEN = {
@@ -42,13 +41,13 @@ RESERVED = (*keyword.kwlist, "enumerate", "float", "inf", "nan", "one", "each", 
 
 
 class Script:
-    """A program that Python runs.
+    """A schedule that Python runs.
 
-    parameters: one Value for each place in program.tape.parameters; their numbers are read at every run.
+    parameters: one Value for each of the program's parameters; their numbers are read at every run.
     """
 
-    def __init__(self, program: Program, parameters: Sequence[Value]) -> None:
-        self.program = program
+    def __init__(self, schedule: Schedule, parameters: Sequence[Value]) -> None:
+        self.schedule = schedule
         self.parameters = list(parameters)
         self.written: dict[bool, dict[str, Any]] = {}
 
@@ -56,41 +55,37 @@ class Script:
     def source(self) -> str:
         """The text that is run."""
         with growing:
-            return "\n\n".join(Writer(self.program, careful=False).functions())
+            return "\n\n".join(PythonWriter(self.schedule, careful=False).functions())
 
     def one(self, numbers: Sequence[float]) -> list[float]:
         """The varying outputs for one sample. numbers: one for each column."""
         numbers = floats(numbers)
-        parameters = [p.data for p in self.parameters]
-        try:
-            return self._functions(careful=False)["one"](numbers, parameters)  # type: ignore[no-any-return]
-        except REFUSALS:
-            pass
-        return self._functions(careful=True)["one"](numbers, parameters)  # type: ignore[no-any-return]
+        return self._call("one", lambda: numbers, ())  # type: ignore[no-any-return]
 
     def total(self, columns: Sequence[Sequence[float]], start: int, stop: int, scale: float) -> list[float]:
         """The uniform outputs, from the rows start <= i < stop; a mean is the sum over these rows times scale.
 
-        columns: as many as the tape has inputs; each an array, a memoryview or a list of numbers, with stop or more.
+        columns: as many as the program has inputs; each an array, a memoryview or a list of numbers, with stop or more.
         """
-        parameters = [p.data for p in self.parameters]
-        try:
-            return self._functions(careful=False)["total"](self._samples(columns, start, stop), scale, parameters)  # type: ignore[no-any-return]
-        except REFUSALS:
-            pass
-        return self._functions(careful=True)["total"](self._samples(columns, start, stop), scale, parameters)  # type: ignore[no-any-return]
+        return self._call("total", lambda: self._samples(columns, start, stop), (scale,))  # type: ignore[no-any-return]
 
     def map(self, columns: Sequence[Sequence[float]], rows: int, outs: Sequence[Any]) -> None:
         """The varying outputs for each of the first rows. columns: as in `total`. outs: where to write each output, an
         array or a memoryview of doubles that shares no memory with the columns."""
+        self._call("each", lambda: self._samples(columns, 0, rows), (outs,))
+
+    def _call(self, name: str, samples: Callable[[], Any], more: tuple[Any, ...]) -> Any:
+        """Call a function of the text; where it raises what IEEE arithmetic has an answer to, that of the careful
+        text. samples: makes the first argument, anew for each of them."""
         parameters = [p.data for p in self.parameters]
         try:
-            self._functions(careful=False)["each"](self._samples(columns, 0, rows), outs, parameters)
+            return self._functions(careful=False)[name](samples(), *more, parameters)
         except REFUSALS:
-            self._functions(careful=True)["each"](self._samples(columns, 0, rows), outs, parameters)
+            pass
+        return self._functions(careful=True)[name](samples(), *more, parameters)
 
     def _samples(self, columns: Sequence[Sequence[float]], start: int, stop: int) -> Iterable[Any]:
-        if not self.program.tape.inputs:
+        if not self.schedule.program.inputs:
             return range(start, stop)
         return zip(*[floats(column[start:stop]) for column in columns])
 
@@ -100,7 +95,7 @@ class Script:
         if careful not in self.written:
             with growing:
                 if careful not in self.written:
-                    self.written[careful] = Writer(self.program, careful).compiled()
+                    self.written[careful] = PythonWriter(self.schedule, careful).compiled()
         return self.written[careful]
 
 
@@ -111,26 +106,26 @@ def floats(rows: Sequence[float]) -> Sequence[float]:
     return array("d", rows)
 
 
-class Writer:
-    """The text of a program. careful: whether the rows are called by `row.value`, which raises nothing.
+class PythonWriter:
+    """The text of a schedule. careful: whether the rows are called by `row.value`, which raises nothing.
 
     A node is a local variable. Those of a large program are places of one list, v[0], v[1], ..., which many functions
     share, because Python's compiler holds a whole function in memory, at some thousand bytes a term. (To interpret the
     instructions would be no shorter, and it would be another thing to get right.)
     """
 
-    def __init__(self, program: Program, careful: bool) -> None:
-        self.program = program
+    def __init__(self, schedule: Schedule, careful: bool) -> None:
+        self.schedule = schedule
         self.careful = careful
-        self.large = program.nodes > LARGEST
+        self.large = schedule.nodes > LARGEST
         self.taken = dict.fromkeys(RESERVED, 1)
         # Functions are global names: Python caches where they are, so that local ones are no faster.
         self.namespace: dict[str, Any] = {"inf": math.inf, "nan": math.nan}
-        self.template = {op: self.written(op) for op in dict.fromkeys(program.tape.ops) if op not in LEAVES}
+        self.template = {op: self.written(op) for op in dict.fromkeys(schedule.program.ops) if op not in LEAVES}
         self.name = self.names()
 
     def written(self, op: Op) -> str:
-        """How a row is applied, with slots for its arguments."""
+        """A template of how a row is applied to its arguments."""
         if op in WRITTEN and not (self.careful and op is ops.div):
             return WRITTEN[op]
         name = self.unique(identifier(op.name))
@@ -151,21 +146,21 @@ class Writer:
 
     def names(self) -> list[str]:
         """For each node what stands for it in the text: a name, or a number for a constant."""
-        tape = self.program.tape
-        nodes = range(len(tape.ops))
+        program = self.schedule.program
+        nodes = range(len(program.ops))
         if self.large:
             name = [f"v[{i}]" for i in nodes]
         else:
-            readable = [(i, identifier(label)) for i, label in tape.labels.items()]
+            readable = [(i, identifier(label)) for i, label in program.labels.items()]
             labelled = {i: self.unique(label) for i, label in readable if label}
             prefix = self.prefix("v")
             name = [f"{prefix}{i}" for i in nodes]
             prefix = self.prefix("mean")
-            for i in self.program.means:
+            for i in self.schedule.means:
                 name[i] = f"{prefix}{i}"
             for i, label in labelled.items():
                 name[i] = label
-        for i, x in tape.numbers.items():
+        for i, x in program.numbers.items():
             name[i] = repr(x)
         return name
 
@@ -180,20 +175,19 @@ class Writer:
     def statements(self, instructions: Iterable[Instruction]) -> Iterator[str]:
         name, template = self.name, self.template
         for instruction in instructions:
-            if isinstance(instruction, Sum):
-                yield from self.sum(name[instruction.out], instruction)
-            elif isinstance(instruction, Apply):
-                args = [name[arg] for arg in instruction.args]
-                yield f"{name[instruction.out]} = {template[instruction.op].format(*args)}"
-            else:
-                a = name[instruction.a]
-                for b, mean in instruction.pairs:
-                    yield f"{name[mean]} += {a}" if b == NONE else f"{name[mean]} += {a} * {name[b]}"
+            match instruction:
+                case SumOfProducts(out, terms):
+                    yield from self.sum(name[out], terms)
+                case Apply(out, op, args):
+                    yield f"{name[out]} = {template[op].format(*[name[arg] for arg in args])}"
+                case Accumulate(a, pairs):
+                    for b, mean in pairs:
+                        yield f"{name[mean]} += {name[a]}" if b == NONE else f"{name[mean]} += {name[a]} * {name[b]}"
 
-    def sum(self, out: str, instruction: Sum) -> Iterator[str]:
+    def sum(self, out: str, terms: Sequence[Term]) -> Iterator[str]:
         name = self.name
         words = []
-        for sign, a, b in instruction.terms:
+        for sign, a, b in terms:
             product = name[a] if b == NONE else f"{name[a]} * {name[b]}"
             words.append(f"- {product}" if sign < 0 else f"+ {product}")
         words[0] = words[0][2:] if words[0][0] == "+" else "-" + words[0][2:]  # -x, which is not 0 - x for x = 0
@@ -206,34 +200,35 @@ class Writer:
 
     def functions(self) -> Iterator[str]:
         """The functions of the text: `one` and `each` where there are varying outputs, `total` where uniform ones."""
-        program, name = self.program, self.name
+        schedule, program, name = self.schedule, self.schedule.program, self.name
         pieces: list[str] = []
-        before, after = self.part(pieces, "before", program.before), self.part(pieces, "after", program.after)
-        body = self.part(pieces, "body", program.body)
+        before, after = self.part(pieces, "before", schedule.before), self.part(pieces, "after", schedule.after)
+        body = self.part(pieces, "body", schedule.body)
         yield from pieces
-        columns = [name[i] for i in program.tape.inputs]
-        given = [name[i] for i in program.tape.parameters]
+        columns = [name[i] for i in program.inputs]
+        given = [name[i] for i in program.parameters]
         first = [*([f"v = [0.0] * {len(name)}"] if self.large else []),
                  *([f"{target(given)} = parameters"] if given else []),
                  *titled("Once, before the samples", before)]
-        if program.varying:
-            single = body if self.large else [*self.statements(i for i in program.body if not isinstance(i, Gather))]
+        if schedule.varying:
+            single = body if self.large else [
+                *self.statements(i for i in schedule.body if not isinstance(i, Accumulate))]
             yield function("one(sample, parameters)", "the outputs for one sample", [
                 *first, *titled("For the sample", [*([f"{target(columns)} = sample"] if columns else []), *single]),
-                *results(name, program.varying)])
-            outs = [self.unique(f"out_{i}") for i in range(len(program.varying))]
+                *results(name, schedule.varying)])
+            outs = [self.unique(f"out_{i}") for i in range(len(schedule.varying))]
             yield function("each(samples, outs, parameters)", "the same for many samples", [
                 *first, f"{target(outs)} = outs",
                 *loop(f"row, {target(columns, nested=True)} in enumerate(samples)", [
-                    *single, *[f"{out}[row] = {name[y]}" for out, y in zip(outs, program.varying)]])])
-        if program.uniform:
-            means = [name[i] for i in program.means]
+                    *single, *[f"{out}[row] = {name[y]}" for out, y in zip(outs, schedule.varying)]])])
+        if schedule.uniform:
+            means = [name[i] for i in schedule.means]
             zeros = [" = ".join([*means[i:i + 8], "0.0"]) for i in range(0, len(means), 8)]
             yield function("total(samples, scale, parameters)", "sums over the samples, and what depends on them", [
                 *first, *([] if self.large else zeros),
                 *(loop(f"{target(columns)} in samples", body) if body else []),
                 *titled("Once, after the samples: sums become means", [f"{mean} *= scale" for mean in means]), *after,
-                *results(name, program.uniform)])
+                *results(name, schedule.uniform)])
 
     def part(self, pieces: list[str], part: str, instructions: Sequence[Instruction]) -> list[str]:
         """The statements of one part of the program. In a large one they go into functions, which are added to the

@@ -1,31 +1,31 @@
-"""Scheduling: from a tape to the instructions that are run, in three parts.
+"""Scheduling: from a program to the instructions that are run, in three parts.
 
     before   once: what depends on parameters only
-    body     for each sample; means over the samples are gathered on the way
+    body     for each sample; means over the samples are accumulated on the way
     after    once: what depends on those means
 
-Chains of additions and products become one instruction, a sum of products; a product whose mean is wanted is gathered
-as it is computed. An unused node is left out.
-This module knows nothing of registers, memory or Python code: a place is that of a node on the tape.
+Chains of additions and products become one instruction, a sum of products; a product whose mean is wanted is
+accumulated as it is computed. An unused node is left out. `schedule`, below, has the passes in order.
+This module knows nothing of registers, memory or Python code: what an instruction names are nodes of the program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 from .. import ops
 from ..ops import Op
-from .program import LEAVES, MEAN, SYMMETRIC, TOTAL, UNIFORM, VARYING, Tape
+from .program import LEAVES, MEAN, SYMMETRIC, TOTAL, UNIFORM, VARYING, Program
 
 NONE = -1  # in the place of a second factor
-
+ADDITIVE = {ops.add: (1, 1), ops.sub: (1, -1), ops.neg: (-1, 0), TOTAL: (1, 1)}  # the signs of the first, the others
 
 Term = tuple[int, int, int]  # of a sum: (sign, a, b) is sign * a * b, or sign * a where b is NONE; sign is 1 or -1
 
 
-class Sum(NamedTuple):
+class SumOfProducts(NamedTuple):
     """out = the sum of the terms."""
 
     out: int
@@ -40,71 +40,88 @@ class Apply(NamedTuple):
     args: tuple[int, ...]
 
 
-class Gather(NamedTuple):
+class Accumulate(NamedTuple):
     """Add a * b (or a alone, where b is NONE) to the mean `out`, for each pair (b, out). Only in the body."""
 
     a: int
     pairs: list[tuple[int, int]]
 
 
-Instruction = Union[Sum, Apply, Gather]
+Instruction = Union[SumOfProducts, Apply, Accumulate]
 
 
 @dataclass(slots=True)
-class Program:
+class Schedule:
     """What is to be run. uniform: the outputs that are the same for all samples; varying: those of each sample."""
 
-    tape: Tape
-    before: list[Sum | Apply]
+    program: Program
+    before: list[SumOfProducts | Apply]
     body: list[Instruction]
-    after: list[Sum | Apply]
+    after: list[SumOfProducts | Apply]
     means: list[int]
     uniform: list[int]
     varying: list[int]
-    nodes: int        # how many nodes of the tape are computed
+    nodes: int        # how many nodes of the program are computed
 
 
-def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) -> Program:
-    """The program that computes these nodes of the tape."""
-    ops_, args, rank = tape.ops, [*tape.args], tape.rank
-    if tape.repeats:
-        first = merged(tape)
-        args = [tuple([first[arg] for arg in each]) for each in args]
-        uniform, varying = ([first[node] for node in nodes] for nodes in (uniform, varying))
-    for node, made in tape.written_out.items():  # in other words
+def schedule(program: Program, uniform: Sequence[int], varying: Sequence[int] = ()) -> Schedule:
+    """The schedule that computes these nodes of the program."""
+    first = first_of_equals(program)
+    args = rewired(program, first)
+    uniform, varying = ([first[node] for node in nodes] for nodes in (uniform, varying))
+    uses = counted(args, [*uniform, *varying])
+    terms, means = collected(program, args, uses, {*uniform, *varying})
+    before, body, after = written(program, args, terms, means)
+    nodes = sum([1 for op, used in zip(program.ops, uses) if used and op not in LEAVES])
+    return Schedule(program, before, body, after, means, uniform, varying, nodes)
+
+
+def first_of_equals(program: Program) -> list[int]:
+    """For each node the first one that computes the same."""
+    first = list(range(len(program.ops)))
+    known: dict[tuple[Op, tuple[int, ...]], int] = {}
+    for node, (op, args) in enumerate(zip(program.ops, program.args) if program.repeats else ()):
+        if args:
+            same = tuple([first[arg] for arg in args])
+            first[node] = known.setdefault((op, tuple(sorted(same)) if op in SYMMETRIC else same), node)
+    return first
+
+
+def rewired(program: Program, first: Sequence[int]) -> list[tuple[int, ...]]:
+    """The arguments of each node. Of equal nodes the first is read; an inlined one reads the node with its number; and
+    step(relu(z)) stands for step(z), as z itself is seldom needed any more."""
+    args = [tuple([first[arg] for arg in each]) for each in program.args] if program.repeats else [*program.args]
+    for node, made in program.inlined.items():
         args[node] = (made,)
-    outputs = [*uniform, *varying]
-    uses = [0] * len(ops_)
+    positive = {args[node]: node for node, op in enumerate(program.ops) if op is ops.relu}
+    for node, op in enumerate(program.ops):
+        if op is ops.step and positive.get(args[node], node) < node:
+            args[node] = (positive[args[node]],)
+    return args
+
+
+def counted(args: Sequence[tuple[int, ...]], outputs: Sequence[int]) -> list[int]:
+    """How often each node is read; 0 for one that is left out."""
+    uses = [0] * len(args)
     for node in outputs:
         uses[node] += 1
-    positive = {args[node]: node for node, op in enumerate(ops_) if op is ops.relu}
-    for node, op in enumerate(ops_):
-        if op is ops.step and positive.get(args[node], node) < node:
-            args[node] = (positive[args[node]],)  # step(relu(z)) is step(z), and z itself is seldom needed any more
-    late = bytearray(len(ops_))  # whether a uniform node depends on a mean
-    for node in range(len(ops_) - 1, -1, -1):
+    for node in range(len(args) - 1, -1, -1):
         if uses[node]:
             for arg in args[node]:
                 uses[arg] += 1
-    nodes = 0
-    for node, op in enumerate(ops_):
-        if uses[node] and op not in LEAVES:
-            nodes += 1
-            if op is MEAN:
-                late[node] = 1
-            elif rank[node] == UNIFORM:
-                for arg in args[node]:
-                    if late[arg]:
-                        late[node] = 1
-                        break
+    return uses
 
-    # From the last node to the first: who is a term of whom. A sum takes in the sums that only it uses, but not what is
-    # subtracted as a whole, as in (a + b) - (c + d), so that equals leave 0; a product is taken into every sum and mean
-    # that uses it, and is left out if no one else does.
-    kept = set(outputs)
-    sums: dict[int, list[Term]] = {}
+
+def collected(program: Program, args: Sequence[tuple[int, ...]], uses: Sequence[int],
+              outputs: set[int]) -> tuple[dict[int, list[Term] | None], list[int]]:
+    """The nodes that are computed, the last first, with the terms of those that are sums of products; and the means.
+
+    A sum takes in the sums that only it uses, but not what is subtracted as a whole, as in (a + b) - (c + d), so that
+    equals leave 0. A product is taken into every sum and mean that uses it, and is left out if nothing else does."""
+    ops_, rank = program.ops, program.rank
+    found: dict[int, list[Term] | None] = {}
     means: list[int] = []
-    taken = [0] * len(ops_)  # how many of its uses do without it
+    taken = [0] * len(ops_)  # how many of its uses do without a node
 
     def terms_of(node: int) -> list[Term]:
         terms: list[Term] = []
@@ -127,58 +144,52 @@ def schedule(tape: Tape, uniform: Sequence[int], varying: Sequence[int] = ()) ->
                 terms.append((sign, n, NONE))
         return terms
 
-    stays = bytearray(len(ops_))
     for node in range(len(ops_) - 1, -1, -1):
-        if not uses[node] or (taken[node] == uses[node] and node not in kept):
+        if not uses[node] or (taken[node] == uses[node] and node not in outputs):
             continue
-        stays[node] = 1
-        if ops_[node] in ADDITIVE:
-            sums[node] = terms_of(node)
-        elif ops_[node] is MEAN:
+        op, found[node] = ops_[node], None
+        if op in ADDITIVE:
+            found[node] = terms_of(node)
+        elif op is ops.mul:
+            found[node] = [(1, *args[node])]  # type: ignore[list-item]
+        elif node in program.inlined:
+            found[node] = [(1, args[node][0], NONE)]
+        elif op is MEAN:
             means.append(node)
             for arg in args[node]:
                 if ops_[arg] is ops.mul:
                     taken[arg] += 1
-    means.reverse()
+    return found, means[::-1]
 
-    # From the first to the last: the instructions, each mean right after the last number that it needs.
-    before: list[Sum | Apply] = []
+
+def written(program: Program, args: Sequence[tuple[int, ...]], terms: dict[int, list[Term] | None],
+            means: Iterable[int]) -> tuple[list[SumOfProducts | Apply], list[Instruction], list[SumOfProducts | Apply]]:
+    """The instructions of the three parts, each mean right after the last number that it needs."""
+    ops_, rank = program.ops, program.rank
+    before: list[SumOfProducts | Apply] = []
     body: list[Instruction] = []
-    after: list[Sum | Apply] = []
-    gathers: dict[int, list[tuple[int, int]]] = {}
+    after: list[SumOfProducts | Apply] = []
+    late = bytearray(len(ops_))  # whether a uniform node depends on a mean
+    pairs: dict[int, list[tuple[int, int]]] = {}
     for mean in means:
+        late[mean] = 1
         for arg in args[mean]:
-            a, b = args[arg] if ops_[arg] is ops.mul and not stays[arg] else (arg, NONE)
+            a, b = args[arg] if ops_[arg] is ops.mul and arg not in terms else (arg, NONE)
             if b != NONE and (rank[a] != VARYING or (rank[b] == VARYING and b > a)):
                 a, b = b, a
-            gathers.setdefault(a, []).append((b, mean))
+            pairs.setdefault(a, []).append((b, mean))
     for node, op in enumerate(ops_):
-        if not stays[node]:
+        if rank[node] == UNIFORM:
+            for arg in args[node]:
+                if late[arg]:
+                    late[node] = 1
+                    break
+        if node not in terms:
             continue
         if op not in LEAVES and op is not MEAN:
-            if node in sums:
-                instruction: Sum | Apply = Sum(node, sums[node])
-            elif op is ops.mul:
-                instruction = Sum(node, [(1, args[node][0], args[node][1])])
-            elif node in tape.written_out:
-                instruction = Sum(node, [(1, args[node][0], NONE)])
-            else:
-                instruction = Apply(node, op, args[node])
-            (body if rank[node] == VARYING else after if late[node] else before).append(instruction)
-        if node in gathers:
-            body.append(Gather(node, gathers[node]))
-    return Program(tape, before, body, after, means, list(uniform), list(varying), nodes)
-
-
-def merged(tape: Tape) -> list[int]:
-    """For each node the first that computes the same."""
-    first = list(range(len(tape.ops)))
-    known: dict[tuple[Op, tuple[int, ...]], int] = {}
-    for node, (op, args) in enumerate(zip(tape.ops, tape.args)):
-        if args:
-            same = tuple([first[arg] for arg in args])
-            first[node] = known.setdefault((op, tuple(sorted(same)) if op in SYMMETRIC else same), node)
-    return first
-
-
-ADDITIVE = {ops.add: (1, 1), ops.sub: (1, -1), ops.neg: (-1, 0), TOTAL: (1, 1)}  # the signs of the first, the others
+            found = terms[node]
+            part: list[Any] = body if rank[node] == VARYING else after if late[node] else before
+            part.append(Apply(node, op, args[node]) if found is None else SumOfProducts(node, found))
+        if node in pairs:
+            body.append(Accumulate(node, pairs[node]))
+    return before, body, after

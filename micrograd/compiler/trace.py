@@ -2,8 +2,8 @@
 
 The engine records as it always does; only the inputs are of a kind of their own, `Traced`, and so is all that is
 computed from them. A Traced refuses whatever would take a number out of it, since that number would be frozen into the
-recording for all samples. Parameters are the ordinary leaf Values that the graph ends in. This module knows nothing of
-how a recording is run.
+program for all samples. Parameters are the ordinary leaf Values that the graph ends in. This module knows nothing of
+how a program is run.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import linecache
 import math
 import sys
 import warnings
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,36 +26,9 @@ from .. import ops
 from ..arguments import is_number
 from ..engine import Value, as_value, in_signs, skeleton
 from ..ops import ROWS, Op
+from .program import AT_LEAST, BRANCHES, CHOICE, DETACHED, GREATER, INPUT, LEAVES, NUMBER, Argument, Program, TraceError
 
 PACKAGE = path.dirname(path.dirname(__file__)) + path.sep
-
-
-class TraceError(TypeError):
-    """A function cannot be recorded, or its recording would not hold for every sample. It names your line.
-
-    Example:
-        >>> micrograd.compile(lambda x: x if x > 0 else -x)
-        Traceback (most recent call last):
-        micrograd.compiler.trace.TraceError: ...
-    """
-
-
-def inner_row(name: str, symbol: str, forward: Callable[..., float], arity: int, note: str) -> Op:
-    """A row that only recordings know."""
-    written = f" {symbol} ".join(f"{{{i}:sum}}" for i in range(arity))
-    return Op(name=name, forward=forward, derivatives=(lambda y, *args: 0.0,) * arity, otherwise=forward, symbol=symbol,
-              latex=written, text=written, binds="", domain=((-2.0, 2.0),) * arity, kink=None, defaults=(), note=note,
-              spelled=None, book=(), stands_for=None, builtin=True)
-
-
-INPUT = inner_row("input", "", lambda: math.nan, 0, "a number of a sample")
-GREATER = inner_row("greater", ">", lambda a, b: float(a > b), 2, "1 where it holds, else 0; slope 0")
-AT_LEAST = inner_row("at_least", ">=", lambda a, b: float(a >= b), 2, "1 where it holds, else 0; slope 0")
-DETACHED = inner_row("detached", "", lambda x: x, 1, "the same number, through which no derivative passes")
-# A `where` has three parents, and a node has two: the second stands for both branches.
-CHOICE = inner_row("choice", "?", lambda condition, branches: math.nan, 2, "where(condition, *branches)")
-BRANCHES = inner_row("branches", ":", lambda a, b: 0.0, 2, "the two branches of a choice")
-
 PROBES = (1e300, -1e300, 0.0)  # for parameters, to see whether a function looks into one: either side of any bound
 MOST_THINGS = 100_000  # that are looked at in search of parameters
 
@@ -64,8 +36,6 @@ BRANCH = ("write micrograd.where(x > 0, a, b), x.relu(), abs(x), micrograd.maxim
           "sides, and (x > 0) * (x < 1) where both must hold; or call the function as it is, without compile")
 LIST = ("takes a Value for a list: this argument is recorded as a single number",
         "if it is a list, say so: compile(..., inputs=(2, None)) for a list of two numbers and a number")
-NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not "
-          "depend on a sample may stay a number")
 ROUNDED = f"micrograd.floor(x), ceil(x), trunc(x) and round(x) record, with slope 0; {NUMBER}"
 
 
@@ -162,22 +132,9 @@ def compared(row: Op, a: Any, b: Any) -> Any:
     return NotImplemented
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """An argument of the function: its name, and of how many numbers it is a list; None for a single number."""
-
-    name: str
-    width: int | None
-
-    @property
-    def columns(self) -> list[str]:
-        """The name of each column of data that it takes."""
-        return [self.name] if self.width is None else [f"{self.name}[{j}]" for j in range(self.width)]
-
-
 def arguments(function: Callable[..., Any], inputs: Any) -> list[Argument]:
-    """What the function is called with. inputs: None to ask its signature; how many numbers it takes; or for each
-    argument the length of the list that it is, None for a single number."""
+    """The arguments that the function is called with. inputs: None to ask its signature; how many numbers it takes; or
+    for each argument the length of the list that it is, None for a single number."""
     name = getattr(function, "__name__", type(function).__name__)
     if inputs is None and isinstance(getattr(function, "nin", None), int):  # a network
         return [Argument("x", function.nin)]  # type: ignore[attr-defined]
@@ -186,80 +143,68 @@ def arguments(function: Callable[..., Any], inputs: Any) -> list[Argument]:
     except (TypeError, ValueError):
         found = []
     kinds = inspect.Parameter
-    names = [p.name for p in found if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
-    needed = [p.name for p in found if p.name in names and p.default is kinds.empty]
+    positional = [p for p in found if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    names, needed = [p.name for p in positional], [p.name for p in positional if p.default is kinds.empty]
+    countable = found and not any(p.kind is kinds.VAR_POSITIONAL for p in found)
     if inputs is None:
-        if not found or any(p.kind is kinds.VAR_POSITIONAL for p in found):
+        if not countable:
             raise TypeError(f"compile cannot see how many numbers {name} takes: say inputs=3 for three of them, or "
                             "inputs=(2, None) for a list of two and a number")
         return [Argument(n, None) for n in needed]
-    listed = isinstance(inputs, (list, tuple))
-    if isinstance(inputs, int) and not isinstance(inputs, bool) and inputs >= 0:
-        inputs = [None] * inputs
-    if not isinstance(inputs, (list, tuple)) or not all(
-            w is None or (isinstance(w, int) and not isinstance(w, bool) and w > 0) for w in inputs):
-        raise TypeError("inputs is how many numbers the function takes, or for each argument the length of its list "
-                        f"(None for a single number); found {inputs!r}")
-    counted = found and listed and all(p.kind is not kinds.VAR_POSITIONAL for p in found)
-    if counted and not len(needed) <= len(inputs) <= len(names):
-        raise TypeError(f"inputs gives {name} {len(inputs)} arguments, and it takes {len(needed)}"
+    widths = [None] * inputs if is_whole(inputs, 0) else inputs
+    if not isinstance(widths, (list, tuple)) or not all(width is None or is_whole(width, 1) for width in widths):
+        raise TypeError("inputs must be how many numbers the function takes, or for each argument the length of its "
+                        f"list (None for a single number); found {inputs!r}")
+    if countable and widths is inputs and not len(needed) <= len(widths) <= len(names):
+        raise TypeError(f"inputs gives {name} {len(widths)} arguments, and it takes {len(needed)}"
                         f"{f' to {len(names)}' if len(names) > len(needed) else ''}: {', '.join(names)}")
-    names = names if len(names) >= len(inputs) else [f"x{i}" for i in range(len(inputs))]
-    return [Argument(n, w) for n, w in zip(names, inputs)]
+    if len(names) < len(widths):
+        names = [f"x{i}" for i in range(len(widths))]
+    return [Argument(n, width) for n, width in zip(names, widths)]
+
+
+def is_whole(x: Any, least: int) -> bool:
+    return isinstance(x, int) and not isinstance(x, bool) and x >= least
 
 
 @dataclass(slots=True)
-class Recording:
-    """What running a function once has left: its graph, in which a node is a place in lists, each after its parents."""
-
-    name: str                             # of the function
-    arguments: list[Argument]
-    rows: list[Op]                        # ops.LEAF for a parameter, ops.CONSTANT for a number, INPUT for an input
-    parents: list[tuple[int, ...]]
-    labels: list[str]
-    inputs: list[int]                     # for each column of the data
-    parameters: dict[int, Value]
-    constants: dict[int, float]
-    outputs: list[int]
-    several: bool                         # whether the function returns a list, and not one Value
-    order: list[Value]                    # of the parameters, as they are found in the function's objects
-
-    def checksum(self) -> str:
-        """Of the operations and the numbers among them: another formula, or another constant in it, has another."""
-        names = [row.name for row in self.rows]
-        return f"{zlib.crc32(repr((names, self.parents, self.inputs, self.constants, self.outputs)).encode()):08x}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        names = [row.name for row in self.rows]
-        return restored, (self.name, self.arguments, names, self.parents, self.labels, self.inputs, self.parameters,
-                          self.constants, self.outputs, self.several, self.order)
-
-
-def restored(name: str, arguments: list[Argument], rows: list[str], *fields: Any) -> Recording:
-    """Unpickle a recording."""
-    inner = {row.name: row for row in (INPUT, GREATER, AT_LEAST, DETACHED, BRANCHES)}
-    return Recording(name, arguments, [inner.get(row) or ops.named(row) for row in rows], *fields)
-
-
-@dataclass(slots=True)
-class Run:
+class TracedRun:
     """The graph of one run of a function, as `skeleton` has it."""
 
     inputs: list[Traced]     # the first nodes
-    several: bool
+    several: bool            # whether the function returned a list, and not one Value
     nodes: list[Value]
-    shape: list[int]
+    shape: list[int]         # three numbers for each node: its row, its parents
     outputs: list[int]
 
-    def leaves(self) -> tuple[dict[int, Value], dict[int, float]]:
-        """The parameters, and the numbers of the constants, by their places."""
-        rows = list(enumerate(self.shape[3 * len(self.inputs)::3], len(self.inputs)))
-        return ({i: self.nodes[i] for i, row in rows if row == ops.LEAF.index},
-                {i: self.nodes[i].data for i, row in rows if row == ops.CONSTANT.index})
+    def leaves(self, kind: Op) -> dict[int, Value]:
+        """The leaves of that kind that are not inputs, by their places."""
+        count = len(self.inputs)
+        return {i: self.nodes[i] for i, row in enumerate(self.shape[3 * count::3], count) if row == kind.index}
+
+    def program(self, name: str, wanted: list[Argument]) -> Program:
+        """The graph as a program, node by node."""
+        rows = [ROWS[row] for row in self.shape[::3]]
+        rows[:len(self.inputs)] = [INPUT] * len(self.inputs)
+        parents: list[tuple[int, ...]] = []
+        rank: list[int] = []
+        for row, a, b in zip(rows, self.shape[1::3], self.shape[2::3]):
+            parents.append(() if a < 0 else (a,) if b < 0 else (a, b))
+            rank.append(LEAVES[row] if a < 0 else rank[a] if b < 0 or rank[a] > rank[b] else rank[b])
+        if CHOICE in rows:
+            for i, row in enumerate(rows):
+                if row is CHOICE:
+                    rows[i] = ops.where
+                    parents[i] = (parents[i][0], *parents[parents[i][1]])
+        return Program(
+            name, wanted, self.several, rows, parents, rank,
+            {i: node.data for i, node in self.leaves(ops.CONSTANT).items()},
+            {i: node.label for i, node in enumerate(self.nodes) if node.label},
+            list(range(len(self.inputs))), self.leaves(ops.LEAF), self.outputs)
 
 
-def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
-    """Record a function of the numbers of one sample.
+def record(function: Callable[..., Any], inputs: Any = None) -> Program:
+    """Record a function of the numbers of one sample. Its parameters come in the order in which its objects hold them.
 
     It is run four times, the last three with other numbers in the parameters that it can reach; a TraceError says so if
     that makes a difference, as it does where the function is random, counts, or looks into a parameter.
@@ -276,12 +221,13 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
         raise TraceError(f"{name} fails while it is recorded, with {given}: {error}. If an argument is a list, say so: "
                          "compile(..., inputs=(2, None)) for a list of two numbers and a number, inputs=(3,) for a "
                          "list of three") from error
-    parameters, constants = first.leaves()
-    for node in parameters.values():
+    program = first.program(name, wanted)
+    for node in program.parameters.values():
         if isinstance(node, Traced):
             raise TraceError(f"{name} uses {node!r} of another function that is being recorded: they cannot share "
                              "nodes")
-    reached = list(dict.fromkeys([*within_reach(function), *parameters.values()]))
+    place = {node: i for i, node in program.parameters.items()}
+    reached = list(dict.fromkeys([*reachable_parameters(function), *place]))
     for number in PROBES:
         with changed(reached, number):
             try:
@@ -290,63 +236,68 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Recording:
                 raise TraceError(f"{name} fails with other numbers in the parameters ({type(error).__name__}: "
                                  f"{error}), so it looks into one, and its recording would not hold after a gradient "
                                  f"step; {NUMBER}") from error
-            same = first.shape == again.shape and first.outputs == again.outputs
-            found = ""
-            if same:
-                same = all(again.nodes[i] is node for i, node in parameters.items())
-                for i, x in constants.items():
-                    y = again.nodes[i].data
-                    if repr(x) != repr(y):  # nan is nan there, and -0.0 is not 0.0
-                        same, found = False, found or f" (a number is {x:.6g}, then {y:.6g})"
-        if not same:
-            again = run(function, name, wanted)
-            if again.shape == first.shape and any(again.nodes[i] is not node for i, node in parameters.items()):
-                raise TraceError(f"{name} makes a Value of its own, a new one in each run: a parameter is made "
-                                 "outside, once; a number that stays the same is written as a number")
-            where = defined(function)
-            if again.shape == first.shape and all(repr(again.nodes[i].data) == repr(x) for i, x in constants.items()):
-                raise TraceError(f"{name}{where} looks into a parameter: with other numbers in the parameters it is "
-                                 "another function, and its recording would not hold after a gradient step. Compute "
-                                 "with the parameter itself: not p.data, float(p) or p > 0, but such as "
-                                 "micrograd.maximum(p, 0)")
-            raise TraceError(f"{name}{where} does not do the same each time{found}: random numbers and counters would "
-                             "be frozen as they are now. Pass what changes as an argument, a column of data")
-    used = dict.fromkeys(parameters.values())
-    return read(name, wanted, first, parameters, constants, [p for p in reached if p in used])
+        alike = first.shape == again.shape and first.outputs == again.outputs
+        numbers = other_number(program, again) if alike else None
+        if not alike or numbers or any(again.nodes[i] is not node for node, i in place.items()):
+            raise not_the_same(program, function, first, numbers)
+    program.parameters = {place[node]: node for node in reached if node in place}
+    return program
 
 
-def change(recording: Recording, function: Callable[..., Any], parameters_only: bool = False) -> str:
+def not_the_same(program: Program, function: Any, first: TracedRun, numbers: tuple[float, float] | None) -> TraceError:
+    """Why a function is another with other numbers in its parameters, which by now are as they were."""
+    again = run(function, program.name, program.arguments)
+    alike = again.shape == first.shape
+    if alike and any(again.nodes[i] is not node for i, node in program.parameters.items()):
+        return TraceError(f"{program.name} makes a Value of its own, a new one in each run: a parameter is made "
+                          "outside, once; a number that stays the same is written as a number")
+    code = getattr(function, "__code__", None)
+    where = f" ({path.basename(code.co_filename)}, line {code.co_firstlineno})" if code else ""
+    if alike and other_number(program, again) is None:
+        return TraceError(f"{program.name}{where} looks into a parameter: with other numbers in the parameters it is "
+                          "another function, and its recording would not hold after a gradient step. Compute "
+                          "with the parameter itself: not p.data, float(p) or p > 0, but such as "
+                          "micrograd.maximum(p, 0)")
+    found = " (a number is {:.6g}, then {:.6g})".format(*numbers) if numbers else ""
+    return TraceError(f"{program.name}{where} does not do the same each time{found}: random numbers and counters would "
+                      "be frozen as they are now. Pass what changes as an argument, a column of data")
+
+
+def other_number(program: Program, again: TracedRun) -> tuple[float, float] | None:
+    """A constant, and what it is in another run of the same shape, where the two differ."""
+    for i, x in program.numbers.items():
+        y = again.nodes[i].data
+        if repr(x) != repr(y):  # nan is nan there, and -0.0 is not 0.0
+            return x, y
+    return None
+
+
+def change(program: Program, function: Callable[..., Any], parameters_only: bool = False) -> str:
     """What is no longer as it was recorded, if the function is run again, as the end of a sentence; "" if all is."""
     try:
-        again = run(function, recording.name, recording.arguments)
+        again = run(function, program.name, program.arguments)
     except Exception as error:
         return f"fails now, {type(error).__name__}: {error}"
-    parameters, constants = again.leaves()
-    before, now = dict.fromkeys(recording.parameters.values()), dict.fromkeys(parameters.values())
-    gone, new = [p for p in before if p not in now], [p for p in now if p not in before]
+    before = [program.parameters[i] for i in sorted(program.parameters)]
+    now = again.leaves(ops.LEAF)
+    known, found = dict.fromkeys(before), dict.fromkeys(now.values())
+    gone, new = [p for p in known if p not in found], [p for p in found if p not in known]
     if gone or new:
         named = [f"{some[0]!r}{f' and {len(some) - 1} more' if len(some) > 1 else ''}" if some else "none"
                  for some in (new, gone)]
         return f"computes with other parameters now, {named[0]} in the place of {named[1]}"
     if parameters_only:
         return ""
-    other = read(recording.name, recording.arguments, again, parameters, constants, [])
-    if (recording.rows, recording.parents, recording.outputs, list(recording.parameters.items())) != (
-            other.rows, other.parents, other.outputs, list(parameters.items())):
+    other = again.program(program.name, program.arguments)
+    if (program.ops, program.args, program.outputs, program.parameters) != (
+            other.ops, other.args, other.outputs, other.parameters):
         return "does other operations now"
-    for i, x in recording.constants.items():
-        if repr(x) != repr(constants[i]):  # where nan is nan, and -0.0 is not 0.0
-            return f"computes with another number now, {constants[i]:.6g} in the place of {x:.6g}"
+    if numbers := other_number(program, again):
+        return "computes with another number now, {1:.6g} in the place of {0:.6g}".format(*numbers)
     return ""
 
 
-def defined(function: Any) -> str:
-    """Where a function is written, as a part of a sentence."""
-    code = getattr(function, "__code__", None)
-    return f" ({path.basename(code.co_filename)}, line {code.co_firstlineno})" if code else ""
-
-
-def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
+def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> TracedRun:
     """Run the function on inputs of its own."""
     inputs: list[Traced] = []
     given: list[Any] = []
@@ -362,32 +313,16 @@ def run(function: Callable[..., Any], name: str, wanted: list[Argument]) -> Run:
     if not outputs or not all(isinstance(y, Value) or is_number(y) for y in outputs):
         raise TraceError(f"{name} returns {result!r:.60}: a Value is needed, or several of them in a list or tuple")
     nodes, shape, places = skeleton([*inputs, *map(as_value, outputs)])
-    return Run(inputs, several, nodes, shape, places[len(inputs):])
+    return TracedRun(inputs, several, nodes, shape, places[len(inputs):])
 
 
-def read(name: str, wanted: list[Argument], found: Run, parameters: dict[int, Value], constants: dict[int, float],
-         order: list[Value]) -> Recording:
-    shape = found.shape
-    rows = [ROWS[row] for row in shape[::3]]
-    parents: list[tuple[int, ...]] = [() if a < 0 else (a,) if b < 0 else (a, b)
-                                      for a, b in zip(shape[1::3], shape[2::3])]
-    rows[:len(found.inputs)] = [INPUT] * len(found.inputs)
-    if CHOICE in rows:
-        for i, row in enumerate(rows):
-            if row is CHOICE:
-                rows[i] = ops.where
-                parents[i] = (parents[i][0], *parents[parents[i][1]])
-    return Recording(name, wanted, rows, parents, [node.label for node in found.nodes], list(range(len(found.inputs))),
-                     parameters, constants, found.outputs, found.several, order)
-
-
-def within_reach(function: Any) -> list[Value]:
+def reachable_parameters(function: Any) -> list[Value]:
     """The leaf Values that a function can look into."""
-    return [thing for thing in things_within_reach(function)
+    return [thing for thing in reachable_objects(function)
             if isinstance(thing, Value) and thing.op is ops.LEAF and not isinstance(thing, Traced)]
 
 
-def things_within_reach(function: Any) -> Iterator[Any]:
+def reachable_objects(function: Any) -> Iterator[Any]:
     """What a function can look into: what is in its closure, its globals, its defaults, and in the objects there; in
     the order in which these hold it, which for the Values of a network is that of its parameters."""
     seen: set[int] = set()
@@ -398,30 +333,36 @@ def things_within_reach(function: Any) -> Iterator[Any]:
             continue
         seen.add(id(thing))
         yield thing
-        near: list[Any] = []
-        if isinstance(thing, Value):
-            continue
-        if isinstance(thing, FunctionType):
-            near = named_in(thing)
-        elif isinstance(thing, (list, tuple, set, frozenset, deque)):
-            near = list(thing)
-        elif str(getattr(thing, "dtype", "")) == "object":  # an array of NumPy
-            near = thing.tolist()
-        elif isinstance(thing, dict):
-            near = list(thing.values())
-        elif isinstance(thing, partial):
-            near = [thing.func, thing.args, thing.keywords]
-        elif isinstance(thing, type):
-            near = [x for x in vars(thing).values() if not callable(x)]
-        elif hasattr(thing, "__self__"):  # a bound method
-            near = [thing.__self__, getattr(thing, "__func__", None)]
-        else:
-            near = [getattr(thing, "__dict__", None), type(thing)]
-            for kind in type(thing).__mro__:
-                near.append(vars(kind).get("__call__"))
-                names = vars(kind).get("__slots__", ())
-                near += [getattr(thing, name, None) for name in ([names] if isinstance(names, str) else names)]
+        match thing:
+            case Value():
+                near: list[Any] = []
+            case FunctionType():
+                near = named_in(thing)
+            case list() | tuple() | set() | frozenset() | deque():
+                near = list(thing)
+            case dict():
+                near = list(thing.values())
+            case partial():
+                near = [thing.func, thing.args, thing.keywords]
+            case type():
+                near = [x for x in vars(thing).values() if not callable(x)]
+            case _ if str(getattr(thing, "dtype", "")) == "object":  # an array of NumPy
+                near = thing.tolist()
+            case _ if hasattr(thing, "__self__"):  # a bound method
+                near = [thing.__self__, getattr(thing, "__func__", None)]
+            case _:
+                near = held_by(thing)
         waiting += reversed(near)  # the first comes up first
+
+
+def held_by(thing: Any) -> list[Any]:
+    """What an object holds in its attributes and its class, and in the function that a call of it runs."""
+    near = [getattr(thing, "__dict__", None), type(thing)]
+    for kind in type(thing).__mro__:
+        near.append(vars(kind).get("__call__"))
+        names = vars(kind).get("__slots__", ())
+        near += [getattr(thing, name, None) for name in ([names] if isinstance(names, str) else names)]
+    return near
 
 
 def named_in(function: FunctionType) -> list[Any]:

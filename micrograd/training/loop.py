@@ -17,8 +17,8 @@ from typing import Any
 
 from ..compiler.batch import Data, as_table, flat_columns
 from ..compiler.jax_devices import Descent, OnDevices
+from ..compiler.program import Argument
 from ..compiler.python_code import Script
-from ..compiler.trace import Argument
 from ..engine import Value
 from ..optim import SGD, Adam, AdamW, Optimizer, trouble
 
