@@ -122,8 +122,8 @@ class Module:
                 `state_dict(matrices=True)` gives them.
 
         Raises:
-            ValueError: if a parameter is lacking, or the state has one that is unknown here.
-            TypeError: for what is no dict, or no number.
+            ValueError: if the state lacks a parameter, or has one that is unknown here.
+            TypeError: for anything but a dict of numbers.
 
         Example:
             >>> one, other = micrograd.MLP(2, [2, 1]), micrograd.MLP(2, [2, 1])
@@ -149,6 +149,13 @@ class Module:
         numbers = [number(state[path], f"parameter {path!r}") for path in parameters]
         for p, x in zip(parameters.values(), numbers):
             p.data = x
+
+    def _takes(self) -> int | None:
+        """The length of an input; None where the module does not say."""
+        return None
+
+    def _title(self) -> str:
+        return str(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return shown_in_notebook(self)
@@ -231,9 +238,9 @@ class Module:
 
 
 def check_shape(config: Mapping[str, Any], found: int) -> None:
-    """Before a network of a file is made: a ValueError unless its layers need as many parameters as the file has."""
+    """Raise ValueError, before a network is made, unless its layers need as many parameters as the file has."""
     if "nin" in config and "nouts" in config:
-        sizes = [whole(n, "a file", 1) for n in (config["nin"], *config["nouts"])]
+        sizes = [whole(n, "a file") for n in (config["nin"], *config["nouts"])]
         if sum(map(mul, sizes, sizes[1:])) + (sum(sizes[1:]) if config.get("bias", True) else 0) != found:
             raise ValueError(f"its layers need more or fewer parameters than the {found:,} that it has")
 
@@ -256,8 +263,8 @@ def _parameters_in(path: str, value: Any) -> Iterator[tuple[str, Value]]:
 
 
 def _in_a_matrix(path: str) -> list[Any]:
-    """Where a parameter of a layer stands in its matrices: "layers.0.neurons.1.w.2" is ["layers.0.weight", 1, 2]. Of
-    what is in no layer: the path itself."""
+    """The place of a parameter in the matrices of its layer: ["layers.0.weight", 1, 2] for "layers.0.neurons.1.w.2";
+    the path itself for one that is not in a layer."""
     found = re.fullmatch(r"(.*\.)?neurons\.(\d+)\.(?:w\.(\d+)|b)", path)
     if found is None:
         return [path]

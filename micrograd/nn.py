@@ -46,7 +46,7 @@ class Neuron(Module):
         fan_out: the width of its layer, for some inits.
 
     Raises:
-        ValueError: for an activation or an init that there is none of, or nin < 1.
+        ValueError: for an unknown activation or init, or nin < 1.
         TypeError: for arguments of the wrong kind.
 
     Example:
@@ -60,9 +60,10 @@ class Neuron(Module):
     def __init__(self, nin: int, nonlin: bool = True, *, activation: Activation = None, init: Init = "uniform",
                  bias: bool = True, rng: Any = None, layer: int | None = None, index: int | None = None,
                  chain: bool = False, fan_out: int = 1) -> None:
-        nin = whole(nin, "Neuron(nin)", 1)
+        nin = whole(nin, "Neuron(nin)")
         if not is_number(nonlin):
-            raise TypeError(f"Neuron(nonlin) is True or False, found {shown(nonlin)}; a function is activation=...")
+            raise TypeError(f"Neuron(nonlin) must be True or False, found {shown(nonlin)}; a function is "
+                            "activation=...")
         if isinstance(activation, ops.Op):
             activation = activation.name
         self.activation = activation if activation is not None else "relu" if nonlin else "linear"
@@ -99,7 +100,7 @@ class Neuron(Module):
             return z
         a = self._act(z)
         if not isinstance(a, Value):
-            raise TypeError(f"an activation is a function from a Value to a Value, found that "
+            raise TypeError(f"an activation must be a function from a Value to a Value, found that "
                             f"{_activation_name(self.activation)} gives {type(a).__name__} {a!r:.40}: give the name of "
                             "an op instead, or write it with operators and functions such as micrograd.exp(z)")
         if a is not z:
@@ -108,6 +109,9 @@ class Neuron(Module):
 
     def parameters(self) -> list[Value]:
         return self.w if self.b is None else [*self.w, self.b]
+
+    def _takes(self) -> int:
+        return len(self.w)
 
     def __repr__(self) -> str:
         name = _activation_name(self.activation)
@@ -134,7 +138,7 @@ class Layer(Module):
     """
 
     def __init__(self, nin: int, nout: int, *, layer: int | None = None, chain: bool = False, **kwargs: Any) -> None:
-        nout = whole(nout, "Layer(nout)", 1)
+        nout = whole(nout, "Layer(nout)")
         kwargs["rng"] = _generator(kwargs.get("rng"))
         self.neurons = [Neuron(nin, layer=layer, index=i + 1, chain=chain, fan_out=nout, **kwargs) for i in range(nout)]
 
@@ -154,6 +158,12 @@ class Layer(Module):
 
     def parameters(self) -> list[Value]:
         return [p for neuron in self.neurons for p in neuron.parameters()]
+
+    def _takes(self) -> int | None:
+        return self.neurons[0]._takes()
+
+    def _title(self) -> str:
+        return f"Layer({self._takes()}, {len(self.neurons)})"
 
     def __repr__(self) -> str:
         return f"Layer of [{', '.join(map(str, self.neurons))}]"
@@ -176,7 +186,7 @@ class MLP(Module):
         scaler: None, or a Standardizer, through which the inputs go first.
 
     Raises:
-        ValueError: for widths < 1, an activation or an init that there is none of, or a scaler of other columns.
+        ValueError: for widths < 1, an unknown activation or init, or a scaler of other columns.
         TypeError: for arguments of the wrong kind.
 
     Example:
@@ -189,9 +199,9 @@ class MLP(Module):
                  output: Activation = "linear", init: Init = "uniform", bias: bool = True, rng: Any = None,
                  scaler: Standardizer | dict[str, Any] | None = None) -> None:
         widths = [nouts] if is_number(nouts) else many(nouts, "MLP(nouts)", "a list of widths")
-        sizes = [whole(nin, "MLP(nin)", 1), *(whole(n, "MLP(nouts)", 1) for n in widths)]
+        sizes = [whole(nin, "MLP(nin)"), *(whole(n, "MLP(nouts)") for n in widths)]
         if len(sizes) == 1:
-            raise ValueError("MLP(nouts) needs the width of one layer at least, found none")
+            raise ValueError("MLP(nouts) needs the width of at least one layer, found none")
         activations = _each_layer(activation, output, len(sizes) - 1)
         generator = _generator(rng)
         self.meta = {}
@@ -199,7 +209,7 @@ class MLP(Module):
         if isinstance(scaler, dict) and scaler.keys() == {"means", "scales"}:
             scaler = Standardizer(**scaler)
         if scaler is not None and (not isinstance(scaler, Standardizer) or len(scaler.means) != nin):
-            raise ValueError(f"the scaler of MLP({nin}, ...) is a Standardizer of {nin} columns, found {scaler!r}")
+            raise ValueError(f"the scaler of MLP({nin}, ...) must be a Standardizer of {nin} columns, found {scaler!r}")
         self.scaler: Standardizer | None = scaler
         self.layers = [
             Layer(sizes[k], sizes[k + 1], activation=activations[k], init=init, bias=bias, rng=generator, layer=k + 2,
@@ -235,7 +245,7 @@ class MLP(Module):
 
         Raises:
             ValueError: for rows of another length.
-            TypeError: for what is no number.
+            TypeError: for anything but numbers.
 
         Example:
             >>> micrograd.MLP(2, [4, 1], activation="tanh").predict([[0.0, 0.0], [0.0, 0.0]])
@@ -246,6 +256,12 @@ class MLP(Module):
 
     def parameters(self) -> list[Value]:
         return [p for layer in self.layers for p in layer.parameters()]
+
+    def _takes(self) -> int:
+        return self.nin
+
+    def _title(self) -> str:
+        return f"MLP({self.nin}, {[len(layer.neurons) for layer in self.layers]})"
 
     def config(self) -> dict[str, Any]:
         activations = [layer.neurons[0].activation for layer in self.layers]
@@ -282,8 +298,8 @@ def draws(init: Init, nin: int, nout: int, activation: Activation, rng: Any) -> 
         return lambda: number(rule(nin, nout, rng), "init")
     name = FIT.get(_activation_name(activation), "lecun") if init == "auto" else init
     if not isinstance(name, str) or name not in BOUNDS:
-        raise ValueError(f"init is one of {', '.join(BOUNDS)}, auto, or a function (nin, nout, rng) -> float; found "
-                         f"{init!r}")
+        raise ValueError(f"init must be one of {', '.join(BOUNDS)}, auto, or a function (nin, nout, rng) -> float; "
+                         f"found {init!r}")
     bound = BOUNDS[name](nin, nout)
     return lambda: float(rng.uniform(-bound, bound))
 
@@ -297,49 +313,33 @@ def as_inputs(x: Any, n: int, module: Module, more: Sequence[Any] = (), labels: 
               scaler: Standardizer | None = None) -> list[Value]:
     """x as a list of n Values: numbers become constants, with these labels. A ValueError names both sizes."""
     if more:
-        raise TypeError(f"{_title(module)} is called on one list, found {1 + len(more)} arguments: give the inputs as "
+        raise TypeError(f"{module._title()} is called on one list, found {1 + len(more)} arguments: give the inputs as "
                         "one list, in brackets")
     if type(x) is not list or is_table(x):
         x = [x] if isinstance(x, Value) or is_number(x) else single(
-            f"the input of {_title(module)}", x, "; predict takes a table" if isinstance(module, MLP) else "")
+            f"the input of {module._title()}", x, "; predict takes a table" if isinstance(module, MLP) else "")
     if len(x) != n:
-        raise ValueError(f"{_title(module)} takes {counted(n, 'input')}, found {len(x)}")
-    where = f"input of {_title(module)}"
+        raise ValueError(f"{module._title()} takes {counted(n, 'input')}, found {len(x)}")
+    where = f"input of {module._title()}"
     row = [xj if isinstance(xj, Value) else number(xj, where) for xj in x]
     if scaler is not None:
         row = scaler.scaled(row)
     return [xj if isinstance(xj, Value) else constant(xj, labels[j] if labels else "") for j, xj in enumerate(row)]
 
 
-def width(module: Module) -> int | None:
-    """How many numbers a module takes as its input; None where it does not say."""
-    if isinstance(module, MLP):
-        return module.nin
-    neuron = module.neurons[0] if isinstance(module, Layer) else module
-    return len(neuron.w) if isinstance(neuron, Neuron) else None
-
-
 def rows_for(module: Module, where: str, X: Any) -> list[Any]:
-    """X as rows that the module takes: of as many numbers as it says, or of anything where it does not."""
-    n = width(module)
+    """X as rows that the module takes: of as many numbers as it says, or of anything where it does not say."""
+    n = module._takes()
     found = rows(where, X, anything=n is None)
     if n is None:
         return found
     for i, row in enumerate(found):
         count = len(row) if isinstance(row, (list, tuple)) else 1
         if count != n:
-            raise ValueError(f"{where} needs {counted(n, 'number')} in each row for {_title(module)}, found "
+            raise ValueError(f"{where} needs {counted(n, 'number')} in each row for {module._title()}, found "
                              + (f"{count} in row {i}" if isinstance(row, (list, tuple)) else
                                 f"one flat list of {len(found)} numbers"))
     return found
-
-
-def _title(module: Module) -> str:
-    if isinstance(module, MLP):
-        return f"MLP({module.nin}, {[len(layer.neurons) for layer in module.layers]})"
-    if isinstance(module, Layer):
-        return f"Layer({len(module.neurons[0].w)}, {len(module.neurons)})"
-    return str(module)
 
 
 def _name(letter: str, layer: int | None, places: Sequence[int]) -> str:

@@ -6,7 +6,6 @@ of matplotlib's global state is touched. This module knows nothing of files.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -74,7 +73,7 @@ def learning_curve(history: Any) -> Figure:
 def decision_boundary(net: MLP, X: Any, y: Any, held_X: Any = (), held_y: Any = (), *,
                       features: tuple[int, int] = (0, 1), names: Sequence[str] = (),
                       classes: Sequence[str] = ()) -> Figure:
-    """Which class a network with an output for each sees where, over two of its inputs, the others at their mean.
+    """The class that a network with an output for each sees at each place of two inputs, the others at their mean.
 
     Args:
         net: an MLP.
@@ -104,10 +103,10 @@ def decision_boundary(net: MLP, X: Any, y: Any, held_X: Any = (), held_y: Any = 
             raise ValueError(f"decision_boundary needs a class for each row, {where}found {len(found)} rows and "
                              f"{len(wanted)} classes")
     if not X:
-        raise ValueError("decision_boundary needs one row at least, found none")
+        raise ValueError("decision_boundary needs at least one row, found none")
     for place in (i, j):
         if not 0 <= place < len(X[0]):
-            raise ValueError(f"features are two columns of X, from 0 to {len(X[0]) - 1}, found {features}")
+            raise ValueError(f"features must be two columns of X, from 0 to {len(X[0]) - 1}, found {features}")
     x_ends, y_ends = ends([x[i] for x in [*X, *held_X]]), ends([x[j] for x in [*X, *held_X]])
     across, up = steps(*x_ends), steps(*y_ends)
     row = [statistics.fmean(column) for column in zip(*X)]
@@ -142,10 +141,7 @@ def finite_rows(net: MLP, where: str, X: Any) -> list[list[float]]:
     """Rows that the network takes, all of finite floats."""
     found = [[as_float(x) for x in (row if isinstance(row, (list, tuple)) else [row])]
              for row in rows_for(net, where, X)]
-    for i, row in enumerate(found):
-        for j, x in enumerate(row):
-            if not math.isfinite(x):
-                raise ValueError(f"{where}, row {i}, column {j}: a finite number is needed, found {x}")
+    dataset.check_finite(where, found)
     return found
 
 

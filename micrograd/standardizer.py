@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .arguments import as_float, many, number
-from .data.dataset import rows, single
+from .data.dataset import check_finite, rows, single
 from .engine import Value
 
 __all__ = ["Standardizer"]
@@ -22,7 +22,7 @@ class Standardizer:
 
     Raises:
         ValueError: for more of one than of the other, a scale ≤ 0, inf or nan.
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
 
     Example:
         >>> micrograd.Standardizer([1.0, 0.0], [2.0, 4.0])([5.0, 2.0])
@@ -42,14 +42,14 @@ class Standardizer:
         """The one that standardises the rows of a table. A column that never varies is only shifted.
 
         Args:
-            X: lists, an array, a tensor or a frame, one row at least.
+            X: lists, an array, a tensor or a frame, with at least one row.
 
         Returns:
             A Standardizer.
 
         Raises:
             ValueError: for rows of several lengths or none, and for inf or nan, with row and column.
-            TypeError: for what is no number.
+            TypeError: for anything but numbers.
 
         Example:
             >>> micrograd.Standardizer.of([[1.0, 5.0], [3.0, 5.0]])
@@ -58,13 +58,11 @@ class Standardizer:
         found = [row if isinstance(row, (list, tuple)) else [row] for row in rows("Standardizer.of: X", X)]
         lengths = sorted({len(row) for row in found})
         if len(lengths) != 1 or not lengths[0]:
-            raise ValueError("Standardizer.of needs rows of one length, and one at least, with numbers in it; found "
-                             + (f"rows of {' and '.join(map(str, lengths))} numbers" if found else "no rows"))
+            of_rows = f"rows of {' and '.join(map(str, lengths))} numbers" if found else "no rows"
+            raise ValueError("Standardizer.of needs at least one row, and all of one length, with numbers in them; "
+                             f"found {of_rows}")
         columns = [[number(x, "Standardizer.of") for x in column] for column in zip(*found)]
-        for j, column in enumerate(columns):
-            for i, x in enumerate(column):
-                if not math.isfinite(x):
-                    raise ValueError(f"Standardizer.of: X, row {i}, column {j}: a finite number is needed, found {x}")
+        check_finite("Standardizer.of: X", zip(*columns))
         # The mean of a column that never varies is its number, not a rounding of it: then its scale is exactly 0.
         means = [c[0] if min(c) == max(c) else math.fsum(c) / len(c) for c in columns]
         scales = [math.sqrt(math.fsum((x - m) ** 2 for x in column) / len(column)) for column, m in zip(columns, means)]

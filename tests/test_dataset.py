@@ -484,7 +484,7 @@ def test_a_refusal_leaves_all_as_it_was():
     (lambda: MLP(2, [1]).predict(package("pandas").DataFrame(index=[1, 2])), "predict: X has no columns"),
     (lambda: Standardizer.of(3.0), "needs numbers in a list or an array, found float"),
     (lambda: Standardizer([1.0], [1.0])([[1.0], [2.0]]), "one row of numbers, found a table of 2 rows and 1 column; give each row by itself"),
-    (lambda: Standardizer.of([[], []]), "rows of one length, and one at least, with numbers in it; found rows of 0 numbers"),
+    (lambda: Standardizer.of([[], []]), "at least one row, and all of one length, with numbers in them; found rows of 0 numbers"),
     (lambda: Standardizer({1.0: 2.0}, [1.0]), r"Standardizer\(means\) needs a list of numbers, found dict"),
     (lambda: micrograd.losses.softmax(package("pandas").DataFrame([[1.0, 2.0]])), r"softmax\(logits\) needs a list of numbers, found DataFrame"),
     (lambda: micrograd.losses.half_squared_error([Value(1.0), Value(2.0)], {1.0: 0.0, 2.0: 0.0}), "the loss, for targets, needs .* found dict"),

@@ -256,7 +256,7 @@ POINT, TABLE = mg.Value(1.0, "a"), [[0, 0], [0, 1]]
     (lambda net: mg.jvp(lambda v: [x for x, y in (v,)], (1.0,), (1.0,)), "the function takes a list"),
     (lambda net: compiled()(), r"takes a, b here: the numbers of one sample; found no argument"),
     (lambda net: mg.compile(lambda a, b: a, inputs=(1, None, None)), r"inputs gives <lambda> 3 arguments, and it takes 2: a, b"),
-    (lambda net: mg.Neuron(2, "tanh"), r"Neuron\(nonlin\) is True or False, found str 'tanh'; .* is activation=..."),
+    (lambda net: mg.Neuron(2, "tanh"), r"Neuron\(nonlin\) must be True or False, found str 'tanh'; .* is activation=..."),
     (lambda net: mg.sin(mg.Value), "sin needs a real number, found type .*; it is a class, not an object of it"),
     (lambda net: optim.linear_decay(0.1, 0), r"linear_decay\(steps\) needs a number of steps > 0, found 0"),
 ])

@@ -57,12 +57,12 @@ def test_inputs_that_are_no_numbers_are_refused(x: object, error: str) -> None:
 
 
 @pytest.mark.parametrize("make, error", [
-    (lambda: MLP(0, [1]), "1 or more"), (lambda: MLP(2, []), "one layer at least"), (lambda: MLP(2, [2, 0]), "1 or more"),
+    (lambda: MLP(0, [1]), "1 or more"), (lambda: MLP(2, []), "at least one layer"), (lambda: MLP(2, [2, 0]), "1 or more"),
     (lambda: MLP(2, [2, 1], activation="rlu"), "no activation is called 'rlu'"),
     (lambda: MLP(2, [2, 1], activation="add"), "takes 2 arguments"),
     (lambda: MLP(2, [2, 2, 1], activation=["tanh"]), "1 entries for 3 layers"),
     (lambda: MLP(2, [2, 1], activation=["tanh", "tanh"], output="sigmoid"), "gives tanh for the last layer, and output sigmoid"),
-    (lambda: MLP(2, [2, 1], init="best"), "init is one of"),
+    (lambda: MLP(2, [2, 1], init="best"), "init must be one of"),
 ])
 def test_networks_that_cannot_be(make: object, error: str) -> None:
     with pytest.raises(ValueError, match=error):
@@ -367,7 +367,7 @@ def test_standardizer() -> None:
     scaler = Standardizer.of([[1.0, 5.0], [3.0, 5.0]])
     assert (scaler.means, scaler.scales) == ([2.0, 5.0], [1.0, 1.0])
     assert scaler([3.0, 6.0]) == [1.0, 1.0]
-    with pytest.raises(ValueError, match="and one at least"):
+    with pytest.raises(ValueError, match="at least one row"):
         Standardizer.of([])
     with pytest.raises(ValueError, match="scales > 0"):
         Standardizer([0.0], [0.0])

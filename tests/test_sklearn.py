@@ -195,7 +195,7 @@ def test_names_of_columns_are_kept():
     ({"hidden_layer_sizes": (0,)}, "needs 1 or more, found 0"),
     ({"hidden_layer_sizes": np.array([3, 0])}, "needs 1 or more, found 0"),
     ({"activation": "nope"}, "no activation is called 'nope'"),
-    ({"init": "nope"}, "init is one of"),
+    ({"init": "nope"}, "init must be one of"),
     ({"learning_rate_init": 0}, "the learning rate lr is a number > 0"),
 ])
 def test_arguments_that_make_no_sense(arguments, message):

@@ -19,6 +19,7 @@ from collections import UserString
 from collections.abc import Iterable, Iterator, Mapping, Sequence, ValuesView
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from math import isfinite
 from numbers import Complex
 from typing import Any, NamedTuple, Union
 
@@ -88,6 +89,14 @@ def rows(where: str, x: Any, anything: bool = False) -> list[Any]:
 def targets(where: str, y: Any, anything: bool = False) -> list[Any]:
     """The same for what is to be learnt: a frame or an array of one column has a number for each row."""
     return in_rows(where, one_column(opened(where, y, anything)), anything)
+
+
+def check_finite(where: str, rows: Iterable[Iterable[float]]) -> None:
+    """Raise ValueError for inf or nan, with row and column."""
+    for i, row in enumerate(rows):
+        for j, x in enumerate(row):
+            if not isfinite(x):
+                raise ValueError(f"{at(where, i, j)}: a finite number is needed, found {x}")
 
 
 def single(where: str, x: Any, hint: str = "; give each row by itself") -> list[Any]:
