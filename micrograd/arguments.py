@@ -13,7 +13,7 @@ from typing import Any
 
 
 def is_number(x: object) -> bool:
-    """Whether x is one real number: int, float, bool, Fraction, NumPy scalar, an array or tensor without dimensions, a
+    """True if x is one real number: int, float, bool, Fraction, NumPy scalar, an array or tensor without dimensions, a
     scalar of pyarrow; not any other array, text, a date or a node."""
     kind = type(x)
     if kind is float or kind is int:  # at once: operators ask this

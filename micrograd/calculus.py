@@ -50,7 +50,7 @@ class Gradient(Protocol):
 
 
 class ValueAndGradient(Protocol):
-    """The same with the value before it."""
+    """A value and its gradient by all arguments, in their structure: for a type checker, of the plain cases."""
 
     @overload
     def __call__(self, x: float, /) -> tuple[float, float]: ...
@@ -89,7 +89,7 @@ def grad(f: Function, wrt: Wrt = None) -> Function:
         tuple for several. It raises TypeError where f returns anything but one number.
 
     Raises:
-        TypeError: if f is no function.
+        TypeError: if f is not a function.
 
     Example:
         >>> micrograd.grad(lambda x: x ** 3)(2.0)
@@ -100,7 +100,7 @@ def grad(f: Function, wrt: Wrt = None) -> Function:
     function(f, "grad(f)")
 
     def gradient_of_f(*args: Any, **kwargs: Any) -> Any:
-        run = Run(f, args, wrt, kwargs)
+        run = RecordedCall(f, args, wrt, kwargs)
         return rebuild(run.point, run.plain(gradient(run.scalar(), run.variables)))
     return gradient_of_f
 
@@ -120,7 +120,7 @@ def value_and_grad(f: Function, wrt: Wrt = None) -> Function:
         A function of the arguments of f, which gives the pair (f, gradient of f).
 
     Raises:
-        TypeError: if f is no function.
+        TypeError: if f is not a function.
 
     Example:
         >>> micrograd.value_and_grad(lambda x: x ** 3)(2.0)
@@ -129,7 +129,7 @@ def value_and_grad(f: Function, wrt: Wrt = None) -> Function:
     function(f, "value_and_grad(f)")
 
     def value_and_gradient_of_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        run = Run(f, args, wrt, kwargs)
+        run = RecordedCall(f, args, wrt, kwargs)
         y = run.scalar()
         numbers = run.plain([y, *gradient(y, run.variables)])
         return next(numbers), rebuild(run.point, numbers)
@@ -148,7 +148,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         gradient for one argument of f, a tuple for several. One run of f serves any number of pullbacks.
 
     Raises:
-        TypeError: if f is no function.
+        TypeError: if f is not a function.
 
     Example:
         >>> y, pullback = micrograd.vjp(lambda a, b: [a * b, a + b], 2.0, 5.0)
@@ -157,7 +157,7 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
         >>> pullback([1.0, 0.0])
         (5.0, 2.0)
     """
-    run = Run(function(f, "vjp(f, ...)"), primals)
+    run = RecordedCall(function(f, "vjp(f, ...)"), primals)
 
     def pullback(cotangent: Any) -> Any:
         weights = like(run.output, dataset.tree("the cotangent", cotangent), "the result", "the cotangent",
@@ -183,7 +183,7 @@ def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
         A pair: what f returns, and its velocity in the same structure.
 
     Raises:
-        TypeError: if f is no function, or primals or tangents no tuple.
+        TypeError: if f is not a function, or primals or tangents are not tuples.
         ValueError: if the two differ in structure.
 
     Example:
@@ -193,11 +193,11 @@ def jvp(f: Function, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
     function(f, "jvp(f, primals, tangents)")
     for name, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, tuple):
-            raise TypeError(f"{name} is a tuple with one entry for each argument of the function, as in "
+            raise TypeError(f"{name} must be a tuple with one entry for each argument of the function, as in "
                             f"jvp(f, (x,), (v,)); found {shown(given)}")
     primals, tangents = dataset.tree("", primals), dataset.tree("the tangents", tangents)
     velocities = like(primals, tangents, "", "the tangents", "the primals")
-    run = Run(f, primals)
+    run = RecordedCall(f, primals)
     moving = push_forward(run.outputs, dict(zip(run.variables, velocities)))
     numbers = run.plain([*run.outputs, *(as_value(moving.get(y, 0.0)) for y in run.outputs)], velocities)
     return rebuild(run.output, numbers), rebuild(run.output, numbers)
@@ -216,7 +216,7 @@ def jacobian(f: Function, wrt: Wrt = None) -> Function:
         give an array of n by m.
 
     Raises:
-        TypeError: if f is no function.
+        TypeError: if f is not a function.
 
     Example:
         >>> micrograd.jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 5.0])
@@ -225,7 +225,7 @@ def jacobian(f: Function, wrt: Wrt = None) -> Function:
     function(f, "jacobian(f)")
 
     def jacobian_of_f(*args: Any, **kwargs: Any) -> Any:
-        run = Run(f, args, wrt, kwargs)
+        run = RecordedCall(f, args, wrt, kwargs)
         numbers = run.plain([slope for y in run.outputs for slope in gradient(y, run.variables)])
         return rebuild(run.output, iter([rebuild(run.point, numbers) for _ in run.outputs]))
     return jacobian_of_f
@@ -242,7 +242,7 @@ def hessian(f: Function, wrt: Wrt = None) -> Function:
         A function of the arguments of f, which gives, in each place of the gradient, the gradient of what stands there.
 
     Raises:
-        TypeError: if f is no function.
+        TypeError: if f is not a function.
 
     Example:
         >>> micrograd.hessian(lambda x: x[0] ** 2 * x[1])([2.0, 5.0])
@@ -263,7 +263,7 @@ def hvp(f: Function, primals: tuple[Any, ...], vector: tuple[Any, ...]) -> Any:
         The product, in the structure of ``grad(f)(*primals)``.
 
     Raises:
-        TypeError: if f is no function, or primals or vector no tuple.
+        TypeError: if f is not a function, or primals or vector are not tuples.
         ValueError: if the two differ in structure.
 
     Example:
@@ -275,7 +275,7 @@ def hvp(f: Function, primals: tuple[Any, ...], vector: tuple[Any, ...]) -> Any:
 
 # One run of a function
 
-class Run:
+class RecordedCall:
     """One recorded run of f: the fresh variables that stood for its arguments, and what it returned."""
 
     def __init__(self, f: Function, args: tuple[Any, ...], wrt: Wrt = None, kwargs: dict[str, Any] | None = None):
@@ -286,7 +286,7 @@ class Run:
         for i in positions:
             found = [x for _, x in leaves(args[i], f"argument {i}")]
             self.values_in |= any(isinstance(x, Value) for x in found)
-            # Never the user's own node: what f may hold of it by other ways is no argument of f.
+            # Never the user's own node: what f may hold of it by other ways is not an argument of f.
             inputs[i] = rebuild(args[i], (ops.identity(x) if isinstance(x, Value) else Value(x) for x in found))
         alone = isinstance(wrt, int) or (wrt is None and len(args) == 1)
         self.point = args[positions[0]] if alone else tuple(args[i] for i in positions)
@@ -346,7 +346,7 @@ def picked(wrt: Wrt, count: int) -> tuple[int, ...]:
     """The positions of the arguments to differentiate by."""
     positions = tuple(range(count)) if wrt is None else (wrt,) if isinstance(wrt, int) else wrt
     if not isinstance(positions, tuple) or not all(isinstance(i, int) for i in positions):
-        raise TypeError(f"wrt is the position of an argument, or a tuple of positions; found {shown(wrt)}")
+        raise TypeError(f"wrt must be the position of an argument, or a tuple of positions; found {shown(wrt)}")
     if not positions:
         raise TypeError("there is no argument to differentiate by")
     for i in positions:
@@ -373,7 +373,7 @@ def leaves(tree: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def rebuild(tree: Any, numbers: Iterator[Any]) -> Any:
-    """The same container with the next numbers in the place of its own."""
+    """A container like this one, with the next numbers in the place of its own."""
     if isinstance(tree, dict):
         return {key: rebuild(branch, numbers) for key, branch in tree.items()}
     if isinstance(tree, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Who is asking: the function of Python's own, such as math.sin, that takes the number out of a node.
+"""The caller of `__float__`: the function of Python itself, such as math.sin, that takes the number out of a node.
 
 `__float__` is not told who calls it, and `float(v)` is as right as `math.sin(v)` is wrong: one looks at a number, the
 other computes with it, and the graph ends there unseen. Both are one instruction of the code that is running. So that
@@ -35,7 +35,7 @@ MOST = 1000                              # places
 
 
 def unsettled() -> bool:
-    """Whether the running code may be calling such a function. (The compiled engine has this and `settle` in C.)"""
+    """True if the running code may be calling such a function. (The compiled engine has this and `settle` in C.)"""
     frame = sys._getframe(2)
     return (id(frame.f_code), frame.f_lasti) not in settled
 
@@ -94,7 +94,7 @@ def outside(frame: FrameType, packages: Set[str] = frozenset({PACKAGE})) -> Fram
 
 
 def callee(code: CodeType, last: int, starred: bool) -> Path:
-    """How the call at this place of a code loads what it calls; () if it is no call, or does so in another way.
+    """The names by which the call at this place of a code loads what it calls; () for none, and if it is not a call.
 
     starred: whether a call f(*args) counts; it takes its arguments from args itself, which may be `map(float, ...)`.
 
@@ -149,7 +149,7 @@ def loaded(instructions: Sequence[dis.Instruction], which: int, targets: set[int
 
 
 def resolved(frame: FrameType, path: Path) -> tuple[Any, Any]:
-    """What a path of names means now: its first name, and all of it. Only dictionaries are asked."""
+    """The present meaning of a path of names: of its first name, and of all of it. Only dictionaries are asked."""
     scopes: list[Any] = [] if path[:1] == ("LOAD_GLOBAL",) else [frame.f_locals]
     if path[:1] != ("LOAD_FAST",):
         scopes += [frame.f_globals, frame.f_builtins]

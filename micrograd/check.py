@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from . import ops
 from .arguments import as_float, function
-from .calculus import Function, Run, leaves, push_forward, rebuild
+from .calculus import Function, RecordedCall, leaves, push_forward, rebuild
 from .data import dataset
 from .engine import Value, gradient, topological_order
 from .files import FileName
@@ -209,7 +209,7 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     point = [as_float(x) for _, x in leaves(args, "")]
 
     def record(numbers: Sequence[float]) -> tuple[list[Value], list[Value]]:
-        run = Run(f, rebuild(args, iter(numbers)))
+        run = RecordedCall(f, rebuild(args, iter(numbers)))
         y = run.scalar()
         return run.variables, [y, *gradient(y, run.variables)] if order == 2 else [y]
 

@@ -382,15 +382,15 @@ class Value:
     # What NumPy has for floats alone, so that an array is asked so: np.vectorize(Value.isnan)(a)
 
     def isnan(self) -> bool:
-        """Whether its number is nan."""
+        """True if its number is nan."""
         return isnan(self.data)
 
     def isinf(self) -> bool:
-        """Whether its number is inf or -inf."""
+        """True if its number is inf or -inf."""
         return isinf(self.data)
 
     def isfinite(self) -> bool:
-        """Whether its number is neither inf nor nan."""
+        """True if its number is neither inf nor nan."""
         return isfinite(self.data)
 
     def logaddexp(self, other: Number) -> Value:
@@ -582,7 +582,7 @@ spelled: Any = None
 
 
 def engine_kind() -> str:
-    """Which engine runs.
+    """The engine that runs.
 
     Returns:
         "compiled" (this file, compiled by Cython) or "pure" (this file as Python).
@@ -625,7 +625,7 @@ def in_signs(words: str) -> str:
 # The kinds of nodes, and the rest of the operations
 
 def is_heritable(x: Any) -> bool:
-    """Whether what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`. It
+    """True if what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`. It
     stands for many numbers, and has none that can be looked at."""
     return type(x) is not Value and getattr(type(x), "_heritable", False)
 

@@ -1,4 +1,4 @@
-"""Files and streams, which are read and written whole: a file that is written is there as it was, or as it shall be."""
+"""Files and streams, read and written whole: a file that is written is there as it was, or as it is to be."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NOT_OURS = (errno.EPERM, errno.EACCES, errno.EBUSY, errno.EINVAL)  # to replace,
 
 
 def check_stream(file: Any, act: str) -> None:
-    """Raise TypeError for what is neither the name of a file nor an open stream to `act` on, "read" or "write"."""
+    """Raise TypeError for anything but the name of a file or an open stream to `act` on, "read" or "write"."""
     if isinstance(file, type) or not callable(getattr(file, act, None)):
         raise TypeError(f"the name of a file is needed, or an open stream of bytes to {act}, found "
                         f"{type(file).__name__} {file!r:.40}")
 
 
 def read_whole(file: File) -> tuple[str, bytes]:
-    """What to call a file, or an open stream of bytes, in messages; and all that is in it."""
+    """The name of a file, or of an open stream of bytes, for messages; and all that is in it."""
     if not isinstance(file, (str, bytes, os.PathLike)):
         check_stream(file, "read")
         return str(getattr(file, "name", "the stream")), file.read()
@@ -37,10 +37,10 @@ def read_whole(file: File) -> tuple[str, bytes]:
 def write_whole(file: File, content: bytes) -> None:
     """Write a file over the one of that name. Whenever this is cut short, the old file or the new one is there.
 
-    What is no file is written to as it is, and never replaced: a device, a pipe, a descriptor of this process such as
-    /dev/stdout, an open stream of bytes. A link is followed. A file keeps its mode and its owner; a new one gets those
-    that `open` gives. Where that cannot be (the folder takes no second file, the owner is someone else, the file is a
-    mount of its own) it is written in place, and gets its old content back if that fails.
+    Anything but a file is written to as it is, and never replaced: a device, a pipe, a descriptor of this process such
+    as /dev/stdout, an open stream of bytes. A link is followed. A file keeps its mode and its owner; a new one gets
+    those that `open` gives. Where that cannot be (the folder takes no second file, the owner is someone else, the file
+    is a mount of its own) it is written in place, and gets its old content back if that fails.
 
     What is written on the way has a name of its own, so that several may write at once; what one who was killed left
     behind is taken away later. Raises OSError, with the name as it was given, where nothing can be written.
@@ -85,7 +85,7 @@ def descriptor(name: str) -> int | None:
 
 
 def status(name: str) -> os.stat_result | None:
-    """What there is by that name; None for nothing. An OSError for a name that no file can be written to."""
+    """The status of the file of that name; None if there is none. An OSError if no file can be written to that name."""
     if name and not os.path.basename(name):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
     try:

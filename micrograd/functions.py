@@ -117,7 +117,7 @@ def normal(x: float) -> float:
 
 
 def normal_below(x: Any, erfc: Callable[..., Any] = math.erfc, bell: Callable[..., Any] = bell) -> Any:
-    """The same as ½ erfc(t) for t = -x/√2, which is far from erfc of the rounded t where t is large. What rounding took
+    """½ erfc(t) for t = -x/√2, which is far from erfc of the rounded t where t is large. What rounding took
     from t (Dekker) times the slope of erfc mends it."""
     t = -x * SQRT_HALF
     c = 134217729.0 * x

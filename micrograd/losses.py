@@ -1,4 +1,4 @@
-"""What a network's outputs cost: loss(outputs, targets) is a Value, for one sample.
+"""The cost of a network's outputs: loss(outputs, targets) is a Value, for one sample.
 
 outputs: a list of Values, or one bare Value; targets: as many numbers, or one bare number (for `cross_entropy`, the
 index of the right class). They can be compiled: then numbers are not known while the function is recorded, so that a
@@ -17,7 +17,7 @@ from typing import Any, Union
 
 from .arguments import is_number, many, number
 from .engine import Number, Value, constant, is_heritable
-from .ops import CONSTANT, maximum, relu, where
+from .ops import CONSTANT, maximum, where
 
 __all__ = [
     "half_squared_error", "mean_squared_error", "binary_cross_entropy", "binary_cross_entropy_from_logits",
@@ -41,7 +41,7 @@ def half_squared_error(outputs: Outputs, targets: Targets) -> Value:
         The cost of one sample, a Value.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
         ValueError: if there are more of one than of the other.
 
     Example:
@@ -63,7 +63,7 @@ def mean_squared_error(outputs: Outputs, targets: Targets) -> Value:
         The cost of one sample, a Value.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
         ValueError: if there are more of one than of the other.
 
     Example:
@@ -88,7 +88,7 @@ def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
         The cost of one sample, a Value.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
         ValueError: for an output or a target outside of [0, 1], or more of one than of the other.
 
     Example:
@@ -112,7 +112,7 @@ def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
 
 
 def binary_cross_entropy_from_logits(outputs: Outputs, targets: Targets) -> Value:
-    """The same for p = sigmoid(z), from the logits z: y log(1 + e^−z) + (1 − y) log(1 + e^z), which no z overflows.
+    """Binary cross-entropy for p = sigmoid(z), from logits z: y log(1 + e^−z) + (1 − y) log(1 + e^z); no z overflows.
 
     Every digit holds at both ends, also where p rounds to 0 or 1; an infinite z on the right side costs 0.
 
@@ -124,7 +124,7 @@ def binary_cross_entropy_from_logits(outputs: Outputs, targets: Targets) -> Valu
         The cost of one sample, a Value: the mean over the outputs.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
         ValueError: for a target outside of [0, 1], or more outputs than targets, or fewer.
 
     Example:
@@ -151,13 +151,13 @@ def logsumexp(values: Iterable[Number]) -> Value:
     A value of −inf counts for nothing and gets the gradient 0; if all are −inf, so is the result.
 
     Args:
-        values: numbers and Values, one at least.
+        values: numbers and Values, at least one.
 
     Returns:
         A Value.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
         ValueError: if there are none.
 
     Example:
@@ -166,7 +166,7 @@ def logsumexp(values: Iterable[Number]) -> Value:
     """
     nodes = _nodes(values, "logsumexp(values)")
     if not nodes:
-        raise ValueError("logsumexp needs one value at least, found none")
+        raise ValueError("logsumexp needs at least one value, found none")
     largest = _largest(nodes)
     shift, nothing = _finite(largest), largest <= -math.inf
     total = Value.sum([(node - shift).exp() for node in nodes])
@@ -186,7 +186,7 @@ def softmax(logits: Sequence[Number]) -> list[Value]:
         As many Values, whose sum is 1.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
 
     Example:
         >>> [p.data for p in micrograd.losses.softmax([1000.0, 1000.0])]
@@ -217,7 +217,7 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
         The cost of one sample, a Value.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
         ValueError: for an index that no class has, or probabilities of more or fewer classes; and for one output.
 
     Example:
@@ -256,7 +256,7 @@ def max_margin(outputs: Outputs, targets: Targets) -> Value:
         The cost of one sample, a Value.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
         ValueError: for another target, or more of one than of the other.
 
     Example:
@@ -265,12 +265,12 @@ def max_margin(outputs: Outputs, targets: Targets) -> Value:
     """
     terms = []
     for a, y in _pairs(outputs, targets):
+        margin = (1 - y * a).relu()
         if is_heritable(y):
-            terms.append(relu(1 - y * a) + where(y * y - 1, math.nan, 0.0))
-            continue
-        if y.data not in (-1.0, 1.0):
+            margin = margin + where(y * y - 1, math.nan, 0.0)
+        elif y.data not in (-1.0, 1.0):
             raise ValueError(f"max_margin needs targets -1 and 1, found {y.data}")
-        terms.append((1 - y * a).relu())
+        terms.append(margin)
     return _mean(terms)
 
 
@@ -285,7 +285,7 @@ def l1_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
         A Value, to be added to a loss.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
 
     Example:
         >>> micrograd.losses.l1_penalty([micrograd.Value(-3.0), micrograd.Value(1.0)], 0.5).data
@@ -306,7 +306,7 @@ def l2_penalty(parameters: Iterable[Value], strength: float = 1.0) -> Value:
         A Value, to be added to a loss.
 
     Raises:
-        TypeError: for what is no number.
+        TypeError: for anything but numbers.
 
     Example:
         >>> micrograd.losses.l2_penalty([micrograd.Value(-3.0), micrograd.Value(1.0)], 0.5).data
@@ -362,7 +362,7 @@ def _cost_of_class(logits: list[Value], c: Any) -> Value:
 
 
 def _is_certain(c: Any, logits: list[Value]) -> bool:
-    """Whether so little speaks against class c that 1 − p would lose digits. Else p − y is as good, and well known."""
+    """True if so little speaks against class c that 1 − p would lose digits. Else p − y is as good, and well known."""
     z = logits[int(c)].data
     return z < math.inf and sum(math.exp(min(x.data - z, 1.0)) for x in logits) < 1 + CERTAIN
 

@@ -278,7 +278,7 @@ def _pow_slope_by_rows(a: Any, b: Any) -> Any:
 
 
 def _lost(b: Any) -> Any:
-    """What rounding takes from b - 1, or something else that is not 0."""
+    """The part of b that rounding takes from b - 1, or something else that is not 0."""
     return abs((b - 1) + 1 - b) + abs(b - (b - 1) - 1)
 
 

@@ -35,7 +35,7 @@ def only_ours(package: str) -> None:
 
 
 def in_the_way(package: str, file: str) -> ImportError:
-    """What to say where a file of the package is not ours. Who it is is looked up in what pip wrote down."""
+    """The error for a file of the package that is not ours. Whose it is, is looked up in what pip wrote down."""
     from importlib.metadata import distributions  # slow, and of no use until something is wrong
     folder = sys.modules[package].__path__[0]
     others = {f"{other.name} {other.version}": other.name for other in distributions() if other.name != DISTRIBUTION

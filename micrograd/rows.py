@@ -30,7 +30,7 @@ Interval = tuple[float, float]
 
 
 class _Node(Protocol):
-    """What records the ops that it meets: a Value, and whatever else has this method."""
+    """An object that records the ops that it meets: a Value, and whatever else has this method."""
 
     def __op__(self, op: Any, args: Any) -> Any: ...
 
@@ -84,12 +84,12 @@ class Op:
 
     @property
     def arity(self) -> int:
-        """How many arguments the op takes; 0 for the kinds of leaf."""
+        """The number of arguments that the op takes; 0 for the kinds of leaf."""
         return len(self.derivatives)
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """What its arguments are called: as in its rules, (y, *arguments), or x and a, b where those do not say."""
+        """The names of its arguments: as in its rules, (y, *arguments), or x and a, b where those do not say."""
         names: tuple[str, ...] = ()
         if self.derivatives and (code := getattr(self.derivatives[0], "__code__", None)) is not None:
             names = code.co_varnames[1:code.co_argcount]
@@ -134,7 +134,7 @@ class Op:
             return _total(self.derivatives[i], y, args)
 
     def slope_by_book(self, i: int, y: float, *args: float) -> float:
-        """The same by the formula of a book, which goes by y, whatever y is: what somebody with another y would get."""
+        """The same by the formula of a book, which uses y, whatever y is: what somebody with another y would get."""
         return _total((self.book or self.derivatives)[i], y, args)
 
     def __repr__(self) -> str:
@@ -257,7 +257,7 @@ def plain_slope(op: Op, i: int) -> float | int | None:
 
 
 def carries(op: Op, i: int) -> bool:
-    """Whether a derivative passes from an op to its i-th argument: not where it is 0 always, as that of step and sign.
+    """True if a derivative passes from an op to its i-th argument: not where it is always 0, as for step and sign.
 
     This is the whole rule of 0 · inf: what an edge does not carry is not there; all else is IEEE arithmetic, in which
     0 · inf is nan. It depends on the op alone, so that all who differentiate a graph come to the same answer."""
@@ -353,7 +353,7 @@ def op(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any
         6.0
     """
     if not isinstance(name, str) or not name.isidentifier():
-        raise ValueError(f"an op's name is an identifier such as 'square', found {name!r}")
+        raise ValueError(f"an op's name must be an identifier such as 'square', found {name!r}")
     if name in LEAVES or name in HELPERS or name == "linear" or (name in OPS and OPS[name].builtin):
         raise ValueError(f"{name!r} is a built-in op; choose another name")
     for given in (forward, *derivatives):
@@ -389,21 +389,22 @@ def _by_rows(forward: Callable[..., float]) -> Callable[..., float]:
 
 
 def _check_templates(new: Op) -> None:
-    """Raise if the row cannot be printed: a slot for an argument that it has not got, an unknown word in a slot."""
+    """Raise if the row cannot be printed: a slot for an argument that it does not have, an unknown word in a slot."""
     for field in ("symbol", "latex", "text", "binds", "note"):
         if not isinstance(getattr(new, field), str):
-            raise TypeError(f"op {new.name!r}: {field} is a text, found {shown(getattr(new, field))}")
+            raise TypeError(f"op {new.name!r}: {field} must be text, found {shown(getattr(new, field))}")
     if new.binds not in BINDS:
-        raise ValueError(f"op {new.name!r}: binds is one of sum, product, power, atom; found {new.binds!r}")
+        raise ValueError(f"op {new.name!r}: binds must be one of sum, product, power, atom; found {new.binds!r}")
     for template in (new.latex, new.text):
         try:
             slots = [(slot, needs) for _, slot, needs, _ in string.Formatter().parse(template) if slot is not None]
         except ValueError:  # a brace without its partner
             slots = [("", "")]
         if any(slot not in ("0", "1")[:new.arity] or needs not in BINDS for slot, needs in slots):
-            raise ValueError(f"op {new.name!r}: in the template {template!r} {{0}}{' and {1}' * (new.arity - 1)} "
-                             "stand for the arguments, with :sum, :product, :power or :atom inside; a brace of the "
-                             "formula itself is written twice")
+            names = "{0} and {1}" if new.arity == 2 else "{0}"
+            raise ValueError(f"op {new.name!r}: in the template {template!r} {names} stand for the arguments, "
+                             "with :sum, :product, :power or :atom inside; a brace of the formula itself is written "
+                             "twice")
 
 
 def _is_interval(ends: Any) -> bool:
@@ -414,8 +415,8 @@ def _compare_with_differences(new: Op) -> None:
     """Raise if a derivative of the row is not the slope of its forward function at three points of its domain, or is
     a formula for floats only."""
     if len(new.domain) != new.arity or not all(map(_is_interval, new.domain)):
-        raise ValueError(f"op {new.name!r}: domain is one interval, or one for each of the {new.arity} arguments, each "
-                         f"(low, high); found {new.domain!r}")
+        raise ValueError(f"op {new.name!r}: domain must be one interval, or one for each of the {new.arity} arguments, "
+                         f"each (low, high); found {new.domain!r}")
     for fractions in ((0.27, 0.68), (0.55, 0.19), (0.83, 0.42)):
         args = [low + fraction * (high - low) for fraction, (low, high) in zip(fractions, new.domain)]
         at = ", ".join(f"{arg:.6g}" for arg in args)

@@ -28,7 +28,7 @@ from click.testing import CliRunner, Result
 
 import micrograd
 from micrograd import cli, losses
-from micrograd.data.table import Plan, find_target, read_table
+from micrograd.data.table import CsvPlan, find_target, read_table
 from micrograd.formulas.parse import parse_program
 from micrograd.nn import MLP
 from micrograd.optim import AdamW
@@ -405,7 +405,7 @@ def test_suffixes_are_powers_of_ten_in_columns_and_targets() -> None:
     result = micrograd_("train", "data.csv", "--target", "price", "--task", "regression", "--test", "0", *QUICK)
     assert "  sold   45 to 1,500,000 (K = thousand, M = million), median 1,075\n" in result.stdout
     assert re.search(r"  price  the target, 45 to 1,500,000 \$ \(K = thousand, M = million\), mean 1.?[0-9.e+]+\n", result.stdout)
-    plan = Plan.of(MLP.load("model.json").meta["table"])
+    plan = CsvPlan.of(MLP.load("model.json").meta["table"])
     table = read_table("data.csv")
     assert [x for x, in plan.encode(table, table.rows)[0]] == SOLD
     assert find_target(table, "price", "regression")[2] == SOLD[3:] + SOLD[:3]
@@ -427,7 +427,7 @@ def test_one_decimal_mark_a_file_or_a_question() -> None:
     assert re.fullmatch(r"[01],\d{4}", written[0]["P(a)"]), "written with the mark of the file"
 
     Path("point.csv").write_text("salary,share\n1000,0.5\n9300.0,39.4\n")
-    plan = Plan.of(MLP.load("model.json").meta["table"])
+    plan = CsvPlan.of(MLP.load("model.json").meta["table"])
     table = read_table("point.csv")
     assert plan.encode(table, table.rows)[0] == [[1000, 0.5], [9300, 39.4]], "another country's file, the same numbers"
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from micrograd.cli import IRIS
+from micrograd.cli.demo import IRIS
 from micrograd.data.delimited import Row
 from micrograd.data.table import (
     MOST_INPUTS,
     Column,
-    Plan,
-    Table,
+    CsvPlan,
+    CsvTable,
     TableError,
     Target,
     find_target,
@@ -27,14 +27,14 @@ GOOD = "x,colour,y\n" + "".join(f"{i}.5,{'red' if i % 3 else 'green'},{'ab'[i % 
 ROWS = [[f"{i}.5", "red" if i % 3 else "green", "ab"[i % 2]] for i in range(12)]
 
 
-def table_of(tmp_path: Path, content: str | bytes) -> Table:
+def table_of(tmp_path: Path, content: str | bytes) -> CsvTable:
     path = tmp_path / "t.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_table(path)
 
 
-def bare(name: str = "x") -> Table:
-    return Table("t.csv", [name], [], ",", "utf-8-sig")
+def bare(name: str = "x") -> CsvTable:
+    return CsvTable("t.csv", [name], [], ",", "utf-8-sig")
 
 
 # Reading
@@ -197,7 +197,7 @@ def test_numbers_that_only_look_like_those_of_rows_are_kept() -> None:
 # Targets
 
 def target_of(cells: list[str], task: str = "auto", decimal: str = "") -> tuple[Target, list[float]]:
-    table = Table("t.csv", ["y"], [Row(i + 2, [cell]) for i, cell in enumerate(cells)], ",", "utf-8-sig", decimal)
+    table = CsvTable("t.csv", ["y"], [Row(i + 2, [cell]) for i, cell in enumerate(cells)], ",", "utf-8-sig", decimal)
     target, _, y = find_target(table, "y", task)
     return target, y
 
@@ -265,7 +265,7 @@ def test_a_plan_encodes_and_survives_json(tmp_path: Path) -> None:
     target, rows, y = find_target(table, "y")
     plan, report = make_plan(table, target, rows, y)
     assert report == {"x": "0.5 to 11.5, median 6", "colour": "green, red"}
-    assert Plan.of(json.loads(json.dumps(asdict(plan)))) == plan
+    assert CsvPlan.of(json.loads(json.dumps(asdict(plan)))) == plan
     X, notes = plan.encode(table, table.rows)
     assert X[:2] == [[0.5, 1, 0], [1.5, 0, 1]]
     assert X[-2:] == [[6.0, 1 / 3, 2 / 3]] * 2

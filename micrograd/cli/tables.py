@@ -19,7 +19,7 @@ import click
 from .. import losses
 from ..arguments import counted
 from ..data.delimited import Row
-from ..data.table import Plan, Table, Target, brief, find_target, listed, make_plan, read_table, span
+from ..data.table import CsvPlan, CsvTable, Target, brief, find_target, listed, make_plan, read_table, span
 from ..nn import MLP
 from ..optim import AdamW
 from ..save import as_csv
@@ -54,7 +54,7 @@ class Trained(NamedTuple):
     """A network with its history, and the rows that it has seen and not seen. Those for validation are among the
     former."""
     net: MLP
-    plan: Plan
+    plan: CsvPlan
     history: History
     X: list[list[float]]
     y: list[float]
@@ -62,7 +62,7 @@ class Trained(NamedTuple):
     held_y: list[float]
 
 
-def describe(table: Table, target: Target, y: Sequence[float], auto: bool, columns: Mapping[str, str],
+def describe(table: CsvTable, target: Target, y: Sequence[float], auto: bool, columns: Mapping[str, str],
              notes: Sequence[str]) -> None:
     """Tell what was found in a table: its size, its target, which is y, its columns, and what counts as missing."""
     odd = f" (read as {table.encoding})" if table.encoding != "utf-8-sig" else ""
@@ -82,7 +82,7 @@ def describe(table: Table, target: Target, y: Sequence[float], auto: bool, colum
             say(on_one_line(f"  treated as missing: {words}"))
 
 
-def train_on(table: Table, target: str, *, task: str = "auto", ignore: Sequence[str] = (), test: float = 0.25,
+def train_on(table: CsvTable, target: str, *, task: str = "auto", ignore: Sequence[str] = (), test: float = 0.25,
              validation: float = HELD_OUT, patience: int, seed: int, layers: Sequence[int], activation: str, lr: float,
              weight_decay: Sequence[float], epochs: int, batch_size: int) -> Trained:
     """Train an MLP to predict a column of the table from the others, telling what is found and done."""
@@ -329,7 +329,7 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_j
     if "table" not in net.meta:
         raise Problem(f"{name} was not made by `micrograd train`: it does not say how to read a table")
     try:
-        plan = Plan.of(net.meta["table"])
+        plan = CsvPlan.of(net.meta["table"])
     except ValueError as error:
         raise Problem(on_one_line(f"{name} is damaged: {error}")) from None
     nouts, outputs = [len(layer.neurons) for layer in net.layers], len(plan.target.classes) or 1
@@ -360,7 +360,7 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_j
         say(f"{len(table.rows)} predictions written to {out}")
 
 
-def predicted(net: MLP, plan: Plan, x: list[float]) -> tuple[str | float | None, list[float]]:
+def predicted(net: MLP, plan: CsvPlan, x: list[float]) -> tuple[str | float | None, list[float]]:
     """What the network makes of the inputs x: a number; or a class, and the probability of each. None, and no
     probability, where it makes inf or nan of them."""
     target, output = plan.target, net(x)

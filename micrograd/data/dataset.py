@@ -26,14 +26,14 @@ from typing import Any, NamedTuple, Union
 from ..arguments import alone, as_float, counted, is_number, shown
 
 
-class Frame(NamedTuple):
+class Columns(NamedTuple):
     """A table by its columns, each a buffer of one dimension or a list."""
 
     names: list[str]
     columns: list[Any]
 
 
-Body = Union["memoryview[Any]", list[Any], Frame]
+Body = Union["memoryview[Any]", list[Any], Columns]
 FORMATS = set("?bBhHiIlLqQnNfd")  # of the buffers of real numbers that Python reads; see the struct module
 PLAIN = {float, int, bool}
 TEXT = (str, bytes, bytearray, UserString)  # some of which float() would parse, others iterate over as over bytes
@@ -46,15 +46,15 @@ def column(where: str, x: Any) -> Any:
     body = one_column(opened(where, x))
     if isinstance(body, list) and not is_flat(body):
         body = [only(f"{where}, row {i},", row) if is_container(row) else row for i, row in enumerate(body)]
-    if isinstance(body, Frame) or (isinstance(body, memoryview) and body.ndim != 1):
+    if isinstance(body, Columns) or (isinstance(body, memoryview) and body.ndim != 1):
         raise ValueError(f"{where} is one column of numbers, found {size(body)}")
     return body if is_doubles(body) else doubles(where, listing(body))
 
 
 def table(where: str, x: Any, width: int) -> Any:
-    """A table of so many columns as a buffer of doubles with two dimensions; such a buffer as it is."""
+    """A table of `width` columns as a buffer of doubles with two dimensions; such a buffer as it is."""
     body = opened(where, x)
-    if isinstance(body, Frame) and len(body.names) == width:
+    if isinstance(body, Columns) and len(body.names) == width:
         flat = array("d", bytes(8 * width * len(body.columns[0])))
         for j, (name, cells) in enumerate(zip(*body)):
             flat[j::width] = array("d", cells.tobytes()) if is_doubles(cells) else doubles(where, listing(cells), name)
@@ -87,7 +87,7 @@ def rows(where: str, x: Any, anything: bool = False) -> list[Any]:
 
 
 def targets(where: str, y: Any, anything: bool = False) -> list[Any]:
-    """The same for what is to be learnt: a frame or an array of one column has a number for each row."""
+    """Targets, in rows like those of `rows`: a frame or an array of one column has a number for each row."""
     return in_rows(where, one_column(opened(where, y, anything)), anything)
 
 
@@ -102,13 +102,13 @@ def check_finite(where: str, rows: Iterable[Iterable[float]]) -> None:
 def single(where: str, x: Any, hint: str = "; give each row by itself") -> list[Any]:
     """The numbers, or nodes, of one row."""
     body = opened(f"{where},", x)
-    if isinstance(body, Frame) or (isinstance(body, memoryview) and body.ndim != 1) or is_table(body):
+    if isinstance(body, Columns) or (isinstance(body, memoryview) and body.ndim != 1) or is_table(body):
         raise ValueError(f"{where} is one row of numbers, found {size(body)}{hint}")
     return [cell(f"{where},", x, False, i) for i, x in enumerate(listing(body))]
 
 
 def is_table(x: Any) -> bool:
-    """Whether a list holds rows, where one row of numbers was meant."""
+    """True if a list holds rows, where one row of numbers was meant."""
     return (isinstance(x, (list, tuple)) and bool(x) and not is_cell(x[0]) and hasattr(x[0], "__len__")
             and not isinstance(x[0], str))
 
@@ -144,7 +144,7 @@ def like(x: Any, branches: list[Any]) -> Any:
 
 
 def is_array(x: Any) -> bool:
-    """Whether x is an array of NumPy as `tree` gives them, no number of NumPy."""
+    """True if x is an array of NumPy as `tree` gives them, and not a number of NumPy."""
     return hasattr(x, "__array__") and not is_number(x)
 
 
@@ -164,8 +164,8 @@ def filled(model: Any, items: Iterable[Any]) -> Any:
 
 
 def size(body: Body) -> str:
-    """How large data are, for a message: "a table of 150 rows and 4 columns"."""
-    if isinstance(body, Frame):
+    """The size of data, for a message: "a table of 150 rows and 4 columns"."""
+    if isinstance(body, Columns):
         lengths = [len(body.columns[0]) if body.columns else 0, len(body.names)]
     elif isinstance(body, memoryview):
         lengths = list(body.shape or ())
@@ -190,7 +190,7 @@ WAYS: dict[type, frozenset[str]] = {}
 
 
 def ways_into(x: Any) -> frozenset[str]:
-    """What a container can do, of all that is asked here; looked up once for each type."""
+    """The methods of a container, of all that are asked for here; looked up once for each type."""
     kind = type(x)
     if kind not in WAYS:
         WAYS[kind] = frozenset(way for way in (*ARRAYS, *DENSE, *LISTS, *GAPS, *FRAMES, *OTHERS) if hasattr(kind, way))
@@ -198,14 +198,14 @@ def ways_into(x: Any) -> frozenset[str]:
 
 
 def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
-    """What a container holds: a buffer of real numbers, a frame, or a list of whatever it holds. name: that of the
+    """The content of a container: a buffer of real numbers, columns, or a list of whatever it holds. name: that of the
     column which it is. anything: arrays of text are let pass."""
     if isinstance(x, (list, tuple)):
         return list(x)
     whole = where.removesuffix(",")
     ways = ways_into(x)
     if isinstance(x, Mapping) and not ways.intersection((*ARRAYS, "data_vars")):
-        keys = ", ".join(map(repr, list(x)[:3])) + ", ..." * (len(x) > 3)
+        keys = ", ".join([*map(repr, list(x)[:3]), *(["..."] if len(x) > 3 else [])])
         raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__} with the keys {keys}: "
                         "give what is under one of them")
     if isinstance(x, (*TEXT, set, frozenset)) or hasattr(x, "__op__") or is_number(x) or is_missing(x):
@@ -221,16 +221,16 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     if columns is not None:
         bodies = [opened(where, cells, anything, each) for each, cells in columns]
         for (each, _), body in zip(columns, bodies):
-            if isinstance(body, Frame) or (isinstance(body, memoryview) and body.ndim != 1):
+            if isinstance(body, Columns) or (isinstance(body, memoryview) and body.ndim != 1):
                 raise ValueError(f"{where}: column {each!r} needs a number in each row, found {size(body)}")
             if len(body) != len(bodies[0]):
                 raise ValueError(f"{where}: the columns differ in length: {columns[0][0]!r} has "
                                  f"{counted(len(bodies[0]), 'row')}, {each!r} has {len(body)}")
-        return Frame([each for each, _ in columns], bodies)
+        return Columns([each for each, _ in columns], bodies)
     with readable(where, x):
         place = gap(x, ways)
     if place:
-        raise TypeError(f"{at(where, *place, *[name] * bool(name))}: the number is missing; fill the gap, or leave the "
+        raise TypeError(f"{at(where, *place, name)}: the number is missing; fill the gap, or leave the "
                         "row out")
     given = in_numpy(x, ways)
     if given is not None:
@@ -249,7 +249,7 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     try:
         return list(x)
     except TypeError:
-        hint = ": collect() it first" * hasattr(x, "collect")  # a frame that is not computed yet
+        hint = ": collect() it first" if hasattr(x, "collect") else ""  # a frame that is not computed yet
         raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__}{hint}") from None
 
 
@@ -280,7 +280,7 @@ def columns_of(where: str, x: Any, ways: frozenset[str]) -> list[tuple[str, Any]
 
 @contextmanager
 def readable(where: str, x: Any) -> Iterator[None]:
-    """What the library of x raises as a TypeError with the place: it has no memory, it is being traced, ..."""
+    """Whatever the library of x raises becomes a TypeError with the place: no memory left, being traced, ..."""
     try:
         yield
     except Exception as error:
@@ -356,7 +356,7 @@ def numbers_in(where: str, given: Any, anything: bool, name: str) -> memoryview[
         return view if len(view.format) == 1 else memoryview(given.astype(given.dtype.newbyteorder("=")))
     if kind == "O" or (anything and kind in "SUT") or not given.size:
         return list(given.tolist())
-    raise wrong(at(where, *[0] * given.ndim, *[name] * bool(name)), given.flat[0])
+    raise wrong(at(where, *[0] * given.ndim, name), given.flat[0])
 
 
 def as_view(x: Any) -> memoryview[Any] | None:
@@ -372,7 +372,7 @@ def as_view(x: Any) -> memoryview[Any] | None:
 
 def one_column(body: Body) -> Body:
     """A frame or an array of one column as that column."""
-    if isinstance(body, Frame) and len(body.names) == 1:
+    if isinstance(body, Columns) and len(body.names) == 1:
         cells: Body = body.columns[0]
         return cells
     if isinstance(body, memoryview) and body.ndim == 2 and body.shape is not None and body.shape[1] == 1:
@@ -387,7 +387,7 @@ def only(where: str, row: Any) -> Any:
 
 
 def in_rows(where: str, body: Body, anything: bool) -> list[Any]:
-    if isinstance(body, Frame):
+    if isinstance(body, Columns):
         columns = [[cell(where, x, anything, i, name) for i, x in enumerate(listing(cells))]
                    for name, cells in zip(*body)]
         return [list(row) for row in zip(*columns)]
@@ -417,7 +417,7 @@ def cell(where: str, x: Any, anything: bool, row: int, column: Any = None) -> An
         return x
     y = real(x)
     if y is None:
-        raise wrong(at(where, row, *[column] * (column is not None)), x)
+        raise wrong(at(where, row, column), x)
     return y
 
 
@@ -430,7 +430,7 @@ def doubles(where: str, cells: list[Any], name: str = "", row: int | None = None
     for i, x in enumerate(cells):
         y = real(x)
         if y is None:
-            raise wrong(at(where, i, *[name] * bool(name)) if row is None else at(where, row, i), x)
+            raise wrong(at(where, i, name) if row is None else at(where, row, i), x)
         found.append(y)
     return found
 
@@ -449,25 +449,25 @@ def real(x: Any) -> float | None:
 
 
 def is_cell(x: Any) -> bool:
-    """Whether x is a number or a node by itself, no row."""
+    """True if x is a number or a node by itself, and not a row."""
     return is_number(x) or hasattr(x, "__op__") or isinstance(x, Decimal)
 
 
 def is_container(x: Any) -> bool:
-    """Whether x holds items, as a row does."""
+    """True if x holds items, as a row does."""
     return (isinstance(x, (Sequence, Iterator, ValuesView, array, memoryview)) or (
         bool(ways_into(x)) and not isinstance(x, Mapping))) and not is_cell(x) and not is_refused(x)
 
 
 def is_flat(body: Body) -> bool:
-    """Whether the data are numbers one after the other, without rows."""
+    """True if the data are numbers one after the other, without rows."""
     if isinstance(body, memoryview):
         return body.ndim == 1
     return isinstance(body, list) and bool(body) and is_cell(body[0])
 
 
 def is_refused(x: Any) -> bool:
-    """Whether x is what is no number anywhere: missing, text, a date, a complex number."""
+    """True if x is refused at every door: missing, text, a date, a complex number."""
     if is_number(x) or hasattr(x, "__op__"):
         return False
     x = alone(x)
@@ -484,7 +484,7 @@ def is_doubles(body: Body) -> bool:
 
 
 def listing(body: Body) -> list[Any]:
-    if isinstance(body, Frame):
+    if isinstance(body, Columns):
         return [list(row) for row in zip(*map(listing, body.columns))]
     return body if isinstance(body, list) else body.tolist()
 
@@ -495,7 +495,7 @@ def at(where: str, row: int, *column: Any) -> str:
     """The place of a number. Where that is within a row already, "X, row 3,", what comes next are columns."""
     if where.endswith(","):
         return f"{where} column {row}"
-    return ", ".join([f"{where}, row {row}", *(f"column {each!r}" for each in column)])
+    return ", ".join([f"{where}, row {row}", *(f"column {each!r}" for each in column if each not in ("", None))])
 
 
 def wrong(place: str, x: Any) -> TypeError:

@@ -23,7 +23,7 @@ SIGNED = re.compile(r"[-+][$€£¥]?[.,]?\d[\d.,]*(?:[eE][-+]?\d+)?\s?(?:[^\W\d
 
 
 class DelimitedError(ValueError):
-    """Why there are no rows to be had from a file, in one line."""
+    """The reason why a file gives no rows, in one line."""
 
 
 class Row(NamedTuple):
@@ -49,7 +49,7 @@ def read_delimited(content: bytes, where: str) -> Delimited:
     Commas, semicolons or tabs separate cells, whichever the first row has most of, or what a first line such as `sep=|`
     says. Blank lines are skipped, and white space around cells. A ' that `write_delimited` puts before what begins as a
     formula is taken away.
-    Raises DelimitedError, with the line, for what is no text, or has a quotation mark left open.
+    Raises DelimitedError, with the line, for what is not text, or has a quotation mark left open.
     """
     text, encoding = decoded(content)
     if "\0" in text:

@@ -89,7 +89,7 @@ def quantity(cell: str, mark: str = ".") -> Quantity | None:
 
 
 def is_suffix(text: str) -> bool:
-    """Whether a text stands for a power of ten; nothing stands for 10^0."""
+    """True if a text stands for a power of ten; no text at all stands for 10^0."""
     return not text or text in LETTERS or text.lower() in WORDS
 
 
@@ -99,14 +99,14 @@ def power(suffix: str) -> int:
 
 
 def marked(cell: str) -> str:
-    """Which decimal mark a cell has, "." or ","; "?" for 1.200 and 1,200, which are numbers with either, but not the
+    """The decimal mark of a cell, "." or ","; "?" for 1.200 and 1,200, which are numbers with either, but not the
     same; "" where it makes no difference."""
     point, comma = quantity(cell, "."), quantity(cell, ",")
     return "" if point == comma else "?" if point and comma else "." if point else ","
 
 
 class MixedError(ValueError):
-    """Why numbers do not make sense together, in a few words."""
+    """The reason why numbers do not make sense together, in a few words."""
 
 
 def in_common(found: Mapping[str, Quantity]) -> tuple[str, list[str]]:
@@ -148,7 +148,7 @@ def largest_before_suffix(found: Iterable[Quantity]) -> float:
 
 
 def lacks_suffix(q: Quantity, largest: float) -> bool:
-    """Whether a number may have lost its suffix: 1.2 where there is 2.9K; 950 and 950.5 have not."""
+    """True if a number may have lost its suffix: 1.2 where there is 2.9K; 950 and 950.5 have not."""
     return not q.suffix and not q.number.is_integer() and abs(q.number) <= largest
 
 
@@ -165,6 +165,6 @@ def in_units(q: Quantity, unit: str, suffixes: Sequence[str], largest: float = 0
 
 
 def explained(suffixes: Iterable[str]) -> str:
-    """What the suffixes mean, to print: " (K = thousand)"; nothing where there are none."""
+    """The meaning of the suffixes, to print: " (K = thousand)"; nothing where there are none."""
     said = [f"{suffix} = {NAMES[power(suffix)]}" for suffix in suffixes if suffix and suffix != NAMES[power(suffix)]]
     return f" ({', '.join(said)})" if said else ""

@@ -44,11 +44,11 @@ IDENTITY = re.compile(r"(.*[ _])?id|column \d+|unnamed: ?\d+", re.IGNORECASE)
 
 
 class TableError(Exception):
-    """What is wrong with a table, or with what is asked of it, in one line."""
+    """A fault of a table, or of what is asked of it, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CsvTable:
     """A CSV file, as text: a name for each column, and rows with as many cells. decimal: the mark before decimals, "."
     or ","; "" where no number shows one."""
 
@@ -64,7 +64,7 @@ class Table:
         object.__setattr__(self, "places", {name: place for place, name in enumerate(self.header)})
 
     def place(self, name: str) -> int:
-        """Which column has that name, from 0. A TableError lists those there are, and the one that may be meant."""
+        """The place of the column of that name, from 0. A TableError lists the names, and the one that may be meant."""
         if name in self.places:
             return self.places[name]
         if len(self.header) == 1 and re.search(r"[|\s]", self.header[0]):
@@ -80,12 +80,12 @@ class Table:
         return quantity(cell, self.decimal or ".")
 
     def other_mark(self, cells: Iterable[str]) -> str:
-        """What to say of cells that are no numbers, but all would be with the other decimal mark."""
+        """A hint about cells that are not numbers, but all would be with the other decimal mark."""
         other = "." if self.decimal == "," else ","
-        return f"; if these are numbers: --decimal {other}" * all(quantity(cell, other) for cell in cells)
+        return f"; if these are numbers: --decimal {other}" if all(quantity(cell, other) for cell in cells) else ""
 
 
-def read_table(path: File, decimal: str | None = None) -> Table:
+def read_table(path: File, decimal: str | None = None) -> CsvTable:
     """Read a CSV file with a header (see `read_delimited`), by its path or as a stream of bytes. A column without a
     name is called "column 1" if it is the first, and so on.
 
@@ -113,14 +113,14 @@ def read_table(path: File, decimal: str | None = None) -> Table:
     for row in rows:
         if len(row.cells) != len(header):
             raise TableError(f"{where}, line {row.line}: {len(row.cells)} fields, where the header has {len(header)}")
-    table = Table(where, header, rows, found.delimiter, found.encoding, decimal or "")
+    table = CsvTable(where, header, rows, found.delimiter, found.encoding, decimal or "")
     return table if decimal else replace(table, decimal=decimal_mark(table))
 
 
 WHICH = "--decimal . or --decimal , says which mark stands before decimals"
 
 
-def decimal_mark(table: Table) -> str:
+def decimal_mark(table: CsvTable) -> str:
     """The mark before decimals that the columns of numbers of a table show; "" if none does. Raises TableError if it is
     in doubt."""
     point, commas = next(examples(table, table.header, "."), None), [*examples(table, table.header, ",")]
@@ -141,7 +141,7 @@ def decimal_mark(table: Table) -> str:
     raise TableError(f"{table.path}: {cell!r} (line {line}, {name}) may be {' or '.join(readings)}; {WHICH}")
 
 
-def examples(table: Table, names: Iterable[str], kind: str) -> Iterator[tuple[str, str, int]]:
+def examples(table: CsvTable, names: Iterable[str], kind: str) -> Iterator[tuple[str, str, int]]:
     """Of each column of numbers that has one, the first cell whose decimal mark is of this kind (see `marked`): the
     name of the column, the cell, its line."""
     signs = ".," if kind == "?" else kind
@@ -158,9 +158,12 @@ def examples(table: Table, names: Iterable[str], kind: str) -> Iterator[tuple[st
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How one column becomes inputs. median: what stands for a missing number; None in a column of categories. unit:
-    what stands beside the numbers. shares: of each category in the training rows; "" is the category of the missing.
-    suffixes, largest: those that mean powers of ten here, and the largest number before one, see `in_units`."""
+    """The rule by which one column becomes inputs.
+
+    median: what stands for a missing number; None in a column of categories. unit: what stands beside the numbers.
+    shares: of each category in the training rows; "" is the category of the missing. suffixes, largest: those that mean
+    powers of ten here, and the largest number before one, see `in_units`.
+    """
 
     name: str
     median: float | None
@@ -171,10 +174,10 @@ class Column:
 
     @property
     def width(self) -> int:
-        """How many inputs a cell makes."""
+        """The number of inputs that a cell makes."""
         return 1 if self.median is not None else len(self.shares)
 
-    def inputs(self, table: Table, cell: str) -> tuple[list[float], str]:
+    def inputs(self, table: CsvTable, cell: str) -> tuple[list[float], str]:
         """The inputs for a cell, and what is odd about it: "missing", "not a number", "of another unit", "unknown", or
         ""."""
         if self.median is not None:
@@ -224,14 +227,14 @@ FITS: dict[str, Callable[[Any], bool]] = {  # what each field of a Target and of
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """How the rows of a table become inputs, and outputs a prediction: all that was learnt of the columns."""
+class CsvPlan:
+    """The rules by which rows become inputs, and outputs a prediction: all that was learnt of the columns."""
 
     target: Target
     columns: list[Column]
 
     @classmethod
-    def of(cls, data: Any) -> Plan:
+    def of(cls, data: Any) -> CsvPlan:
         """The plan that dataclasses.asdict wrote as plain data. Raises ValueError for other data."""
         try:
             facts = [(key, fact) for part in (data["target"], *data["columns"]) for key, fact in part.items()]
@@ -245,10 +248,10 @@ class Plan:
 
     @property
     def inputs(self) -> int:
-        """How many inputs all columns make together."""
+        """The number of inputs that all columns make together."""
         return sum(column.width for column in self.columns)
 
-    def encode(self, table: Table, rows: Sequence[Row]) -> tuple[list[list[float]], list[str]]:
+    def encode(self, table: CsvTable, rows: Sequence[Row]) -> tuple[list[list[float]], list[str]]:
         """The inputs for each row; and a line for whatever is odd in a column, to print."""
         X: list[list[float]] = [[] for _ in rows]
         notes = []
@@ -261,13 +264,13 @@ class Plan:
                     odd.setdefault(problem, []).append(row)
             for problem, found in odd.items():
                 cells = [row.cells[place] for row in found]
-                hint = table.other_mark(cells) * (problem == "not a number")
+                hint = table.other_mark(cells) if problem == "not a number" else ""
                 example = "" if problem == "missing" else f" ({cells[0]!r:.30} in line {found[0].line}{hint})"
                 notes.append(f"{column.name}: {len(found)} {problem}{example}")
         return X, notes
 
 
-def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, list[Row], list[float]]:
+def find_target(table: CsvTable, name: str, task: str = "auto") -> tuple[Target, list[Row], list[float]]:
     """The target, the rows that have one, and for each the number to predict: the index of its class, or the number.
 
     task: "classification", "regression", or "auto": regression if all are numbers, and not just a few whole ones.
@@ -301,7 +304,8 @@ def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, li
     few = len(classes) <= min(10, len(cells) // 3) and all(x.is_integer() for x in numbers.values())
     if task == "regression" or (task == "auto" and (numbers or hint) and not few):
         if not numbers:
-            raise TableError(f"{where}{why}: regression needs a finite number" + ", of one unit" * (odd is None) + hint)
+            unit_too = ", of one unit" if odd is None else ""
+            raise TableError(f"{where}{why}: regression needs a finite number{unit_too}{hint}")
         return Target(name, [], unit=unit, suffixes=suffixes), rows, [numbers[cell] for cell in cells]
     if len(classes) > len(cells) / 2:
         numeric = 2 * sum(table.number(cell) is not None for cell in cells) > len(cells)
@@ -313,14 +317,14 @@ def find_target(table: Table, name: str, task: str = "auto") -> tuple[Target, li
     return Target(name, ordered), rows, [index[called[cell]] for cell in cells]
 
 
-def called_alike(table: Table, x: float, unit: str) -> str:
+def called_alike(table: CsvTable, x: float, unit: str) -> str:
     """The name of a class of numbers, however it is written in a cell."""
     return f"{x + 0.0:.15g}".replace(".", table.decimal or ".") + f" {unit}".rstrip()
 
 
-def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[float],
-              ignore: Iterable[str] = ()) -> tuple[Plan, dict[str, str]]:
-    """What the training rows, with the numbers y to predict, teach of each column; and what to print about each."""
+def make_plan(table: CsvTable, target: Target, rows: Sequence[Row], y: Sequence[float],
+              ignore: Iterable[str] = ()) -> tuple[CsvPlan, dict[str, str]]:
+    """The plan that the training rows, with the numbers y to predict, teach; and what to print about each column."""
     if not target.classes:
         target = replace(target, mean=statistics.fmean(y), scale=statistics.pstdev(y) or 1.0)
     ignored = [table.header[table.place(name)] for name in ignore]
@@ -336,13 +340,13 @@ def make_plan(table: Table, target: Target, rows: Sequence[Row], y: Sequence[flo
                              "network of single numbers learns from fewer; leave columns out")
     if not columns:
         why = "".join(f"; {name}: {words}" for name, words in report.items())
-        why += f"; ignored: {listed(ignored, 20)}" * bool(ignored)
+        why += f"; ignored: {listed(ignored, 20)}" if ignored else ""
         raise TableError(f"{table.path} has no column to predict {target.name!r} from{why}")
-    return Plan(target, columns), report
+    return CsvPlan(target, columns), report
 
 
-def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str]:
-    """How a column with these cells becomes inputs, and what to print about it; None for one that is of no use."""
+def learn(table: CsvTable, name: str, cells: list[str]) -> tuple[Column | None, str]:
+    """The column that these cells make, and what to print about it; None for one that is of no use."""
     signs = "+" in cells
     present = [cell for cell in cells if not is_missing(cell, True, signs)]
     if not present:
@@ -368,13 +372,13 @@ def learn(table: Table, name: str, cells: list[str]) -> tuple[Column | None, str
                       f"{table.other_mark(others)}")
         return None, f"left out: {why}"
     shares = {category: times[category] / len(cells) for category in sorted(times)}
-    words = listed([category for category in shares if category], 5) + f", {missing} missing" * bool(missing)
-    return Column(name, None, "", shares), words + f" (taken as words: {why})" * bool(why)
+    words = listed([category for category in shares if category], 5) + (f", {missing} missing" if missing else "")
+    return Column(name, None, "", shares), words + (f" (taken as words: {why})" if why else "")
 
 
-def learn_numbers(table: Table, name: str, found: Sequence[Quantity | None], missing: int, unit: str,
+def learn_numbers(table: CsvTable, name: str, found: Sequence[Quantity | None], missing: int, unit: str,
                   suffixes: list[str]) -> tuple[Column | None, str]:
-    """What `learn` makes of a column of numbers that have this in common; None among them is a slip."""
+    """The column that `learn` makes of numbers that have this in common; None among them is a slip."""
     known = [q for q in found if q is not None]
     numbers = sorted(q.scaled if suffixes else q.number for q in known)
     if numbers[0] == numbers[-1]:
@@ -392,8 +396,8 @@ def learn_numbers(table: Table, name: str, found: Sequence[Quantity | None], mis
             words + "".join(f", {count} {what}" for what, count in odd.items() if count))
 
 
-def counts(table: Table, name: str, numbers: list[float]) -> bool:
-    """Whether different whole numbers count without a gap; in the whole table, of which these may be a part."""
+def counts(table: CsvTable, name: str, numbers: list[float]) -> bool:
+    """True if different whole numbers count without a gap; in the whole table, of which these may be a part."""
     place = table.place(name)
     whole = [q.number for row in table.rows if (q := table.number(row.cells[place]))] or numbers
     return len(set(whole)) == len(whole) == max(whole) - min(whole) + 1
@@ -406,13 +410,13 @@ def span(numbers: Iterable[float], unit: str, suffixes: Sequence[str]) -> str:
 
 
 def form(suffixes: Sequence[str]) -> str:
-    """How numbers are printed that were read with suffixes, or without."""
+    """The format of numbers that were read with suffixes, or without."""
     return ",.10g" if suffixes else "g"
 
 
 def is_missing(cell: str, numeric: bool = False, signs: bool = False) -> bool:
-    """Does the cell stand for nothing? "None" does among numbers; among words it may be a category. signs: "-" is the
-    other of "+"."""
+    """True if the cell stands for nothing: "None" does among numbers; among words it may be a category. signs: "-" is
+    the other of "+"."""
     return (cell.lower() in MISSING and not (signs and cell == "-")) or (numeric and cell.lower() == "none")
 
 
