@@ -5,34 +5,29 @@ For users to hold their own code against, and for the tests of this package. Thi
 
 from __future__ import annotations
 
-import html
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from itertools import pairwise, takewhile
 from math import floor, inf, isfinite, isinf, isnan, log2, nan
-from pathlib import Path
 from sys import float_info
 from typing import Any, NamedTuple
 
 from . import ops
-from .arguments import as_float, function
+from .arguments import as_float, counted, function
 from .calculus import Function, RecordedCall, leaves, push_forward, rebuild
 from .data import dataset
 from .engine import Value, gradient, topological_order
-from .files import FileName
 from .formulas.graph import look
 from .formulas.undefined import undefined
-from .page import page
+from .page import Block, Entry, Grid, GridRow, Page, Summary
 from .rows import carries
-from .save import as_csv, as_json, saved
-from .terminal import Printed, Spelling, in_columns, wrapped
 
 __all__ = ["check_gradients", "GradientReport", "Check"]
 
 
-class Point(NamedTuple):
+class Probe(NamedTuple):
     """A point that the differences look at."""
 
     x: float
@@ -40,14 +35,14 @@ class Point(NamedTuple):
     rounding: float  # how far y may be off because numbers were rounded on the way
 
 
-Points = list[Point]
+Probes = list[Probe]
 
-RELATIVE = 1e-6   # how far, as a fraction of its size, a derivative may be from what the differences say
-LOST = 0.1        # an error of this fraction of a derivative leaves it no digit to be held against
-RESOLVED = 0.01   # how far two rules for an integral may be apart, as a fraction of what they are to decide
+RELATIVE = 1e-6   # a derivative may be off the differences by this fraction of its size
+LOST = 0.1        # an error of this fraction of a derivative leaves no digit to compare
+RESOLVED = 0.01   # two rules for an integral may differ by this fraction of what they are to decide
 RATIO = 4.0       # from one step of the differences to the next; a power of two, so that x + h is exact
 ULPS = 2 * float_info.epsilon  # how far a row may be from its exact result, as a fraction of it,
-TINY = 2.0 ** -1074            # and at the least: numbers near 0 have no more digits than that
+TINY = 2.0 ** -1074            # and at least this: numbers near 0 have no more digits than that
 SMALL = 2.0 ** -960
 ARITHMETIC = (ops.add, ops.sub, ops.mul, ops.div, ops.neg)  # rounded right, always
 OK, WRONG, KINK, UNKNOWN, UNDEFINED = VERDICTS = ("ok", "wrong", "kink", "unknown", "undefined")
@@ -56,7 +51,7 @@ NUMBERS = (1, 2, 3, 4)  # the columns of the report that hold them
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Check(Printed):
+class Check(Entry):
     """One derivative, found in three ways.
 
     Attributes:
@@ -88,17 +83,17 @@ class Check(Printed):
     note: str
 
     def cells(self) -> tuple[str, ...]:
-        """A row of the report, as text."""
+        """The row of the report, as text."""
         numbers = (f"{x:.9g}" for x in (self.reverse, self.forward, self.numeric))
         return self.derivative, *numbers, f"{self.error:.0e}", self.verdict + (self.note and f": {self.note}")
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        return "\n".join(in_columns([[spell(cell) for cell in row] for row in (HEAD, self.cells())], width, NUMBERS))
+    def _blocks(self) -> tuple[Block, ...]:
+        return (Grid(HEAD, [GridRow(self.cells())], NUMBERS),)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class GradientReport(Printed):
-    """What `check_gradients` found. Print it, show it in a notebook, or `.save("check.html")` it.
+class GradientReport(Page):
+    """The result of `check_gradients`. Print it, show it in a notebook, or `.save("check.html")` it.
 
     It is true if every derivative is found right, or is a convention at a kink.
 
@@ -113,22 +108,20 @@ class GradientReport(Printed):
 
     rows: tuple[Check, ...]
 
+    _data = ("ok", "rows")
+
     @property
     def ok(self) -> bool:
-        """Whether every derivative is "ok" or "kink". One that is "unknown" or "undefined" is not found wrong, but not
+        """True if every derivative is "ok" or "kink". One that is "unknown" or "undefined" was not found wrong, but not
         found right either."""
         return all(row.verdict in (OK, KINK) for row in self.rows)
 
     def __bool__(self) -> bool:
         return self.ok
 
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain data: {"ok": ..., "rows": [{"derivative": ..., "reverse": ..., ...}]}."""
-        return {"ok": self.ok, "rows": [asdict(row) for row in self.rows]}
-
     @property
     def long(self) -> bool:
-        """Whether the table leaves out what is ok."""
+        """True if the table leaves out what is ok."""
         return len(self.rows) > 50
 
     def summary(self) -> str:
@@ -137,37 +130,21 @@ class GradientReport(Printed):
         kinks = f", {count[KINK]} at a kink" if count[KINK] else ""
         kinks += "".join(f", {count[each]} {each}" for each in (UNKNOWN, UNDEFINED) if count[each])
         hidden = " (not listed)" if self.long else ""
-        plural = "s" * (len(self.rows) != 1)
-        return f"{len(self.rows)} derivative{plural}: {count[OK]} ok{hidden}{kinks}, {count[WRONG]} wrong"
+        return f"{counted(len(self.rows), 'derivative')}: {count[OK]} ok{hidden}{kinks}, {count[WRONG]} wrong"
 
     def table(self) -> list[tuple[str, ...]]:
         """The report as text, cell by cell, the heading first."""
         return [HEAD, *(row.cells() for row in self.rows if row.verdict != OK or not self.long)]
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        table = [[spell(cell) for cell in row] for row in self.table()]
-        return "\n".join([*in_columns(table, width, right=NUMBERS), *wrapped(self.summary(), width)])
+    def _title(self) -> str:
+        return "Gradients, checked"
 
-    def save(self, path: FileName) -> Path:
-        """Write the report to a file.
+    def _blocks(self) -> tuple[Block, ...]:
+        head, *rows = self.table()
+        return Grid(head, [*map(GridRow, rows)], NUMBERS), Summary(self.summary())
 
-        Args:
-            path: of the file, whose ending says how: .txt, .csv (a row for each derivative), .html or .json.
-
-        Returns:
-            The path.
-        """
-        return saved("GradientReport", path, {
-            ".txt": lambda: f"{self.text}\n",
-            ".csv": lambda: as_csv([[field.name for field in fields(Check)], *map(astuple, self.rows)]),
-            ".html": lambda: page("Gradients, checked", [self._repr_html_()]),
-            ".json": lambda: as_json(self.to_dict())})
-
-    def _repr_html_(self) -> str:
-        head, *body = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in self.table())
-        rows = "".join(f"<tr>{row}</tr>" for row in body)
-        return (f"<table><caption>{self.summary()}</caption><thead><tr>{head.replace('td>', 'th>')}</tr></thead>"
-                f"<tbody>{rows}</tbody></table>")
+    def _rows(self) -> list[tuple[Any, ...]]:
+        return [tuple(each.name for each in fields(Check)), *map(astuple, self.rows)]
 
 
 def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
@@ -193,7 +170,7 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
 
     Raises:
         ValueError: if f is not finite at the point, or for another order.
-        TypeError: if f is no function, or does not return one number.
+        TypeError: if f is not a function, or does not return one number.
 
     Example:
         >>> print(micrograd.check_gradients(lambda x: x * x * x, 2.0, order=1))
@@ -203,70 +180,107 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     """
     function(f, "check_gradients(f, at)")
     if order not in (1, 2):
-        raise ValueError(f"order is 1 or 2, found {order!r}")
-    args = dataset.tree("at", at if isinstance(at, tuple) else (at,))
-    paths = [path for name, arg in zip(argument_names(f, len(args)), args) for path, _ in leaves(arg, name)]
-    point = [as_float(x) for _, x in leaves(args, "")]
+        raise ValueError(f"order must be 1 or 2, found {order!r}")
+    experiment = Experiment(f, at, order)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        by_variable = [experiment.checks(j) for j in range(len(experiment.point))]
+    return GradientReport(tuple(check for checks in zip(*by_variable) for check in checks))
 
-    def record(numbers: Sequence[float]) -> tuple[list[Value], list[Value]]:
-        run = RecordedCall(f, rebuild(args, iter(numbers)))
+
+class Experiment:
+    """A function near a point: it and, for order 2, its first derivatives there, and where one of its numbers moves.
+
+    Args:
+        f: the function.
+        at: its argument; several in a tuple.
+        order: 1 for the derivatives of f, 2 for those of its derivatives, too.
+    """
+
+    def __init__(self, f: Function, at: Any, order: int) -> None:
+        self.f = f
+        self.args = dataset.tree("at", at if isinstance(at, tuple) else (at,))
+        self.order = order
+        names = argument_names(f, len(self.args))
+        found = [leaf for arg, name in zip(self.args, names) for leaf in leaves(arg, name)]
+        self.point = [as_float(x) for _, x in found]
+        self.variables, self.outputs = self.recorded(self.point)
+        if not isfinite(self.outputs[0].data):
+            raise ValueError(f"f is {self.outputs[0].data} at {at!r}; check it at a point of its domain")
+        for variable, (path, _) in zip(self.variables, found):
+            variable.label = path
+        self.reverse = [gradient(y, self.variables) for y in self.outputs]
+        self.rounding = roundings(self.outputs, self.variables)
+        self.errors = [errors_of(y) for y in self.outputs]
+
+    def recorded(self, numbers: Sequence[float]) -> tuple[list[Value], list[Value]]:
+        """The variables and the outputs, recorded anew for these numbers."""
+        run = RecordedCall(self.f, rebuild(self.args, iter(numbers)))
         y = run.scalar()
-        return run.variables, [y, *gradient(y, run.variables)] if order == 2 else [y]
+        return run.variables, [y, *gradient(y, run.variables)] if self.order == 2 else [y]
 
-    def measure(j: int, x: float) -> list[Point]:
+    def moved(self, j: int, x: float) -> tuple[list[Value], list[Value]]:
+        """The same where the j-th number is x."""
+        return self.recorded([*self.point[:j], x, *self.point[j + 1:]])
+
+    def probes(self, j: int, x: float) -> Probes:
+        """Each output there; nan where that is outside the domain of something in f."""
         try:
-            variables, outputs = record([*point[:j], x, *point[j + 1:]])
-        except (ArithmeticError, ValueError):  # the step leaves the domain of something in f
-            return [Point(x, nan, nan)] * len(reverse)
+            variables, outputs = self.moved(j, x)
+        except (ArithmeticError, ValueError):
+            return [Probe(x, nan, nan)] * len(self.outputs)
         rounding = roundings(outputs, variables)
-        return [Point(x, y.data, rounding.get(y, 0.0)) for y in outputs]
+        return [Probe(x, y.data, rounding.get(y, 0.0)) for y in outputs]
 
-    def slope(j: int, k: int, x: float) -> float:
+    def slope(self, j: int, k: int, x: float) -> float:
+        """The derivative of the k-th output by the j-th number there, or nan."""
         try:
-            variables, outputs = record([*point[:j], x, *point[j + 1:]])
+            variables, outputs = self.moved(j, x)
             return float(gradient(outputs[k], variables[j]).data)
         except (ArithmeticError, ValueError):
             return nan
 
-    variables, outputs = record(point)
-    if not isfinite(outputs[0].data):
-        raise ValueError(f"f is {outputs[0].data} at {at!r}; check it at a point of its domain")
-    for variable, path in zip(variables, paths):
-        variable.label = path
-    reverse = [gradient(y, variables) for y in outputs]
-    rows: list[list[Check]] = [[] for _ in outputs]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        rounding, errors = roundings(outputs, variables), [errors_of(y) for y in outputs]
-        for j, x in enumerate(point):
-            moving = push_forward(outputs, {variables[j]: 1.0})
-            conventions = dict.fromkeys(node.op.note for node in topological_order(outputs[0])
-                                        if turns(node) and any(parent in moving for parent in node.parents))
-            steps = steps_around(x)
-            ahead, behind = ([measure(j, x + sign * h) for h in steps] for sign in (1, -1))
-            for k, y in enumerate(outputs):
-                name = (f"∂f/∂{paths[j]}" if k == 0 else
-                        f"∂²f/∂{paths[j]}²" if k == j + 1 else f"∂²f/∂{paths[j]}∂{paths[k - 1]}")
-                here = [Point(x, y.data, rounding.get(y, 0.0))] * len(steps)
-                before, after = finite(behind, k), finite(ahead, k)
-                found = Found(reverse[k][j].data, float(moving.get(y, 0.0)), errors[k].get(variables[j], 0.0),
-                              size_near(x, here + before + after), limit(after, before, 2),
-                              limit(here, before, 1), limit(after, here, 1))
-                verdict, note = judge(found, ", ".join(conventions))
-                if isnan(y.data) or verdict == UNDEFINED:
-                    verdict, note = UNDEFINED, why_undefined(y, variables[j], found)
-                elif verdict == WRONG and found.agree and not any(
-                        refuted([here[0], *points], side.reach, lambda x, j=j, k=k: slope(j, k, x))  # type: ignore[misc]
-                        for points, side in ((after, found.right), (before, found.left), (after, found.central),
-                                             (before, found.central)) if not found.fits(side)):
-                    verdict, note = UNKNOWN, "it changes within steps that are large enough to see it"
-                elif verdict == WRONG and all(found.fits(side) or leap_within(y, moving, side.reach)
-                                              for side in (found.left, found.central, found.right)):
-                    verdict, note = UNKNOWN, "it jumps within the steps"
-                best = found.best if verdict == OK else found.central
-                rows[k].append(Check(name, found.reverse, found.forward, best.slope, best.error, found.left.slope,
-                                     found.right.slope, verdict, note))
-    return GradientReport(tuple(row for group in rows for row in group))
+    def checks(self, j: int) -> list[Check]:
+        """The derivatives of all outputs by the j-th number."""
+        x, variable = self.point[j], self.variables[j]
+        moving = push_forward(self.outputs, {variable: 1.0})
+        conventions = ", ".join(dict.fromkeys(
+            node.op.note for node in topological_order(self.outputs[0])
+            if turns(node) and any(parent in moving for parent in node.parents)))
+        steps = steps_around(x)
+        ahead, behind = ([self.probes(j, x + sign * h) for h in steps] for sign in (1, -1))
+        checks = []
+        for k, y in enumerate(self.outputs):
+            here = [Probe(x, y.data, self.rounding.get(y, 0.0))] * len(steps)
+            before, after = finite(behind, k), finite(ahead, k)
+            found = Found(self.reverse[k][j].data, float(moving.get(y, 0.0)), self.errors[k].get(variable, 0.0),
+                          size_near(x, here + before + after), limit(after, before, 2),
+                          limit(here, before, 1), limit(after, here, 1))
+            verdict, note = judge(found, conventions)
+            if isnan(y.data) or verdict == UNDEFINED:
+                verdict, note = UNDEFINED, why_undefined(y, variable, found)
+            elif verdict == WRONG and found.agree and not self.refuted(j, k, found, here[0], before, after):
+                verdict, note = UNKNOWN, "it changes within steps that are large enough to see it"
+            elif verdict == WRONG and all(found.fits(side) or leap_within(y, moving, side.reach)
+                                          for side in (found.left, found.central, found.right)):
+                verdict, note = UNKNOWN, "it jumps within the steps"
+            best = found.best if verdict == OK else found.central
+            checks.append(Check(self.name(j, k), found.reverse, found.forward, best.slope, best.error,
+                                found.left.slope, found.right.slope, verdict, note))
+        return checks
+
+    def refuted(self, j: int, k: int, found: Found, here: Probe, before: Probes, after: Probes) -> bool:
+        """True if the differences that contradict the derivative are right."""
+        sides = ((after, found.right), (before, found.left), (after, found.central), (before, found.central))
+        return any(refuted([here, *probes], side.reach, lambda x: self.slope(j, k, x))
+                   for probes, side in sides if not found.fits(side))
+
+    def name(self, j: int, k: int) -> str:
+        """The derivative of the k-th output by the j-th variable: ∂f/∂x, ∂²f/∂x², ∂²f/∂y∂x."""
+        x = self.variables[j].label
+        if k == 0:
+            return f"∂f/∂{x}"
+        return f"∂²f/∂{x}²" if k == j + 1 else f"∂²f/∂{x}∂{self.variables[k - 1].label}"
 
 
 def argument_names(f: Function, count: int) -> list[str]:
@@ -280,12 +294,12 @@ def argument_names(f: Function, count: int) -> list[str]:
 
 
 def turns(node: Value) -> bool:
-    """Whether a node stands at a kink of its row."""
+    """True if a node is at a kink of its row."""
     return node.op.kink is not None and node.op.kink(*[parent.data for parent in node.parents]) == 0
 
 
 def leap_within(y: Value, moving: Mapping[Value, Any], reach: float) -> bool:
-    """Whether a row that jumps, as floor does at every whole number, does so within that reach of the variable."""
+    """True if a row that jumps, as floor does at every whole number, does so within that reach of the variable."""
     for node in topological_order(y):
         row = ops.floordiv if node.op is ops.mod else node.op
         if row.kink is not None and not all(carries(row, i) for i in range(row.arity)):
@@ -297,7 +311,7 @@ def leap_within(y: Value, moving: Mapping[Value, Any], reach: float) -> bool:
 
 
 def roundings(outputs: Sequence[Value], variables: Sequence[Value]) -> dict[Value, float]:
-    """How far the number of each node that depends on the variables may be off because all of them are rounded."""
+    """The error that rounding may have left in the number of each node that depends on the variables."""
     off = dict.fromkeys(variables, 0.0)
     for node in topological_order(*outputs):
         if any(parent in off for parent in node.parents):
@@ -313,8 +327,8 @@ def roundings(outputs: Sequence[Value], variables: Sequence[Value]) -> dict[Valu
 
 
 def errors_of(y: Value) -> dict[Value, float]:
-    """How far the derivative of y by each node may be off because its factors and products are rounded: in proportion
-    to the sum without regard to signs, and for each product that underflows. inf where one may overflow."""
+    """The error that rounding of factors and products may have left in the derivative of y by each node: in proportion
+    to the sum of the absolute values, and more for each product that underflows. inf where one may overflow."""
     sizes, errors = {y: 1.0}, {y: 0.0}
     for node in reversed(topological_order(y)):
         for parent, slope in zip(node.parents, node.local_derivatives) if node in sizes else ():
@@ -336,26 +350,26 @@ def steps_around(x: float) -> list[float]:
     return steps
 
 
-def finite(probes: list[list[Point]], k: int) -> Points:
+def finite(probes: list[Probes], k: int) -> Probes:
     """The k-th output at the probes, up to the first that lies outside its domain."""
-    return [*takewhile(lambda point: isfinite(point.x) and isfinite(point.y), (points[k] for points in probes))]
+    return [*takewhile(lambda probe: isfinite(probe.x) and isfinite(probe.y), (probe[k] for probe in probes))]
 
 
-def size_near(x: float, points: Points) -> float:
-    """How large a slope is that takes f from 0 to its largest value within |x|, or within 1 of 0."""
+def size_near(x: float, points: Probes) -> float:
+    """The size of a slope that takes f from 0 to its largest value within |x|, or within 1 of 0."""
     sizes = [abs(point.y) for point in points if x == 0 or abs(point.x) <= 2 * abs(x)]
     return max(sizes, default=0.0) / (abs(x) or 1.0)
 
 
 class Limit(NamedTuple):
-    """What differences tend to."""
+    """The limit of differences."""
 
     slope: float = nan
     error: float = inf
     reach: float = 0.0  # the largest step that was taken for it
 
 
-def limit(upper: Points, lower: Points, power: int) -> Limit:
+def limit(upper: Probes, lower: Probes, power: int) -> Limit:
     """The limit of (f(b) - f(a)) / (b - a) with its error, from points b and a that move apart; nan if there is none.
 
     Ridders' method: slopes at a geometric sequence of steps, freed of one power of the step after the other as in
@@ -383,7 +397,7 @@ def limit(upper: Points, lower: Points, power: int) -> Limit:
 
 
 class Found(NamedTuple):
-    """What was found of one derivative."""
+    """Everything found out about one derivative."""
 
     reverse: float
     forward: float
@@ -399,14 +413,14 @@ class Found(NamedTuple):
 
     @property
     def agree(self) -> bool:
-        """Whether reverse and forward mode come to the same."""
+        """True if reverse and forward mode give the same."""
         return self.near(self.reverse, self.forward, self.best.error if self.best.error < inf else 0.0)
 
     def near(self, a: float, b: float, error: float) -> bool:
         return a == b or abs(a - b) <= error + self.unsure + RELATIVE * max(abs(a), abs(b))
 
     def fits(self, side: Limit) -> bool:
-        """Whether these differences allow for the derivative."""
+        """True if these differences allow for the derivative."""
         return self.near(self.reverse, side.slope, side.error)
 
 
@@ -435,10 +449,10 @@ def judge(found: Found, conventions: str) -> tuple[str, str]:
     return verdict, note + (f" ({conventions})" if conventions else "")
 
 
-def refuted(points: Points, reach: float, slope: Callable[[float], float]) -> bool:
-    """Whether f changes by something else than the integral of its derivative, on the way from the first point to two
-    others that follow each other, none further away than reach. Differences by themselves may be deceived, where f
-    bends within the steps that rise above rounding.
+def refuted(points: Probes, reach: float, slope: Callable[[float], float]) -> bool:
+    """True if f changes by something other than the integral of its derivative, on the way from the first point to two
+    others in a row, neither further away than reach. Differences alone can be deceived where f bends within the steps
+    that rise above rounding.
 
     The integral is that of Gauss's rule for five points from each point to the next. It decides nothing where it
     differs from that for three, nor by as little as rounding explains.
@@ -467,9 +481,9 @@ THREE = [(0.0, 8 / 9), (0.7745966692414834, 5 / 9), (-0.7745966692414834, 5 / 9)
 
 
 def why_undefined(y: Value, x: Value, found: Found) -> str:
-    """Where 0 · ∞, or another nan, comes about."""
+    """A sentence on where 0 · ∞, or another nan, comes from."""
     if isnan(y.data):
-        return "the first derivative is none either"
+        return "the first derivative is undefined, too"
     reason = undefined(look(y, "check_gradients"), x)
     if reason is not None:
         return reason.sentence

@@ -1,7 +1,7 @@
-"""What is printed: in lines that fit the terminal, and in signs that it has, dC/dw^4 where it lacks those of ∂C/∂w⁴.
+"""Printing: in lines that fit the terminal, and in signs that it has: dC/dw^4 where it lacks those of ∂C/∂w⁴.
 
-A `Printed` thing lays itself out for so many columns, in a given spelling. Its `.text` is the same everywhere; `str`,
-`print` and a REPL ask standard output what it can show. This module knows nothing of what is said.
+A `Printed` object lays itself out for a number of columns, in a given spelling. Its `.text` is the same everywhere;
+`str`, `print` and a REPL ask standard output what it can show. This module does not know what is said.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ TYPEWRITER = {letter: command[1:] for letter, command in GREEK.items()} | {
     "✓": "+", "✗": "x", "↓": "v", "ℓ": "l", "\u00a0": " ", **dict.fromkeys("⎡⎢⎣", "["), **dict.fromkeys("⎤⎥⎦", "]"),
     **dict.fromkeys("⎛⎜⎝", "("), **dict.fromkeys("⎞⎟⎠", ")")}
 
-Spelling = Callable[[str], str]  # words in signs that somebody has
+Spelling = Callable[[str], str]  # rewrites words in the signs that a stream has
 
 
 class Printed:
-    """What prints itself, and shows itself in a REPL. Its class says how, by `_laid_out`."""
+    """Something that prints itself, and shows itself in a REPL. Its class says how, in `_laid_out`."""
 
     __slots__ = ()
 
@@ -44,8 +44,8 @@ class Printed:
         """The whole as text, in lines that can be broken.
 
         Args:
-            width: how many columns a line has at the most, where it can be broken.
-            spell: what writes the signs.
+            width: the most columns that a line may have, where it can be broken.
+            spell: rewrites words in the signs that there are.
 
         Returns:
             The text.
@@ -68,13 +68,13 @@ class Printed:
 
 
 def printed(lay_out: Callable[[int, Spelling], str], width: int, spell: Spelling) -> str:
-    """What is laid out, in one notation: with all indices on the line, if one could not be raised or lowered."""
+    """The text in one notation: with all indices on the line, if one could not be raised or lowered."""
     text = lay_out(width, spell)
     return text if text == in_one_notation(text) else lay_out(width, lambda words: on_the_line(spell(words)))
 
 
 def width_of_stdout() -> int:
-    """How many columns a line may have."""
+    """The number of columns that a line may have."""
     try:
         is_terminal = sys.stdout.isatty()
     except (AttributeError, ValueError):  # there is none, or it is closed
@@ -144,7 +144,7 @@ ROOM = 10  # columns that a cell should have
 
 
 def folded(words: str, width: int, indent: int = 0) -> list[str]:
-    """A formula in lines of so many columns, where it can be broken: before operators, in as few parentheses as may be.
+    """Break a formula into lines of at most `width` columns: before operators, inside as few parentheses as possible.
     indent: of the lines after the first."""
     lines = []
     while columns(words) > width:
@@ -175,8 +175,8 @@ def break_of(words: str, width: int, least: int) -> int:
 
 
 def wrapped(words: str, width: int, head: str = "", indent: int = 0) -> list[str]:
-    """A sentence in lines of so many columns, the first after `head`, the others after an indent; one that has lines
-    already, such as an error with its caret, as it is."""
+    """Break a sentence into lines of at most `width` columns, the first after `head`, the others after an indent. One
+    that has lines already, such as an error with its caret, stays as it is."""
     if "\n" in words:
         return words.splitlines()
     indent = indent if indent <= width // 2 else 4
@@ -192,10 +192,10 @@ def padded(words: str, width: int, right: bool = False) -> str:
 
 
 def in_columns(table: Iterable[Sequence[str] | str], width: int, right: Sequence[int] = ()) -> list[str]:
-    """A table as lines; the first row is the head. A cell for which there is no room goes on below; and where there is
-    room for no column beside another, each row is a list, of heads and cells.
+    """A table as lines; the first row is the head. A cell that is too wide goes on below; and where there is no room
+    for columns side by side, each row becomes a list of heads and cells.
 
-    table: rows of cells; words alone are a line of their own. right: the columns of numbers, which stand to the right.
+    table: rows of cells; a string instead of a row is a whole line. right: the columns of numbers, aligned right.
     """
     table = list(table)
     rows = [row for row in table if not isinstance(row, str)]

@@ -32,7 +32,7 @@ from micrograd.data.table import CsvPlan, find_target, read_table
 from micrograd.formulas.parse import parse_program
 from micrograd.nn import MLP
 from micrograd.optim import AdamW
-from micrograd.save import strict
+from micrograd.page import strict
 
 QUICK = ("--epochs", "3", "--layers", "4")
 

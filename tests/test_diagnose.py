@@ -597,7 +597,7 @@ def test_what_cannot_be_nudged() -> None:
     with pytest.raises(TypeError, match=r"nudge\(root, x\) needs a Value of the graph, or the label of one, found float"):
         nudge(C, 0.5, 0.1)  # type: ignore[arg-type]
     for h in (0.0, nan, inf, 1e-30):
-        with pytest.raises(ValueError, match=r"h is a finite number that moves w = 0.5, found"):
+        with pytest.raises(ValueError, match=r"h must be a finite number that moves w = 0.5, found"):
             nudge(C, "w", h)
     with pytest.raises(ValueError, match=r"0.5 is a constant"):
         nudge(C, C.parents[0].parents[0], 0.1)

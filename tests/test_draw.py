@@ -21,7 +21,9 @@ import micrograd
 from micrograd import MLP, Layer, Neuron, Standardizer, Value, draw
 from micrograd.engine import constant
 from micrograd.formulas.algebra import number_of
-from micrograd.look.draw import DIRECTIONS, LOOKS, notebook_view, svg_of
+from micrograd.formulas.layout import unicode_label
+from micrograd.look.dot import LOOKS
+from micrograd.look.draw import DIRECTIONS, notebook_view, svg_of
 from micrograd.losses import half_squared_error
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -332,13 +334,13 @@ async def later(dot):
 
 
 @pytest.mark.parametrize(("renderer", "kind", "message"), [
-    (3, TypeError, "is a function from DOT text to SVG text, or None; found int 3"),
+    (3, TypeError, "must be a function from DOT text to SVG text, or None; found int 3"),
     (lambda: "", RuntimeError, r"raised TypeError: .*takes 0 positional arguments"),
     (lambda dot: 1 / 0, RuntimeError, "raised ZeroDivisionError: division by zero"),
     (lambda dot: None, TypeError, "returned NoneType None, where text, one <svg> element, is needed"),
     (lambda dot: b"<svg></svg>", TypeError, "returned bytes b'<svg></svg>'"),
-    (lambda dot: "<svg", ValueError, "returned '<svg', which is no <svg> element"),
-    (lambda dot: dot, ValueError, "returned 'digraph {.*…, which is no <svg> element"),
+    (lambda dot: "<svg", ValueError, "returned '<svg', which is not an <svg> element"),
+    (lambda dot: dot, ValueError, "returned 'digraph {.*…, which is not an <svg> element"),
 ], ids=["no function", "no argument", "raises", "nothing", "bytes", "cut off", "the DOT text"])
 def test_a_renderer_that_makes_no_svg(renderer, kind, message, monkeypatch):
     monkeypatch.setattr(draw, "renderer", renderer)
@@ -547,7 +549,7 @@ def test_a_small_net_has_its_weights_on_the_arrows(executable):
     words = texts_of(C, collapse="neuron")
     for p in net.parameters():
         if p.label.startswith("w"):
-            assert f"{micrograd.look.draw.unicode_label(p.label)} = {number_of(p.data)}" in words
+            assert f"{unicode_label(p.label)} = {number_of(p.data)}" in words
     assert "z²₁ → a²₁" in words and "z³₁" in words and "linear" in words
 
 
@@ -848,7 +850,7 @@ def test_arrows_that_are_too_long_to_place_are_refused():
     y = x
     for _ in range(240):  # within the limit of nodes, but Graphviz would take minutes
         y = y + x
-    with pytest.raises(ValueError, match="too long to place, 29,160 columns in all"):
+    with pytest.raises(ValueError, match="too long to lay out, 29,160 columns in all"):
         draw(y)
     chain = x
     for _ in range(400):

@@ -18,12 +18,11 @@ import micrograd as mg
 from micrograd import Value
 from micrograd.look import draw as draw_module
 from micrograd.look.tex import as_tex, text_in_tex
-from micrograd.page import page
-from micrograd.save import as_csv, saved
+from micrograd.page import as_csv, page, saved
 
 FORMATS = {
     "chain": ".txt .tex .html .json", "several": ".txt .tex .html .json", "steps": ".txt .csv .tex .html .json",
-    "diagnosis": ".txt .html .json", "nudge": ".svg .txt .csv .html .json", "report": ".txt .csv .html .json",
+    "diagnosis": ".txt .csv .html .json", "nudge": ".svg .txt .csv .html .json", "report": ".txt .csv .html .json",
     "class": ".txt .csv .html .json", "check": ".txt .csv .html .json", "plan": ".txt .tex .html .json",
     "stepper": ".html .svg .json", "drawing": ".svg .png .pdf .tex .html .gv"}
 ENDINGS = [".txt", ".csv", ".tex", ".html", ".htm", ".json", ".svg", ".png", ".pdf", ".gv", ".dot", ".foo"]

@@ -254,16 +254,16 @@ def test_every_surface_has_the_gradient_of_backward(seed, points):
 
 
 def test_an_arrow_that_carries_nothing_shows_no_flow():
-    draw = pytest.importorskip("micrograd.look.draw")
+    dot = pytest.importorskip("micrograd.look.dot")
     y, _ = at(lambda x: mg.sign(mg.sqrt(x)) + 0 * mg.sqrt(x) + x, 0.0)
     y.backward()
-    sent = draw.sent_by_backward(look(y, "test").order)
+    sent = dot.sent_by_backward(look(y, "test").order)
     carried = {(node.op.name, i): flow for (node, i), flow in sent.items()}
     assert ("sign", 0) not in carried and math.isnan(carried["sqrt", 0])
     y, _ = at(lambda x: mg.sign(mg.sqrt(x)) + x, 0.0)
     y.backward()
-    assert all(flow == 1.0 for flow in draw.sent_by_backward(look(y, "test").order).values())
-    assert "nan" not in draw.draw(y, by_gradient=True).source
+    assert all(flow == 1.0 for flow in dot.sent_by_backward(look(y, "test").order).values())
+    assert "nan" not in mg.draw(y, by_gradient=True).source
 
 
 def test_layers_without_a_value_keep_their_matrices():

@@ -25,7 +25,7 @@ from ..data.table import TableError
 from ..engine import engine_kind
 from ..files import descriptor, status, write_whole
 from ..formulas.parse import ExpressionError
-from ..save import as_json
+from ..page import as_json
 from ..terminal import spelling_of
 
 STREAM = Path("-")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -313,7 +312,7 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
     else:
         say(str(marked if len(reports) > 1 else next(iter(reports.values()))), result=True)
     if html_file:
-        sheets = [f"<h2>{html.escape(student)}</h2>{report._repr_html_()}" for student, report in reports.items()]
-        write(html_file, page(expression, [*([marked._repr_html_()] if len(sheets) > 1 else []), *sheets]))
+        overview, *sheets = marked._sections()
+        write(html_file, page(expression, [overview, *sheets] if len(sheets) > 1 else sheets))
     if out:
         marked.to_csv(opened(out))

@@ -22,7 +22,7 @@ from ..data.delimited import Row
 from ..data.table import CsvPlan, CsvTable, Target, brief, find_target, listed, make_plan, read_table, span
 from ..nn import MLP
 from ..optim import AdamW
-from ..save import as_csv
+from ..page import as_csv
 from ..train import HELD_OUT, History, accuracy, fit, train_test_split
 from .console import (
     FILE,

@@ -14,17 +14,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
-from pathlib import Path
 from typing import Any, Union
 
 from .. import ops
-from ..files import FileName
 from ..formulas.layout import columns as columns_of
 from ..formulas.mathml import mathml
 from ..look.tex import as_tex
 from ..packages import needed
-from ..page import page
-from ..save import as_json, saved
+from ..page import Format, Savable, as_json, page
 from ..terminal import Printed, Spelling, folded, padded, wrapped
 from .arrays import Run
 from .libraries import numpy_library
@@ -108,7 +105,7 @@ class Equation(Printed):
         return {"name": self.name, "formula": self.formula, "latex": self.latex, "shape": list(self.shape)}
 
 
-class Equations(Printed):
+class Equations(Printed, Savable):
     """The matrix equations of a compiled function: print them, show them in a notebook, or `.save("plan.tex")` them.
 
     Args:
@@ -160,20 +157,12 @@ class Equations(Printed):
         """The lines as plain data."""
         return {"equations": [line.to_dict() for line in self.equations], "note": self.note}
 
-    def save(self, path: FileName) -> Path:
-        """Write the equations to a file.
-
-        Args:
-            path: of the file, whose ending says how: .txt, .tex (for pdflatex), .html or .json.
-
-        Returns:
-            The path.
-        """
-        return saved("Equations", path, {
+    def _formats(self) -> dict[str, Format]:
+        return {
             ".txt": lambda: f"{self.text}\n",
             ".tex": lambda: as_tex(rf"\[ {self.latex} \]"),
             ".html": lambda: page(f"{self.name}, as matrix equations", [mathml(self.latex, display=True)]),
-            ".json": lambda: as_json(self.to_dict())})
+            ".json": lambda: as_json(self.to_dict())}
 
     @property
     def latex(self) -> str:

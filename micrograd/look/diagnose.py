@@ -11,25 +11,21 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from math import copysign, isclose, isfinite, isnan, nan
-from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from .. import ops
 from ..arguments import counted
 from ..engine import Value
-from ..files import FileName
 from ..formulas.algebra import forward_rule, name_of, number_of, partial
 from ..formulas.deltas import weighted_sums
 from ..formulas.graph import Edge, Graph, look, recomputed, same
 from ..formulas.layout import DIGITS, SUPERSCRIPT, indices, unicode_label
 from ..formulas.undefined import SLOPE, ZERO_INFINITE, undefined
 from ..ops import CONSTANT, LEAF, Op
-from ..page import page
-from ..save import as_json, saved
-from ..terminal import Printed, Spelling, wrapped
+from ..page import BLUE, RED, YELLOW, Block, Entry, Grid, GridRow, Page, Summary
+from ..terminal import Spelling, wrapped
 
 # What may be found, the worst first.
 KINDS = {
@@ -77,7 +73,7 @@ OUTSIDE = "its argument is outside the domain of the function: look at where it 
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Finding(Printed):
+class Finding(Entry):
     """One thing that was found.
 
     Attributes:
@@ -104,6 +100,8 @@ class Finding(Printed):
     names: tuple[str, ...]
     numbers: dict[str, float]
 
+    _data = ("kind", "severity", "sentence", "advice", "names", "numbers")
+
     @property
     def node(self) -> Value:
         """The first of the nodes, which the sentence names."""
@@ -114,18 +112,17 @@ class Finding(Printed):
         """The name of the node, as printed: its label w^{2}_{1} as w²₁, or v₁, v₂, ... without one."""
         return self.names[0]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data: the fields, without the nodes."""
-        return {"kind": self.kind, "severity": self.severity, "sentence": self.sentence, "advice": self.advice,
-                "names": list(self.names), "numbers": dict(self.numbers)}
+    @property
+    def said(self) -> list[str]:
+        """The sentence, and after an arrow the advice, if there is any."""
+        return [words for words in (self.sentence, self.advice and f"→ {self.advice}") if words]
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        words = f"{self.severity}, {self.kind}: {self.sentence} {sentence_case(self.advice)}".strip()
-        return "\n".join(wrapped(spell(words), width))
+    def _blocks(self) -> tuple[Block, ...]:
+        return (f"{self.severity}, {self.kind}: {self.sentence} {sentence_case(self.advice)}".strip(),)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Diagnosis(Printed):
+class Diagnosis(Page):
     """What `diagnose` found. Print it, show it in a notebook, or `.save("C.html")` it. True if there are only notes.
 
     Attributes:
@@ -139,6 +136,8 @@ class Diagnosis(Printed):
 
     subject: str
     findings: tuple[Finding, ...]
+
+    _data = ("subject", "ok", "findings")
 
     @property
     def ok(self) -> bool:
@@ -164,10 +163,6 @@ class Diagnosis(Printed):
             raise ValueError(f"no kind of finding is called {kind!r}; there are {', '.join(KINDS)}")
         return [finding for finding in self.findings if finding.kind == kind]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data: {"subject": ..., "ok": ..., "findings": [{"kind": ..., ...}, ...]}."""
-        return {"subject": self.subject, "ok": self.ok, "findings": [finding.to_dict() for finding in self.findings]}
-
     @property
     def summary(self) -> str:
         """One line: how many of each severity."""
@@ -184,39 +179,24 @@ class Diagnosis(Printed):
             if left < len(head):
                 lines.append(head.rstrip())
                 head = " " * left
-            for words in filter(None, (finding.sentence, finding.advice and f"→ {finding.advice}")):
+            for words in finding.said:
                 lines += wrapped(spell(words), width, head, left)
                 head = " " * left
         return "\n".join(lines)
 
-    def save(self, path: FileName) -> Path:
-        """Write the findings to a file.
+    def _title(self) -> str:
+        return f"Diagnosis of {self.subject}"
 
-        Args:
-            path: of the file, whose ending says how: .txt, .html or .json.
+    def _blocks(self) -> Iterator[Block]:
+        yield Summary(self.summary)
+        if self.findings:
+            rows = [GridRow((each.severity, each.kind), each.said) for each in self.findings]
+            yield Grid((), rows, badge=0, looks={ERROR: (RED, ""), WARNING: (YELLOW, ""), NOTE: (BLUE, "")})
 
-        Returns:
-            The path.
-        """
-        return saved("Diagnosis", path, {
-            ".txt": lambda: f"{self.text}\n",
-            ".html": lambda: page(f"Diagnosis of {self.subject}", [self._repr_html_()]),
-            ".json": lambda: as_json(self.to_dict())})
-
-    def _repr_html_(self) -> str:
-        # Styles stand in the elements, as notebooks take others away; ink on pale fills shows on light and dark pages.
-        cell = "text-align:left;vertical-align:top;padding:4px 8px"
-        rows = "".join(
-            f'<tr><td style="{cell};white-space:nowrap"><span style="{BADGE};background:{FILL[finding.severity]}">'
-            f'{finding.severity}</span></td><td style="{cell};white-space:nowrap"><b>{escape(finding.kind)}</b></td>'
-            f'<td style="{cell};max-width:44em;white-space:normal">{escape(finding.sentence)}'
-            f'{finding.advice and f"<br/><i>→ {escape(finding.advice)}</i>"}</td></tr>' for finding in self.findings)
-        return (f'<div><p style="margin:4px 0"><b>{escape(self.summary)}</b></p>'
-                f'{rows and f"<table><tbody>{rows}</tbody></table>"}</div>')
-
-
-BADGE = "display:inline-block;padding:0 6px;border-radius:4px;color:#1f2937"
-FILL = {ERROR: "#f7c5bf", WARNING: "#fbe3a6", NOTE: "#d7e3f4"}
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        yield "severity", "kind", "sentence", "advice", "nodes"
+        for each in self.findings:
+            yield each.severity, each.kind, each.sentence, each.advice, ", ".join(each.names)
 
 
 def diagnose(root: Any, parameters: Any = ()) -> Diagnosis:

@@ -19,11 +19,9 @@ from dataclasses import dataclass
 from itertools import chain
 from math import isfinite, isnan, log10, prod
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Union, overload
 
 from ..engine import Value
-from ..files import FileName
 from ..formulas.algebra import (
     DOTS,
     LONGEST,
@@ -73,8 +71,7 @@ from ..formulas.matrices import Matrix, matrix_form
 from ..formulas.parse import Names
 from ..formulas.undefined import no_answer, worked_out
 from ..ops import CONSTANT, LEAF
-from ..page import page
-from ..save import as_json, saved
+from ..page import Format, Savable, as_json, page
 from ..terminal import Printed, Spelling, folded, padded, wrapped
 from .tex import as_tex, text_in_tex
 
@@ -164,7 +161,7 @@ class Line(Printed):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Explanation(Printed):
+class Explanation(Printed, Savable):
     """What `explain` found. Print it, show it in a notebook, take it apart, or `.save("w.html")` it.
 
     Attributes:
@@ -232,19 +229,11 @@ class Explanation(Printed):
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return f'<div class="derivation" style="overflow: auto hidden">{self.to_mathml()}{notes}</div>'
 
-    def save(self, path: FileName) -> Path:
-        """Write the derivation to a file.
-
-        Args:
-            path: of the file, whose ending says how: .txt, .tex (for pdflatex), .html or .json.
-
-        Returns:
-            The path.
-        """
-        return Explanations([self]).save(path)
+    def _formats(self) -> Mapping[str, Format]:
+        return Explanations([self])._formats()
 
 
-class Explanations(Printed, tuple[Explanation, ...]):
+class Explanations(Printed, Savable, tuple[Explanation, ...]):
     """Several of them, as `explain` finds for a list: a tuple that prints, shows and saves itself as one derivation."""
 
     __slots__ = ()
@@ -268,21 +257,13 @@ class Explanations(Printed, tuple[Explanation, ...]):
         """One piece of a page after the other."""
         return "\n".join(each.to_html() for each in self)
 
-    def save(self, path: FileName) -> Path:
-        """Write the derivations to one file.
-
-        Args:
-            path: of the file, whose ending says how: .txt, .tex (for pdflatex), .html or .json.
-
-        Returns:
-            The path.
-        """
+    def _formats(self) -> Mapping[str, Format]:
         names = ", ".join(each.symbols for each in self)
-        return saved("Explanation", path, {
+        return {
             ".txt": lambda: f"{self.text}\n",
             ".tex": lambda: as_tex("\n\n".join(in_tex(each) for each in self)),
             ".html": lambda: page(names, [each.to_html() for each in self]),
-            ".json": lambda: as_json(self.to_dict() if len(self) != 1 else self[0].to_dict())})
+            ".json": lambda: as_json(self.to_dict() if len(self) != 1 else self[0].to_dict())}
 
 
 def in_tex(found: Explanation) -> str:

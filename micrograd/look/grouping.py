@@ -1,6 +1,6 @@
-"""What is to be drawn: the roles of the nodes of a graph, its neurons and layers, and which node goes into which box.
+"""Grouping a graph for drawing: the roles of its nodes, its neurons and layers, and which node goes into which box.
 
-Neurons are told by the labels of the notation, z^{k}_{i} and a^{k}_{i}. A network is something that can be fired on
+Neurons are told by the labels of the notation, z^{k}_{i} and a^{k}_{i}. A network is something that can be called on
 Values. This module knows nothing of pictures.
 """
 
@@ -20,7 +20,7 @@ from ..ops import CONSTANT, add, div, mul, neg, sub
 
 NODES = 60          # a graph with more is a summary in a notebook, not a picture
 SUMS = (add, sub, mul, div, neg)  # the ops that a weighted sum may end in
-NEURONS = 100       # a network with more is drawn by layers, if nothing else is asked for
+NEURONS = 100       # a network with more is drawn by layers by default
 
 
 def values_of(root: Any) -> list[Value]:
@@ -38,8 +38,8 @@ def is_network(root: Any) -> bool:
     return callable(root) and hasattr(root, "parameters")
 
 
-def fired(network: Any) -> list[Value]:
-    """The outputs of a network on inputs that stand for any: their numbers mean nothing."""
+def symbolic_outputs(network: Any) -> list[Value]:
+    """The outputs of a network on placeholders for its inputs: their numbers mean nothing."""
     if isinstance(network, type):
         raise TypeError(f"draw(network) needs a network, found the class {network.__name__}: make one of it, "
                         f"{network.__name__}(...)")
@@ -58,7 +58,7 @@ def fired(network: Any) -> list[Value]:
 
 
 def collapse_of(network: Any, nodes: int) -> str | None:
-    """How a network is drawn if nothing is said."""
+    """The default for how a network is drawn."""
     if nodes <= NODES and not hasattr(network, "layers"):
         return None
     layers = getattr(network, "layers", [network])
@@ -66,7 +66,7 @@ def collapse_of(network: Any, nodes: int) -> str | None:
 
 
 @dataclass(slots=True, eq=False)
-class Neuron:
+class NeuronBox:
     """The nodes of one neuron on one sample: from its parameters to its weighted sum, and on to its activation."""
 
     layer: str
@@ -92,15 +92,15 @@ class Arrow(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Layer:
+class LayerBox:
     """The neurons of one layer, or the inputs of a network, in one box."""
 
     title: str
-    members: list[Neuron]
+    members: list[NeuronBox]
     inputs: list[Value]
 
 
-class Scene:
+class Grouping:
     """A graph as it is to be drawn: which nodes belong to which neuron, and in which box each node is found."""
 
     def __init__(self, order: list[Value], roots: list[Value], symbolic: bool,
@@ -115,11 +115,11 @@ class Scene:
                 self.uses[parent].append(node)
         self.roles = roles_of(order, roots, parameters)
         self.reached = reached_by_backward(order)
-        self.neurons: list[Neuron] = []
-        self.member: dict[Value, Neuron] = {}
+        self.neurons: list[NeuronBox] = []
+        self.member: dict[Value, NeuronBox] = {}
         self.find_neurons()
         self.home: dict[Value, Value | None] = {node: node for node in order}  # whose box a node is in; None: in none
-        self.layers: dict[Value, Layer] = {}                                   # the boxes of layers, by their home
+        self.layers: dict[Value, LayerBox] = {}                                   # the boxes of layers, by their home
 
     def find_neurons(self) -> None:
         """Tell by the labels which nodes make up a neuron.
@@ -141,7 +141,7 @@ class Scene:
                     owner.z = node
                 else:
                     is_sum = letter == "z" and node.op in SUMS  # not what Bishop calls z, which is an activation
-                    owner = Neuron(layer, index, node, node if is_sum else None)
+                    owner = NeuronBox(layer, index, node, node if is_sum else None)
                     self.neurons.append(owner)
                 self.member[node] = owner
             elif owner and (node in follows or (node.op is CONSTANT and not node.label)):
@@ -168,20 +168,20 @@ class Scene:
                 if owners and None not in owners:
                     self.home[node] = None  # shared by the samples, or by neurons
         if by == "layer":
-            groups: dict[str, list[Neuron]] = {}
+            groups: dict[str, list[NeuronBox]] = {}
             for neuron in self.neurons:
                 groups.setdefault(neuron.layer, []).append(neuron)
             for key, members in groups.items():
-                self.box(Layer(title_of(key), members, []), [neuron.last for neuron in members])
+                self.box(LayerBox(title_of(key), members, []), [neuron.last for neuron in members])
             found: dict[str, list[Value]] = {}
             for node in self.order:
                 letter, key, _ = indices(node.label) or ("", "", "")
                 if not node.parents and letter == "a" and key:
                     found.setdefault(key, []).append(node)
             for key, inputs in found.items():
-                self.box(Layer(title_of(key), [], inputs), inputs)
+                self.box(LayerBox(title_of(key), [], inputs), inputs)
 
-    def box(self, layer: Layer, nodes: list[Value]) -> None:
+    def box(self, layer: LayerBox, nodes: list[Value]) -> None:
         home = nodes[-1]
         inside = dict.fromkeys(nodes)
         for node, at in self.home.items():
@@ -205,7 +205,7 @@ class Scene:
         return list(found.values())
 
     def length_of_arrows(self) -> int:
-        """How many columns all arrows cross, with each box right of those that it follows from."""
+        """The number of columns that all arrows cross, with each box to the right of those that it depends on."""
         arrows = self.arrows()
         column: dict[Value, int] = {}
         for arrow in sorted(arrows, key=lambda arrow: self.place[arrow.head]):
@@ -232,7 +232,7 @@ PARAMETER = re.compile(r"(w|weight|b|bias)[_ ]?[0-9]*")
 
 
 def roles_of(order: list[Value], roots: list[Value], parameters: dict[Value, None] | None) -> dict[Value, str]:
-    """What each node is: a key of LOOKS. A bare b is a bias only beside weights: in y = a + b it is an input."""
+    """The role of each node: a key of LOOKS. A bare b is a bias only beside weights: in y = a + b it is an input."""
     ends = dict.fromkeys(roots)
     letters = {node: letter_of_parameter(node) for node in order if not node.parents and node.op is not CONSTANT}
     weights = any(letter == "w" for letter in letters.values())

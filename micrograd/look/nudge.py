@@ -4,37 +4,33 @@ change against the one that the gradient predicts; with a picture of the functio
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import inf, isclose, isfinite, isnan, nan
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..arguments import number
 from ..engine import Value
-from ..files import FileName
 from ..formulas.algebra import name_of, number_of, partial, signed
 from ..formulas.graph import look
 from ..formulas.layout import columns, cut
 from ..formulas.undefined import undefined
 from ..ops import CONSTANT
-from ..page import page
-from ..save import as_csv, as_json, saved
-from ..terminal import Printed, Spelling, folded, padded
+from ..page import Format, Grid, GridRow, Page, image
+from ..terminal import Spelling, folded, padded
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Nudge(Printed):
-    """What `nudge` found. Print it; a notebook shows it with the picture, `.save("nudge.svg")` writes that.
+class Nudge(Page):
+    """The result of `nudge`. Print it; a notebook shows it with the picture, which `.save("nudge.svg")` writes.
 
     Attributes:
         name: of what moved.
         result: the name of what it moved.
         slope: the derivative, as written: ∂y/∂x.
         x, h: where it was, and by how much it moved.
-        before, after: the result there and then.
+        before, after: the result before and after.
         gradient: the slope at x.
         undefined: why there is no gradient; mostly "".
         curve: the result along the way, as pairs (x, result).
@@ -57,6 +53,9 @@ class Nudge(Printed):
     undefined: str
     curve: tuple[tuple[float, float], ...]
 
+    _data = ("name", "result", "x", "h", "before", "after", "gradient", "undefined", "predicted", "actual", "error",
+             "relative_error", "curve")
+
     @property
     def predicted(self) -> float:
         """The change that the tangent predicts: gradient · h. nan if there is no gradient, and so no tangent."""
@@ -76,14 +75,6 @@ class Nudge(Printed):
     def relative_error(self) -> float:
         """The error as a fraction of the actual change; 0.0 if both are 0, inf if nothing changed at all."""
         return abs(self.error / self.actual) if self.actual else 0.0 if self.error == 0 else inf
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data: names, numbers, and the curve as a list of pairs."""
-        return {"name": self.name, "result": self.result, "x": self.x, "h": self.h, "before": self.before,
-                "after": self.after, "gradient": self.gradient, "undefined": self.undefined,
-                "predicted": self.predicted, "actual": self.actual,
-                "error": self.error, "relative_error": self.relative_error,
-                "curve": [list(point) for point in self.curve]}
 
     def table(self) -> list[tuple[str, str]]:
         """The report, line by line, as words and numbers."""
@@ -111,30 +102,19 @@ class Nudge(Printed):
         """The function, its tangent and the two points that the nudge leads to, as an SVG picture."""
         return picture_of(self)
 
-    def save(self, path: FileName) -> Path:
-        """Write the picture, or the report, to a file.
+    def _title(self) -> str:
+        return f"{self.result} as a function of {self.name}"
 
-        Args:
-            path: of the file, whose ending says how: .svg, .txt, .csv (the curve), .html or .json.
+    @property
+    def html(self) -> str:
+        """The picture, and the report below it, as a piece of an HTML page."""
+        return f"<div>{image(self.svg, self._title())}{Grid((), [*map(GridRow, self.table())]).html}</div>"
 
-        Returns:
-            The path.
-        """
-        return saved("Nudge", path, {
-            ".svg": lambda: self.svg,
-            ".txt": lambda: f"{self.text}\n",
-            ".csv": lambda: as_csv([(self.name, self.result), *self.curve]),
-            ".html": lambda: page(f"{self.result} as a function of {self.name}", [self._repr_html_()]),
-            ".json": lambda: as_json(self.to_dict())})
+    def _rows(self) -> list[tuple[Any, ...]]:
+        return [(self.name, self.result), *self.curve]
 
-    def _repr_html_(self) -> str:
-        # As an image: notebooks that are not trusted keep it, unlike SVG in the page.
-        picture = base64.b64encode(self.svg.encode()).decode()
-        cell = "text-align:left;padding:2px 8px"
-        rows = "".join(f'<tr><td style="{cell}">{escape(words)}</td><td style="{cell}">{escape(numbers)}</td></tr>'
-                       for words, numbers in self.table())
-        return (f'<div><img style="max-width:100%" alt="{escape(f"{self.result} as a function of {self.name}")}" '
-                f'src="data:image/svg+xml;base64,{picture}"><table><tbody>{rows}</tbody></table></div>')
+    def _formats(self) -> dict[str, Format]:
+        return {".svg": lambda: self.svg, **Page._formats(self)}
 
 
 POINTS = 61           # of the curve: x is in the middle, x + h at three quarters
@@ -172,7 +152,7 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
         raise ValueError(f"{name} is a constant, and no gradient is taken by it: make it a Value before it is used")
     step = number(h, "nudge(h)") if h is not None else 0.1 * abs(node.data) or 0.1
     if not isfinite(step) or step == 0 or node.data + step == node.data:
-        raise ValueError(f"h is a finite number that moves {name} = {number_of(node.data)}, found {step!r}")
+        raise ValueError(f"h must be a finite number that moves {name} = {number_of(node.data)}, found {step!r}")
     if not isfinite(root.data) or not isfinite(node.data):
         raise ValueError(f"{result} is {number_of(root.data)} at {name} = {number_of(node.data)}: diagnose it first")
     moving: dict[Value, None] = {}  # also through step and sign, which hand no derivative on
@@ -203,70 +183,104 @@ INK, PALE, CURVE, TANGENT, GROUND = "#1f2937", "#9aa3af", "#3567b0", "#d97b16", 
 WIDE, HIGH = 540, 340
 LEFT, TOP, RIGHT, BOTTOM = 84.0, 18.0, 520.0, 262.0  # of the plot, in pixels
 LONGEST = 10  # characters of a name at an axis
+DASHED = 'stroke-width="1.8" stroke-dasharray="7 4"'
 
 
 def picture_of(found: Nudge) -> str:
     """See `Nudge.svg`."""
-    ahead, predicted = found.x + found.h, found.before + found.predicted
-    name, result = cut(found.name, LONGEST), cut(found.result, LONGEST)
-    low, high = window(found)
-    start, end = sorted((found.curve[0][0], found.curve[-1][0]))
+    plot = Plot.of(found)
+    title = f"{escape(found.result)} as a function of {escape(found.name)}"
+    return "".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}" height="{HIGH}" '
+        f'font-family="Helvetica, Arial, sans-serif" font-size="13"><title>{title}</title>'
+        f'<clipPath id="plot"><rect x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"/></clipPath>'
+        f'<rect width="{WIDE}" height="{HIGH}" rx="6" fill="{GROUND}"/>',
+        *axes(found, plot), *curves(found, plot), *legend(found), "</svg>"])
 
-    def px(t: float) -> float:
-        return LEFT + (t - start) / (end - start) * (RIGHT - LEFT)
 
-    def py(y: float) -> float:
-        return min(max(BOTTOM - (y - low) / (high - low) * (BOTTOM - TOP), -HIGH), 2 * HIGH)  # of use to nobody there
+class Plot(NamedTuple):
+    """The place of numbers in the picture, in pixels."""
 
-    def words(x: float, y: float, text: str, anchor: str = "middle") -> str:
-        return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{INK}">{escape(text)}</text>'
+    start: float
+    end: float
+    low: float
+    high: float
 
-    def line(x1: float, y1: float, x2: float, y2: float, colour: str = INK, more: str = "") -> str:
-        return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" {more}/>'
+    @classmethod
+    def of(cls, found: Nudge) -> Plot:
+        start, end = sorted((found.curve[0][0], found.curve[-1][0]))
+        return cls(start, end, *window(found))
 
-    def dot(x: float, y: float, colour: str) -> str:
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>'
+    def x(self, t: float) -> float:
+        return LEFT + (t - self.start) / (self.end - self.start) * (RIGHT - LEFT)
 
-    def box(x: float, y: float) -> str:
-        return (f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" fill="{GROUND}" stroke="{TANGENT}" '
-                'stroke-width="2"/>')
+    def y(self, y: float) -> float:
+        height = (y - self.low) / (self.high - self.low) * (BOTTOM - TOP)
+        return min(max(BOTTOM - height, -HIGH), 2 * HIGH)  # of use to nobody further away
 
-    x, y = px(found.x), py(found.before)
+
+def axes(found: Nudge, plot: Plot) -> Iterator[str]:
+    """The axes with their names, the step from x to x + h, and numbers at its ends."""
+    ahead, x, y = found.x + found.h, plot.x(found.x), plot.y(found.before)
+    yield line(LEFT, BOTTOM, RIGHT, BOTTOM) + line(LEFT, TOP, LEFT, BOTTOM)
+    yield words(RIGHT, BOTTOM + 19, cut(found.name, LONGEST), "end")
+    yield words(LEFT - 8, TOP + 4, cut(found.result, LONGEST), "end")
+    yield line(x, y, plot.x(ahead), y, PALE, 'stroke-dasharray="2 3"')
     below = (found.actual >= 0 or isnan(found.actual)) and y < BOTTOM - 24
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}" height="{HIGH}" '
-             'font-family="Helvetica, Arial, sans-serif" font-size="13">',
-             f"<title>{escape(found.result)} as a function of {escape(found.name)}</title>",
-             f'<clipPath id="plot"><rect x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"/>',
-             "</clipPath>",
-             f'<rect width="{WIDE}" height="{HIGH}" rx="6" fill="{GROUND}"/>',
-             line(LEFT, BOTTOM, RIGHT, BOTTOM), line(LEFT, TOP, LEFT, BOTTOM),
-             words(RIGHT, BOTTOM + 19, name, "end"), words(LEFT - 8, TOP + 4, result, "end"),
-             line(x, y, px(ahead), y, PALE, 'stroke-dasharray="2 3"'),
-             words((x + px(ahead)) / 2, y + (15 if below else -6), "h")]
+    yield words((x + plot.x(ahead)) / 2, y + (15 if below else -6), "h")
     for t in (found.x, ahead):
-        parts += [line(px(t), BOTTOM, px(t), BOTTOM + 5), words(px(t), BOTTOM + 19, number_of(t))]
-    ticks = [found.before, *[found.after] * (isfinite(found.after) and abs(py(found.after) - y) > 15)]
+        yield line(plot.x(t), BOTTOM, plot.x(t), BOTTOM + 5) + words(plot.x(t), BOTTOM + 19, number_of(t))
+    ticks = [found.before]
+    if isfinite(found.after) and abs(plot.y(found.after) - y) > 15:
+        ticks.append(found.after)
     for tick in ticks:
-        parts += [line(LEFT - 5, py(tick), LEFT, py(tick)), words(LEFT - 8, py(tick) + 4.5, number_of(tick), "end")]
+        yield line(LEFT - 5, plot.y(tick), LEFT, plot.y(tick))
+        yield words(LEFT - 8, plot.y(tick) + 4.5, number_of(tick), "end")
+
+
+def curves(found: Nudge, plot: Plot) -> Iterator[str]:
+    """The function, its tangent, and the points that the nudge leads from and to."""
+    x, y, ahead = plot.x(found.x), plot.y(found.before), plot.x(found.x + found.h)
     for stretch in stretches(found.curve):
-        points = " ".join(f"{px(t):.1f},{py(value):.1f}" for t, value in stretch)
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{CURVE}" stroke-width="2.2" '
-                     'clip-path="url(#plot)"/>')
+        points = " ".join(f"{plot.x(t):.1f},{plot.y(value):.1f}" for t, value in stretch)
+        yield f'<polyline points="{points}" fill="none" stroke="{CURVE}" stroke-width="2.2" clip-path="url(#plot)"/>'
+    predicted = found.before + found.predicted
     if isfinite(predicted):
-        tilt = (py(predicted) - y) / (px(ahead) - x)
-        parts += [line(LEFT, y + tilt * (LEFT - x), RIGHT, y + tilt * (RIGHT - x), TANGENT,
-                       'stroke-width="1.8" stroke-dasharray="7 4" clip-path="url(#plot)"'),
-                  line(px(ahead), y, px(ahead), py(predicted), TANGENT, 'stroke-width="1.2"'),
-                  box(px(ahead), py(predicted))]
+        end = plot.y(predicted)
+        tilt = (end - y) / (ahead - x)
+        yield line(LEFT, y + tilt * (LEFT - x), RIGHT, y + tilt * (RIGHT - x), TANGENT,
+                   f'{DASHED} clip-path="url(#plot)"')
+        yield line(ahead, y, ahead, end, TANGENT, 'stroke-width="1.2"') + box(ahead, end)
     if isfinite(found.after):
-        parts.append(dot(px(ahead), py(found.after), CURVE))
-    parts += [dot(x, y, INK),
-              line(LEFT, 299, LEFT + 34, 299, CURVE, 'stroke-width="2.2"'), dot(LEFT + 17, 299, CURVE),
-              words(LEFT + 44, 303.5, f"{result} itself: actual change {number_of(found.actual)}", "start"),
-              line(LEFT, 321, LEFT + 34, 321, TANGENT, 'stroke-width="1.8" stroke-dasharray="7 4"'),
-              box(LEFT + 17, 321), words(LEFT + 44, 325.5, "the tangent: " + (
-                  "there is none here" if found.undefined else f"predicted change {found.prediction()}"), "start")]
-    return "".join([*parts, "</svg>"])
+        yield dot(ahead, plot.y(found.after), CURVE)
+    yield dot(x, y, INK)
+
+
+def legend(found: Nudge) -> Iterator[str]:
+    """The names of the two curves, and the changes along them."""
+    actual = f"actual change {number_of(found.actual)}"
+    predicted = "there is none here" if found.undefined else f"predicted change {found.prediction()}"
+    yield line(LEFT, 299, LEFT + 34, 299, CURVE, 'stroke-width="2.2"') + dot(LEFT + 17, 299, CURVE)
+    yield words(LEFT + 44, 303.5, f"{cut(found.result, LONGEST)} itself: {actual}", "start")
+    yield line(LEFT, 321, LEFT + 34, 321, TANGENT, DASHED) + box(LEFT + 17, 321)
+    yield words(LEFT + 44, 325.5, f"the tangent: {predicted}", "start")
+
+
+def words(x: float, y: float, text: str, anchor: str = "middle") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{INK}">{escape(text)}</text>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, colour: str = INK, more: str = "") -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}" {more}/>'
+
+
+def dot(x: float, y: float, colour: str) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{colour}"/>'
+
+
+def box(x: float, y: float) -> str:
+    return (f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" fill="{GROUND}" stroke="{TANGENT}" '
+            'stroke-width="2"/>')
 
 
 def window(found: Nudge) -> tuple[float, float]:

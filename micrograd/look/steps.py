@@ -11,13 +11,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from math import isclose, isnan
-from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 from ..engine import Value
-from ..files import FileName
 from ..formulas.algebra import (
     Formula,
     Terms,
@@ -32,9 +29,8 @@ from ..formulas.algebra import (
 )
 from ..formulas.graph import Edge, Graph, look
 from ..ops import CONSTANT
-from ..page import page
-from ..save import as_csv, as_json, saved
-from ..terminal import Printed, Spelling, folded, in_columns, wrapped
+from ..page import Block, Entry, Format, Grid, GridRow, Page, Summary
+from ..terminal import Spelling, folded
 from .tex import as_tex
 
 ORDERS = ("topological", "naive")
@@ -46,8 +42,8 @@ BACKWARD = ("step", "gradient", "path", "upstream", "local derivative", "upstrea
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Frame(Printed):
-    """One step. What a forward frame has not got (an edge, gradients) is None there.
+class Frame(Entry):
+    """One step. Whatever a forward frame lacks (an edge, gradients) is None there.
 
     Attributes:
         number: its place among the steps.
@@ -78,15 +74,15 @@ class Frame(Printed):
     node: Value
     parent: Value | None
     value: float
-    upstream: float | None
-    local: float | None
-    contribution: float | None
-    before: float | None
-    after: float | None
-    path: str
-    note: str
-    edge: Edge | None = field(compare=False)
-    graph: Graph = field(compare=False)
+    upstream: float | None = None
+    local: float | None = None
+    contribution: float | None = None
+    before: float | None = None
+    after: float | None = None
+    path: str = ""
+    note: str = ""
+    edge: Edge | None = field(default=None, compare=False)
+    graph: Graph = field(compare=False, kw_only=True)
 
     @property
     def receiver(self) -> Value:
@@ -142,11 +138,9 @@ class Frame(Printed):
 
     def to_dict(self) -> dict[str, Any]:
         """The frame as plain data for JSON: the nodes by name, the rule as text."""
-        return {"number": self.number, "kind": self.kind, "node": self.graph.names[self.node],
-                "parent": None if self.parent is None else self.graph.names[self.parent],
-                "value": self.value, "upstream": self.upstream, "local": self.local,
-                "contribution": self.contribution, "before": self.before, "after": self.after, "path": self.path,
-                "note": self.note, "rule": self.rule.text}
+        names = self.graph.names
+        parent = None if self.parent is None else names[self.parent]
+        return Entry.to_dict(self) | {"node": names[self.node], "parent": parent, "rule": self.rule.text}
 
     def _laid_out(self, width: int, spell: Spelling) -> str:
         return "\n".join(folded(spell(self.rule + (f"  ({self.note})" if self.note else "")), width, 4))
@@ -156,14 +150,14 @@ class Frame(Printed):
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Steps(Printed, Sequence[Frame]):
+class Steps(Page, Sequence[Frame]):
     """The frames that `steps` gives, a sequence. A part of them, steps[3:7], is Steps as well.
 
     Attributes:
         graph: the nodes, with their names.
         order: in which the backward pass goes.
         frames: each a `Frame`.
-        wrong: what comes out wrong in order="naive": by name, the gradient and what it ought to be.
+        wrong: what comes out wrong in order="naive": by name, the gradient and what it should be.
 
     Example:
         >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
@@ -176,6 +170,8 @@ class Steps(Printed, Sequence[Frame]):
     order: str
     frames: tuple[Frame, ...]
     wrong: dict[str, tuple[float, float]]
+
+    _data = ("order", "wrong", "frames")
 
     @property
     def forward(self) -> Steps:
@@ -220,13 +216,11 @@ class Steps(Printed, Sequence[Frame]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle, which must keep the nodes of all frames one graph: they are taken again from the root."""
-        return retaken, (self.graph.root, self.order, [frame.number for frame in self.frames])
+        return unpickled, (self.graph.root, self.order, [frame.number for frame in self.frames])
 
     def to_dict(self) -> dict[str, Any]:
         """The steps as plain data for JSON."""
-        return {"root": self.graph.names[self.graph.root], "order": self.order,
-                "wrong": {name: list(pair) for name, pair in self.wrong.items()},
-                "frames": [frame.to_dict() for frame in self.frames]}
+        return {"root": self.graph.names[self.graph.root], **Page.to_dict(self)}
 
     def title(self) -> str:
         """One line: of what, and how many."""
@@ -235,62 +229,27 @@ class Steps(Printed, Sequence[Frame]):
         return (f"steps of {name_of(self.graph, self.graph.root)}{naive}: {count['forward']} forward, "
                 f"{count['backward']} backward")
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        lines = wrapped(spell(self.title()), width)
-        for table in tables(self):
-            rows: list[Sequence[str]] = [[spell(cell) for cell in row] for row in table.rows]
-            if table.left_out:
-                rows.insert(len(rows) - LONGEST // 2, f"... {table.left_out}")
-            lines += ["", *in_columns(rows, width)]
-        return "\n".join([*lines, *(line for each in verdicts(self) for line in wrapped(spell(each), width))])
+    def _title(self) -> str:
+        return f"Steps of {name_of(self.graph, self.graph.root)}"
 
-    def _repr_html_(self) -> str:
-        parts = [f"<p>{escape(self.title())}</p>"]
-        for table in tables(self):
-            lines = []
-            for place, row in enumerate(table.rows):
-                if place == len(table.rows) - LONGEST // 2 and table.left_out:
-                    lines.append(f'<tr><td colspan="{len(row)}">… {table.left_out}</td></tr>')
-                tag = "td" if place else "th"
-                style = 'style="text-align: left; white-space: nowrap"'
-                lines.append(f"<tr>{''.join(f'<{tag} {style}>{escape(cell)}</{tag}>' for cell in row)}</tr>")
-            parts.append(f"<table>{''.join(lines)}</table>")
-        return "".join(parts + [f"<p>{escape(line)}</p>" for line in verdicts(self)])
+    def _blocks(self) -> Iterator[Block]:
+        yield Summary(self.title())
+        for frames, head, cells in ((self.forward, FORWARD, forward_cells), (self.backward, BACKWARD, backward_cells)):
+            if frames:
+                yield ""
+                hidden = max(0, len(frames) - LONGEST)
+                shown = [*frames[:LONGEST // 2], *frames[-LONGEST // 2:]] if hidden else frames
+                yield Grid(head, [GridRow(cells(frame)) for frame in shown],
+                           left_out=f"{hidden:,} more steps, left out" if hidden else "")
+        yield from verdicts(self)
 
-    def save(self, path: FileName) -> Path:
-        """Write the steps to a file.
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        yield CSV
+        yield from map(csv_row, self.frames)
 
-        Args:
-            path: of the file, whose ending says how: .txt, .csv (a row for each step), .tex (for pdflatex), .html or
-                .json.
-
-        Returns:
-            The path.
-        """
-        return saved("Steps", path, {
-            ".txt": lambda: f"{self.text}\n",
-            ".csv": lambda: as_csv([CSV, *(csv_row(frame) for frame in self.frames)]),
-            ".tex": lambda: as_tex("\n".join(rf"\[ {frame.rule.latex} \]" for frame in self.frames)),
-            ".html": lambda: page(f"Steps of {name_of(self.graph, self.graph.root)}", [self._repr_html_()]),
-            ".json": lambda: as_json(self.to_dict())})
-
-
-class Table(NamedTuple):
-    """The frames of one pass as cells of text; the first row is the head."""
-
-    rows: list[tuple[str, ...]]
-    left_out: str
-
-
-def tables(steps: Steps) -> list[Table]:
-    """The table of each pass that there are frames of."""
-    result = []
-    for frames, head, cells in ((steps.forward, FORWARD, forward_cells), (steps.backward, BACKWARD, backward_cells)):
-        if frames:
-            shown = [*frames] if len(frames) <= LONGEST else [*frames[:LONGEST // 2], *frames[-LONGEST // 2:]]
-            hidden = len(frames) - len(shown)
-            result.append(Table([head, *map(cells, shown)], f"{hidden:,} more steps, left out" if hidden else ""))
-    return result
+    def _formats(self) -> dict[str, Format]:
+        return {**Page._formats(self),
+                ".tex": lambda: as_tex("\n".join(rf"\[ {frame.rule.latex} \]" for frame in self.frames))}
 
 
 def forward_cells(frame: Frame) -> tuple[str, ...]:
@@ -317,7 +276,7 @@ def csv_row(frame: Frame) -> tuple[Any, ...]:
 
 
 def verdicts(steps: Steps) -> list[str]:
-    """What went wrong in naive order, a line for each frame that passes on too little, and one for each gradient."""
+    """The mistakes of naive order: a line for each frame that passes on too little, and one for each wrong gradient."""
     notes = list(dict.fromkeys(frame.note for frame in steps.frames if frame.note))
     graph = steps.graph
     for node in graph.order:
@@ -344,7 +303,7 @@ def steps(root: Value, order: str = "topological") -> Steps:
         The `Steps`, each a `Frame`. Printed, they are a table; of a long one, the beginning and the end.
 
     Raises:
-        TypeError: for what is no Value.
+        TypeError: for anything but a Value.
         ValueError: for another order.
 
     Example:
@@ -358,19 +317,19 @@ def steps(root: Value, order: str = "topological") -> Steps:
     """
     graph = look(root, "steps(root)", fresh=True)
     if order not in ORDERS:
-        raise ValueError(f"steps(order=...) is one of {', '.join(ORDERS)}; found {order!r}")
-    return taken(graph, order)
+        raise ValueError(f"steps(order=...) must be one of {', '.join(ORDERS)}; found {order!r}")
+    return frames_of(graph, order)
 
 
-def taken(graph: Graph, order: str) -> Steps:
+def frames_of(graph: Graph, order: str) -> Steps:
     """The steps of a graph, in either order."""
     root = graph.root
-    frames = [Frame(number, "forward", node, None, node.data, None, None, None, None, None, "", "", None, graph)
+    frames = [Frame(number, "forward", node, None, node.data, graph=graph)
               for number, node in enumerate((node for node in graph.order if node.parents), 1)]
     if root.op is CONSTANT:
         return Steps(graph, order, tuple(frames), {})
-    seed = Frame(len(frames) + 1, "backward", root, None, root.data, None, None, 1.0, 0.0, 1.0, "", "", None, graph)
-    frames.append(seed)
+    frames.append(Frame(len(frames) + 1, "backward", root, None, root.data, contribution=1.0, before=0.0, after=1.0,
+                        graph=graph))
     visits = depth_first(root) if order == "naive" else graph.onward
     paths = Counter(edge.parent for edges in graph.onward.values() for edge in edges)
     gradients = dict.fromkeys(graph.order, 0.0) | {root: 1.0}
@@ -396,15 +355,15 @@ def taken(graph: Graph, order: str) -> Steps:
             note = f"{partial(graph, root, edge.parent)} has no value: 0 · ∞"
         note = note or loses_digits(graph, edge, terms)
         frames.append(Frame(len(frames) + 1, "backward", edge.node, edge.parent, edge.node.data, upstream, edge.local,
-                            contribution, before, after, f"{k} of {paths[edge.parent]}", note, edge, graph))
+                            contribution, before, after, f"{k} of {paths[edge.parent]}", note, edge, graph=graph))
     wrong = {graph.names[node]: (gradients[node], right) for node, right in graph.gradients.items()
              if node.op is not CONSTANT and not same(gradients[node], right)}
     return Steps(graph, order, tuple(frames), wrong)
 
 
-def retaken(root: Value, order: str, numbers: Iterable[int]) -> Steps:
+def unpickled(root: Value, order: str, numbers: Iterable[int]) -> Steps:
     """Unpickle some of the steps of root."""
-    steps = taken(look(root, "steps(root)"), order)
+    steps = frames_of(look(root, "steps(root)"), order)
     return steps.part(steps.frames[number - 1] for number in numbers)
 
 
@@ -421,7 +380,7 @@ def depth_first(root: Value) -> Iterator[Value]:
 
 
 def same(x: float, y: float) -> bool:
-    """Whether two gradients differ by no more than the order of their sums makes."""
+    """True if two gradients differ by no more than the order of summation explains."""
     return isclose(x, y, rel_tol=1e-9) or (isnan(x) and isnan(y))
 
 

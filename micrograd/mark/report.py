@@ -1,4 +1,4 @@
-"""Reports: what `grade` and `grade_class` found, as data, as text for a terminal and as HTML for a notebook."""
+"""Reports: the results of `grade` and `grade_class` as data, from which `page` makes text, HTML and CSV."""
 
 from __future__ import annotations
 
@@ -8,32 +8,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from math import nan
-from pathlib import Path
 from typing import Any
 
 from ..data.delimited import harmless
 from ..engine import Value
-from ..files import File, FileName, write_whole
+from ..files import File, write_whole
 from ..formulas.algebra import Formula, number_of
 from ..formulas.layout import cut, printable, unicode_label
-from ..formulas.mathml import mathml
-from ..page import page
-from ..save import as_csv, as_json, saved
-from ..terminal import Printed, Spelling, in_columns, wrapped
+from ..page import BLUE, GREEN, GREY, RED, YELLOW, Block, Entry, Grid, GridRow, Page, Remark, Summary
 from .keys import Given, Key, Nodes
 
 EXACT, CLOSE, CARRIED, WRONG, SPECIAL, FROM_ZERO, COARSE, MISSING, UNREADABLE, NOT_JUDGED = VERDICTS = (
     "exact", "close", "carried", "wrong", "right for these numbers only", "follows from 0", "too coarse", "missing",
     "unreadable", "not judged")
 RIGHT = (EXACT, CLOSE, CARRIED)
-SEVERAL = {FROM_ZERO: "follow from 0"}  # how a verdict is said of several answers, where that is another word
+SEVERAL = {FROM_ZERO: "follow from 0"}  # the plural of a verdict, where it differs
 # The verbs that sentences about mistakes begin with:
 PAST = {"count": "counted", "divide": "divided", "forget": "forgot", "give": "gave", "keep": "kept", "leave": "left",
         "multiply": "multiplied", "subtract": "subtracted", "take": "took", "turn": "turned", "use": "used"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Mistake(Printed):
+class Mistake(Entry):
     """A mistake that would explain an answer.
 
     Attributes:
@@ -52,16 +48,17 @@ class Mistake(Printed):
 
     @property
     def done(self) -> str:
-        """What was done, for a table, without the reason why it is wrong: "left out the upstream gradient δ⁴"."""
+        """The mistake in the past tense, for a table, without the reason why it is wrong: "left out the upstream
+        gradient δ⁴"."""
         verb, _, rest = re.split(": |; ", self.sentence, maxsplit=1)[0].partition(" ")
         return f"{PAST[verb]} {rest}"
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        return "\n".join(wrapped(spell(self.sentence), width))
+    def _blocks(self) -> tuple[Block, ...]:
+        return (self.sentence,)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer(Printed):
+class Answer(Entry):
     """One answer, marked.
 
     Attributes:
@@ -81,7 +78,7 @@ class Answer(Printed):
             answer, and the note says why.
         mistakes: the mistakes that lead to this number, the most likely first.
         line: the right step, symbols = numbers = result.
-        note: what else is to be said, such as why an expression cannot be read.
+        note: anything else, such as why an expression cannot be read.
         meant: "forward z4", if the answer is not the gradient but the value of z4; else "".
         node: the node itself.
 
@@ -123,21 +120,22 @@ class Answer(Printed):
 
     @property
     def right(self) -> bool:
-        """Whether it earns its mark: exact, close or carried."""
+        """True if it earns its mark: exact, close or carried."""
         return self.verdict in RIGHT
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return {"label": self.label, "name": self.name, "forward": self.forward, "symbol": self.symbol.text,
-                "called": self.called.text, "given": self.given, "value": self.value, "expected": self.expected,
-                "error": self.error, "verdict": self.verdict,
-                "mistakes": [{"kind": mistake.kind, "sentence": mistake.sentence} for mistake in self.mistakes],
-                "line": self.line.to_dict(), "note": self.note, "meant": self.meant}
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """The likely mistake, the note, and the right step, as far as there are any."""
+        right: list[Remark] = [("right: ", self.line)] if self.verdict in (WRONG, SPECIAL) else []
+        return *filter(None, (self.mistake, self.note)), *right
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        words = (f"{self.called}: {self.verdict}, found {shown(self.given)}, expected {shown_right(self)}"
-                 f"{self.mistake and '; '}{self.mistake}")
-        return "\n".join(wrapped(spell(words), width))
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; of the right step also the LaTeX."""
+        return Entry.to_dict(self) | {"line": self.line.to_dict()}
+
+    def _blocks(self) -> tuple[Block, ...]:
+        return (f"{self.called}: {self.verdict}, found {shown(self.given)}, expected {shown_right(self)}"
+                f"{self.mistake and '; '}{self.mistake}",)
 
 
 class Answers(Mapping[Key, Answer]):
@@ -166,7 +164,7 @@ class Answers(Mapping[Key, Answer]):
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Report(Printed):
+class Report(Page):
     """A marked sheet. Print it, show it in a notebook, or `.save("marks.html")` it.
 
     Attributes:
@@ -194,12 +192,12 @@ class Report(Printed):
 
     @property
     def right(self) -> int:
-        """How many are exact, close or carried."""
+        """The number of answers that are exact, close or carried."""
         return sum(answer.right for answer in self.all)
 
     @property
     def total(self) -> int:
-        """How many there are; those that are not judged are left out."""
+        """The number of answers, without those that are not judged."""
         return sum(answer.verdict != NOT_JUDGED for answer in self.all)
 
     @property
@@ -216,7 +214,7 @@ class Report(Printed):
             f"{counted(count[verdict], verdict)}{hint.get(verdict, '')}" for verdict in VERDICTS if count[verdict])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data."""
+        """Plain data for JSON."""
         return {"subject": self.subject, "right": self.right, "total": self.total,
                 "answers": [answer.to_dict() for answer in self.answers.values()],
                 "forward": [answer.to_dict() for answer in self.forward.values()],
@@ -228,43 +226,25 @@ class Report(Printed):
             (answer.called, shown(answer.given), shown_right(answer), answer.verdict, shown_error(answer))
             for answer in self.all)]
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        lines = in_columns([[spell(cell) for cell in row] for row in self.table()], width)
-        for answer in sorted(self.all, key=lambda answer: answer is not self.first_wrong):
-            which = "The first mistake, " * (answer is self.first_wrong)
-            said = [*(answer.mistake and [answer.mistake]), *(answer.note and [answer.note]),
-                    *([f"right: {answer.line}"] if answer.verdict in (WRONG, SPECIAL) else ())]
-            if said:
-                lines += ["", *wrapped(spell(f"{which}{answer.called}:"), width)]
-                lines += [f"  {line}" for words in said for line in wrapped(spell(words), width - 2)]
-        return "\n".join([*lines, "", *wrapped(self.summary, width)])
+    def _title(self) -> str:
+        return f"Marks: {self.subject}"
 
-    def save(self, path: FileName) -> Path:
-        """Write the marks to a file.
+    def _blocks(self) -> tuple[Block, ...]:
+        head, *rows = self.table()
+        marked = [GridRow(row, answer.remarks, "The first mistake" if answer is self.first_wrong else "")
+                  for row, answer in zip(rows, self.all)]
+        return Grid(head, marked, badge=3, looks=LOOKS), "", Summary(self.summary)
 
-        Args:
-            path: of the file, whose ending says how: .txt, .csv (a row for each answer), .html or .json.
-
-        Returns:
-            The path.
-        """
-        return saved("Report", path, {
-            ".txt": lambda: f"{self.text}\n",
-            ".csv": lambda: as_csv([("question", "yours", "right", "verdict", "error", "mistake"), *(
-                (answer.heading, answer.given if answer.value is None else answer.value, answer.expected,
-                 answer.verdict, answer.error, answer.mistake)
-                for answer in self.all)]),
-            ".html": lambda: page(f"Marks: {self.subject}", [self._repr_html_()]),
-            ".json": lambda: as_json(self.to_dict())})
-
-    def _repr_html_(self) -> str:
-        title = f'<p style="margin:4px 0"><b>{escape(self.summary)}</b></p>'
-        return f'<div>{title}{html_table(("", "yours", "right", "verdict"), rows_of(self))}</div>'
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        yield "question", "yours", "right", "verdict", "error", "mistake"
+        for answer in self.all:
+            yield (answer.heading, answer.given if answer.value is None else answer.value, answer.expected,
+                   answer.verdict, answer.error, answer.mistake)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Question(Printed):
-    """How a class did on one question.
+class Question(Entry):
+    """The results of a class on one question.
 
     Attributes:
         label, forward, symbol, called: see `Answer`.
@@ -287,21 +267,21 @@ class Question(Printed):
     mistakes: tuple[tuple[str, int], ...]
     note: str
 
+    _data = ("label", "forward", "symbol", "called", "right", "verdicts", "mistakes", "note")
+
     @property
     def right(self) -> int:
-        """How many are exact, close or carried."""
+        """The number of answers that are exact, close or carried."""
         return sum(self.verdicts.get(verdict, 0) for verdict in RIGHT)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return {"label": self.label, "forward": self.forward, "symbol": self.symbol.text, "called": self.called.text,
-                "right": self.right, "verdicts": dict(self.verdicts), "mistakes": dict(self.mistakes),
-                "note": self.note}
+        """Plain data for JSON."""
+        return Entry.to_dict(self) | {"mistakes": dict(self.mistakes)}
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
+    def _blocks(self) -> tuple[Block, ...]:
         counts = [*(counted(n, verdict) for verdict, n in self.verdicts.items()),
                   *(f"{kind} ({n}×)" for kind, n in self.mistakes)]
-        return "\n".join(wrapped(spell(f"{self.called}: {', '.join(counts)}"), width))
+        return (f"{self.called}: {', '.join(counts)}",)
 
 
 def question_of(answers: Sequence[Answer]) -> Question:
@@ -319,7 +299,7 @@ def question_of(answers: Sequence[Answer]) -> Question:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class ClassReport(Printed):
+class ClassReport(Page):
     """The marked sheets of a class. Print it, show it in a notebook, or `.save("marks.csv")` it.
 
     Attributes:
@@ -334,6 +314,8 @@ class ClassReport(Printed):
 
     students: dict[str, Report]
 
+    _data = ("students", "questions")
+
     def __getitem__(self, student: str) -> Report:
         return self.students[student]
 
@@ -342,7 +324,7 @@ class ClassReport(Printed):
 
     @property
     def questions(self) -> tuple[Question, ...]:
-        """How the class did on each question. A mistake is counted where it was made, not where it was carried."""
+        """The results on each question. A mistake is counted where it was made, not where it was carried."""
         return tuple(question_of(answers) for answers in self.asked.values())
 
     @property
@@ -361,11 +343,6 @@ class ClassReport(Printed):
         for name, report in self.students.items():
             answers = {(answer.forward, answer.node): answer for answer in report.all}
             yield name, report, [answers[question] for question in asked]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data."""
-        return {"students": {name: report.to_dict() for name, report in self.students.items()},
-                "questions": [question.to_dict() for question in self.questions]}
 
     def tables(self) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
         """The students and the questions as text, cell by cell, headings first."""
@@ -392,41 +369,28 @@ class ClassReport(Printed):
 
     @property
     def legend(self) -> str:
-        """What the marks mean."""
+        """The meaning of the marks."""
         return "; ".join([LEGEND, *(RARE[verdict] for verdict in self.rare)])
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is odd about the answers to a question; mostly nothing."""
+        """Remarks on questions with odd answers; mostly none."""
         return tuple(question.note for question in self.questions if question.note)
 
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        students, questions = ([[spell(cell) for cell in row] for row in table] for table in self.tables())
-        notes = (line for note in self.notes for line in (*wrapped(spell(note), width), ""))
-        return "\n".join([*notes, *in_columns(students, width), "", *wrapped(spell(self.legend), width), "",
-                          *in_columns(questions, width)])
+    def _title(self) -> str:
+        return "Marks"
 
-    def _repr_html_(self) -> str:
-        notes = "".join(f"<p><b>{escape(note)}</b></p>" for note in self.notes)
-        students, questions = self.tables()
-        return (f"<div>{notes}{html_of_class(students, 'First mistake, ')}<p>{self.legend}</p>"
-                f"{html_of_class(questions, 'Most common: ')}</div>")
+    def _blocks(self) -> Iterator[Block]:
+        for note in self.notes:
+            yield Summary(note)
+            yield ""
+        (head, *students), (titles, *questions) = self.tables()
+        yield Grid(head, [*map(GridRow, students)], below="First mistake, ")
+        yield from ("", self.legend, "")
+        yield Grid(titles, [*map(GridRow, questions)], below="Most common: ")
 
-    def save(self, path: FileName) -> Path:
-        """Write the marks to a file.
-
-        Args:
-            path: of the file, whose ending says how: .txt, .csv (see `to_csv`), .html (with every sheet) or .json.
-
-        Returns:
-            The path.
-        """
-        sheets = [f"<h2>{escape(student)}</h2>{report._repr_html_()}" for student, report in self.students.items()]
-        return saved("ClassReport", path, {
-            ".txt": lambda: f"{self.text}\n",
-            ".csv": lambda: as_csv(self.table()),
-            ".html": lambda: page("Marks", [self._repr_html_(), *sheets]),
-            ".json": lambda: as_json(self.to_dict())})
+    def _sections(self) -> list[str]:
+        return [self.html, *(f"<h2>{escape(name)}</h2>{report.html}" for name, report in self.students.items())]
 
     def to_csv(self, path: File) -> None:
         """Write a table: a row for each student with the marks, the verdict on each answer, and the first mistake.
@@ -437,7 +401,7 @@ class ClassReport(Printed):
         Args:
             path: of the file; or a stream of bytes.
         """
-        write_whole(path, as_csv(self.table()).encode())
+        write_whole(path, self.csv.encode())
 
     def table(self) -> list[tuple[Any, ...]]:
         """The table of `to_csv`, the heading first."""
@@ -450,11 +414,13 @@ class ClassReport(Printed):
                          (first.mistake or first.note.split("\n")[0]) if first else ""))
         return rows
 
+    _rows = table
+
 
 # Reports as text and HTML
 
 def counted(n: int, verdict: str) -> str:
-    """How many answers have a verdict: 3 wrong, 1 follows from 0, 2 follow from 0."""
+    """The number of answers with a verdict, in words: 3 wrong, 1 follows from 0, 2 follow from 0."""
     return f"{n} {SEVERAL.get(verdict, verdict) if n > 1 else verdict}"
 
 
@@ -468,7 +434,7 @@ def shown(given: Given) -> str:
 
 
 def shown_right(answer: Answer) -> str:
-    """The right number; that there is none."""
+    """The right number, or "none"."""
     return "none" if answer.verdict == NOT_JUDGED else number_of(answer.expected)
 
 
@@ -480,77 +446,12 @@ def shown_error(answer: Answer) -> str:
     return f"{100 * error:.0f} %" if error > 0.1 else f"{100 * error:.2g} %"
 
 
-# Styles stand in the elements, as notebooks take others away; dark ink on pale fills shows on light and dark pages.
-# What may be long goes on in the next line, so that nothing is cut off where a page is narrow.
-CELL = "text-align:left;vertical-align:top;padding:4px 5px;white-space:"
-WORDS, WHOLE, ANYWHERE = CELL + "normal", CELL + "nowrap", CELL + "normal;overflow-wrap:anywhere"
-BELOW = "text-align:left;white-space:normal;padding:0 5px 10px 20px"
-REMARK = "max-width:min(56em,80vw);overflow-x:auto"
-BADGE = "display:inline-block;padding:0 4px;border-radius:4px;color:#1f2937"
-FILL = {EXACT: "#cdebd0", CLOSE: "#cdebd0", CARRIED: "#d7e3f4", WRONG: "#f7c5bf", SPECIAL: "#fbe3a6",
-        FROM_ZERO: "#fbe3a6", COARSE: "#fbe3a6", MISSING: "#e5e7eb", UNREADABLE: "#fbe3a6", NOT_JUDGED: "#e5e7eb"}
-MARK = {EXACT: "✓", CLOSE: "✓", CARRIED: "↓", WRONG: "✗", SPECIAL: "!", FROM_ZERO: "0", COARSE: "~", MISSING: "·",
-        UNREADABLE: "?", NOT_JUDGED: "–"}
+LOOKS = {EXACT: (GREEN, "✓"), CLOSE: (GREEN, "✓"), CARRIED: (BLUE, "↓"), WRONG: (RED, "✗"), SPECIAL: (YELLOW, "!"),
+         FROM_ZERO: (YELLOW, "0"), COARSE: (YELLOW, "~"), MISSING: (GREY, "·"), UNREADABLE: (YELLOW, "?"),
+         NOT_JUDGED: (GREY, "–")}
+MARK = {verdict: mark for verdict, (_, mark) in LOOKS.items()}
 LEGEND = "✓ exact or close, ↓ carried, ✗ wrong, · missing, ? unreadable; ✓ and ↓ count as right"
 RARE = {SPECIAL: "! right for these numbers only", FROM_ZERO: "0 follows from 0", COARSE: "~ too coarse to judge",
         NOT_JUDGED: "– no right answer"}  # what is explained, and has a column, where it occurs
 COLUMNS = {"exact or close": (EXACT, CLOSE), "carried": (CARRIED,), "wrong": (WRONG,),
            "missing or unreadable": (MISSING, UNREADABLE)}
-
-
-def cell(content: str, style: str = WORDS, tag: str = "td") -> str:
-    return f'<{tag} style="{style}">{content}</{tag}>'
-
-
-def html_table(head: Sequence[str], rows: Iterable[str]) -> str:
-    return (f"<table><thead><tr>{''.join(cell(escape(text), tag='th') for text in head)}</tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table>")
-
-
-def html_row(cells: Iterable[str], remarks: Sequence[str]) -> str:
-    """A row, and one below it, all across, for what is to be said of it: that may be long."""
-    row, plain = [*cells], '<tr style="background:none">'  # no stripes: two rows belong together
-    said = f'<div style="{REMARK}">{"<br/>".join(remarks)}</div>'
-    below = f'{plain}<td colspan="{len(row)}" style="{BELOW}">{said}</td></tr>' if remarks else ""
-    return f"{plain}{''.join(row)}</tr>{below}"
-
-
-def html_of_class(table: list[tuple[str, ...]], what: str) -> str:
-    """A table of a class; what the last column says stands below each row, after `what`."""
-    head, *rows = table
-    return html_table(head[:-1], (
-        html_row((cell(escape(text), WHOLE if len(text) <= 7 else ANYWHERE) for text in row),
-                 [escape(what + last)] if last else [])
-        for *row, last in rows))
-
-
-def rows_of(report: Report) -> Iterator[str]:
-    """For each answer a row, and what is to be said of it."""
-    for answer in report.all:
-        fill = f"{BADGE};background:{FILL[answer.verdict]}"
-        said = f"{MARK[answer.verdict]} {answer.verdict}"
-        badge = f'<span style="{fill}">{said}</span> <small style="white-space:nowrap">{shown_error(answer)}</small>'
-        given = shown(answer.given)
-        remarks = [escape(line) for line in (answer.mistake, *answer.note.split("\n", 1)[:1]) if line]
-        if "\n" in answer.note:
-            remarks.append(f"<pre style='margin:0'>{escape(answer.note.split(chr(10), 1)[1])}</pre>")
-        if answer.verdict in (WRONG, SPECIAL):
-            remarks.append(f"right: {in_lines(answer.line)}")
-        if answer is report.first_wrong:
-            remarks.insert(0, "<b>The first mistake.</b>")
-        style = WHOLE if len(given) <= 11 else ANYWHERE
-        yield html_row([cell(escape(answer.called), WHOLE), cell(escape(given), style),
-                        cell(shown_right(answer), WHOLE), cell(badge)], remarks)
-
-
-def in_lines(line: Formula) -> str:
-    """A chain of equations that goes on in the next line before an = where there is no room; MathML alone does not."""
-    sides = [""]
-    for part in line.latex.split(" = "):
-        whole = re.sub(r"\\.", "", sides[-1])
-        if whole.count("{") > whole.count("}"):  # an = of a label
-            sides[-1] += f" = {part}"
-        else:
-            sides.append(part)
-    _, first, *others = sides
-    return " ".join([mathml(first), *(f'<span style="white-space:nowrap">= {mathml(side)}</span>' for side in others)])

@@ -13,27 +13,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from graphviz import ExecutableNotFound
 
 from ...arguments import number
 from ...engine import Value, topological_order
-from ...files import FileName
 from ...formulas.algebra import Formula, forward_rule, local_rule, name_of, number_of, partial
 from ...formulas.graph import Graph, look
 from ...formulas.layout import printable
 from ...ops import CONSTANT
-from ...page import policy
-from ...save import Writer, as_json, saved
+from ...page import Format, Savable, as_json, image, policy
 from ...terminal import in_signs_of_stdout
-from ..draw import image, svg_of
+from ..draw import svg_of
 from ..steps import Frame, Steps, steps
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Stepper:
+class Stepper(Savable):
     """A page, as it was when `stepper` made it. A notebook shows it.
 
     Attributes:
@@ -55,20 +52,11 @@ class Stepper:
         """The page, as one file that needs no other and no network."""
         return self.page
 
-    def save(self, path: FileName) -> Path:
-        """Write the page to a file, wholly or not at all; a file of that name is replaced.
-
-        Args:
-            path: of the file. The ending says how: .html; .svg is the picture alone, .json the steps as data.
-
-        Returns:
-            The path.
-        """
-        formats: dict[str, Writer] = {".html": lambda: self.page}
+    def _formats(self) -> dict[str, Format]:
+        formats: dict[str, Format] = {".html": lambda: self.page}
         if self.picture:
             formats[".svg"] = lambda: f"{self.picture}\n"
-        return saved("Stepper", path, {**formats, ".json": lambda: as_json(
-            {name: each.to_dict() for name, each in self.runs.items()})})
+        return {**formats, ".json": lambda: as_json({name: each.to_dict() for name, each in self.runs.items()})}
 
     def _repr_html_(self) -> str:
         """The page in a frame. Where a notebook is not trusted the frame is taken out, and what is left is the picture:
@@ -100,14 +88,14 @@ def stepper(root: Value | Sequence[Value] | Mapping[str, Value], order: str = "t
         root: a Value; or several, to choose from on the page (a cost for each sample): a sequence, or a dict that names
             them.
         order: as for `steps`; "naive" shows what goes wrong.
-        max_nodes: how many nodes there may be.
+        max_nodes: the most nodes that there may be.
 
     Returns:
         A `Stepper`: a notebook shows it; `.save("page.html")` writes it, as one file that works offline.
 
     Raises:
         ValueError: for a graph of more than max_nodes nodes.
-        TypeError: for what is no Value.
+        TypeError: for anything but a Value.
 
     Example:
         >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
@@ -129,7 +117,7 @@ def stepper(root: Value | Sequence[Value] | Mapping[str, Value], order: str = "t
 
 
 def named_roots(root: Any) -> dict[str, Any]:
-    """What to step through, each by the name to choose it by; "" for one alone."""
+    """The roots to step through, by the names to choose them by; "" for a single one."""
     if isinstance(root, Mapping):
         roots = {printable(str(name)): each for name, each in root.items()}
         if len(roots) < len(root):
@@ -175,7 +163,7 @@ def title(runs: Mapping[str, Steps]) -> str:
 
 
 def ordered(runs: Mapping[str, Steps]) -> str:
-    """What a title says of the order; nothing of the usual one."""
+    """The words in a title for the order; "" for the usual one."""
     return ", in naive order" if next(iter(runs.values())).order == "naive" else ""
 
 
@@ -195,7 +183,7 @@ def places(graph: Graph) -> dict[Value, int]:
 
 
 def shape_of(graph: Graph) -> tuple[Any, ...]:
-    """What two graphs have in common that one picture does for both: everything but the numbers."""
+    """A key that is equal for graphs that can share a picture: everything but the numbers."""
     place = places(graph)
     return tuple((graph.names[node], node.op.index, *(place[p] for p in node.parents)) for node in graph.order)
 

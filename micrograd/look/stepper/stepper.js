@@ -38,11 +38,9 @@
 
   function forwardStep([node, rule, numbers]) {
     byId("what").innerHTML = `${math(name(node))} is computed`;
-    const parts = [cell("lhs", name(node), "node"), sign("=", ""), cell("rule", data.pieces[rule], "rule"), sign("=", "")];
-    if (numbers >= 0) {
-      parts.push(cell("numbers", data.pieces[numbers], "in numbers"), sign("=", ""));
-    }
-    byId("formula").innerHTML = [...parts, cell("result", number(run.values[node]), "value")].join("");
+    const inNumbers = numbers < 0 ? [] : [cell("numbers", data.pieces[numbers], "in numbers")];
+    byId("formula").innerHTML = [cell("lhs", name(node), "node"), cell("rule", data.pieces[rule], "rule"), ...inNumbers,
+      cell("result", number(run.values[node]), "value")].join(sign("=", ""));
     byId("formula").className = "forward";
     byId("sum").innerHTML = "";
     return `${run.names[node]} is computed: ${run.values[node]}`;
@@ -139,21 +137,17 @@
         (forward || constant ? "" : `, gradient ${gradient[i]}`) +
         (done ? ", done" : got ? `, ${got} of ${of} paths` : ", waiting"));
     });
-    for (const [id, edge] of Object.entries(edges)) {
-      edge.classList.remove("now", "done", "waiting");
-      edge.classList.add(state[id] || "waiting");
-    }
     const target = receiver(frame);
     nodes[target].box.classList.add("now");
     const active = forward ? shape.parents[target].map((_, argument) => [target, argument])
       : frame.length > 3 ? [frame] : [];
     for (const [node, argument] of active) {
       nodes[forward ? shape.parents[node][argument] : node].box.classList.add("from");
-      const edge = edges[`${node}_${argument}`];
-      if (edge) {
-        edge.classList.remove("done", "waiting");
-        edge.classList.add("now");
-      }
+      state[`${node}_${argument}`] = "now";
+    }
+    for (const [id, edge] of Object.entries(edges)) {
+      edge.classList.remove("now", "done", "waiting");
+      edge.classList.add(state[id] || "waiting");
     }
     label(forward || frame.length < 4 ? null : frame);
   }
