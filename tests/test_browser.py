@@ -716,6 +716,7 @@ def jupyterlab(jupyter: Any, folder: Path) -> Iterator[str]:
             server.wait()
 
 
+@pytest.mark.slow  # JupyterLab takes its time to start
 def test_in_jupyterlab_untrusted_trusted_and_run_again(browser, tmp_path, jupyter):
     pytest.importorskip("jupyterlab", reason="jupyterlab is not installed: pip install jupyterlab")
     folder = tmp_path / "notebooks"
