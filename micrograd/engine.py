@@ -29,6 +29,8 @@ from .ops import ROWS, Op
 from .packages import IN_BROWSER
 from .rows import carries
 
+__all__ = ["Value", "gradient", "topological_order", "engine_kind"]
+
 packages.only_ours(__name__.rpartition(".")[0])
 
 # A node holds its row by number: ROWS[number] is the row.

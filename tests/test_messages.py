@@ -144,7 +144,8 @@ CALLS = {
 # What is not called with numbers, functions or networks by the people this is for, and why
 ELSEWHERE = {
     "GradientReport": "is made by check_gradients", "History": "is made by fit", "Compiled": "is made by compile",
-    "TraceError": "an exception", "Module": "is subclassed", "engine_kind": "takes nothing",
+    "TraceError": "an exception", "Module": "is subclassed", "Optimizer": "is subclassed",
+    "Check": "is made by check_gradients", "engine_kind": "takes nothing",
     **dict.fromkeys(["from_safetensors", "from_torch", "to_onnx", "to_safetensors", "to_torch"],
                     "of other libraries: tests/test_interchange.py"),
     **dict.fromkeys(["from_sympy", "to_sympy"], "of another library: tests/test_sympy.py"),

@@ -46,6 +46,8 @@ from .python_code import Script
 from .schedule import Schedule, SumOfProducts, schedule
 from .trace import Traced, change, reachable_objects, record, refuse
 
+__all__ = ["compile", "Compiled"]
+
 native: Any = None  # the kernel, where it was built; it works on the Values of the compiled engine
 if engine_kind() == "compiled":
     with suppress(ImportError):

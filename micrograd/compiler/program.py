@@ -26,6 +26,8 @@ from ..ops import Op
 from ..rows import Operators, spelling
 from ..terminal import in_signs_of_stdout
 
+__all__ = ["TraceError"]  # what the package takes from here
+
 FIXED, UNIFORM, VARYING = 0, 1, 2  # the ranks
 
 NUMBER = ("compute with the Value itself, and with micrograd.exp(x) or x.exp() in place of math.exp(x); what does not "

@@ -19,6 +19,8 @@ from ..engine import Value
 from ..ops import Op
 from ..rows import BINDS
 
+__all__ = ["latex", "text"]
+
 RAISED = "raised"  # in a slot of UNICODE: as a superscript, or after a ^
 MINUS = ("-", "−")
 DIGITS = 4      # of a number that stands for a name

@@ -27,6 +27,8 @@ from ..ops import CONSTANT, LEAF, Op
 from ..page import BLUE, RED, YELLOW, Block, Entry, Grid, GridRow, Page, Summary
 from ..terminal import Spelling, wrapped
 
+__all__ = ["diagnose"]
+
 # What may be found, the worst first.
 KINDS = {
     "stale": "a number was changed after others had been computed from it",

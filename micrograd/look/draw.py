@@ -23,6 +23,8 @@ from math import inf
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
+__all__ = ["draw"]
+
 try:
     import graphviz
     from graphviz.backend import dot_command

@@ -75,6 +75,8 @@ from ..page import Format, Savable, as_json, page
 from ..terminal import Printed, Spelling, folded, padded, wrapped
 from .tex import as_tex, text_in_tex
 
+__all__ = ["explain"]
+
 FORMS = CHAIN, DELTA = ("chain", "delta")
 SHOWN = 4      # paths that are written out
 NEURONS = 8    # of one layer, in the delta form

@@ -20,6 +20,8 @@ from ..ops import CONSTANT
 from ..page import Format, Grid, GridRow, Page, image
 from ..terminal import Spelling, folded, padded
 
+__all__ = ["nudge"]
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Nudge(Page):

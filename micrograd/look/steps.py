@@ -33,6 +33,8 @@ from ..page import Block, Entry, Format, Grid, GridRow, Page, Summary
 from ..terminal import Spelling, folded
 from .tex import as_tex
 
+__all__ = ["steps"]
+
 ORDERS = ("topological", "naive")
 LONGEST = 40   # frames of each pass that a table shows
 FORWARD = ("step", "node", "rule", "in numbers", "value")

@@ -58,6 +58,8 @@ from .report import (
 from .sheets import read_sheets
 from .submission import ANY, PRECISION, TINY, WANTS, Handed, HandedIn, Reference, Writing, finite
 
+__all__ = ["grade", "grade_class"]
+
 EPSILON = 1e-15     # relative; what floats do not tell apart
 DIGITS = 4          # significant ones, if nothing else is asked for
 LOOSE, TIGHT = 50, 5  # units of the last digit that students are asked for: what is forgiven against the right result,

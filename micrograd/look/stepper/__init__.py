@@ -28,6 +28,8 @@ from ...terminal import in_signs_of_stdout
 from ..draw import svg_of
 from ..steps import Frame, Steps, steps
 
+__all__ = ["stepper"]
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Stepper(Savable):
