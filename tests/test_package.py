@@ -211,6 +211,15 @@ def test_a_workflow_runs_what_was_looked_at_and_may_do_little(path: Path) -> Non
     assert [job.split(":")[0] for job in jobs if ": write" in job] == ["rehearse", "publish"]
 
 
+def test_what_is_slow_is_run_every_night() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert ".ci/run ${{ github.event_name == 'schedule' && 'nightly' || '' }}" in workflow and "schedule:" in workflow
+    if (ROOT / ".ci").exists():  # it is not in the sdist
+        assert "-m 'slow or not slow'" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+        hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+        assert all("==" in each for line in re.findall(r"additional_dependencies: \[(.*)\]", hooks) for each in line.split(","))
+
+
 def test_the_version_is_in_the_changelog() -> None:
     changelog = (Path(__file__).parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{micrograd.__version__}]" in changelog
