@@ -1234,7 +1234,7 @@ def test_a_terminal_sees_progress_and_a_file_does_not() -> None:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_signals_keep_what_was_learnt(name: str) -> None:
     process = learning()
-    time.sleep(1)
+    meanwhile()
     process.send_signal(getattr(signal, name))
     rest, complaints = process.communicate(timeout=200)
     assert (process.returncode, complaints) == (128 + getattr(signal, name), "")
@@ -1248,7 +1248,7 @@ def test_signals_keep_what_was_learnt(name: str) -> None:
 def test_what_was_learnt_is_kept_though_nobody_listens(name: str, code: int) -> None:
     """As in `micrograd train ... | tee log`, where Ctrl-C ends both."""
     process = learning()
-    time.sleep(1)
+    meanwhile()
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
     process.send_signal(getattr(signal, name))
@@ -1266,6 +1266,14 @@ def learning() -> subprocess.Popen[str]:
     while not (line := process.stdout.readline()).startswith("Held out: "):  # what is said right before it learns
         assert line, process.communicate()
     return process
+
+
+def meanwhile() -> None:
+    """Let the other process learn: this one takes a second of the processor, so that it has about as much, also where the
+    machine is busy."""
+    end = time.process_time() + 1
+    while time.process_time() < end:
+        pass
 
 
 @posix
