@@ -22,7 +22,7 @@ cdef list walk(object roots, bint afresh=*)
 @cython.locals(node=Value, upstream=double, da=double, db=double, carrying=set)
 cdef chain_rule(list order)
 
-cpdef bint is_heritable(object x)
+cpdef bint propagates_type(object x)
 cdef kind_of_child(Value a, Value b)
 cdef Value minus(Value a, Value b)
 @cython.locals(w=double, y=double)
@@ -62,7 +62,7 @@ cpdef restore_graph(dict leaves, list rows, list labels, object numbers, object 
 @cython.locals(node=Value)
 cpdef restore_leaf(object kind, double data, double grad, str label, object row)
 
-cdef list graveyard
-cdef bint burying
+cdef list pending
+cdef bint releasing
 @cython.locals(a=Value, b=Value)
-cdef bury(Value node)
+cdef release(Value node)

@@ -150,7 +150,7 @@ class Value:
         self._da = self._db = 0.0          # the local derivatives: d(self)/d(a), d(self)/d(b)
         self._row = LEAF                   # the row of the table that computed it
         self._visit = 0                    # the last walk over the graph that came by
-        if not is_heritable(self):
+        if not propagates_type(self):
             made[0] += 1
 
     # Arithmetic. A number on either side becomes a constant; anything foreign gets its own chance.
@@ -419,7 +419,7 @@ class Value:
         if op.arity == 2:
             return binary(op, as_value(args[0]), as_value(args[1]))
         for arg in args:
-            if type(arg) is not type(self) and is_heritable(arg):
+            if type(arg) is not type(self) and propagates_type(arg):
                 other: Value = arg.__op__(op, args)
                 return other
         return as_value(op.forward(*args))  # `where`: the branch itself, no node
@@ -540,7 +540,7 @@ class Value:
     def __dealloc__(self) -> None:
         """(Compiled engine only.) Let go of a long chain without filling the C stack."""
         if self._a is not None:
-            bury(self)
+            release(self)
 
 
 class Elsewhere:
@@ -598,13 +598,13 @@ def engine_kind() -> str:
 
 def let_go(node: Any) -> None:
     """Do as `__del__` of the pure engine what `__dealloc__` does for the compiled one."""
-    global burying
+    global releasing
     if getattr(node, "_a", None) is not None:              # a node whose __init__ has failed has not even that
-        outermost = not burying
+        outermost = not releasing
         try:
-            bury(node)
+            release(node)
         finally:                                           # Ctrl-C comes where Python runs
-            burying = burying and not outermost
+            releasing = releasing and not outermost
 
 
 # CPython frees a long chain of nodes by itself; but in WebAssembly it does not see how little stack a browser has, and
@@ -626,15 +626,15 @@ def in_signs(words: str) -> str:
 
 # The kinds of nodes, and the rest of the operations
 
-def is_heritable(x: Any) -> bool:
-    """True if what is computed from x is of the kind of x: a subclass of Value says so by `_heritable = True`. It
+def propagates_type(x: Any) -> bool:
+    """True if what is computed from x is of the kind of x: a subclass of Value says so by `_propagates_type = True`. It
     stands for many numbers, and has none that can be looked at."""
-    return type(x) is not Value and getattr(type(x), "_heritable", False)
+    return type(x) is not Value and getattr(type(x), "_propagates_type", False)
 
 
 def kind_of_child(a: Value, b: Any) -> type[Value]:
     """The class of a node with these parents: Value, unless one of them is of a heritable kind."""
-    return type(a) if is_heritable(a) else type(b) if is_heritable(b) else Value
+    return type(a) if propagates_type(a) else type(b) if propagates_type(b) else Value
 
 
 def minus(a: Value, b: Value) -> Value:
@@ -650,8 +650,7 @@ def over(a: Value, b: Value) -> Value:
 
 
 def power(a: Value, b: Value) -> Value:
-    x = a._data
-    n = b._data
+    x, n = a._data, b._data
     exact = n - 1.0 + 1.0 == n and n - (n - 1.0) == 1.0    # else see functions.power_slope
     if b._row == CONSTANT and x != 0.0 and n != 0.0 and (exact or x > 0.0):
         try:
@@ -696,8 +695,7 @@ def unary(op: Op, a: Value) -> Value:
 
 def binary(op: Op, a: Value, b: Value) -> Value:
     """The node op(a, b), computed by the row. No slope is taken towards a constant: it might need log(-1)."""
-    x = a._data
-    w = b._data
+    x, w = a._data, b._data
     y = op.value(x, w)
     da = 0.0 if a._row == CONSTANT else op.slope(0, y, x, w)
     db = 0.0 if b._row == CONSTANT else op.slope(1, y, x, w)
@@ -707,15 +705,10 @@ def binary(op: Op, a: Value, b: Value) -> Value:
 def constant(x: Any, label: str = "") -> Value:
     """A leaf that stands for a number which met a Value: no gradient is taken for it."""
     node = Value.__new__(Value)
-    node._data = x if type(x) is float else as_float(x)
-    node._grad = 0.0
-    node._a = None
-    node._b = None
-    node._da = 0.0
-    node._db = 0.0
-    node._row = CONSTANT
-    node._label = label
-    node._visit = 0
+    node._data, node._grad = x if type(x) is float else as_float(x), 0.0
+    node._a = node._b = None
+    node._da = node._db = 0.0
+    node._row, node._label, node._visit = CONSTANT, label, 0
     return node
 
 
@@ -967,15 +960,10 @@ def chained(upstream: Value, slope: Any) -> Value:
 def twin(node: Value, a: Any, b: Any) -> Value:
     """A copy of one node, between the given parents."""
     copied = Value.__new__(type(node))
-    copied._data = node._data
-    copied._grad = node._grad
-    copied._a = a
-    copied._b = b
-    copied._da = node._da
-    copied._db = node._db
-    copied._row = node._row
-    copied._label = node._label
-    copied._visit = 0
+    copied._data, copied._grad = node._data, node._grad
+    copied._a, copied._b = a, b
+    copied._da, copied._db = node._da, node._db
+    copied._row, copied._label, copied._visit = node._row, node._label, 0
     made[0] += 1
     if type(node) is not Value:                            # the attributes of a subclass
         getattr(copied, "__dict__", {}).update(getattr(node, "__dict__", {}))
@@ -1039,28 +1027,28 @@ def restore_leaf(kind: type[Value], data: float, grad: float, label: str, row: O
     return node
 
 
-graveyard: list[Any] = [None] * 16  # a floor, as in `walk`
-burying = False
+pending: list[Any] = [None] * 16  # a floor, as in `walk`
+releasing = False
 
 
-def bury(node: Value) -> None:
+def release(node: Value) -> None:
     """Let a dying node's parents go: without recursion, and the last made first.
 
     Those that have parents of their own wait on a list, while others die, until the outermost call lets them go. New
     nodes take the places of the dead, the last freed first; so the next graph of the same shape lies in memory in the
     order in which it is made, which is what a processor is fast at.
     """
-    global burying
+    global releasing
     a = node._a
     b = node._b
     if a._a is not None:
-        graveyard.append(a)
+        pending.append(a)
     if b is not None and b._a is not None:
-        graveyard.append(b)
-    if not burying:
-        burying = True
-        a = b = node._a = node._b = None                   # from here on only the graveyard holds them
-        while graveyard.pop() is not None:
+        pending.append(b)
+    if not releasing:
+        releasing = True
+        a = b = node._a = node._b = None                   # from here on only `pending` holds them
+        while pending.pop() is not None:
             pass
-        graveyard.append(None)
-        burying = False
+        pending.append(None)
+        releasing = False

@@ -16,7 +16,7 @@ from operator import mul
 from typing import Any, Union
 
 from .arguments import is_number, many, number
-from .engine import Number, Value, constant, is_heritable
+from .engine import Number, Value, constant, propagates_type
 from .ops import CONSTANT, maximum, where
 
 __all__ = [
@@ -99,7 +99,7 @@ def binary_cross_entropy(outputs: Outputs, targets: Targets) -> Value:
     terms = []
     for p, y in _pairs(outputs, targets):
         _check_between_0_and_1(y)
-        if not (is_heritable(p) or is_heritable(y)) and (p.data < 0.0 or p.data > 1.0):  # nan goes on as nan
+        if not (propagates_type(p) or propagates_type(y)) and (p.data < 0.0 or p.data > 1.0):  # nan goes on as nan
             raise ValueError(f"binary_cross_entropy needs probabilities in [0, 1], found {p.data}: end the network in "
                              "a sigmoid, or use binary_cross_entropy_from_logits")
         if y.op is CONSTANT:
@@ -170,7 +170,7 @@ def logsumexp(values: Iterable[Number]) -> Value:
     largest = _largest(nodes)
     shift, nothing = _finite(largest), largest <= -math.inf
     total = Value.sum([(node - shift).exp() for node in nodes])
-    if is_heritable(total):
+    if propagates_type(total):
         found: Value = (total + where(nothing, 1.0, 0.0)).log() + shift + where(nothing, -math.inf, 0.0)
         return found
     return total.log() + shift if not nothing else constant(-math.inf)
@@ -231,9 +231,9 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
     if len(logits) < 2:
         raise ValueError("cross_entropy needs an output for each of two classes or more, found 1; for one output use "
                          "binary_cross_entropy_from_logits")
-    if isinstance(target, Value) and not is_heritable(target):
+    if isinstance(target, Value) and not propagates_type(target):
         target = target.data
-    if not is_heritable(target) and not is_number(target):
+    if not propagates_type(target) and not is_number(target):
         shares = [y for _, y in _pairs(logits, target)]
         total, less = _log_sum(logits)
         if all(y.op is CONSTANT for y in shares):
@@ -266,7 +266,7 @@ def max_margin(outputs: Outputs, targets: Targets) -> Value:
     terms = []
     for a, y in _pairs(outputs, targets):
         margin = (1 - y * a).relu()
-        if is_heritable(y):
+        if propagates_type(y):
             margin = margin + where(y * y - 1, math.nan, 0.0)
         elif y.data not in (-1.0, 1.0):
             raise ValueError(f"max_margin needs targets -1 and 1, found {y.data}")
@@ -333,9 +333,9 @@ def _log_sum(logits: list[Value]) -> tuple[Value, list[Any]]:
     then d of r is 0, or None where this is known, and the others are differentiated by its logit.
     """
     r, most = _first_largest(logits)
-    shift = most if is_heritable(r) or _is_certain(r, logits) else _largest(logits)
+    shift = most if propagates_type(r) or _is_certain(r, logits) else _largest(logits)
     less: list[Any] = [z - shift for z in logits]
-    if is_heritable(r):
+    if propagates_type(r):
         others = [where(r - i, 1.0, 0.0) for i in range(len(logits))]
         return (Value.sum([other * d.exp() for other, d in zip(others, less)]).log1p(),
                 [other * d for other, d in zip(others, less)])
@@ -350,7 +350,7 @@ def _cost_of_class(logits: list[Value], c: Any) -> Value:
     through the largest, and what is recorded needs fewer choices."""
     mine, largest = _at(c, logits), _largest(logits)
     first = mine >= largest
-    if is_heritable(first):
+    if propagates_type(first):
         shift, own = where(first, mine, largest), where(first, 0.0, mine - largest)
         others = Value.sum([where(c - i, 1.0, 0.0) * (z - shift).exp() for i, z in enumerate(logits)])
         cost: Value = (others - (1 - own.exp())).log1p() - own
@@ -374,7 +374,7 @@ def _minus(total: Value, d: Any) -> Value:
 
 def _at(c: Any, nodes: Sequence[Value]) -> Any:
     """nodes[c]; nan where a c that is recorded is the index of none."""
-    if not is_heritable(c):
+    if not propagates_type(c):
         return nodes[int(c)]
     chosen = Value.sum([where(c - i, 0.0, node) for i, node in enumerate(nodes)])
     return chosen + where(reduce(mul, [c - i for i in range(len(nodes))]), math.nan, 0.0)
@@ -382,7 +382,7 @@ def _at(c: Any, nodes: Sequence[Value]) -> Any:
 
 def _first_largest(nodes: list[Value]) -> tuple[Any, Value]:
     """The index of the first of the largest nodes, and this node."""
-    if not any(map(is_heritable, nodes)):
+    if not any(map(propagates_type, nodes)):
         return max(enumerate(nodes), key=lambda each: each[1].data)
     most, index = nodes[0], 0.0
     for i, node in enumerate(nodes[1:], start=1):
@@ -393,7 +393,7 @@ def _first_largest(nodes: list[Value]) -> tuple[Any, Value]:
 
 def _largest(nodes: list[Value]) -> Value:
     """The largest of the numbers, by which others are shifted: no derivative passes through it."""
-    if any(map(is_heritable, nodes)):
+    if any(map(propagates_type, nodes)):
         largest: Value = reduce(maximum, nodes)
         return largest.detach("max")
     return constant(reduce(maximum, [node.data for node in nodes]), "max")
@@ -434,5 +434,5 @@ def _pairs(outputs: Outputs, targets: Targets) -> list[tuple[Value, Value]]:
 
 
 def _check_between_0_and_1(y: Value) -> None:
-    if not is_heritable(y) and not 0.0 <= y.data <= 1.0:
+    if not propagates_type(y) and not 0.0 <= y.data <= 1.0:
         raise ValueError(f"binary cross-entropy needs targets from 0 to 1, found {y.data}")

@@ -61,7 +61,7 @@ class Traced(Value):
     """A Value that stands for a number of every sample. It computes like any other, and refuses to be looked into."""
 
     __slots__ = ()
-    _heritable = True
+    _propagates_type = True
 
     def __init__(self, label: str) -> None:
         super().__init__(math.nan, label)

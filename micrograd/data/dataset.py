@@ -307,14 +307,11 @@ def gap(x: Any, ways: frozenset[str]) -> list[int]:
 
 
 def first_true(missing: list[Any]) -> list[int]:
-    """The place of the first one that is."""
+    """The place of the first one that is, in nested lists."""
     for i, each in enumerate(missing):
-        if each is True:
-            return [i]
-        if isinstance(each, list):
-            place = first_true(each)
-            if place:
-                return [i, *place]
+        place = first_true(each) if isinstance(each, list) else []
+        if place or each is True:
+            return [i, *place]
     return []
 
 
@@ -362,10 +359,9 @@ def numbers_in(where: str, given: Any, anything: bool, name: str) -> memoryview[
 def as_view(x: Any) -> memoryview[Any] | None:
     if isinstance(x, (str, bytes, bytearray)):
         return None
-    try:
+    with suppress(TypeError, ValueError, BufferError):
         return memoryview(x)
-    except (TypeError, ValueError, BufferError):
-        return None
+    return None
 
 
 # What is inside
@@ -442,10 +438,9 @@ def real(x: Any) -> float | None:
     x = alone(x)
     if is_refused(x) or hasattr(x, "dtype") or not hasattr(type(x), "__float__"):  # float() would cut or parse it
         return None
-    try:
+    with suppress(TypeError, ValueError):
         return float(x)
-    except (TypeError, ValueError):
-        return None
+    return None
 
 
 def is_cell(x: Any) -> bool:
