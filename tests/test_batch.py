@@ -260,7 +260,7 @@ def test_in_tables_of_one_argument_the_argument_is_named(pair):
 def test_numbers_alone_are_a_sample_and_no_columns(f):
     assert f(2.0, 3.0) == 8.0
     for ask in (f.value, f.value_and_grad, f.map, f.fit):
-        with pytest.raises(TypeError, match="product needs a column at least, found numbers only"):
+        with pytest.raises(TypeError, match="product needs at least one column; every argument is a single number"):
             ask(2.0, 3.0)
     for ask in (f, f.grad, f.hessian):
         with pytest.raises(TypeError, match="product takes x, y here: the numbers of one sample"):

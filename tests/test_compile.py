@@ -276,7 +276,7 @@ def test_where_map_writes_to(backend):
 def test_outputs_of_a_wrong_kind_are_refused(backend):
     f = compile(lambda x: x * 2, backend=backend)
     for out in (array("d", [0.0] * 2), array("f", [0.0] * 3), np.zeros((3, 1)), np.zeros(6)[::2], array("q", [0] * 3)):
-        with pytest.raises(ValueError, match="an output is written to 3 doubles in a row"):
+        with pytest.raises(ValueError, match="an output must be a writable buffer of 3 doubles without gaps"):
             f.map([1.0, 2.0, 3.0], out=out)
     for out in ([[0.0] * 3], b"12345678" * 3, np.zeros(3).tobytes()):
         with pytest.raises((TypeError, BufferError, ValueError)):

@@ -578,7 +578,7 @@ def test_outputs_are_written_to_buffers_alone(backend):
     square = micrograd.compile(lambda a: a * a, backend=backend)
     for out in (read_only([1.0, 2.0]), np.zeros(2, np.float32), np.zeros(4)[::2], np.zeros(3), package("pandas").Series([0.0, 0.0]),
                 package("torch").zeros(2)):
-        with pytest.raises(ValueError, match="an output is written to 2 doubles in a row, found another buffer"):
+        with pytest.raises(ValueError, match="an output must be a writable buffer of 2 doubles without gaps; found another buffer"):
             square.map([1.0, 2.0], out=out)
 
 

@@ -193,9 +193,9 @@ def test_kinds_of_data_and_of_outputs(devices):
     assert values is outs[0] and by_x[0] is outs[1] and by_y is outs[3]
     expected, (expected_by_x, expected_by_y) = same.map(X, Y, grad=True)
     assert close([values, *by_x, by_y], [expected, *expected_by_x, expected_by_y])
-    with pytest.raises(ValueError, match="written to 7 doubles"):
+    with pytest.raises(ValueError, match="buffer of 7 doubles"):
         step.map(X, Y, out=np.zeros(6))
-    with pytest.raises(ValueError, match="written to 7 doubles"):
+    with pytest.raises(ValueError, match="buffer of 7 doubles"):
         step.map(X, Y, out=np.zeros(7, "float32"))
     with pytest.raises(ValueError, match="over no rows"):
         step(np.zeros((0, 2)), [])

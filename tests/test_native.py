@@ -205,8 +205,8 @@ def test_no_row_of_the_table_is_left_to_generated_python(row):
     """Nor are its first and second derivatives, by columns and by parameters."""
     params = [Value(0.5), Value(0.75), Value(1.5)][:row.arity]
     by_columns = micrograd.compile(lambda *xs: row(*xs) * xs[-1], inputs=row.arity, verify=0)
-    by_params = micrograd.compile(lambda x: row(*([x] * (row is ops.where) + params)[:row.arity]) * x, params=params,
-                                  verify=0)  # (a condition on a parameter alone is the branch that is taken now)
+    by_params = micrograd.compile(lambda x: row(*([x, *params] if row is ops.where else params)[:row.arity]) * x,
+                                  params=params, verify=0)  # (a condition on a parameter alone is a branch taken now)
     for step, kinds in ((by_columns, ("value", "map", "slopes", "curves")), (by_params, ("train", "map", "slopes"))):
         for kind in kinds:
             assert missing(step._program(kind), native.codes) == []

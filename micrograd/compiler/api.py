@@ -34,7 +34,7 @@ from ..training.checkpoint import OPERATIONS, Progress, parameters_in, read, wri
 from ..training.loop import Task
 from ..training.progress import progress_bar
 from .arrays import loss_and_gradient
-from .batch import Data, check_output, flat_columns, one_sample, prepared
+from .batch import Batch, check_output, flat_columns, one_sample, prepared
 from .encode import encode, missing
 from .equations import Equations
 from .gradient import gradient
@@ -402,14 +402,14 @@ class Compiled(Generic[Found]):
         shaped: Found = numbers if self.several else numbers[0]
         return shaped
 
-    def _prepared(self, data: Sequence[Any]) -> Data:
+    def _prepared(self, data: Sequence[Any]) -> Batch:
         columns = prepared(self.name, self.arguments, data)
         if not columns.rows:
             raise ValueError(f"{self.name}: the {'sum' if self._summed else 'mean'} over no rows is asked for; one row "
                              "at least is needed")
         return columns
 
-    def _totals(self, kind: str, columns: Data) -> tuple[list[float], list[float]]:
+    def _totals(self, kind: str, columns: Batch) -> tuple[list[float], list[float]]:
         """The means, and the slopes in the order of params."""
         executor = self._executor(kind)
         if isinstance(executor, Script):
@@ -652,7 +652,7 @@ class Compiled(Generic[Found]):
         self._keep_up(wholly=True)
         streamed = batches is not None
         order = random.Random(arguments.seed(seed, "fit(seed)")) if shuffle and not streamed else None
-        columns = Data((), False, 0) if streamed else self._prepared(data)
+        columns = Batch((), False, 0) if streamed else self._prepared(data)
         self._attach(optimizer)
         seen = list(range(columns.rows))
         every = every or (STREAMED if streamed else 1)
@@ -762,7 +762,7 @@ class Compiled(Generic[Found]):
     def _stream(self, batches: Iterable[Any], optimizer: Optimizer, every: int,
                 known: int) -> Iterator[tuple[list[float], int]]:
         """A step on each batch but the first, known, ones."""
-        def given() -> Iterator[Data]:
+        def given() -> Iterator[Batch]:
             for i, batch in enumerate(islice(batches, known, None), known):
                 try:
                     listed = isinstance(batch, list) and any(getattr(x, "ndim", 0) > 1 for x in batch)
@@ -846,7 +846,7 @@ class Compiled(Generic[Found]):
                                  "by a new optimizer")
             self._made = now
 
-    def _verify(self, columns: Data) -> None:
+    def _verify(self, columns: Batch) -> None:
         """Compare a few rows with the engine, once; and see that the function still has the parameters it had. One
         thread at a time: the engine's gradient passes through the .grad of the parameters."""
         self._keep_up()
@@ -854,7 +854,7 @@ class Compiled(Generic[Found]):
             with growing:
                 self._compare(columns)
 
-    def _compare(self, columns: Data) -> None:
+    def _compare(self, columns: Batch) -> None:
         """Replay and engine, over as many rows as are yet to be compared."""
         count = min(self._unverified, columns.rows)
         if not count:
@@ -889,17 +889,17 @@ class Compiled(Generic[Found]):
         if self.backend == "jax":
             self._executor("train").check_alike({"the parameters": [p.data for p in self._places], **facts})
 
-    def _row(self, columns: Data, i: int) -> list[Any]:
+    def _row(self, columns: Batch, i: int) -> list[Any]:
         """One row: for each argument a number, or a list of numbers."""
         rest = iter(self._numbers(columns, i))
         return [list(islice(rest, width)) if width else next(rest) for width in self._widths]
 
-    def _rows(self, columns: Data, rows: Iterable[int]) -> Data:
+    def _rows(self, columns: Batch, rows: Iterable[int]) -> Batch:
         """Some of the rows."""
         samples = [self._row(columns, i) for i in rows]
         return prepared(self.name, self.arguments, [list(column) for column in zip(*samples)])
 
-    def _numbers(self, columns: Data, i: int) -> list[float]:
+    def _numbers(self, columns: Batch, i: int) -> list[float]:
         """The numbers of one row, side by side."""
         numbers: list[float] = []
         for x in columns.given:

@@ -1,4 +1,4 @@
-"""The data of a compiled function: what was given for its arguments, as buffers of doubles.
+"""The data of a call of a compiled function: what was given for its arguments, as buffers of doubles.
 
 A column is given as anything that holds as many numbers as there are rows, an argument that is a list of k numbers as a
 table with k numbers in each row, and all arguments at once as one table. How data are read is for `data/dataset.py` to
@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from ..arguments import as_float, is_number
+from ..arguments import as_float, counted, is_number
 from ..data.dataset import as_view, column, single, table
 from .program import Argument
 
 
-class Data(NamedTuple):
-    """What an executor takes. given: for each argument a number for all rows, a buffer of doubles, or one of two
-    dimensions; table: whether it is one such buffer for all arguments together."""
+class Batch(NamedTuple):
+    """The rows that an executor takes. given: for each argument a number for all rows, a buffer of doubles, or one of
+    two dimensions. table: whether it is one such buffer for all arguments together."""
 
     given: tuple[Any, ...]
     table: bool
@@ -48,7 +48,7 @@ def one_sample(arguments: Sequence[Argument], data: Sequence[Any]) -> tuple[floa
     return tuple(numbers)
 
 
-def prepared(name: str, arguments: Sequence[Argument], data: Sequence[Any]) -> Data:
+def prepared(name: str, arguments: Sequence[Argument], data: Sequence[Any]) -> Batch:
     """The data of a function of that name, checked. Raises TypeError and ValueError; numbers may be inf or nan."""
     wanted = ", ".join(a.name if a.width is None else f"{a.name} ({a.width} numbers a row)" for a in arguments)
     columns = sum(a.width or 1 for a in arguments)
@@ -57,10 +57,10 @@ def prepared(name: str, arguments: Sequence[Argument], data: Sequence[Any]) -> D
             raise TypeError(f"{name} takes {wanted}: one column for each, or one table of {columns} columns; found one "
                             "flat list of numbers")
         whole = table(f"{name}: the table", data[0], columns)
-        return Data((whole,), True, len(whole))
+        return Batch((whole,), True, len(whole))
     if len(data) != len(arguments):
         raise TypeError(f"{name} takes {wanted}: one column for each, or one table of {columns} columns; found "
-                        f"{len(data)} argument{'s' * (len(data) != 1)}")
+                        f"{counted(len(data), 'argument')}")
     given: list[Any] = []
     rows: dict[str, int] = {}
     for argument, x in zip(arguments, data):
@@ -73,14 +73,14 @@ def prepared(name: str, arguments: Sequence[Argument], data: Sequence[Any]) -> D
             given.append(column(f"{name}: {argument.name}", x))
         rows[argument.name] = len(given[-1])
     if not rows:
-        raise TypeError(f"{name} needs a column at least, found numbers only")
+        raise TypeError(f"{name} needs at least one column; every argument is a single number")
     if len(set(rows.values())) > 1:
         raise ValueError(f"{name}: the columns differ in length: "
                          + ", ".join(f"{key} has {n} rows" for key, n in rows.items()))
-    return Data(tuple(given), False, next(iter(rows.values())))
+    return Batch(tuple(given), False, next(iter(rows.values())))
 
 
-def flat_columns(data: Data, arguments: Sequence[Argument]) -> list[Sequence[float]]:
+def flat_columns(data: Batch, arguments: Sequence[Argument]) -> list[Sequence[float]]:
     """The columns one by one, for an executor in Python."""
     found: list[Sequence[float]] = []
     for x in data.given:
@@ -96,10 +96,10 @@ def flat_columns(data: Data, arguments: Sequence[Argument]) -> list[Sequence[flo
 
 
 def check_output(out: Any, rows: int) -> None:
-    """Raise ValueError if so many doubles cannot be written to a buffer."""
+    """Raise ValueError if a buffer cannot take as many doubles as there are rows."""
     view = as_view(out)
     if view is None or view.format != "d" or view.shape != (rows,) or not view.c_contiguous or view.readonly:
-        raise ValueError(f"an output is written to {rows} doubles in a row, found another buffer")
+        raise ValueError(f"an output must be a writable buffer of {rows} doubles without gaps; found another buffer")
 
 
 def as_table(columns: Sequence[Sequence[float]]) -> Any:

@@ -19,7 +19,7 @@ from ..engine import Value
 from ..optim import Optimizer, trouble
 from ..packages import needed
 from .arrays import Run
-from .batch import Data
+from .batch import Batch
 from .libraries import jax_library
 from .plan import Plan
 
@@ -99,7 +99,7 @@ class OnDevices:
 
     # Questions
 
-    def total(self, data: Data) -> list[float]:
+    def total(self, data: Batch) -> list[float]:
         """The uniform outputs: their means over the rows."""
         with self.precision():
             arrays = self.shared(self.table(data))
@@ -108,7 +108,7 @@ class OnDevices:
             numbers: list[float] = self.numpy.asarray(found, "float64").tolist()
             return numbers
 
-    def map(self, data: Data, outs: Sequence[Any]) -> None:
+    def map(self, data: Batch, outs: Sequence[Any]) -> None:
         """The varying outputs for each row, written to buffers of doubles."""
         with self.precision():
             found = self.function("varying", False)(self.replicated(self.numbers(self.parameters)),
@@ -157,7 +157,7 @@ class OnDevices:
 
     # Numbers to the devices
 
-    def table(self, data: Data, own: bool = False) -> Any:
+    def table(self, data: Batch, own: bool = False) -> Any:
         """Data as one array: a row for each sample, a column for each input. own: a copy, where nobody waits for the
         result: JAX reads the memory of an array of NumPy's as it is, and later; by then its owner may have changed it.
         """

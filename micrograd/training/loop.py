@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from ..compiler.batch import Data, as_table, flat_columns
+from ..compiler.batch import Batch, as_table, flat_columns
 from ..compiler.jax_devices import Descent, OnDevices
 from ..compiler.program import Argument
 from ..compiler.python_code import Script
@@ -47,7 +47,7 @@ class Task:
     seen: list[int]
     stretch: bool
 
-    def epochs(self, columns: Data, epochs: int) -> Iterator[list[float]]:
+    def epochs(self, columns: Batch, epochs: int) -> Iterator[list[float]]:
         """Train for so many epochs on the columns; yield the mean of each output over the rows, as they were met, after
         each. FloatingPointError for a step that is not taken."""
         if self.size >= columns.rows:
@@ -59,7 +59,7 @@ class Task:
             return self.natively(columns, epochs)
         return self.one_by_one(columns, epochs)
 
-    def stream(self, batches: Iterator[Data], every: int) -> Iterator[tuple[list[float], int]]:
+    def stream(self, batches: Iterator[Batch], every: int) -> Iterator[tuple[list[float], int]]:
         """A step on each batch; yield the mean of each output over the rows of so many batches, and how many they
         were."""
         descent = self.descent() if isinstance(self.executor, OnDevices) and self.by_rule() else None
@@ -101,7 +101,7 @@ class Task:
         """What totals over the rows are divided by."""
         return 1 if self.summed else rows
 
-    def natively(self, columns: Data, epochs: int) -> Iterator[list[float]]:
+    def natively(self, columns: Batch, epochs: int) -> Iterator[list[float]]:
         """The loop in native code, an epoch or several at a time."""
         optimizer: Any = self.optimizer
         rows, outputs, trained = columns.rows, self.outputs, self.trained
@@ -161,7 +161,7 @@ class Task:
                 in_order = [(p, slopes[back[p]]) for p in optimizer.params]
                 raise FloatingPointError(trouble(loss, in_order, rates[taken], steps + taken))
 
-    def on_devices(self, columns: Data, epochs: int) -> Iterator[list[float]]:
+    def on_devices(self, columns: Batch, epochs: int) -> Iterator[list[float]]:
         """The same with the numbers on the devices; after each epoch they are brought back."""
         table = self.executor.table(columns, own=True)
         size = min(self.size, columns.rows)
@@ -186,7 +186,7 @@ class Task:
                 totals = descent.store()
             yield [total / self.share(columns.rows) for total in totals]
 
-    def one_by_one(self, columns: Data, epochs: int) -> Iterator[list[float]]:
+    def one_by_one(self, columns: Batch, epochs: int) -> Iterator[list[float]]:
         """The same, a step at a time: with generated Python, an optimizer of the user's own, or one of fewer
         parameters."""
         flat = flat_columns(columns, self.arguments)
@@ -201,7 +201,7 @@ class Task:
                 if isinstance(self.executor, Script):
                     found = self.executor.total(now, start, stop, 1.0 / (stop - start))
                 else:
-                    batch = Data((as_table([column[start:stop] for column in now]),), True, stop - start)
+                    batch = Batch((as_table([column[start:stop] for column in now]),), True, stop - start)
                     found = self.executor.total(*((batch,) if isinstance(self.executor, OnDevices) else
                                                   (batch.given, True, False, False)))
                 means, slopes = found[:self.outputs], found[self.outputs:]
