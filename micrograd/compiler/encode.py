@@ -131,7 +131,7 @@ def encode_once(part: Sequence[SumOfProducts | Apply], codes: Mapping[str, int],
 
 
 def are_neighbours(steps: Sequence[int]) -> bool:
-    """Whether a second sum may follow a first one in a run: with the same signs, and all at most one place further."""
+    """True if a second sum may follow a first one in a run: with the same signs, and all at most one place further."""
     return steps[-1] == 1 and not any(steps[:-1:3]) and all(-1 <= step <= 1 for step in steps)
 
 

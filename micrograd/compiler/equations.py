@@ -209,36 +209,36 @@ class Writer:
     """The lines of a plan, as they are written."""
 
     def __init__(self, plan: Plan, name: str) -> None:
-        self.plan, self.tape = plan, plan.schedule.program
+        self.plan, self.program = plan, plan.schedule.program
         self.names = Names()
         self.gradients: dict[Thing, Thing] = {}
         self.unnamed = 0                               # groups that have no better name
         self.inline: dict[int, Both] = {}              # groups that stand where they are used
         self.given = {group: Thing(self.names, atom(name, latex), len(plan.groups[group]))
                       for group, name, latex in ((PARAMETERS, "p", "p"), (COLUMNS, "inputs", r"\text{inputs}"))}
-        self.known = wholes(self.names, self.labels(name), lambda node: self.tape.rank[node] == VARYING,
-                            lambda node: len(self.tape.args[node]) == 1 and self.tape.ops[node] is not ops.neg)
+        self.known = wholes(self.names, self.labels(name), lambda node: self.program.rank[node] == VARYING,
+                            lambda node: len(self.program.args[node]) == 1 and self.program.ops[node] is not ops.neg)
         for group, thing in self.given.items():
             self.known |= {node: (thing, i) for i, node in enumerate(plan.groups[group]) if node not in self.known}
 
     def labels(self, name: str) -> dict[int, str]:
         """The labels of what is computed, and of what is given."""
-        tape, program = self.tape, self.plan.schedule
-        labels = {node: label for node, label in tape.labels.items()
-                  if tape.rank[node] != FIXED and not (node in tape.adjoints and label.startswith("d_"))}
-        for node, made in tape.inlined.items():
+        program, schedule = self.program, self.plan.schedule
+        labels = {node: label for node, label in program.labels.items()
+                  if program.rank[node] != FIXED and not (node in program.adjoints and label.startswith("d_"))}
+        for node, made in program.inlined.items():
             label = labels.pop(node, "")
             if label:
                 labels.setdefault(made, label)
-        for node in [*program.uniform, *program.varying]:
-            if tape.args[node] and node not in tape.adjoints:
+        for node in [*schedule.uniform, *schedule.varying]:
+            if program.args[node] and node not in program.adjoints:
                 labels.setdefault(node, name)
         return labels
 
     def spot(self, node: int) -> tuple[Thing, int] | None:
         """Of what named thing a node is a part, and where there."""
-        if node not in self.known and node in self.tape.adjoints:
-            target = self.known.get(self.tape.adjoints[node])
+        if node not in self.known and node in self.program.adjoints:
+            target = self.known.get(self.program.adjoints[node])
             if target is not None:
                 thing, place = target
                 if thing not in self.gradients:
@@ -269,7 +269,7 @@ class Writer:
         for group in pick.groups:
             nodes = self.plan.groups[group]
             if group == CONSTANTS:
-                source += [(number(self.tape.numbers[node]), 0) for node in nodes]
+                source += [(number(self.program.numbers[node]), 0) for node in nodes]
             else:
                 source += [self.spot(node) or (None, 0) for node in nodes]
         return [source[i] for i in self.index(pick)[0]]

@@ -261,8 +261,8 @@ def reads(instruction: Fused | Instruction) -> Sequence[int]:
     match instruction:
         case SumOfProducts(_, terms):
             return [x for _, a, b in terms for x in (a, b)]
-        case FusedSum(_, monomials, _, other):
-            return [*[x for _, _, a, b in monomials for x in (a, b)], other]
+        case FusedSum(_, terms, _, other):
+            return [*[x for _, _, a, b in terms for x in (a, b)], other]
         case DenseSums():
             return [*instruction.inputs, *instruction.others]
         case Accumulate(a, pairs):
@@ -285,12 +285,12 @@ def writes(instruction: Fused | Instruction) -> Sequence[int]:
 
 
 def places(body: Sequence[Any]) -> dict[int, int]:
-    """Where each node is computed."""
+    """The place in the body where each node is computed."""
     return {node: at for at, instruction in enumerate(body) for node in writes(instruction)}
 
 
 def uses_of(body: Iterable[Any], schedule: Schedule) -> Counter[int]:
-    """How often each node that varies is read."""
+    """The number of times that each node that varies is read."""
     uses = Counter(schedule.varying)
     for instruction in body:
         if instruction is not None:

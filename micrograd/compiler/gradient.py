@@ -111,7 +111,7 @@ class Region:
 
 
 class Regions:
-    """Which nodes serve only one branch of a `where`, so that nothing of them may be felt where the other is taken.
+    """The nodes that serve only one branch of a `where`, so that nothing of them may be felt where the other is taken.
 
     There, a slope may be inf or nan, and 0 * inf is nan. So the contributions of such nodes are not made zero on the
     way in, but thrown away where they leave the region. None is the outside, where leaves are.
@@ -159,7 +159,7 @@ class Regions:
         return found
 
     def leave(self, node: int, i: int, upstream: int, local: int) -> tuple[Region | None, int, int | None]:
-        """What a node contributes to its i-th argument: from which region, the term, and the mask of the node.
+        """The contribution of a node to its i-th argument: the region that it leaves, the term, the mask of the node.
 
         The argument may be a parameter, to which a whole layer contributes products of two numbers. Then the factors
         are cut, not the products: there are fewer of them, and the mean of the products stays one outer product."""

@@ -141,11 +141,10 @@ class Plan:
         return [*self.before, *self.body, *self.means, *self.after]
 
 
-def plan(program: Schedule, parameters: Sequence[int], uniform: Sequence[int] | None = None) -> Plan:
-    """The plan of a program. parameters: their places on the tape, in the order in which their numbers will be given.
-    uniform: the outputs that are the same for all samples, in the order in which they are wanted; by default the
-    program's."""
-    return Lowering(program, parameters, program.uniform if uniform is None else uniform).plan
+def plan(schedule: Schedule, parameters: Sequence[int], uniform: Sequence[int] | None = None) -> Plan:
+    """The plan of a schedule. parameters: their nodes, in the order in which their numbers will be given. uniform: the
+    outputs that are the same for all samples, in the order in which they are wanted; by default the schedule's."""
+    return Lowering(schedule, parameters, schedule.uniform if uniform is None else uniform).plan
 
 
 MANY = 8  # nodes that are computed alike from different groups, from where on it pays to gather their operands
@@ -154,21 +153,21 @@ MANY = 8  # nodes that are computed alike from different groups, from where on i
 class Lowering:
     """A plan that is being made. at: the group of each node, and its place there."""
 
-    def __init__(self, program: Schedule, parameters: Sequence[int], uniform: Sequence[int]) -> None:
-        tape = program.program
-        self.rank = tape.rank
-        self.numbers = tape.numbers
+    def __init__(self, schedule: Schedule, parameters: Sequence[int], uniform: Sequence[int]) -> None:
+        program = schedule.program
+        self.rank = program.rank
+        self.numbers = program.numbers
         self.at: dict[int, tuple[int, int]] = {}
         self.constants: list[int] = []
-        self.plan = Plan(program, [], [], [], [], [], [], None, ())
-        for nodes, varies in ((parameters, False), (tape.inputs, True), ((), False)):
+        self.plan = Plan(schedule, [], [], [], [], [], [], None, ())
+        for nodes, varies in ((parameters, False), (program.inputs, True), ((), False)):
             self.group(nodes, varies)
-        self.lower(program.before, self.plan.before, False)
-        self.lower((i for i in program.body if not isinstance(i, Accumulate)), self.plan.body, True)
-        self.gather(i for i in program.body if isinstance(i, Accumulate))
-        self.lower(program.after, self.plan.after, False)
+        self.lower(schedule.before, self.plan.before, False)
+        self.lower((i for i in schedule.body if not isinstance(i, Accumulate)), self.plan.body, True)
+        self.gather(i for i in schedule.body if isinstance(i, Accumulate))
+        self.lower(schedule.after, self.plan.after, False)
         self.plan.uniform = self.operand(uniform) if uniform else None
-        self.plan.varying = tuple([(self.operand([y]), self.rank[y] == VARYING) for y in program.varying])
+        self.plan.varying = tuple([(self.operand([y]), self.rank[y] == VARYING) for y in schedule.varying])
         self.plan.groups[CONSTANTS] = tuple(self.constants)
 
     def group(self, nodes: Sequence[int], varies: bool) -> int:

@@ -190,7 +190,7 @@ class Program:
         return self.emit(MEAN, (node,)) if self.rank[node] == VARYING else node
 
     def title(self, node: int) -> str:
-        """How a node is called in a listing: by its label, its number if it is a constant, or else its place."""
+        """The name of a node in a listing: its label, its number if it is a constant, or else its place."""
         if node in self.numbers:
             return f"{self.numbers[node]:g}"
         return self.labels.get(node) or f"v{node}"

@@ -59,8 +59,12 @@ class Script:
 
     def one(self, numbers: Sequence[float]) -> list[float]:
         """The varying outputs for one sample. numbers: one for each column."""
-        numbers = floats(numbers)
-        return self._call("one", lambda: numbers, ())  # type: ignore[no-any-return]
+        numbers, parameters = floats(numbers), [p.data for p in self.parameters]
+        try:  # as in `_call`, through which a call of a short function would take a third longer
+            return self._functions(careful=False)["one"](numbers, parameters)  # type: ignore[no-any-return]
+        except REFUSALS:
+            pass
+        return self._functions(careful=True)["one"](numbers, parameters)  # type: ignore[no-any-return]
 
     def total(self, columns: Sequence[Sequence[float]], start: int, stop: int, scale: float) -> list[float]:
         """The uniform outputs, from the rows start <= i < stop; a mean is the sum over these rows times scale.
@@ -165,7 +169,7 @@ class PythonWriter:
         return name
 
     def prefix(self, wanted: str) -> str:
-        """What no name in the text begins with, to be followed by a number."""
+        """A prefix that no name in the text begins with, to be followed by a number."""
         while any(name.startswith(wanted) and name[len(wanted):].isdigit() for name in self.taken):
             wanted += "_"
         return wanted
@@ -278,7 +282,7 @@ def filled(words: Sequence[str], between: str) -> str:
 
 
 def target(names: Sequence[str], nested: bool = False) -> str:
-    """What a tuple is unpacked to; _ for what stands in its place where there are no columns."""
+    """The target that a tuple is unpacked to; _ for what stands in its place where there are no columns."""
     if not names:
         return "_"
     text = filled(names, ", ") + ("," if len(names) == 1 else "")

@@ -52,7 +52,7 @@ Instruction = Union[SumOfProducts, Apply, Accumulate]
 
 @dataclass(slots=True)
 class Schedule:
-    """What is to be run. uniform: the outputs that are the same for all samples; varying: those of each sample."""
+    """The instructions. uniform: the outputs that are the same for all samples; varying: those of each sample."""
 
     program: Program
     before: list[SumOfProducts | Apply]
@@ -101,7 +101,7 @@ def rewired(program: Program, first: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def counted(args: Sequence[tuple[int, ...]], outputs: Sequence[int]) -> list[int]:
-    """How often each node is read; 0 for one that is left out."""
+    """The number of times that each node is read; 0 for one that is left out."""
     uses = [0] * len(args)
     for node in outputs:
         uses[node] += 1

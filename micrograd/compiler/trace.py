@@ -245,7 +245,7 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Program:
 
 
 def not_the_same(program: Program, function: Any, first: TracedRun, numbers: tuple[float, float] | None) -> TraceError:
-    """Why a function is another with other numbers in its parameters, which by now are as they were."""
+    """An error that says why a function differs with other numbers in its parameters, which are as they were again."""
     again = run(function, program.name, program.arguments)
     alike = again.shape == first.shape
     if alike and any(again.nodes[i] is not node for i, node in program.parameters.items()):
@@ -273,7 +273,7 @@ def other_number(program: Program, again: TracedRun) -> tuple[float, float] | No
 
 
 def change(program: Program, function: Callable[..., Any], parameters_only: bool = False) -> str:
-    """What is no longer as it was recorded, if the function is run again, as the end of a sentence; "" if all is."""
+    """The first thing that differs if the function is run again, as the end of a sentence; "" if nothing does."""
     try:
         again = run(function, program.name, program.arguments)
     except Exception as error:
@@ -323,8 +323,8 @@ def reachable_parameters(function: Any) -> list[Value]:
 
 
 def reachable_objects(function: Any) -> Iterator[Any]:
-    """What a function can look into: what is in its closure, its globals, its defaults, and in the objects there; in
-    the order in which these hold it, which for the Values of a network is that of its parameters."""
+    """The objects that a function can look into: those in its closure, its globals, its defaults, and what these hold,
+    in the order in which they hold it, which for the Values of a network is that of its parameters."""
     seen: set[int] = set()
     waiting: list[Any] = [function]
     while waiting and len(seen) < MOST_THINGS:
@@ -356,7 +356,7 @@ def reachable_objects(function: Any) -> Iterator[Any]:
 
 
 def held_by(thing: Any) -> list[Any]:
-    """What an object holds in its attributes and its class, and in the function that a call of it runs."""
+    """The attributes of an object, its class, and the function that a call of it runs."""
     near = [getattr(thing, "__dict__", None), type(thing)]
     for kind in type(thing).__mro__:
         near.append(vars(kind).get("__call__"))
@@ -366,8 +366,8 @@ def held_by(thing: Any) -> list[Any]:
 
 
 def named_in(function: FunctionType) -> list[Any]:
-    """What the code of a function can name: its defaults, its closure and its globals, also those of functions
-    inside."""
+    """The objects that the code of a function can name: its defaults, its closure and its globals, those of inner
+    functions included."""
     near: list[Any] = [function.__defaults__, function.__kwdefaults__]
     for cell in function.__closure__ or ():
         with suppress(ValueError):  # an empty one: nothing has been given that name yet
