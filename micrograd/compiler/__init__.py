@@ -6,13 +6,13 @@ What happens to a function, in this order; between the steps there is plain data
     program.simplified      Constants are folded, small powers become products, ops without an instruction are inlined.
     gradient.gradient       The rules of the rows are called on its nodes: derivatives are more of the same program.
     schedule.schedule       What is asked for becomes a `Schedule`: what is run before, for and after the samples.
-        first_of_equals     Nodes that compute the same become one.
-        rewired             Inlined nodes, and steps of what a relu is of, read another node with the same number.
+        merged              Nodes that compute the same become one.
+        rewire              Inlined nodes, and steps of what a relu is of, read another node with the same number.
         counted             Nodes that nothing reads are left out.
         collected           Sums take in the sums and products that only they use.
         written             Each node gets its instruction; means are accumulated as their numbers are computed.
 
-A schedule is run by one of three executors.
+A schedule is run in one of three ways: as Python source, by the kernel, or on arrays.
 
     python_code.Script      It is printed as Python source, and run so.
     fuse.fused              For the kernel, the instructions for each sample become fewer, larger ones:

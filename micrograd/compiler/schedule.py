@@ -66,8 +66,8 @@ class Schedule:
 
 def schedule(program: Program, uniform: Sequence[int], varying: Sequence[int] = ()) -> Schedule:
     """The schedule that computes these nodes of the program."""
-    first = first_of_equals(program)
-    args = rewired(program, first)
+    args, first = merged(program)
+    rewire(program, args)
     uniform, varying = ([first[node] for node in nodes] for nodes in (uniform, varying))
     uses = counted(args, [*uniform, *varying])
     terms, means = collected(program, args, uses, {*uniform, *varying})
@@ -76,28 +76,26 @@ def schedule(program: Program, uniform: Sequence[int], varying: Sequence[int] = 
     return Schedule(program, before, body, after, means, uniform, varying, nodes)
 
 
-def first_of_equals(program: Program) -> list[int]:
-    """For each node the first one that computes the same."""
-    first = list(range(len(program.ops)))
+def merged(program: Program) -> tuple[list[tuple[int, ...]], list[int]]:
+    """The arguments of each node, where of equal nodes the first is read; and for each node the first that is equal."""
+    args, first = [*program.args], list(range(len(program.ops)))
     known: dict[tuple[Op, tuple[int, ...]], int] = {}
-    for node, (op, args) in enumerate(zip(program.ops, program.args) if program.repeats else ()):
-        if args:
-            same = tuple([first[arg] for arg in args])
+    for node, op in enumerate(program.ops if program.repeats else ()):
+        if args[node]:
+            same = args[node] = tuple([first[arg] for arg in args[node]])
             first[node] = known.setdefault((op, tuple(sorted(same)) if op in SYMMETRIC else same), node)
-    return first
+    return args, first
 
 
-def rewired(program: Program, first: Sequence[int]) -> list[tuple[int, ...]]:
-    """The arguments of each node. Of equal nodes the first is read; an inlined one reads the node with its number; and
-    step(relu(z)) stands for step(z), as z itself is seldom needed any more."""
-    args = [tuple([first[arg] for arg in each]) for each in program.args] if program.repeats else [*program.args]
+def rewire(program: Program, args: list[tuple[int, ...]]) -> None:
+    """Let an inlined node read the one with its number; and step(relu(z)) stand for step(z), as z itself is seldom
+    needed any more."""
     for node, made in program.inlined.items():
         args[node] = (made,)
     positive = {args[node]: node for node, op in enumerate(program.ops) if op is ops.relu}
     for node, op in enumerate(program.ops):
         if op is ops.step and positive.get(args[node], node) < node:
             args[node] = (positive[args[node]],)
-    return args
 
 
 def counted(args: Sequence[tuple[int, ...]], outputs: Sequence[int]) -> list[int]:
