@@ -372,8 +372,8 @@ def of_formulas(sheets=200, nets=40, seed=1, show=False):
     return {what: count[what] / sheets for what in ("right", "caught", "agree")}
 
 
-def as_printed(label, book):
-    return str(book.name(book.graph.named(label)))
+def as_printed(label, context):
+    return str(context.name(context.graph.named(label)))
 
 
 def networks(rng, nets):
@@ -388,7 +388,7 @@ def networks(rng, nets):
 
 def is_named(answer, mistake, says, marker):
     """Whether what happened is among the mistakes that are named."""
-    names = [as_printed(label, marker.book) for label in says]
+    names = [as_printed(label, marker.context) for label in says]
     return any(one.kind in MISTAKES[mistake][1] and all(name in one.sentence for name in names)
                for one in answer.mistakes)
 

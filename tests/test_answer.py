@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from micrograd import Value, grade, sigmoid
 from micrograd.formulas.graph import look
 from micrograd.mark.grade import Marker
-from micrograd.mark.submission import HandedIn
+from micrograd.mark.submission import Submission
 
 DOCS = Path(__file__).parents[1] / "docs" / "answers.md"
 
@@ -33,10 +33,10 @@ GRAPH = look(chain(), "test")
 MARKER = Marker(GRAPH)
 
 
-def handed(written, asked="w", forward=False):
+def submitted(written, asked="w", forward=False):
     """An answer as it is read."""
     node = GRAPH.named(asked)
-    read = HandedIn(MARKER.nodes, MARKER.points, {} if forward else {node: written}, {node: written} if forward else {})
+    read = Submission(MARKER.nodes, MARKER.points, {} if forward else {node: written}, {node: written} if forward else {})
     return (read.forward if forward else read.gradients)[node]
 
 
@@ -49,7 +49,7 @@ def rows():
 
 @pytest.mark.parametrize(("written", "comes_of_it"), rows())
 def test_the_tables_of_the_docs(written, comes_of_it):
-    read = handed(written)
+    read = submitted(written)
     if re.fullmatch(r"-?(\d+(\.\d+)?|inf)", comes_of_it):
         assert read.problem == ""
         assert read.value == pytest.approx(float(comes_of_it), rel=2e-6)
@@ -77,7 +77,7 @@ def test_the_tables_are_there():
     (r"x^{\frac{1}{2}}", 1.5 ** 0.5), (r"\sigma'\left(z\right)", 0.209772821359825), ("2·e", 2 * math.e), ("2e^x", 2 * math.exp(1.5)), ("10 - 2", 8.0), ("-0.5 - 0.25", -0.75), ("0.5-0.25", 0.25), ("0.5- 0.25", 0.25), ("0.3-0.4", -0.1), ("1-2-3", -4.0), ("2-1/2", 1.5),
 ])
 def test_more_that_is_understood(written, number):
-    assert handed(written).value == pytest.approx(number, rel=1e-12), handed(written).problem
+    assert submitted(written).value == pytest.approx(number, rel=1e-12), submitted(written).problem
 
 
 @pytest.mark.parametrize("written", [
@@ -91,32 +91,32 @@ def test_more_that_is_understood(written, number):
     "leaky_relu(1,5)", "1,2345.6", "1.2.3", "1,23,456", "1'23", "1,234,56", "5'", "0.5\u202e", "0.\u00ad5", "²", "Ⅷ", "①", "½½",
 ])
 def test_more_that_is_asked_about(written):
-    read = handed(written)
+    read = submitted(written)
     assert read.value is None, read.value
     assert read.problem.splitlines()[-1].strip() == "^"
 
 
 def test_a_label_is_one_of_what_is_asked_for():
-    assert handed("z = 0.9", "z", forward=True).value == 0.9
-    assert handed("δ = -0.06", "z").value == handed("dC/dz = -0.06", "z").value == handed("z = -0.06", "z").value == -0.06
-    assert handed("δ = -0.06", "b").value == -0.06, "b has the same gradient"
+    assert submitted("z = 0.9", "z", forward=True).value == 0.9
+    assert submitted("δ = -0.06", "z").value == submitted("dC/dz = -0.06", "z").value == submitted("z = -0.06", "z").value == -0.06
+    assert submitted("δ = -0.06", "b").value == -0.06, "b has the same gradient"
     for written, asked, forward in (("δ = -0.06", "a", False), ("dC/dz = 0.85", "z", True), ("a = 0.2", "z", True)):
-        assert handed(written, asked, forward).value is None
-    assert handed("x = 1.5", "w").value == 1.5, "the answer is x, which is 1.5"
+        assert submitted(written, asked, forward).value is None
+    assert submitted("x = 1.5", "w").value == 1.5, "the answer is x, which is 1.5"
 
 
 def test_an_answer_keeps_the_digits_of_the_side_that_counts():
     for written, digits, half in (("0.09 = 0.0942 ≈ 0.1", 3, 5e-5), ("0.5 = 0.50", 2, 5e-3), ("1/3 = 0.33", 17, 0.0),
                                   ("-9.42×10-2", 3, 5e-5), ("1.234,50", 6, 5e-3), ("5 %", 1, 5e-3)):
-        read = handed(written)
+        read = submitted(written)
         assert (read.digits, read.half) == (digits, pytest.approx(half)), written
 
 
 def test_a_decimal_comma_shows_on_the_rest_of_a_sheet():
     for mark, written, value in ((",", "1,106", 1.106), (",", "1.106", None), (".", "1,106", None), (".", "1.106", 1.106)):
-        read = HandedIn(MARKER.nodes, MARKER.points, {GRAPH.named("w"): written}, {GRAPH.named("z"): f"0{mark}85"})
+        read = Submission(MARKER.nodes, MARKER.points, {GRAPH.named("w"): written}, {GRAPH.named("z"): f"0{mark}85"})
         assert read.gradients[GRAPH.named("w")].value == value
-    mixed = HandedIn(MARKER.nodes, MARKER.points, {GRAPH.named("w"): "1,106", GRAPH.named("b"): "0.5"}, {GRAPH.named("z"): "0,85"})
+    mixed = Submission(MARKER.nodes, MARKER.points, {GRAPH.named("w"): "1,106", GRAPH.named("b"): "0.5"}, {GRAPH.named("z"): "0,85"})
     assert mixed.gradients[GRAPH.named("w")].value is None
 
 
@@ -228,7 +228,7 @@ def spelled(draw):
 @settings(max_examples=300, deadline=None)
 def test_a_number_is_read_as_it_is_written_or_asked_about(one):
     written, number = one
-    value = handed(written).value
+    value = submitted(written).value
     if value is not None:
         assert value == pytest.approx(float(number), rel=1e-12, abs=1e-300), written
 
@@ -243,7 +243,7 @@ PIECES = st.lists(st.sampled_from(["1", "2", "10", "0.5", "1,5", "½", "⅓", "�
 @settings(max_examples=400, deadline=None)
 def test_what_is_read_is_what_arithmetic_makes_of_it(written):
     """No digit changes places, and none is lost: the number is that of the same text in Python, or it is a question."""
-    value = handed(written).value
+    value = submitted(written).value
     if value is None or "=" in written or "≈" in written:
         return
     plain = re.sub(r"(?<![\d.])(\d*)([½⅓])", lambda mixed: f"({mixed[1] or 0}+{VULGAR[mixed[2]].numerator}/{VULGAR[mixed[2]].denominator})", written)
@@ -264,11 +264,11 @@ def test_what_is_read_is_what_arithmetic_makes_of_it(written):
 @given(st.text(max_size=30) | st.text("0123456789.,-+eE×10²½=≈%/: ", max_size=20))
 @settings(max_examples=250, deadline=None)
 def test_any_text_is_a_number_a_question_or_missing(written):
-    read = handed(written)
+    read = submitted(written)
     assert not read.problem or read.value is None or math.isnan(read.value)
 
 
 def test_a_text_that_is_too_long():
     for sign in ("1", " ", "×", "10", "1 ", "-", "=", "e ", "½", "1,", "(", "x10 "):
-        assert handed("0.5" + sign * 300 + "q").value is None
-        assert handed("0.5" + sign * 50_000 + "q").problem.startswith("an answer has at most 1,000 characters, found ")
+        assert submitted("0.5" + sign * 300 + "q").value is None
+        assert submitted("0.5" + sign * 50_000 + "q").problem.startswith("an answer has at most 1,000 characters, found ")

@@ -12,7 +12,8 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, losses, ops
-from micrograd.look.diagnose import ERROR, KINDS, MANY, NOTE, WARNING, Diagnosis, Finding, diagnose, number
+from micrograd.look.diagnose import KINDS, Diagnosis, Finding, diagnose
+from micrograd.look.evidence import ERROR, MANY, NOTE, WARNING, number
 from micrograd.look.nudge import Nudge, nudge
 
 
@@ -384,6 +385,16 @@ def test_a_number_that_no_argument_explains() -> None:
     y = named(Value(0.8, "x").sin(), "y")
     y.data = 1.5
     assert only(diagnose(y)).sentence == "y holds 1.5, but sin(x) is 0.7174: its .data was overwritten."
+
+
+def test_a_leaf_and_what_was_computed_from_it() -> None:
+    x = Value(0.5, "x")
+    a = named(x.exp(), "a")
+    b = named(a.sin(), "b")
+    x.data = a.data = 0.3
+    finding = only(diagnose(b))
+    assert finding.nodes == (x, a)
+    assert finding.sentence == "x had another value when a was computed, and is 0.3 now (a has changed too)."
 
 
 def test_two_leaves_of_one_node() -> None:

@@ -17,9 +17,10 @@ from micrograd.formulas.algebra import number_of
 from micrograd.formulas.graph import look
 from micrograd.mark import mistakes
 from micrograd.mark.answer import numeral
+from micrograd.mark.derivation import Computation, Derivation
+from micrograd.mark.given import Submitted, submitted, writing_of
 from micrograd.mark.grade import Marker
 from micrograd.mark.report import PAST, Mistake
-from micrograd.mark.submission import Handed, handed, writing_of
 from micrograd.ops import named
 
 # The step-by-step example: its numbers, in full
@@ -428,7 +429,7 @@ def test_carets_stand_where_the_student_wrote(C):
     ({"w5": 1, "dC/dw5": 2}, ValueError, "the same node"), ({"a11": 1}, ValueError, "constant"),
     ({"y1": 1}, ValueError, "constant"), ({}, ValueError, "nothing to mark"), ({3: 1}, TypeError, "label or a Value"),
     ({"w5": [1]}, TypeError, "number or an expression"), ({"w5": Value(1.0)}, TypeError, "number or an expression"),
-    ({"w5": 1j}, TypeError, "number or an expression"), ([("w5", 1)], TypeError, "is a dict"), ("w5", TypeError, "is a dict"),
+    ({"w5": 1j}, TypeError, "number or an expression"), ([("w5", 1)], TypeError, "must be a dict"), ("w5", TypeError, "must be a dict"),
     ({Value(1.0, "w5"): 1}, ValueError, "not in the graph"), ({"": 1}, ValueError, "no node is called"),
 ])
 def test_hostile_input(C, answers, error, words):
@@ -585,8 +586,8 @@ def test_every_mistake_can_be_told_in_the_past_tense(C):
     for root in (C, batch, (x / y) ** 3 + relu(x) * x.tanh() - y * sigmoid(x) * sigmoid(y)):
         marker = Marker(look(root, "test"))
         for node in marker.graph.order:
-            ways = mistakes.Derivation(marker.book, node, {}, marker.right, marker.rates), \
-                mistakes.Computation(marker.book, node, {}, marker.right)
+            ways = Derivation(marker.context, node, {}, marker.right, marker.rates), \
+                Computation(marker.context, node, {}, marker.right)
             for way in ways if node.parents or node.label else ():
                 told |= {Mistake(one.kind, one.words).done.split()[0] for one in way.candidates()}
     assert told == set(PAST.values())
@@ -709,7 +710,7 @@ def test_what_was_asked_as_one_label_or_as_no_label():
     C = chain()
     assert list(grade(C, {"w": 1}, ask="dC/db").answers) == ["w", "dC/db"]
     assert list(grade(C, {"w": 1}, ask=look(C, "test").named("b")).answers) == ["w", "b"]
-    with pytest.raises(TypeError, match="ask is a list of labels"):
+    with pytest.raises(TypeError, match="ask must be a list of labels"):
         grade(C, {"w": 1}, ask=3)
 
 
@@ -1000,7 +1001,7 @@ def test_differences_of_nearly_equal_numbers():
     ([.14, .08, .05, .084672348912], "2 decimals"), (["1.234e-8", "0.1234"], "4 significant digits"),
 ])
 def test_how_a_sheet_is_written(numbers, writing):
-    assert str(writing_of(Handed(x, *numeral(x)) if isinstance(x, str) else handed(x, "") for x in numbers)) == writing
+    assert str(writing_of(Submitted(x, *numeral(x)) if isinstance(x, str) else submitted(x, "") for x in numbers)) == writing
 
 
 # The benchmark, smaller

@@ -10,7 +10,7 @@ from graphs import two_by_two
 from micrograd import Value, explain, grade, grade_class, nudge, sigmoid
 from micrograd.formulas.graph import look
 from micrograd.mark.keys import Nodes
-from micrograd.mark.mistakes import Book
+from micrograd.mark.mistakes import Context
 
 SET_OFF = " $_^{},\u00a0\u200b\t\n"  # what may stand or not; indices may be raised or lowered besides
 SIGNS = "+-*/|'′!?=().:;<>[]~#&%@\"\\\x07²½½⁺−·×√∂Δdδx9²₇¹٥ａ５"
@@ -32,7 +32,7 @@ def graph_of(labels):
 
 
 def nodes_of(root):
-    return Nodes(Book(look(root, "test")))
+    return Nodes(Context(look(root, "test")))
 
 
 def kept(text):

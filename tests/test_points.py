@@ -13,7 +13,7 @@ from micrograd.formulas.factors import depending_on, links
 from micrograd.formulas.graph import look
 from micrograd.formulas.parse import parse, parse_program
 from micrograd.mark.grade import Marker
-from micrograd.mark.mistakes import Book
+from micrograd.mark.mistakes import Context
 
 SPECIAL = "right for these numbers only"
 ROUND = (1, 1, 1, 0.5, 0.5, 2, 2, 0)  # what exercises are made of
@@ -138,10 +138,10 @@ def graph_of_any_kind(rng, numbers):
                         f"C = {expression(rng, [*leaves, 'u', 'v', 'u'], 6)}", {x: rng.choice(numbers) for x in leaves})
     graph = exercise.marker.graph
     node = rng.choice([node for node in graph.order if not node.parents and node.label])
-    book = Book(graph)
+    context = Context(graph)
     terms = Terms({leaf: graph.names[leaf] for leaf in graph.order if not leaf.parents and leaf.label}
-                  ) if rng.random() < 0.5 else book.terms
-    found = links(graph.root, (node,), depending_on(graph, node), terms, book.place)
+                  ) if rng.random() < 0.5 else context.terms
+    found = links(graph.root, (node,), depending_on(graph, node), terms, context.place)
     formula = formula_of(found[0].formula).text if found else "0"
     return exercise, graph.names[node], re.sub(r"(?<![\w.])(\d+) ?(?=[a-zA-Z])", r"\1*", formula)
 

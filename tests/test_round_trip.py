@@ -10,8 +10,9 @@ from micrograd import MLP, Value, explain, latex, losses, ops, steps, text
 from micrograd.formulas.graph import look
 from micrograd.formulas.layout import UNICODE, formula
 from micrograd.look.explain import summed
+from micrograd.mark.given import Submitted, submitted
 from micrograd.mark.grade import Marker
-from micrograd.mark.submission import Handed, HandedIn, handed
+from micrograd.mark.submission import Submission
 from micrograd.terminal import spelling
 
 ASCII = spelling("ascii", "strict")
@@ -85,12 +86,12 @@ def printed(root):
 def test_what_is_printed_is_read_back(name):
     root = GRAPHS[name]()
     marker = Marker(look(root, "test"))
-    handed_in = HandedIn(marker.nodes, marker.points, {}, {})
+    handed_in = Submission(marker.nodes, marker.points, {}, {})
     forms = {(words, number) for words, number in printed(root) if not re.search(r"[⋯…∞]|\\cdots|\\infty", words)}
     assert len(forms) > 10
     for words, number in forms:
         for spelled in {words, ASCII(words)}:
-            sides = handed(spelled, "")
-            read = sides if isinstance(sides, Handed) else handed_in.read(root, spelled, sides, handed_in.forward)
-            value = read.value if isinstance(read, Handed) else handed_in.evaluate(read)
+            sides = submitted(spelled, "")
+            read = sides if isinstance(sides, Submitted) else handed_in.read(root, spelled, sides, handed_in.forward)
+            value = read.value if isinstance(read, Submitted) else handed_in.evaluate(read)
             assert isclose(value, number, rel_tol=0.02, abs_tol=1e-3), spelled  # some are of numbers of four digits

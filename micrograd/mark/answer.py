@@ -1,4 +1,4 @@
-"""What is written in an answer: its sides, a number as people write it by hand, and what can be read in two ways.
+"""The text of an answer: its sides, a number as people write it by hand, and what can be read in two ways.
 
     sides      dC/dw = (a - y)*x = -0.0942 ≈ -0.1 has four
     numbers    -9.42%, 0.0942…, 9.42 x 10^-2, 0,0942, 1.234,5, 1/3
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from math import inf
+from math import floor, inf, isfinite, log10
 from typing import Any, NamedTuple
 from unicodedata import decimal
 
@@ -42,7 +42,7 @@ def tidied(text: str) -> str:
 
 
 def sides_of(text: str) -> list[str]:
-    """What stands between the = and ≈ of an answer. Raises ExpressionError for a comparison or a long text."""
+    """The sides of an answer, between = and ≈. Raises ExpressionError for a comparison or a long text."""
     if len(text) > LENGTH:
         raise ExpressionError(text, LENGTH, f"an answer has at most {LENGTH:,} characters, found {len(text):,}")
     text = unlatexed(text) if "\\" in text else text
@@ -123,7 +123,7 @@ class Numeral(NamedTuple):
     decimals: int = EXACT
 
     def agrees(self, other: Numeral) -> bool:
-        """Whether one of the two may be the other, rounded or cut off."""
+        """True if one of the two may be the other, rounded or cut off."""
         fine, coarse = sorted((self, other), key=lambda one: one.half)
         if fine.half == coarse.half:
             return fine.value == coarse.value
@@ -171,6 +171,11 @@ def precision(match: re.Match[str]) -> tuple[float, int, int]:
     return half, len((whole + decimals).lstrip("0")), places
 
 
+def half_unit(x: float, digits: float) -> float:
+    """Half a unit of the last of so many significant digits."""
+    return 0.5 * 10.0 ** (floor(log10(abs(x))) - digits + 1) if x and isfinite(x) else 0.0
+
+
 # What can be read in two ways, or was not written by a person
 
 DATE = "this is a date, such as a spreadsheet makes of a fraction; write 0.6, or 3/5 in a cell formatted as text"
@@ -214,7 +219,7 @@ THOUSANDS = re.compile(r"[-+]?([1-9][0-9]{0,2})([.,])([0-9]{3})(?:\s*%)?")
 
 
 def has_decimal_commas(sheet: Iterable[Any]) -> bool:
-    """Whether the decimal mark of a sheet is the comma: it has 0,5 and nowhere 0.5."""
+    """True if the decimal mark of a sheet is the comma: it has 0,5 and nowhere 0.5."""
     clear = [text for text in (tidied(each).translate(DASHES) for each in sheet if isinstance(each, str))
              if not THOUSANDS.fullmatch(text)]
     points = any(re.search(r"\.[0-9]", text) for text in clear)
@@ -228,8 +233,9 @@ def refuse_doubts(text: str, names: Names, comma: bool = False) -> None:
     thousands = THOUSANDS.fullmatch(plain)
     if thousands and (thousands[2] == ".") == comma:
         one, other = f"{thousands[1]}.{thousands[3]}", f"{thousands[1]}{thousands[3]}"
+        everywhere = ", with the same decimal mark everywhere" if comma else ""
         raise ExpressionError(text, thousands.start(2), f"this can be {one} or {other}; write the one or the other"
-                                                        + ", with the same decimal mark everywhere" * comma)
+                                                        f"{everywhere}")
     number = NUMBER.fullmatch(plain)
     if LOST.fullmatch(plain) or (number and number[2] + number[3]):
         return

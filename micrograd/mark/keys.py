@@ -21,7 +21,7 @@ from ..formulas.deltas import missing
 from ..formulas.layout import GREEK_LETTERS, OPERATOR, cut
 from ..formulas.parse import Names, in_usual_signs, is_word, on_one_line
 from ..ops import CONSTANT
-from .mistakes import Book
+from .mistakes import Context
 
 LISTED = 12         # names that an error lists, and keys
 SHOWN = 40          # characters of a key that an error quotes
@@ -54,8 +54,8 @@ class NotUnderstood(ValueError):
         self.stray = stray
 
 
-class Question(NamedTuple):
-    """What a key asks for: the gradient of a node, or its forward value. key: without "forward"."""
+class Asked(NamedTuple):
+    """A question that a key asks: for the gradient of a node, or its forward value. key: without "forward"."""
 
     key: Key
     forward: bool
@@ -69,13 +69,13 @@ class Nodes:
     or lowered, and by nothing else: a sign that is left over may have a meaning, as in w5+, |w5| and a).
     """
 
-    def __init__(self, book: Book) -> None:
-        self.book, self.graph = book, (graph := book.graph)
+    def __init__(self, context: Context) -> None:
+        self.context, self.graph = context, (graph := context.graph)
         self.printed = {graph.names[node]: node for node in graph.order if graph.names[node]}  # v_{1}, too
         self.with_signs = [name for name in self.printed if not is_word(name)]  # w+
-        self.by_name = {name: node for name, node in self.printed.items() if book.is_named(node)}
-        self.asked: dict[tuple[Key, bool | None], Question] = {}
-        self.deltas = {name: node for node, name in book.deltas.items()}  # δ^{4}: z^{4}
+        self.by_name = {name: node for name, node in self.printed.items() if context.is_named(node)}
+        self.asked: dict[tuple[Key, bool | None], Asked] = {}
+        self.deltas = {name: node for node, name in context.deltas.items()}  # δ^{4}: z^{4}
         taken = set(map(on_one_line, self.by_name))
         for name, node in list(self.deltas.items()):  # δ^{4} is understood where Δ^{4} is its name, as there is a δ
             if on_one_line(f"δ{name[1:]}") not in taken:
@@ -86,7 +86,7 @@ class Nodes:
     def find(self, key: Key, forward: bool = False) -> Value:
         """The node whose gradient, or forward value, a key of the answers asks for.
 
-        Raises ValueError, or TypeError for what is no key.
+        Raises ValueError, or TypeError for what is not a key.
         """
         if isinstance(key, Value):
             if key not in self.graph.names:
@@ -137,7 +137,7 @@ class Nodes:
         return self.graph.named(word)
 
     def in_brackets(self, word: str) -> list[str]:
-        """The label with signs of its own in a derivative by it, as that is printed: x*w, of ∂C/∂(x*w)."""
+        """The label with signs in a derivative by it, as that is printed: x*w, of ∂C/∂(x*w)."""
         inside = word[1:-1]
         return [inside] * (word == f"({inside})" and inside in self.by_name and OPERATOR.search(inside) is not None)
 
@@ -149,7 +149,7 @@ class Nodes:
     def delta(self, key: Key) -> Formula | None:
         """δ⁴, where a key asks for a gradient by that name; else None."""
         name = self.meant_delta(bare(key)) if isinstance(key, str) else ""
-        return self.book.gradient(self.deltas[name]) if name else None
+        return self.context.gradient(self.deltas[name]) if name else None
 
     def typed(self, name: str) -> str:
         """A name as people type it: a31 for a^{3}_{1}, unless that may be another."""
@@ -164,7 +164,7 @@ class Nodes:
         return {**gradients, **{self.typed(name): node for name, node in self.deltas.items()}}, values
 
     def unknown(self, key: str, word: str, forward: bool, stray: bool) -> NotUnderstood:
-        """What to say of a key that names no node: what is left over in it, or which names there are, the nearest
+        """The error for a key that names no node: what is left over in it, or which names there are, the nearest
         first."""
         why, line, part = f"{quoted(key)} is not understood", on_one_line(word), PART.fullmatch(bare(key))
         offered = self.offered[forward]
@@ -194,15 +194,15 @@ class Nodes:
 
     # What a key asks for, or several
 
-    def question(self, key: Key, forward: bool | None = None) -> Question:
-        """What a key asks for. forward: whether it is that of a forward value; None if it says so itself, "forward a4".
+    def question(self, key: Key, forward: bool | None = None) -> Asked:
+        """The question of a key. forward: whether it is for a forward value; None if it says so itself, "forward a4".
         Raises as `find` does, and for what has no gradient."""
         known = self.asked.get((key, forward)) if isinstance(key, (str, Value)) else None
         if known is None:
             known = self.asked[key, forward] = self.understood(key, forward)  # all sheets of a class have the same keys
         return known
 
-    def understood(self, key: Key, forward: bool | None) -> Question:
+    def understood(self, key: Key, forward: bool | None) -> Asked:
         """The same for a key that is new."""
         plain = key
         if forward is None:
@@ -211,10 +211,10 @@ class Nodes:
         if node.op is CONSTANT and not forward:
             raise NotUnderstood(f"{spelled(key):.{SHOWN}} is a constant, which has no gradient here; if it is asked "
                                 "for, make it a Value before the forward pass")
-        return Question(plain, forward, node)
+        return Asked(plain, forward, node)
 
     def objection(self, heading: str) -> NotUnderstood | None:
-        """Why a heading asks for nothing; None if it does."""
+        """The reason why a heading asks for nothing; None if it asks for something."""
         try:
             self.question(heading)
         except NotUnderstood as error:
@@ -222,12 +222,12 @@ class Nodes:
         return None
 
     def questions(self, keys: Iterable[tuple[Key, str]], forward: bool | None = None,
-                  where: str = "") -> dict[Key, Question]:
-        """What keys ask for, see `question`; a ValueError names all those that are not understood.
+                  where: str = "") -> dict[Key, Asked]:
+        """The questions of keys, see `question`; a ValueError names all those that are not understood.
 
         keys: each with its place, such as "column 2"; or with "". where: they are from.
         """
-        found: dict[Key, Question] = {}
+        found: dict[Key, Asked] = {}
         wrong: list[tuple[Key, str, NotUnderstood]] = []
         for key, place in keys:
             try:
@@ -237,24 +237,24 @@ class Nodes:
         if len(wrong) == 1 and not where:
             raise wrong[0][2]
         if wrong:
-            lines = [place + ": " * bool(place) + error.why for _, place, error in wrong[:LISTED]]
+            lines = [f"{place}: {error.why}" if place else error.why for _, place, error in wrong[:LISTED]]
             if len(wrong) > LISTED:
                 lines.append(f"and {len(wrong) - LISTED:,} more: {listed(quoted(key) for key, _, _ in wrong[LISTED:])}")
             raise ValueError("\n  ".join([
-                f"{where}{': ' * bool(where)}nothing is marked, since {len(wrong)} of {len(wrong) + len(found)} labels "
-                f"{'are' if len(wrong) > 1 else 'is'} not understood", *lines,
+                f"{where + ': ' if where else ''}nothing is marked, since {len(wrong)} of {len(wrong) + len(found)} "
+                f"labels {'are' if len(wrong) > 1 else 'is'} not understood", *lines,
                 *in_doubt(found, [key for key, _, _ in wrong]), self.remedy(bool(where))]))
         return found
 
     def remedy(self, in_a_file: bool) -> str:
-        """Which labels there are, and how a file may begin."""
+        """A hint: which labels there are, and how a file may begin."""
         names = list(self.offered[False]) or [self.subject]
         inner = [self.typed(name) for name, node in self.by_name.items() if node.parents] or names
         slope = f"d{self.typed(self.subject)}/d"
         words = f"write {names[0]} or {slope}{names[0]} for a gradient; there are {listed(names)}"
         header = ["student", names[0], slope + inner[0], f"forward {inner[0]}"]
         example = ",".join(f'"{name}"' if "," in name else name for name in header)
-        return words + f"\n  a file may begin: {example}" * in_a_file
+        return f"{words}\n  a file may begin: {example}" if in_a_file else words
 
 
 def bare(key: str) -> str:
@@ -270,13 +270,13 @@ def bare(key: str) -> str:
 
 
 def forward_key(key: Key) -> tuple[bool, Key]:
-    """Whether a key asks for a forward value, and of what: "forward a4"."""
+    """Tell whether a key asks for a forward value, and of what: "forward a4"."""
     asked = FORWARD.fullmatch(bare(key)) if isinstance(key, str) else None
     return (True, asked[1].rstrip(PROMPT)) if asked else (False, key)
 
 
 def left_over(word: str, name: str) -> str:
-    """What a word has besides a name, and where: "'+' is left over after"; "" for a word that is another. Letters and
+    """The signs of a word besides a name, and where: "'+' is left over after"; "" for another word. Letters and
     digits make it another, unless a sign sets them off, or they have a meaning there, as in 2w5, Δw5, dw5, w5new."""
     before, inside, after = word.rpartition(name)
     rest = [part for part in (before, after) if part]
@@ -291,16 +291,16 @@ def left_over(word: str, name: str) -> str:
 
 
 def in_doubt(found: Iterable[Key], wrong: Iterable[Key]) -> list[str]:
-    """That parts of a question may have been taken for nodes: a and b, beside a c that no node is called, or c)."""
+    """A hint that parts of a question may have been taken for nodes: a and b, beside c), or a c that is no node."""
     letters = [key for key in found if isinstance(key, str) and key in "abcdefgh"]
     parts = [key for key in wrong if isinstance(key, str) and (key in "abcdefgh" or PART.fullmatch(key))]
     are = "are parts" if len(letters) > 1 else "is a part"
-    return [f"if {' and '.join(letters)} {are} of a question, too, write what that asks for: these are nodes here"
-            ] * bool(letters and parts)
+    hint = f"if {' and '.join(letters)} {are} of a question, too, write what that asks for: these are nodes here"
+    return [hint] if letters and parts else []
 
 
 def named_letter(word: str) -> str:
-    """What to say of a letter that looks like another, as the Cyrillic С does."""
+    """A hint at a letter that looks like another, as the Cyrillic С does."""
     names = {sign: name_of_character(sign, "") for sign in word if sign not in GREEK_LETTERS}
     return next((f" ({sign} is {name})" for sign, name in names.items() if name.startswith(("CYRILLIC", "GREEK"))), "")
 
@@ -317,4 +317,5 @@ def quoted(key: Key) -> str:
 def listed(names: Iterable[str]) -> str:
     """Names in a message, not too many."""
     known = list(dict.fromkeys(names))
-    return ", ".join(known[:LISTED]) + f" and {len(known) - LISTED:,} more" * (len(known) > LISTED)
+    more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
+    return ", ".join(known[:LISTED]) + more

@@ -1,14 +1,15 @@
 """What learners get wrong: the numbers that a wrong derivation comes to, to be held against an answer.
 
 A derivative follows from the gradients next above it, which are known, by factors along edges and by sums at forks.
-Every mistake spoils some of these: a factor is left out or taken from elsewhere, a path is forgotten. This module makes
-up the mistakes, works out what each would come to, and says it in words. It knows nothing of answers and verdicts.
+Every mistake spoils some of these: a factor is left out or taken from elsewhere, a path is forgotten. A flaw is
+a row of a table: the number that is taken for the right one, where it can happen, and what is said of it. This module
+works out what each would come to. It knows nothing of answers and verdicts.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -16,10 +17,9 @@ from .. import ops
 from ..engine import Value
 from ..formulas.algebra import Formula, Terms, formula_of, name_of, number_of, partial, symbol
 from ..formulas.deltas import weighted_sums
-from ..formulas.factors import Link, links
-from ..formulas.graph import Edge, Graph, Pass
+from ..formulas.graph import Edge, Graph
 from ..formulas.layout import indices, word_of
-from ..ops import CONSTANT, LEAF
+from ..ops import CONSTANT, LEAF, Op
 
 FORK = "path forgotten at a fork"
 REVERSED = "wrong sign"
@@ -38,9 +38,6 @@ VALUE = "value instead of gradient"
 TERM = "term left out"
 
 RATES = (1.0, 0.5, 0.1, 0.05, 0.01)  # learning rates that are tried where none is known
-LARGEST = 2_000                      # edges; in a larger part of a graph no mistake is looked for
-LARGEST_FORMULA = 500                # edges; a larger part has no formula for anybody to read
-LARGEST_COMPUTATION = 200            # nodes that follow from those below them
 NEGLIGIBLE = 1e-12                   # relative; what rounding leaves of a difference that would be 0 without it
 MOST = 3                             # names that a sentence lists
 
@@ -53,15 +50,19 @@ class Candidate(NamedTuple):
     rank: float
     kind: str
     key: tuple[Any, ...]
-    words: str           # "you get this if you ...", a verb first
+    said: object         # what was done: "you get this if you ...", a verb first; as text when it is asked for
     whole: bool = False  # whether it is about a whole link between labels, which may be a single factor
 
+    @property
+    def words(self) -> str:
+        return str(self.said)
+
     def same(self, value: float) -> bool:
-        """Whether it comes to that value, but for rounding."""
+        """True if it comes to that value, but for rounding."""
         return abs(self.value - value) <= NEGLIGIBLE * abs(value)
 
 
-class Book:
+class Context:
     """A graph with what all its answers share: places, terms, how things are called."""
 
     def __init__(self, graph: Graph) -> None:
@@ -74,10 +75,9 @@ class Book:
                 self.alike.setdefault(word_of(node.label), []).append(node)
         self.deltas = weighted_sums(graph)
         self.names: dict[Value, Formula] = {}
-        self.slopes: dict[Value, str] = {}
 
     def is_named(self, node: Value) -> bool:
-        """Whether formulas stop at this node: it has a label, or there is nothing below it, or it is the root."""
+        """True if formulas stop at this node: it has a label, or there is nothing below it, or it is the root."""
         return bool(node.label) or node is self.graph.root or not (node.parents or node.op is CONSTANT)
 
     def name(self, node: Value) -> Formula:
@@ -93,10 +93,8 @@ class Book:
 
     def slope(self, node: Value) -> str:
         """The derivative of a function of one argument: σ′(z⁴) = a⁴(1 − a⁴)."""
-        if node not in self.slopes:
-            short, long = (formula_of(term) for term in (self.terms.prime(node, 0), self.terms.slope(node, 0)))
-            self.slopes[node] = short.text if short == long else f"{short} = {long}"
-        return self.slopes[node]
+        short, long = (formula_of(term) for term in (self.terms.prime(node, 0), self.terms.slope(node, 0)))
+        return short.text if short == long else f"{short} = {long}"
 
     def like(self, node: Value) -> list[Value]:
         """The other nodes whose label has the same letters: the other weights, for a weight."""
@@ -104,8 +102,18 @@ class Book:
         return [other for other in found if other is not node and (other.op is LEAF) == (node.op is LEAF)][:100]
 
 
+def is_bare(node: Value) -> bool:
+    """True if a node is a number that is written as such."""
+    return node.op is CONSTANT and not node.label
+
+
+def is_half(node: Value) -> bool:
+    """True if it is one that goes with a square."""
+    return is_bare(node) and node.data in (0.5, 2.0)
+
+
 def is_function(node: Value, i: int) -> bool:
-    """Whether a node is a function of one argument, the i-th, such as an activation."""
+    """True if a node is a function of one argument, the i-th, such as an activation."""
     op = node.op
     return i == 0 and op.arity - len(op.defaults) == 1 and op not in (ops.neg, ops.identity)
 
@@ -118,373 +126,292 @@ def in_words(names: Iterable[Formula]) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
-class Slip(NamedTuple):
-    """One way in which the local derivative along one edge goes wrong. Slips of one key are one misunderstanding."""
+# Flaws: what goes wrong at one place
 
-    edge: Edge
-    local: float
-    rank: float
-    kind: str
-    key: tuple[Any, ...]
-    words: str         # of this one
-    several: str       # of all of that key, with {} for the list of
-    what: Formula      # these
+class Place:
+    """A node on the way to an answer, or the edge to its i-th argument, with the numbers there."""
+
+    def __init__(self, way: Any, node: Value, i: int = 0) -> None:  # a Derivation, or a Computation
+        self.way, self.context, self.node, self.i, self.op = way, way.context, node, i, node.op
+        self.values: Mapping[Value, float] = way.numbers.values
+        self.value = self.values[node]
+        self.args: list[float] = [self.values[parent] for parent in node.parents]
+        self.parent = node.parents[i] if node.parents else node
+        self.other = node.parents[1 - i] if len(node.parents) == 2 else node
+        self.local: float = way.numbers.locals[node][i] if node.parents else 0.0
+
+    @property
+    def is_part(self) -> bool:
+        """True if the other argument is what remains if this one is left out."""
+        return self.op is ops.mul or (self.op in PARTS and self.i == 1)
+
+    @property
+    def beside(self) -> float:
+        return self.args[1 - self.i]
+
+    @property
+    def shows(self) -> bool:
+        """True if it makes a difference if the derivative is left out."""
+        return self.local not in (0.0, 1.0)
+
+    def slope_at(self, x: float) -> float:
+        """The derivative of a function at another argument."""
+        rest = self.args[1:]
+        return self.op.slope_by_book(0, self.op.value(x, *rest), x, *rest)
+
+    def with_arg(self, i: int, x: float) -> list[float]:
+        """The two arguments, if the i-th were x."""
+        return [self.args[0], x] if i else [x, self.args[1]]
+
+    def slope_beside(self, x: float) -> float:
+        """The derivative of a product or quotient by one argument, if the other were x."""
+        args = self.with_arg(1 - self.i, x)
+        return self.op.slope_by_book(self.i, self.op.value(*args), *args)
+
+    def names(self) -> dict[str, object]:
+        """The names that words may mention."""
+        name, op = self.context.name, self.op
+        return {"result": name(self.node), "argument": name(self.parent), "other": name(self.other),
+                "function": op.name, "symbol": op.symbol, "numbers": [*map(number_of, self.args)],
+                "rule": self.context.slope(self.node) if is_function(self.node, self.i) else "",
+                "gradient": self.context.gradient(self.node), "term": formula_of(self.context.terms[self.parent]),
+                "constant": "the division by" if op is ops.div else "the constant factor",
+                "inverse": "divide" if op is ops.mul else "multiply", "part": PARTS.get(op, "")}
 
 
-class Derivation:
-    """How the gradient of one node x follows from the gradients next above it, and the ways in which that goes wrong.
+PARTS = {ops.mul: "factor", ops.div: "division by", ops.pow: "exponent"}  # what an argument is
 
-    stops: the nodes whose gradients are known. rates: learning rates with which weights may have been updated.
+
+class Fork(Place):
+    """A node that a derivative reaches along several edges, with what comes along each."""
+
+    def __init__(self, way: Any, node: Value, edges: Sequence[Edge]) -> None:
+        super().__init__(way, node)
+        self.shares = [way.up(edge.node) * way.local(edge) for edge in edges]
+        self.total = sum(self.shares)
+        self.through = [self.context.name(way.outer(edge.node)) for edge in edges]
+        if len(set(self.through)) < len(edges):
+            self.through = [Formula(f"{name} (use {j})", name.latex) for j, name in enumerate(self.through, 1)]
+
+    def subsets(self) -> list[Case]:
+        """Paths that are counted alone."""
+        count = len(self.shares)
+        sizes = range(1, count) if count <= 5 else (1, count - 1)
+        return [Case(sum(self.shares[j] for j in kept), self.counting(kept), 0.0 if len(kept) == 1 else 0.2, (kept,))
+                for size in sizes for kept in combinations(range(count), size)]
+
+    def counting(self, kept: Sequence[int]) -> str:
+        if len(kept) == 1 and len(self.through) < 4:
+            return f"count only the path through {self.through[kept[0]]}"
+        missing = [name for j, name in enumerate(self.through) if j not in kept]
+        return f"forget the path{'s' if len(missing) > 1 else ''} through {in_words(missing)}"
+
+    def names(self) -> dict[str, object]:
+        into = "" if self.node is self.way.x else f" into {self.context.gradient(self.node)}"
+        return {**super().names(), "into": into, "count": len(self.shares)}
+
+
+class Case(NamedTuple):
+    """A number that is taken for the right one, where there is a choice of weights, or of learning rates."""
+
+    number: float
+    name: object = ""           # in words
+    rank: float = 0.0           # how much more far-fetched it is
+    key: tuple[Any, ...] = ()   # cases of one key are one misunderstanding
+    hint: str = ""
+    group: str = ""             # in words, all of a key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flaw:
+    """Something that learners get wrong.
+
+    rank: how far-fetched it is; 0: a classic. words: "you get this if you ...", a verb first, with names of the place,
+    and of the case: {it}. number: what is taken for the right number at a place; None where it cannot happen; or the
+    cases. several: what is said where it happens at {which} places at once; {same}: the words.
     """
 
-    def __init__(self, book: Book, x: Value, stops: Mapping[Value, Any], numbers: Pass, rates: Sequence[float]) -> None:
-        self.book, self.x, self.numbers, self.rates = book, x, numbers, rates
-        self.tops: list[Value] = []                 # the stops next above
-        self.inner: list[Value] = []                # the nodes below these, x first
-        self.edges: list[Edge] = []                 # all edges between
-        self.down = {x: 1.0}                        # ∂node/∂x, for each of the nodes
-        graph, place = book.graph, book.place
-        heap = [place[x]]
-        while heap:
-            node = graph.order[heapq.heappop(heap)]
-            if node is graph.root or (node in stops and node is not x):
-                self.tops.append(node)
-                continue
-            self.inner.append(node)
-            for edge in graph.uses[node]:
-                user = edge.node
-                if user not in self.down:
-                    self.down[user] = 0.0
-                    heapq.heappush(heap, place[user])
-                self.down[user] += self.local(edge) * self.down[node] if edge.carries else 0.0
-                self.edges.append(edge)
-        self.edges.sort(key=lambda edge: place[edge.node], reverse=True)
-        self.base = numbers.found[x]
-        self.forks_first = len({self.outer(use) for use in graph.uses[x]}) > 1  # several labelled nodes are next above
+    kind: str
+    rank: float
+    words: str
+    number: Callable[[Any], float | list[Case] | None]
+    several: str = "{same} (at {which})"
 
-    def local(self, edge: Edge) -> float:
-        return self.numbers.locals[edge.node][edge.i]
 
-    def up(self, node: Value) -> float:
-        return self.numbers.gradients[node]
+def updates(at: Place) -> list[Case]:
+    """Slopes with the other factor after a gradient step, by the gradient on the sheet and by the right one."""
+    def by(gradient: float, which: str) -> list[Case]:
+        cases = by_rates(at, lambda rate: at.slope_beside(at.beside - rate * gradient), 1.8)
+        return [case._replace(key=(which, *case.key)) for case in cases]
 
-    @property
-    def size(self) -> float:
-        """The sum that the gradient is, without regard to signs: what its rounding errors are in proportion to."""
-        return sum(abs(self.up(edge.node) * self.local(edge)) for edge in self.edges
-                   if edge.parent is self.x and edge.carries and edge.node in self.book.graph.onward)
+    return by(at.way.up(at.other), "own") + by(at.context.graph.gradients[at.other], "right")
 
-    @property
-    def cancels(self) -> bool:
-        """Whether it is a sum that is 0, of terms that are not."""
-        return abs(self.base) < NEGLIGIBLE * self.size
 
-    @property
-    def beside(self) -> dict[Value, None]:
-        """The nodes whose values are in its factors."""
-        return dict.fromkeys(node for edge in self.edges for node in (edge.node, *edge.node.parents))
+def by_rates(at: Place, number: Callable[[float], float], unknown: float = 2.0) -> list[Case]:
+    """unknown: how much more far-fetched it is if the learning rate of the exercise is not known."""
+    found = at.way.rates
+    return [Case(number(rate), number_of(rate), unknown if len(found) > 1 else 0.0, (rate,)) for rate in found]
 
-    def at(self, edge: Edge, local: float) -> float:
-        """The gradient of x, if the local derivative along one edge were another."""
-        return self.base + self.up(edge.node) * (local - self.local(edge)) * self.down[edge.parent]
 
-    def with_all(self, changed: Mapping[tuple[Value, int], float]) -> float:
-        """The same for several edges at once."""
-        if len({node for node, _ in changed}) == 1:  # no path goes along two of them, so that their changes add
-            return self.base + sum(self.up(node) * (local - self.numbers.locals[node][i]) * self.down[node.parents[i]]
-                                   for (node, i), local in changed.items())
-        total = dict.fromkeys(self.inner, 0.0)
-        for node in self.tops:
-            total[node] = self.up(node)
-        for edge in self.edges:
-            total[edge.parent] += changed.get((edge.node, edge.i), self.local(edge)) * total[edge.node]
-        return total[self.x]
+def changes(at: Place) -> list[Case]:
+    """Changes of a weight by one gradient step, up or down."""
+    cases = by_rates(at, lambda rate: rate * at.way.base)
+    return [case._replace(number=x) for case in cases if case.key != (1.0,) for x in (case.number, -case.number)]
 
-    # The candidates
 
-    def candidates(self) -> Iterator[Candidate]:
-        """Every mistake that is thought of."""
-        if len(self.edges) > LARGEST:
-            return
-        yield from self.slips_at_edges()
-        yield from self.forks()
-        yield from self.upstream()
-        yield from self.quantities()
+def similar(at: Place, node: Value, number: Callable[[float], float]) -> list[Case]:
+    """Nodes that one may be mistaken for by its label."""
+    found = []
+    for other in at.context.like(node):
+        relation = related(node.label, other.label)
+        rank, hint, group = RELATIONS[relation]
+        key = (relation, *(indices(other.label) or ())[1:2]) if group else (node, other)
+        found.append(Case(number(at.values[other]), at.context.name(other), rank, key, hint, group))
+    return found
 
-    def slips_at_edges(self) -> Iterator[Candidate]:
-        kinds: dict[tuple[Any, ...], list[Slip]] = {}
-        for edge in self.edges:
-            for slip in self.slips(edge):
-                kinds.setdefault((slip.kind, *slip.key), []).append(slip)
-        for slips in kinds.values():
-            groups: dict[Any, list[Slip]] = {}
-            for slip in slips:
-                groups.setdefault(self.layer(slip.edge), []).append(slip)
-            several = [group for group in [slips, *(groups.values() if len(groups) > 1 else ())] if len(group) > 1]
-            for group in several:
-                changed = {(slip.edge.node, slip.edge.i): slip.local for slip in group}
-                yield self.candidate(group, self.with_all(changed), 0.0)
-            for slip in slips:
-                yield self.candidate([slip], self.at(slip.edge, slip.local), 0.3 if several else 0.0)
 
-    def candidate(self, slips: list[Slip], value: float, extra: float) -> Candidate:
-        slip = slips[0]
-        which = in_words(one.what for one in reversed(slips))
-        words = slip.words if len(slips) == 1 else slip.several.replace("{}", which)
-        key = (slip.kind, *slip.key, *((slip.edge.node, slip.edge.i) for slip in slips))
-        return Candidate(value, slip.rank + extra, slip.kind, key, words)
+def others(at: Place, number: Callable[[Value], float]) -> list[Case]:
+    """The gradients that one may be mistaken for."""
+    return [Case(number(other), at.context.gradient(other), 0.0, (other,))
+            for other in at.context.like(at.node) if other.op is not CONSTANT]
 
-    def layer(self, edge: Edge) -> Any:
-        """What the edges of one layer have in common."""
-        nearest = next((node for node in (edge.node, *edge.node.parents) if node.label), None)
-        parts = indices(nearest.label) if nearest is not None else None
-        return parts[:2] if parts else self.book.place[edge.node]
 
-    def slips(self, edge: Edge) -> Iterator[Slip]:
-        """All that may go wrong along one edge."""
-        node, i = edge.node, edge.i
-        local = self.local(edge)
-        if is_function(node, i):
-            yield from self.slips_of_function(edge, local)
-        elif node.op is ops.pow and i == 0 and node.parents[1].op is CONSTANT:
-            yield from self.slips_of_power(edge, local)
-        elif node.op in (ops.mul, ops.div):
-            yield from self.slips_of_product(edge, local)
-        if local:
-            words, classic = self.words_of_sign(edge)
-            yield Slip(edge, -local, 0.9 if classic else 1.0, REVERSED, (edge,), words, words, self.book.name(node))
+def by_itself(at: Place) -> list[Case]:
+    """A sign that has turned, which is not a misunderstanding that would repeat itself elsewhere."""
+    return [Case(-at.local, at.context.name(at.way.outer(at.node)), 0.0, (at.node, at.i))]
 
-    def squared(self, node: Value) -> bool:
-        uses = self.book.graph.uses[node]
-        return len(uses) == 1 and uses[0].node.op is ops.pow
 
-    def words_of_sign(self, edge: Edge) -> tuple[str, bool]:
-        """What to say of a sign, and whether it is the one of (a − y)."""
-        node, name = edge.node, self.book.name
-        if node.op is ops.sub and self.squared(node):
-            first, second = map(name, node.parents if edge.i else reversed(node.parents))
-            return f"take ({first} − {second}) where ({second} − {first}) belongs", True
-        if not self.forks_first:
-            return "take the opposite sign", False
-        return f"take the opposite sign on the path through {name(self.outer(edge))}", False
+def insides(at: Place, node: Value, number: Callable[[float], float]) -> list[Case]:
+    """The argument of a function, which is taken for its result."""
+    return [Case(number(at.values[inside]), at.context.name(inside)) for inside in node.parents[:is_function(node, 0)]]
 
-    def outer(self, edge: Edge) -> Value:
-        """The nearest node with a label on the way up along an edge; the edge's own node, if the way forks before."""
-        node = edge.node
-        while not node.label and node in self.down and node not in self.tops:
-            uses = self.book.graph.uses[node]
-            if len(uses) != 1:
-                break
-            node = uses[0].node
-        return node if node.label else edge.node
 
-    def slips_of_function(self, edge: Edge, local: float) -> Iterator[Slip]:
-        node, op, values = edge.node, edge.node.op, self.numbers.values
-        z, *rest = (values[parent] for parent in node.parents)
-        a = values[node]
-        result, argument, rule = self.book.name(node), self.book.name(edge.parent), self.book.slope(node)
+def activations_but(op: Op) -> list[Op]:
+    """Those that a function may be mistaken for."""
+    return [other for other in (ops.sigmoid, ops.tanh, ops.relu) if other is not op]
 
-        def slip(local: float, rank: float, kind: str, key: str, words: str, several: str = "") -> Slip:
-            return Slip(edge, local, rank, kind, (key,), words, several or f"{words} (at {{}})", result)
 
-        if local != 1.0:
-            yield slip(1.0, 1, SLOPE, "", f"leave out the derivative of the function, {rule}",
-                       "leave out the derivatives of the functions that give {}")
-        yield slip(op.slope_by_book(0, op.value(a, *rest), a, *rest), 1.5, PLACE, "there",
-                   f"take the derivative of {op.symbol} at {result} instead of at {argument}; it is {rule}")
-        yield slip(op.slope_by_book(0, z, z, *rest), 2, PLACE, "argument for result",
-                   f"take {argument} where {result} belongs: the derivative is {rule}")
-        yield slip(a, 2, PLACE, "function for derivative", f"multiply by {result} itself: the derivative is {rule}")
-        yield slip(1 - a, 4, PLACE, "half of it", f"multiply by (1 − {result}): the derivative is {rule}")
-        if op is ops.relu and local:
-            yield slip(0.0, 1.5, FUNCTION, "dead",
-                       f"take {argument} = {number_of(z)} for negative: the derivative is {rule}")
-        for row in (ops.sigmoid, ops.tanh, ops.relu):
-            if row is not op:
-                words = f"take the derivative of {row.name}, where the function is {op.name}: {rule}"
-                yield slip(row.slope_by_book(0, a, z), 4, FUNCTION, f"{row.name} of the result", words)
-                yield slip(row.slope_by_book(0, row.value(z), z), 4, FUNCTION, f"{row.name} of the argument", words)
+ADDED = "the contributions of all paths are added (+=, not =)"
+FORWARD_PASS = " (learning rate {it}): all gradients belong to the weights of the forward pass"
 
-    def slips_of_power(self, edge: Edge, local: float) -> Iterator[Slip]:
-        base, exponent = (self.numbers.values[parent] for parent in edge.node.parents)
-        k, name = number_of(exponent), self.book.name(edge.node)
+# The slope that is taken for the right one: of a function,
+OF_FUNCTIONS = [
+    Flaw(SLOPE, 1, "leave out the derivative of the function, {rule}", lambda at: 1.0 if at.local != 1 else None,
+         "leave out the derivatives of the functions that give {which}"),
+    Flaw(PLACE, 1.5, "take the derivative of {symbol} at {result} instead of at {argument}; it is {rule}",
+         lambda at: at.slope_at(at.value)),
+    Flaw(PLACE, 2, "take {argument} where {result} belongs: the derivative is {rule}",
+         lambda at: at.op.slope_by_book(0, at.args[0], *at.args)),
+    Flaw(PLACE, 2, "multiply by {result} itself: the derivative is {rule}", lambda at: at.value),
+    Flaw(PLACE, 4, "multiply by (1 − {result}): the derivative is {rule}", lambda at: 1 - at.value),
+    Flaw(FUNCTION, 1.5, "take {argument} = {numbers[0]} for negative: the derivative is {rule}",
+         lambda at: 0.0 if at.op is ops.relu and at.local else None),
+    Flaw(FUNCTION, 4, "take the derivative of {it}, where the function is {function}: {rule}",
+         lambda at: [Case(op.slope_by_book(0, y, at.args[0]), op.name, key=(op, which)) for op in activations_but(at.op)
+                     for which, y in (("right", at.value), ("own", op.value(at.args[0])))]),
+]
+# of a power with a constant exponent,
+OF_POWERS = [
+    Flaw(POWER, 2, "forget the factor {numbers[1]} that the power brings down",
+         lambda at: at.local / at.args[1] if at.args[1] else None, "{same}"),
+    Flaw(POWER, 3, "leave the exponent at {numbers[1]}: it goes down by 1", lambda at: at.local * at.args[0], "{same}"),
+    Flaw(FACTOR, 3, "leave out the derivative of the power", lambda at: 1.0, "{same}"),
+]
+# of a product or a quotient,
+OF_PRODUCTS = [
+    Flaw(POWER, 1.8, "leave out {constant} {other}", lambda at: 1.0 if at.shows and is_half(at.other) else None,
+         "leave out {constant} {which}"),
+    Flaw(MEAN, 1.8, "leave out {constant} {other}",
+         lambda at: 1.0 if at.shows and is_bare(at.other) and not is_half(at.other) else None,
+         "leave out {constant} {which}"),
+    Flaw(FACTOR, 2, "leave out the factor {other}", lambda at: 1.0 if at.shows and not is_bare(at.other) else None,
+         "leave out the factors {which}"),
+    Flaw(INVERSE, 5, "{inverse} by {other}", lambda at: 1 / at.local if at.shows else None, "{inverse} by {which}"),
+]
+# of one with a name, which is taken for another,
+OF_NAMED_FACTORS = [
+    Flaw(UPDATED, 1.2, "use the updated {other}" + FORWARD_PASS,
+         lambda at: updates(at) if at.other.op is LEAF else None, "use the updated {which}" + FORWARD_PASS),
+    Flaw(ELSEWHERE, 0, "use {it} instead of {other}{hint}", lambda at: similar(at, at.other, at.slope_beside),
+         "use {group} instead of {which}"),
+    Flaw(ELSEWHERE, 2.5, "use {it} instead of {other}", lambda at: insides(at, at.other, at.slope_beside),
+         "use the arguments of the functions instead of {which}"),
+    Flaw(ELSEWHERE, 2.5, "use {it} instead of {other}",
+         lambda at: [Case(at.slope_beside(at.values[use.node]), at.context.name(use.node))
+                     for use in at.context.graph.uses[at.other] if is_function(use.node, use.i)],
+         "use the results of the functions instead of {which}"),
+    Flaw(ELSEWHERE, 2.5, "use {argument} instead of {other}", lambda at: at.slope_beside(at.values[at.parent]),
+         "use the other factors instead of {which}"),
+]
+# and of anything.
+OF_SIGNS = [
+    Flaw(REVERSED, 0.9, "take ({other} − {argument}) where ({argument} − {other}) belongs",
+         lambda at: by_itself(at) if at.way.is_error(at.node) else None),
+    Flaw(REVERSED, 1, "take the opposite sign on the path through {it}",
+         lambda at: by_itself(at) if at.way.forks_first and not at.way.is_error(at.node) else None),
+    Flaw(REVERSED, 1, "take the opposite sign",
+         lambda at: by_itself(at) if not (at.way.forks_first or at.way.is_error(at.node)) else None),
+]
 
-        def slip(local: float, rank: float, kind: str, key: str, words: str) -> Slip:
-            return Slip(edge, local, rank, kind, (key,), words, words, name)
+# The number that is taken for the gradient of a node that several paths lead to, of any on the way,
+AT_FORKS = [
+    Flaw(FORK, 0, "{it}{into}: at a fork " + ADDED, lambda at: at.subsets()),
+    Flaw(MEAN, 4, "take the mean of the {count} paths into {gradient} instead of their sum",
+         lambda at: at.total / len(at.shares)),
+]
+ON_THE_WAY = [
+    Flaw(UPSTREAM, 1.1, "leave out the upstream gradient {gradient}", lambda at: 1.0),
+    Flaw(UPSTREAM, 3.5, "multiply by {result} itself instead of by its gradient, {gradient}", lambda at: at.value),
+    Flaw(ELSEWHERE, 3, "multiply by {it} instead of {gradient}", lambda at: others(at, at.way.up)),
+]
+# and of that which is asked for.
+ANSWERS = [
+    Flaw(REVERSED, 1, "take the opposite sign", lambda at: [Case(-at.way.base, key=(at.node,))]),
+    Flaw(VALUE, 3, "give the value of {result} instead of its gradient", lambda at: at.node.data),
+    Flaw(QUANTITY, 2, "give the updated {result} (learning rate {it}) instead of the gradient",
+         lambda at: by_rates(at, lambda rate: at.node.data - rate * at.way.base) if at.node.op is LEAF else None),
+    Flaw(QUANTITY, 2, "multiply by the learning rate {it}: the gradient does not depend on it",
+         lambda at: changes(at) if at.node.op is LEAF else None),
+    Flaw(QUANTITY, 3.5, "give {it} in its place", lambda at: others(at, at.context.graph.gradients.__getitem__)),
+    Flaw(MEAN, 3, "divide by {it}, as for a mean: this is a sum of {it} terms",
+         lambda at: [Case(at.way.base / n, n) for n in at.way.terms]),
+    Flaw(MEAN, 3.5, "forget to divide by {it}, the number of terms",
+         lambda at: [Case(at.way.base * n, n) for n in at.way.terms]),
+]
 
-        if exponent:
-            yield slip(local / exponent, 2, POWER, "factor", f"forget the factor {k} that the power brings down")
-        yield slip(local * base, 3, POWER, "exponent", f"leave the exponent at {k}: it goes down by 1")
-        yield slip(1.0, 3, FACTOR, "power", "leave out the derivative of the power")
-
-    def slips_of_product(self, edge: Edge, local: float) -> Iterator[Slip]:
-        """Along a product or quotient: the other factor left out, or mistaken for another number."""
-        node, i, book = edge.node, edge.i, self.book
-        other = node.parents[1 - i]
-        name = book.name(other)
-
-        def slip(local: float, rank: float, kind: str, key: tuple[Any, ...], words: str, several: str) -> Slip:
-            return Slip(edge, local, rank, kind, key, words, several, name)
-
-        if local not in (0.0, 1.0):
-            if other.op is CONSTANT and not other.label:
-                half = other.data in (0.5, 2.0)
-                words = f"leave out {'the division by' if node.op is ops.div else 'the constant factor'} "
-                yield slip(1.0, 1.8, POWER if half else MEAN, ("constant",), words + name, words + "{}")
-            else:
-                yield slip(1.0, 2, FACTOR, ("factor",), f"leave out the factor {name}", "leave out the factors {}")
-            words = f"{'divide' if node.op is ops.mul else 'multiply'} by "
-            yield slip(1 / local, 5, INVERSE, ("inverse",), words + name, words + "{}")
-        if not (other.label or other.op is LEAF):
-            return
-        args = [self.numbers.values[parent] for parent in node.parents]
-        for args[1 - i], rank, kind, key, words, several in self.instead_of(other, edge.parent):
-            yield slip(node.op.slope_by_book(i, node.op.value(*args), *args), rank, kind, key, words, several)
-
-    def instead_of(self, other: Value, x: Value) -> Iterator[tuple[float, float, str, tuple[Any, ...], str, str]]:
-        """The numbers that are mistaken for that of a factor in the derivative by x."""
-        book, values, gradients = self.book, self.numbers.values, self.numbers.gradients
-        name = book.name(other)
-
-        def use(wrong: object, right: object) -> str:
-            return f"use {wrong} instead of {right}"
-
-        if other.op is LEAF:
-            for rate in self.rates:
-                hint = f" (learning rate {number_of(rate)}): all gradients belong to the weights of the forward pass"
-                for key, gradient in (("own", gradients[other]), ("right", book.graph.gradients[other])):
-                    yield (values[other] - rate * gradient, 1.2 if len(self.rates) == 1 else 3, UPDATED, (key, rate),
-                           f"use the updated {name}{hint}", f"use the updated {{}}{hint}")
-        for alike in book.like(other):
-            relation = related(other.label, alike.label)
-            rank, hint, group = RELATIONS[relation]
-            which: tuple[Any, ...] = (relation, *(indices(alike.label) or ())[1:2]) if group else (other, alike)
-            yield (values[alike], rank, ELSEWHERE, which,
-                   use(book.name(alike), name) + hint, use(group, "{}"))
-        if is_function(other, 0):
-            inside = other.parents[0]
-            yield (values[inside], 2.5, ELSEWHERE, ("argument",), use(book.name(inside), name),
-                   use("the arguments of the functions", "{}"))
-        for edge in book.graph.uses[other]:
-            if is_function(edge.node, edge.i):
-                yield (values[edge.node], 2.5, ELSEWHERE, ("function",), use(book.name(edge.node), name),
-                       use("the results of the functions", "{}"))
-        yield values[x], 2.5, ELSEWHERE, ("itself",), use(book.name(x), name), use("the other factors", "{}")
-
-    def forks(self) -> Iterator[Candidate]:
-        """Paths that are not counted where several come together."""
-        book = self.book
-        leading: dict[Value, list[Edge]] = {}
-        for edge in self.edges:
-            leading.setdefault(edge.parent, []).append(edge)
-        several = {node: edges for node, edges in leading.items() if len(edges) > 1}
-        for node, edges in several.items():
-            shares = [self.up(edge.node) * self.local(edge) for edge in edges]
-            total = sum(shares)
-            count = len(edges)
-            sizes = range(1, count) if count <= 5 else (1, count - 1)
-            for kept in (kept for size in sizes for kept in combinations(range(count), size)):
-                value = self.base + (sum(shares[j] for j in kept) - total) * self.down[node]
-                yield Candidate(value, 0 if len(kept) == 1 else 0.2, FORK, (FORK, node, kept),
-                                self.words_of_fork(node, edges, kept))
-            yield Candidate(self.base + (total / count - total) * self.down[node], 4, MEAN, (MEAN, node),
-                            f"take the mean of the {count} paths into {book.gradient(node)} instead of their sum")
-        if len(several) > 1:
-            for keep, which in ((0, "last"), (-1, "first")):  # the edges come from the root down
-                changed = {(edge.node, edge.i): 0.0 for edges in several.values()
-                           for edge in edges if edge is not edges[keep]}
-                yield Candidate(self.with_all(changed), 1, FORK, (FORK, which), f"keep only the {which} path at every "
-                                "fork: the contributions of all paths are added (+=, not =)")
-
-    def words_of_fork(self, node: Value, edges: list[Edge], kept: tuple[int, ...]) -> str:
-        through = [self.book.name(self.outer(edge)) for edge in edges]
-        if len(set(through)) < len(through):
-            through = [Formula(f"{name} (use {j})", name.latex) for j, name in enumerate(through, 1)]
-        missing = [name for j, name in enumerate(through) if j not in kept]
-        many = "s" * (len(missing) > 1)
-        what = (f"count only the path through {through[kept[0]]}" if len(kept) == 1 and len(edges) < 4
-                else f"forget the path{many} through {in_words(missing)}")
-        at = "" if node is self.x else f" into {self.book.gradient(node)}"
-        return f"{what}{at}: at a fork the contributions of all paths are added (+=, not =)"
-
-    def upstream(self) -> Iterator[Candidate]:
-        """Gradients from above that are left out, or mistaken; links between labels that are left out as a whole."""
-        book, values = self.book, self.numbers.values
-        labelled = [node for node in self.inner if node.label and node is not self.x]
-        for node in [*labelled, *(top for top in self.tops if top is not book.graph.root)]:
-            name, gradient, down = book.name(node), book.gradient(node), self.down[node]
-            at = (node, self.x) if node in self.tops else (node,)
-            rest = self.base - self.up(node) * down
-            yield Candidate(rest + down, 1.1, UPSTREAM, (UPSTREAM, *at), f"leave out the upstream gradient {gradient}")
-            yield Candidate(rest + values[node] * down, 3.5, UPSTREAM, (UPSTREAM, *at, "value"),
-                            f"multiply by {name} itself instead of by its gradient, {gradient}")
-            for other in book.like(node):
-                if other.op is CONSTANT:
-                    continue
-                yield Candidate(rest + self.up(other) * down, 3, ELSEWHERE, (ELSEWHERE, *at, other),
-                                f"multiply by {book.gradient(other)} instead of {gradient}")
-        leading: dict[Value, list[Link]] = {}
-        stops = dict.fromkeys([*labelled, self.x])
-        for top in [*self.tops, *labelled]:
-            for link in self.factors(top, stops):
-                leading.setdefault(link.x, []).append(link)
-                value = self.base + self.up(top) * (1 - link.local) * self.down[link.x]
-                left_out = f"{partial(book.graph, top, link.x)} = {formula_of(link.formula)}"
-                yield Candidate(value, 2.2, FACTOR, (FACTOR, top, link.x), f"leave out the factor {left_out}", True)
-        for node, several in leading.items():
-            if len(several) > 1:
-                change = sum(link.local for link in several) - self.numbers.found[node]
-                names = in_words(book.gradient(link.y) for link in several)
-                yield Candidate(self.base + change * self.down[node], 1.5, UPSTREAM, (UPSTREAM, node, "all"),
-                                f"leave out the upstream gradients {names}")
-
-    def factors(self, top: Value, stops: Mapping[Value, Any]) -> list[Link]:
-        """The factors that lead from a node down to the nearest stops, past none of the tops; none if they would be too
-        large to read."""
-        if len(self.edges) > LARGEST_FORMULA:
-            return []
-        found = links(top, {**stops, **dict.fromkeys(self.tops)}, dict.fromkeys(self.down), self.book.terms,
-                      self.book.place)
-        return [link for link in found if link.x in stops]
-
-    def quantities(self) -> Iterator[Candidate]:
-        """The opposite of the gradient that was asked for, or something else."""
-        book, x = self.book, self.x
-        name = book.name(x)
-        yield Candidate(-self.base, 1, REVERSED, (REVERSED, x), "take the opposite sign")
-        yield Candidate(x.data, 3, VALUE, (VALUE,), f"give the value of {name} instead of its gradient")
-        rank = 2 if len(self.rates) == 1 else 4
-        for rate in self.rates if x.op is LEAF else ():
-            yield Candidate(x.data - rate * self.base, rank, QUANTITY, (QUANTITY, "updated"),
-                            f"give the updated {name} (learning rate {number_of(rate)}) instead of the gradient")
-            for step in (rate * self.base, -rate * self.base) if rate != 1 else ():
-                yield Candidate(step, rank, QUANTITY, (QUANTITY, "change"),
-                                f"multiply by the learning rate {number_of(rate)}: the gradient does not depend on it")
-        for other in book.like(x):
-            if other.op is CONSTANT:
-                continue
-            yield Candidate(book.graph.gradients[other], 3.5, QUANTITY, (QUANTITY, other),
-                            f"give {book.gradient(other)} in its place")
-        count = self.terms_of_the_sum
-        if count > 1 and book.graph.root in self.tops:
-            yield Candidate(self.base / count, 3, MEAN, (MEAN, "/"),
-                            f"divide by {count}, as for a mean: this is a sum of {count} terms")
-            yield Candidate(self.base * count, 3.5, MEAN, (MEAN, "*"),
-                            f"forget to divide by {count}, the number of terms")
-
-    @property
-    def terms_of_the_sum(self) -> int:
-        """How many terms the root is the sum of."""
-        count, stack = 0, [self.book.graph.root]
-        while stack and count < LARGEST:
-            node = stack.pop()
-            inner = [parent for parent in node.parents if parent.op is not CONSTANT or parent.label]
-            if node.op is ops.add or (len(inner) == 1 and node.op in (ops.mul, ops.div)):
-                stack += inner
-            else:
-                count += 1
-        return count
-
+# Of a forward pass, the number that is taken for a value: that of a function,
+VALUES_OF_FUNCTIONS = [
+    Flaw(TERM, 1, "leave out the function {function}", lambda at: at.args[0]),
+    Flaw(FUNCTION, 3, "take {it} where the function is {function}",
+         lambda at: [Case(op.value(at.args[0]), op.name, key=(op,)) for op in activations_but(at.op)]),
+]
+# of an operation, by what happens to one of its two arguments,
+VALUES_OF_ARGUMENTS = [
+    Flaw(TERM, 1, "leave out the term {term}",
+         lambda at: at.op.value(*at.with_arg(at.i, 0.0)) if at.op in (ops.add, ops.sub) else None),
+    Flaw(REVERSED, 2, "subtract {term} instead of adding it",
+         lambda at: at.beside - at.args[at.i] if at.op is ops.add else None),
+    Flaw(POWER, 1.5, "leave out the {part} {term}",
+         lambda at: at.beside if at.is_part and is_bare(at.parent) else None),
+    Flaw(FACTOR, 2, "leave out the {part} {term}",
+         lambda at: at.beside if at.is_part and not is_bare(at.parent) else None),
+    Flaw(ELSEWHERE, 0, "use {it} instead of {term}{hint}",
+         lambda at: similar(at, at.parent, lambda x: x * at.beside) if at.op is ops.mul else None),
+    Flaw(ELSEWHERE, 2, "use {it} instead of {term}",
+         lambda at: insides(at, at.parent, lambda x: x * at.beside) if at.op is ops.mul else None),
+]
+# by what happens to all of it, and that of what is asked for.
+VALUES_OF_OPERATIONS = [
+    Flaw(REVERSED, 1.5, "turn the difference around", lambda at: at.args[1] - at.args[0] if at.op is ops.sub else None),
+    Flaw(INVERSE, 4, "take the product where it says to add",
+         lambda at: at.args[0] * at.args[1] if at.op is ops.add else None),
+    Flaw(INVERSE, 4, "take the sum where it says to multiply",
+         lambda at: at.args[0] + at.args[1] if at.op is ops.mul else None),
+]
+FORWARD_ANSWERS = [
+    Flaw(QUANTITY, 3.5, "give {it} in its place",
+         lambda at: [Case(other.data, at.context.name(other)) for other in at.context.like(at.node)]),
+]
 
 RELATIONS = {  # how far-fetched it is to take one for the other; what to say of one, and of several
     "swapped": (1.4, ": the indices are swapped", "the weights with their indices swapped"),
@@ -495,7 +422,7 @@ RELATIONS = {  # how far-fetched it is to take one for the other; what to say of
 
 
 def related(right: str, wrong: str) -> str:
-    """How the label of one weight or neuron is like that of another."""
+    """The likeness of two labels of weights or neurons: a key of RELATIONS."""
     first, second = indices(right), indices(wrong)
     if first is None or second is None or first[0] != second[0]:
         return ""
@@ -507,97 +434,58 @@ def related(right: str, wrong: str) -> str:
     return "layer" if first[2] == second[2] else ""
 
 
-class Computation:
-    """How the number of one node follows from the numbers next below it, and the ways in which that goes wrong."""
+class LocalError(NamedTuple):
+    """A flaw at a place, in one of its cases; or at several places, the first of which is this."""
 
-    def __init__(self, book: Book, x: Value, stops: Mapping[Value, Any], numbers: Pass) -> None:
-        self.book, self.x, self.numbers = book, x, numbers
-        self.base = numbers.computed[x]
-        self.inner: list[Value] = []  # x, and the computed nodes below it down to the stops, from the leaves up
-        place = book.place
-        heap, met = [-place[x]], {x}
-        while heap and len(self.inner) <= LARGEST:
-            node = book.graph.order[-heapq.heappop(heap)]
-            if not node.parents or (node in stops and node is not x):
-                continue
-            self.inner.append(node)
-            for parent in node.parents:
-                if parent not in met:
-                    met.add(parent)
-                    heapq.heappush(heap, -place[parent])
-        self.inner.reverse()
+    flaw: Flaw
+    at: Place
+    case: Case
+    places: tuple[Place, ...] = ()
 
     @property
-    def size(self) -> float:
-        """The largest number of a sum, without regard to signs: what rounding errors are in proportion to."""
-        return max(abs(self.numbers.values[n]) for node in self.inner for n in (node, *node.parents)
-                   if node is self.x or node.op in (ops.add, ops.sub)) if self.inner else abs(self.base)
+    def key(self) -> tuple[Any, ...]:
+        """The same for one misunderstanding, wherever it happens."""
+        return self.flaw, *self.case.key
 
-    @property
-    def cancels(self) -> bool:
-        """Whether there is a sum that is 0, of terms that are not."""
-        values, computed = self.numbers.values, self.numbers.computed
-        return any(abs(computed[node]) < NEGLIGIBLE * max(abs(values[parent]) for parent in node.parents)
-                   for node in self.inner if node.op in (ops.add, ops.sub))
+    def __str__(self) -> str:
+        flaw, case = self.flaw, self.case
+        names = {**self.at.names(), "it": case.name, "hint": case.hint, "group": case.group}
+        same = flaw.words.format_map(names)
+        if not self.places:
+            return same
+        which = in_words(at.context.name(at.other if at.op in (ops.mul, ops.div) else at.node) for at in self.places)
+        return flaw.several.format(same=same, which=which, **names)
 
-    @property
-    def beside(self) -> dict[Value, None]:
-        """The nodes that it is computed from."""
-        return dict.fromkeys(parent for node in self.inner for parent in node.parents)
-
-    def with_one(self, changed: Value, value: float) -> float:
-        """The number of x, if that of one node on the way were another."""
-        had: dict[Value, float] = {}
-        for node in self.inner:
-            args = [had.get(parent, self.numbers.values[parent]) for parent in node.parents]
-            had[node] = value if node is changed else node.op.value(*args)
-        return had[self.x]
-
-    def candidates(self) -> Iterator[Candidate]:
-        """Every mistake that is thought of."""
-        if len(self.inner) > LARGEST_COMPUTATION:
-            return
-        for node in self.inner:
-            for value, rank, kind, key, words in self.slips(node):
-                yield Candidate(self.with_one(node, value), rank, kind, (kind, node, key), words)
-        for other in self.book.like(self.x):
-            yield Candidate(other.data, 3.5, QUANTITY, (QUANTITY, other), f"give {self.book.name(other)} in its place")
-
-    def slips(self, node: Value) -> Iterator[tuple[float, float, str, Any, str]]:
-        """All that may go wrong in one operation: the result, how far-fetched it is, its kind and key, in words."""
-        op, book, values = node.op, self.book, self.numbers.values
-        args = [values[parent] for parent in node.parents]
-        if is_function(node, 0):
-            yield args[0], 1, TERM, "function", f"leave out the function {op.name}"
-            for row in (ops.sigmoid, ops.tanh, ops.relu):
-                if row is not op:
-                    yield row.value(args[0]), 3, FUNCTION, row, f"take {row.name} where the function is {op.name}"
-        for j, one in enumerate(node.parents if len(args) == 2 else ()):
-            name, plain = self.written(one), one.op is CONSTANT and not one.label
-            other = args[1 - j]
-            if op in (ops.add, ops.sub):
-                yield op.value(args[0], 0.0) if j else op.value(0.0, other), 1, TERM, j, f"leave out the term {name}"
-            if op is ops.add:
-                yield other - args[j], 2, REVERSED, j, f"subtract {name} instead of adding it"
-            if op is ops.mul or (j == 1 and op in (ops.div, ops.pow)):
-                what = {ops.mul: "factor", ops.div: "division by", ops.pow: "exponent"}[op]
-                yield other, 1.5 if plain else 2, POWER if plain else FACTOR, j, f"leave out the {what} {name}"
-            if op is ops.mul:
-                for alike in book.like(one):
-                    rank, hint, _ = RELATIONS[related(one.label, alike.label)]
-                    words = f"use {book.name(alike)} instead of {name}{hint}"
-                    yield values[alike] * other, rank, ELSEWHERE, alike, words
-                if is_function(one, 0):
-                    inside = one.parents[0]
-                    yield values[inside] * other, 2, ELSEWHERE, inside, f"use {book.name(inside)} instead of {name}"
-        if op is ops.sub:
-            yield args[1] - args[0], 1.5, REVERSED, "", "turn the difference around"
-        if op is ops.add:
-            yield args[0] * args[1], 4, INVERSE, "", "take the product where it says to add"
-        if op is ops.mul:
-            yield args[0] + args[1], 4, INVERSE, "", "take the sum where it says to multiply"
-
-    def written(self, node: Value) -> Formula:
-        return formula_of(self.book.terms[node])
+    def candidate(self, value: float, *where: Any, rank: float = 0.0) -> Candidate:
+        """The mistake with the answer that it leads to. where: what makes it the same in another answer."""
+        flaw, case = self.flaw, self.case
+        return Candidate(value, flaw.rank + case.rank + rank, flaw.kind, (*self.key, *where), self)
 
 
+def local_errors(flaws: Iterable[Flaw], at: Place) -> Iterator[LocalError]:
+    """All that may go wrong at a place."""
+    for flaw in flaws:
+        found = flaw.number(at)
+        if found is not None:
+            yield from (LocalError(flaw, at, case) for case in (found if isinstance(found, list) else [Case(found)]))
+
+
+def flaws_along(at: Place) -> Iterator[Flaw]:
+    """Flaws in the slope along an edge."""
+    if is_function(at.node, at.i):
+        yield from OF_FUNCTIONS
+    elif at.op is ops.pow and at.i == 0 and at.other.op is CONSTANT:
+        yield from OF_POWERS
+    elif at.op in (ops.mul, ops.div):
+        yield from OF_PRODUCTS
+        yield from OF_NAMED_FACTORS if at.other.label or at.other.op is LEAF else ()
+    yield from OF_SIGNS if at.local else ()
+
+
+def flaws_of_argument(at: Place) -> Iterator[Flaw]:
+    """Flaws in a value, at one of the arguments; with the last of two also those that concern both."""
+    if is_function(at.node, at.i):
+        yield from VALUES_OF_FUNCTIONS
+    if len(at.args) == 2:
+        yield from VALUES_OF_ARGUMENTS
+        yield from VALUES_OF_OPERATIONS if at.i else ()

@@ -11,8 +11,8 @@ from ..engine import Value
 from ..files import File, read_whole
 from ..formulas.parse import ExpressionError, is_invisible, parse
 from .answer import numeral, tidied
+from .given import Submitted, submitted
 from .keys import DERIVATIVE, Nodes, NotUnderstood, listed, quoted
-from .submission import Handed, handed
 
 LONG = ({"label", "question", "derivative", "gradient", "node"}, {"answer", "value", "given"})
 STUDENT = "student"
@@ -114,10 +114,10 @@ def check_first_column(heading: str, column: list[str], objection: NotUnderstood
 
 
 def can_read(answer: str, nodes: Nodes) -> bool:
-    """Whether text can be an answer: a number, an expression in these names, or a sign that there is none."""
+    """True if text can be an answer: a number, an expression in these names, or a sign that there is none."""
     try:
-        read = handed(answer, "")
-        return isinstance(read, Handed) or all(numeral(side) or DERIVATIVE.search(side)
+        read = submitted(answer, "")
+        return isinstance(read, Submitted) or all(numeral(side) or DERIVATIVE.search(side)
                                                or parse(side, nodes.names, loosely=True) for side in read)
     except ExpressionError:
         return False
