@@ -154,10 +154,10 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
     their own error, and a derivative is wrong if it is off by more than that and 1e-6 of its size. Where the slopes to
     the left and to the right differ, or do not exist, the verdict is "kink": then only a value that lies between them
     is not wrong. Where the differences do not settle, or lose all digits to rounding or underflow, it is "unknown".
-    Where reverse or forward mode comes to nan, it is "undefined": 0 · ∞ has no value, and the note says which slope is
+    Where reverse or forward mode gives nan, it is "undefined": 0 · ∞ has no value, and the note says which slope is
     infinite and which factor is 0. (Forward mode may have ∞ where reverse mode has nan: the one adds before it
-    multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) What `detach` keeps from being differentiated is part
-    of the differences all the same, so there the verdict is "wrong".
+    multiplies, (1 + 0) · ∞, where the other has 1 · ∞ + 0 · ∞.) What `detach` hides from the derivatives is part of the
+    differences all the same, so there the verdict is "wrong".
 
     Args:
         f: a function that returns one number.
@@ -189,7 +189,7 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
 
 
 class Experiment:
-    """A function near a point: it and, for order 2, its first derivatives there, and where one of its numbers moves.
+    """A function near a point: its outputs (for order 2 its first derivatives, too) there, and where a number moves.
 
     Args:
         f: the function.

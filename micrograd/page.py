@@ -68,19 +68,27 @@ class GridRow:
         return ["", *wrapped(spell(name), width),
                 *(f"  {line}" for words in said for line in wrapped(spell(words), width - 2))]
 
+    @property
+    def html(self) -> str:
+        """The remarks as HTML."""
+        said = [*map(remark_html, self.remarks)]
+        if self.lead:
+            said.insert(0, f"<b>{escape(self.lead)}.</b>")
+        return f'<div style="{REMARK}">{"<br/>".join(said)}</div>'
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Rows of cells below a head.
 
     Args:
-        head: a cell for each column; () in a table that has none.
+        head: a cell for each column; () in a table for HTML alone.
         rows: as `GridRow`.
         right: the columns of numbers, which stand to the right.
-        badge: the column whose words stand out in HTML, on a fill, with what the next column says beside them.
+        badge: the column whose words stand out in HTML, on a fill, with the words of the next column beside them.
         looks: for each word of that column the fill, and a mark before it.
-        below: in HTML, what the last column says stands below each row, after these words: it may be long.
-        left_out: what is said in the middle of a table that lacks the rows there.
+        below: in HTML, the last column, whose words may be long, goes below each row, after these words.
+        left_out: words in the middle of a table, for the rows that it lacks there.
     """
 
     head: Sequence[str]
@@ -108,10 +116,12 @@ class Grid:
             head, rows = head[:-1], [GridRow(row.cells[:-1], [self.below + row.cells[-1]] if row.cells[-1] else [])
                                      for row in rows]
         tr = '<tr style="background:none">' if any(row.remarks for row in rows) else "<tr>"  # no stripes across pairs
-        body = [f"{tr}{self.cells(row.cells)}</tr>{below(tr, row)}" for row in rows]
+        columns = max((len(row.cells) for row in rows), default=0)
+        across = f'{tr}<td colspan="{columns if self.badge < 0 else columns - 1}" style="{BELOW}">'
+        body = [f"{tr}{self.cells(row.cells)}</tr>" + (f"{across}{row.html}</td></tr>" if row.remarks else "")
+                for row in rows]
         if self.left_out:
-            gap = f'<td colspan="{len(head)}" style="{BELOW}">… {escape(self.left_out)}</td>'
-            body.insert(len(body) // 2, f"{tr}{gap}</tr>")
+            body.insert(len(body) // 2, f"{across}… {escape(self.left_out)}</td></tr>")
         heading = "".join(f'<th style="text-align:{self.side(i)};{WORDS}">{escape(cell)}</th>'
                           for i, cell in enumerate(head) if i != self.badge + 1)
         return f"<table>{heading and f'<thead><tr>{heading}</tr></thead>'}<tbody>{''.join(body)}</tbody></table>"
@@ -130,15 +140,6 @@ class Grid:
             if i != self.badge + 1:
                 found.append(f'<td style="text-align:{self.side(i)};{style}">{content}</td>')
         return "".join(found)
-
-
-def below(tr: str, row: GridRow) -> str:
-    """A row all across, for what is to be said of the one above."""
-    if not row.remarks:
-        return ""
-    said = [f"<b>{escape(row.lead)}.</b>"] * bool(row.lead) + [remark_html(remark) for remark in row.remarks]
-    return (f'{tr}<td colspan="{len(row.cells)}" style="{BELOW}"><div style="{REMARK}">{"<br/>".join(said)}</div>'
-            "</td></tr>")
 
 
 def remark_html(remark: Remark) -> str:
@@ -225,8 +226,8 @@ class Savable:
         """Write it to a file, wholly or not at all.
 
         Args:
-            path: of the file, whose ending says how: .txt, .html or .json; also .csv for a table, .tex (for pdflatex)
-                for formulas, .svg for a picture.
+            path: of the file, whose ending says how: .html or .json; .txt for what prints itself, .csv for tables, .tex
+                (for pdflatex) for formulas, .svg for pictures.
 
         Returns:
             The path.

@@ -233,6 +233,6 @@ def as_lists(table: Sequence[Sequence[str] | str], width: int) -> list[str]:
             if line.strip() and columns(line) + 3 + columns(piece) > width:
                 lines += folded(line, width, 4)
                 line = "  "
-            line += " " * 3 * bool(line.strip()) + piece
+            line += f"   {piece}" if line.strip() else piece
         lines += folded(line, width, 4)
     return lines

@@ -568,6 +568,15 @@ def test_layers(executable):
     assert set(edges.values()) == {1}
 
 
+def test_a_layer_counts_neurons_at_zero():
+    z = Value(1.0, "w^{2}") * Value(0.0, "a^{1}") + Value(0.0, "b^{2}")
+    z.label = "z^{2}"
+    a = z.tanh()
+    a.label = "a^{2}"
+    a.backward()
+    assert "largest |δ|" in draw(a, collapse="layer").source
+
+
 def test_samples_keep_their_neurons_apart(executable):
     _, J = network_and_cost(2, [2, 1], samples=3)
     drawing = draw(J, collapse="neuron")

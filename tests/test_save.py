@@ -18,7 +18,7 @@ import micrograd as mg
 from micrograd import Value
 from micrograd.look import draw as draw_module
 from micrograd.look.tex import as_tex, text_in_tex
-from micrograd.page import as_csv, page, saved
+from micrograd.page import as_csv, as_json, page, saved
 
 FORMATS = {
     "chain": ".txt .tex .html .json", "several": ".txt .tex .html .json", "steps": ".txt .csv .tex .html .json",
@@ -110,6 +110,25 @@ def test_the_steps_as_a_table(tmp_path):
     for row, frame in zip(rows, found):
         assert float(row["value"]) == frame.value and row["pass"] == frame.kind
         assert row["adds"] == ("" if frame.contribution is None else repr(frame.contribution))
+
+
+@pytest.mark.parametrize("name", ["steps", "diagnosis", "nudge", "report", "class", "check"])
+def test_the_files_of_a_report_say_what_it_says(name, tmp_path):
+    found = things()[name]
+    assert found.html == found._repr_html_()
+    assert found.html in found.save(tmp_path / "it.html").read_text(encoding="utf-8")
+    assert found.save(tmp_path / "it.csv").read_text(encoding="utf-8") == found.csv
+    assert found.save(tmp_path / "it.txt").read_text(encoding="utf-8") == f"{found.text}\n"
+    assert found.save(tmp_path / "it.json").read_text(encoding="utf-8") == as_json(found.to_dict())
+
+
+def test_findings_as_a_table(tmp_path):
+    found = mg.diagnose(Value(-2.0, "z").relu() * Value(3.0, "größe"))
+    with open(found.save(tmp_path / "findings.csv"), newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["severity"], row["kind"], row["sentence"], row["advice"]) for row in rows] == [
+        (each.severity, each.kind, each.sentence, each.advice) for each in found.findings]
+    assert rows and rows[0]["nodes"] == ", ".join(found.findings[0].names)
 
 
 # Drawings

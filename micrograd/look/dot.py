@@ -15,7 +15,7 @@ from ..arguments import counted
 from ..engine import Value
 from ..formulas.algebra import Terms, formula_of, number_of
 from ..formulas.graph import edges_of
-from ..formulas.layout import cut, indices, printable, unicode_label
+from ..formulas.layout import cut, printable, unicode_label
 from ..ops import CONSTANT, Op
 from .grouping import Arrow, Grouping, LayerBox, NeuronBox, title_of
 
@@ -202,8 +202,7 @@ class Painter:
         name = self.called(last)
         if grouping.symbolic:
             return {"class": f"{grouping.roles[last]} neuron", **disc(name)}
-        letter = (indices(last.label) or "?")[0]
-        numbers = [row(letter, number_of(last.data))] if self.options.values else []
+        numbers = [row(grouping.parts[last][0] or "?", number_of(last.data))] if self.options.values else []
         if self.options.gradients:
             numbers.append(self.gradient("δ", z) if z is not None else self.gradient("grad", last))
         if not (compact or z is None or z is last):
@@ -238,22 +237,17 @@ class Painter:
         """Write the boxes that belong to neurons, in frames; return the others."""
         grouping = self.grouping
         inside: dict[NeuronBox, list[Value]] = {neuron: [] for neuron in grouping.neurons}
-        layers: dict[str, list[NeuronBox]] = {}
-        for neuron in grouping.neurons:
-            layers.setdefault(neuron.layer, []).append(neuron)
+        layers = grouping.by_layer
         layer_of = {p: neuron.layer for neuron in grouping.neurons for p in neuron.parameters}
         shared: dict[str, list[Value]] = {}
         rest = []
         for node in drawn:
-            letter, layer, _ = indices(node.label) or ("", "", "")
             if node in grouping.layers:
                 rest.append(node)
             elif node in grouping.member:
                 inside[grouping.member[node]].append(node)
-            elif node in layer_of:
-                shared.setdefault(layer_of[node], []).append(node)
-            elif (letter, layer) == ("a", "1"):
-                shared.setdefault(layer, []).append(node)
+            elif node in layer_of or grouping.parts[node][:2] == ("a", "1"):
+                shared.setdefault(layer_of.get(node, "1"), []).append(node)
             else:
                 rest.append(node)
         for key in layers if "1" in layers else ["1", *layers]:

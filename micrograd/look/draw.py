@@ -2,7 +2,7 @@
 
 One box per node, with its label, its op, its data and its gradient; one arrow from each argument. `collapse` folds each
 neuron, or each layer, into one box: neurons are told by the labels of the notation. Graphviz places the boxes: the
-`dot` of an installed Graphviz, or else that of the package graphviz-pure, which needs no installation.
+`dot` of an installed Graphviz, or else that of the package graphviz-pure, which needs no administrator.
 
 What goes into which box is decided in `grouping`, and what a box looks like in `dot`.
 """
@@ -72,7 +72,7 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
          collapse: str | bool | None = None, names: bool = False) -> Drawing:
     """Draw the graph of a Value, or of several, or a network (a Neuron, a Layer, an MLP), or a compiled function.
 
-    What a box stands for is told by its fill and its outline::
+    The fill and the outline of a box show its role::
 
         constant    grey, without an outline     a number that met a Value
         input       yellow, square corners       a leaf
@@ -104,8 +104,8 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
         `.source` is its DOT text, the same for the same graph.
 
     Raises:
-        ValueError: for more than max_nodes boxes, or arrows too long to place; for collapse or clusters where no label
-            tells a neuron, and for by_gradient before any backward().
+        ValueError: for more than max_nodes boxes, or arrows too long to lay out; for collapse or clusters where no
+            label marks a neuron, and for by_gradient before any backward().
         TypeError: for anything that cannot be drawn.
 
     Example:
@@ -220,7 +220,7 @@ def summary(thing: Any, order: list[Value]) -> str:
         ("nodes", f"{len(order):,}"),
         ("leaves", ", ".join(counted(roles[role], role) for role in ("parameter", "input", "constant") if roles[role])),
         ("depth", f"{max(depth.values()):,} ops"),
-        ("ops", ", ".join(f"{n:,} {symbol}" for symbol, n in ops.most_common())),
+        ("ops", ", ".join(f"{n:,} {sign}" for sign, n in ops.most_common())),
         ("to see it", "; ".join(calls)))])])
 
 
@@ -238,7 +238,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
         return str(self.source).encode(encoding, "xmlcharrefreplace").decode(encoding)
 
     def pipe(self, format: str | None = None, *args: Any, **options: Any) -> Any:
-        svg = hooked(self.source) if (format or self.format) == "svg" else None
+        svg = from_renderer(self.source) if (format or self.format) == "svg" else None
         if svg is not None:
             return svg if options.get("encoding") else svg.encode()
         use_any_dot()
@@ -248,7 +248,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
     def render(self, filename: Any = None, *args: Any, **options: Any) -> Any:
         outfile = options.get("outfile")
         format = options.get("format") or (Path(outfile).suffix[1:] if outfile else self.format)
-        svg = hooked(self.source) if format == "svg" and not options.get("view") else None
+        svg = from_renderer(self.source) if format == "svg" and not options.get("view") else None
         if svg is not None:
             source = super().save(filename or (outfile and Path(outfile).with_suffix(".gv")),
                                   directory=options.get("directory"))
@@ -319,7 +319,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # the package has no typ
         return bundle | (picture_views(element(svg), "a drawing of a graph") if svg else {})
 
 
-def hooked(dot: str) -> str | None:
+def from_renderer(dot: str) -> str | None:
     """Ask `micrograd.draw.renderer` for the SVG of DOT text; None if there is no renderer.
 
     Raises RuntimeError if the renderer raises, TypeError or ValueError for anything but SVG.

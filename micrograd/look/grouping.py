@@ -108,6 +108,7 @@ class Grouping:
         self.order = order
         self.place = {node: i for i, node in enumerate(order)}
         self.names = name_nodes(order)
+        self.parts = {node: indices(node.label) or ("", "", "") for node in order}  # letter, layer, index
         self.symbolic = symbolic  # a network without a sample: only the numbers of the parameters mean something
         self.uses: dict[Value, list[Value]] = {node: [] for node in order}
         for node in order:
@@ -116,6 +117,7 @@ class Grouping:
         self.roles = roles_of(order, roots, parameters)
         self.reached = reached_by_backward(order)
         self.neurons: list[NeuronBox] = []
+        self.by_layer: dict[str, list[NeuronBox]] = {}
         self.member: dict[Value, NeuronBox] = {}
         self.find_neurons()
         self.home: dict[Value, Value | None] = {node: node for node in order}  # whose box a node is in; None: in none
@@ -127,7 +129,7 @@ class Grouping:
         It ends in a^k_i, or z^k_i. It has in it what is used nowhere else and follows from parameters, up to the
         activations of the layer before.
         """
-        parts = {node: indices(node.label) or ("", "", "") for node in self.order}
+        parts = self.parts
         follows = dict.fromkeys(node for node, role in self.roles.items() if role == "parameter")
         for node in self.order:
             if any(parent in follows and not (parent.parents and parts[parent][0] == "a") for parent in node.parents):
@@ -157,6 +159,7 @@ class Grouping:
             key = neuron.layer, neuron.index
             met[key] += 1
             neuron.sample = met[key] if count[key] > 1 else 0
+            self.by_layer.setdefault(neuron.layer, []).append(neuron)
 
     def fold(self, by: str) -> None:
         """Put the nodes of each neuron, or of each layer, into one box."""
@@ -168,14 +171,10 @@ class Grouping:
                 if owners and None not in owners:
                     self.home[node] = None  # shared by the samples, or by neurons
         if by == "layer":
-            groups: dict[str, list[NeuronBox]] = {}
-            for neuron in self.neurons:
-                groups.setdefault(neuron.layer, []).append(neuron)
-            for key, members in groups.items():
+            for key, members in self.by_layer.items():
                 self.box(LayerBox(title_of(key), members, []), [neuron.last for neuron in members])
             found: dict[str, list[Value]] = {}
-            for node in self.order:
-                letter, key, _ = indices(node.label) or ("", "", "")
+            for node, (letter, key, _) in self.parts.items():
                 if not node.parents and letter == "a" and key:
                     found.setdefault(key, []).append(node)
             for key, inputs in found.items():

@@ -80,14 +80,14 @@ class Nudge(Page):
 
     def table(self) -> list[tuple[str, str]]:
         """The report, line by line, as words and numbers."""
-        share = f" ({number_of(100 * self.relative_error)} % of the actual change)" * isfinite(self.relative_error)
+        share = self.relative_error
+        of_actual = f" ({number_of(100 * share)} % of the actual change)" if isfinite(share) else ""
+        predicted = f"none: {self.undefined}" if self.undefined else f"{self.slope} · h = {self.prediction()}"
         x, ahead, h, before, after = map(number_of, (self.x, self.x + self.h, self.h, self.before, self.after))
         lines = [(f"{self.name} moves", f"from {x} to {ahead}, h = {h}"),
                  (f"{self.result} changes", f"from {before} to {after}"),
-                 ("predicted change", "none: " * bool(self.undefined) + (
-                     self.undefined or f"{self.slope} · h = {self.prediction()}")),
-                 ("actual change", number_of(self.actual))]
-        return lines if self.undefined else [*lines, ("error", number_of(self.error) + share)]
+                 ("predicted change", predicted), ("actual change", number_of(self.actual))]
+        return lines if self.undefined else [*lines, ("error", number_of(self.error) + of_actual)]
 
     def prediction(self) -> str:
         """The predicted change in numbers: 0.75 · (−0.25) = −0.1875."""

@@ -267,7 +267,7 @@ def backward_cells(frame: Frame) -> tuple[str, ...]:
         upstream, numbers = partial(graph, graph.root, edge.node), frame.numbers
         local = equation(partial(graph, edge.node, edge.parent), local_rule(graph, edge.node, edge.i))
     return (str(frame.number), partial(graph, graph.root, frame.receiver), frame.path or "seed", upstream, local,
-            numbers, number_of(frame.contribution or 0.0), number_of(frame.after or 0.0) + " !" * bool(frame.note))
+            numbers, number_of(frame.contribution or 0.0), number_of(frame.after or 0.0) + (" !" if frame.note else ""))
 
 
 def csv_row(frame: Frame) -> tuple[Any, ...]:
@@ -289,7 +289,7 @@ def verdicts(steps: Steps) -> list[str]:
 
 
 def steps(root: Value, order: str = "topological") -> Steps:
-    """Every step of the forward and of the backward pass of a Value, as a sequence of frames. No .grad is touched.
+    """List every step of the forward and of the backward pass of a Value, as frames. No .grad is touched.
 
     Forward: each computed node, after its arguments. Backward: the seed, then for each node, from root down, one frame
     for each argument to which a derivative passes (not to constants, nor through step and sign), in the order of
@@ -297,9 +297,9 @@ def steps(root: Value, order: str = "topological") -> Steps:
 
     Args:
         root: a Value.
-        order: "topological", or "naive" to see what that order is for: from root depth-first, each node once, handing
-            on to all its arguments at once what gradient it has when it is met. A node on several paths is met before
-            all of its gradient is there: such frames have a note, and `.wrong` lists what comes out wrong.
+        order: "topological", or "naive" to see what that order is for: depth-first from root, each node once, handing
+            on to all its arguments at once the gradient that it has when it is met. A node on several paths is met
+            before all of its gradient is there: such frames have a note, and `.wrong` lists the wrong results.
 
     Returns:
         The `Steps`, each a `Frame`. Printed, they are a table; of a long one, the beginning and the end.

@@ -108,7 +108,7 @@ class Answer(Entry):
     @property
     def heading(self) -> str:
         """The heading of a column for it: the label, after "forward" for a forward value."""
-        return "forward " * self.forward + self.label
+        return f"forward {self.label}" if self.forward else self.label
 
     @property
     def mistake(self) -> str:
@@ -405,7 +405,7 @@ class ClassReport(Page):
 
     def table(self) -> list[tuple[Any, ...]]:
         """The table of `to_csv`, the heading first."""
-        asked = ["forward " * question.forward + question.label for question in self.questions]
+        asked = [answers[0].heading for answers in self.asked.values()]
         rows: list[tuple[Any, ...]] = [("student", "right", "total", *asked, "first mistake", "which")]
         for name, report, answers in self.rows:
             first = report.first_wrong

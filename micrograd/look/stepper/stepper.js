@@ -6,7 +6,7 @@
   const data = JSON.parse(byId("data").textContent);
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const ROOM = 10;   // characters of a number for which the boxes have room
-  const SVG = "http://www.w3.org/2000/svg";
+  const create = (tag, attributes) => set(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes);
 
   let run;           // the sample that is shown
   let shape;         // its graph: the parents of each node, and which are constants
@@ -15,6 +15,14 @@
   let place = 0;     // the frame that is shown
   let timer = null;  // while playing
   let zoom = 1;      // of the picture: 1 is as large as fits and can be read; "whole": as large as fits
+
+  // Sets attributes of an element; takes those away that are null
+  function set(element, attributes) {
+    for (const [key, value] of Object.entries(attributes)) {
+      value === null ? element.removeAttribute(key) : element.setAttribute(key, value);
+    }
+    return element;
+  }
 
   // Formulas
 
@@ -155,12 +163,7 @@
   function write(field, digits) {
     if (field && field.element.textContent !== field.prefix + digits) {
       field.element.textContent = field.prefix + digits;
-      if (digits.length > ROOM) {
-        field.element.setAttribute("textLength", 5.8 * ROOM);
-        field.element.setAttribute("lengthAdjust", "spacingAndGlyphs");
-      } else {
-        field.element.removeAttribute("textLength");
-      }
+      set(field.element, {textLength: digits.length > ROOM ? 5.8 * ROOM : null, lengthAdjust: "spacingAndGlyphs"});
     }
   }
 
@@ -171,18 +174,16 @@
     if (!path) {
       return;
     }
-    const tag = document.createElementNS(SVG, "g");
-    const box = document.createElementNS(SVG, "rect");
-    const text = document.createElementNS(SVG, "text");
+    const tag = create("g", {class: "tag"});
+    const text = create("text", {});
     text.textContent = frame[4].startsWith("−") ? frame[4] : `+${frame[4]}`;
-    tag.setAttribute("class", "tag");
-    tag.append(box, text);
+    tag.append(text);
     path.ownerSVGElement.querySelector("g").append(tag);
     const size = text.getBBox();
     const bounds = {x: size.x - 4, y: size.y - 2, width: size.width + 8, height: size.height + 4, rx: 4};
-    Object.entries(bounds).forEach(([key, value]) => box.setAttribute(key, value));
     const {x, y} = besideBoxes(path, bounds, [nodes[frame[0]], nodes[receiver(frame)]]);
-    tag.setAttribute("transform", `translate(${x - bounds.x} ${y - bounds.y})`);
+    tag.prepend(create("rect", bounds));
+    set(tag, {transform: `translate(${x - bounds.x} ${y - bounds.y})`});
   }
 
   // Where a tag of this size covers neither of the two boxes, little of others, and is near to its edge
@@ -264,19 +265,14 @@
         texts.pop();  // what says so
       }
       const around = outline.getBBox();
-      const mark = document.createElementNS(SVG, "text");
-      mark.setAttribute("class", "mark");
-      mark.setAttribute("x", around.x + 3);
-      mark.setAttribute("y", around.y + 3);
+      const mark = create("text", {class: "mark", x: around.x + 3, y: around.y + 3});
       box.append(mark);
       return {box, value: field(texts.pop()), gradient, mark, outline: around};
     });
     edges = {};
     shape.parents.forEach((parents, node) => parents.forEach((_, argument) => {
       const edge = svg.querySelector(`#e${node}_${argument}`);
-      const reach = edge.querySelector("path").cloneNode();
-      reach.setAttribute("class", "reach");
-      edge.append(reach);
+      edge.append(set(edge.querySelector("path").cloneNode(), {class: "reach"}));
       edges[`${node}_${argument}`] = edge;
     }));
     zoom = 1;
@@ -295,8 +291,7 @@
       const {width, height} = svg.viewBox.baseVal;
       const whole = Math.min((view.clientWidth - 24) / width, (view.clientHeight - 36) / height, 2.2);
       const scale = zoom === "whole" ? whole : (whole < 0.65 ? 0.95 : whole) * zoom;
-      svg.setAttribute("width", width * scale);
-      svg.setAttribute("height", height * scale);
+      set(svg, {width: width * scale, height: height * scale});
     }
   }
 
@@ -331,12 +326,8 @@
 
   // Clicking a node, pointing at an edge
 
-  function stepsOf(node) {
-    return run.frames.flatMap((frame, at) => receiver(frame) === node ? [at] : []);
-  }
-
   function visit(node) {
-    const places = stepsOf(node);
+    const places = run.frames.flatMap((frame, at) => receiver(frame) === node ? [at] : []);
     if (places.length) {
       pause();
       show(places.find((at) => at > place) ?? places[0]);
@@ -411,8 +402,7 @@
   function pause() {
     clearTimeout(timer);
     timer = null;
-    byId("play").setAttribute("aria-pressed", "false");
-    byId("play").setAttribute("aria-label", "Play");
+    set(byId("play"), {"aria-pressed": false, "aria-label": "Play"});
   }
 
   function play() {
@@ -423,8 +413,7 @@
     if (place === run.frames.length - 1) {
       show(0);
     }
-    byId("play").setAttribute("aria-pressed", "true");
-    byId("play").setAttribute("aria-label", "Pause");
+    set(byId("play"), {"aria-pressed": true, "aria-label": "Pause"});
     const tick = () => {
       show(place + 1);
       timer = setTimeout(place < run.frames.length - 1 ? tick : pause, Number(byId("speed").value));
