@@ -10,15 +10,19 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import ops
-from .compiler.onnx_graph import COMPOSED, NODES, Graph, Tensor
+from .compiler.onnx_graph import ROWS, Functions, OnnxGraph, Tensor, as_array, onnx_library
 from .files import FileName, write_whole
 from .modules import FORMAT, VERSION, check_shape
 from .nn import MLP, Activation, Layer, Neuron, Standardizer
 from .packages import needed
+
+if TYPE_CHECKING:
+    from .compiler.api import Compiled
 
 __all__ = ["to_torch", "from_torch", "to_safetensors", "from_safetensors", "to_onnx"]
 
@@ -63,7 +67,7 @@ class Dense(NamedTuple):
 
 
 def _layers(net: Any, function: str, finite: bool = True) -> list[Dense]:
-    """The layers of an MLP; TypeError or ValueError where it is none, computes something of its own, or diverged."""
+    """The layers of an MLP; TypeError or ValueError for anything else, for custom computations and diverged nets."""
     if not isinstance(net, MLP):
         raise TypeError(f"{function} needs an MLP, found {type(net).__name__} (give it the net itself: not its outputs "
                         "or its state_dict; a layer alone is MLP(nin, [nout]))")
@@ -71,17 +75,17 @@ def _layers(net: Any, function: str, finite: bool = True) -> list[Dense]:
     inner = {type(part): kind for kind, parts in ((Layer, net.layers), (Neuron, neurons)) for part in parts}
     own = [part.__name__ for part, kind in inner.items() if part is not kind]
     if own or (type(net).forward, type(net).__call__) != (MLP.forward, MLP.__call__):
-        raise TypeError(f"{function} needs an MLP of Layers of Neurons; found a computation of its own in "
+        raise TypeError(f"{function} needs an MLP of Layers of Neurons; found a custom computation in "
                         f"{', '.join(own) or type(net).__name__}")
-    for path, x in net.state_dict().items() if finite else ():
-        if not math.isfinite(x):
+    for path, x in net.state_dict().items():
+        if finite and not math.isfinite(x):
             raise ValueError(f"{function}: parameter {path!r} is {x}: a model that diverged is not passed on")
     found, place = [], 0
     for number, layer in enumerate(net.layers, 2):
         first = layer.neurons[0]
         for neuron in layer.neurons:
             if neuron.activation != first.activation or (neuron.b is None) != (neurons[0].b is None):
-                raise ValueError(f"{function}: the neurons of layer {number} differ; expected are one activation a "
+                raise ValueError(f"{function}: the neurons of layer {number} differ; expected one activation per "
                                  "layer, and a bias for every neuron of the net or for none")
         biases = [neuron.b.data for neuron in layer.neurons if neuron.b is not None]
         found.append(Dense(number, place, [[w.data for w in neuron.w] for neuron in layer.neurons], biases or None,
@@ -91,7 +95,7 @@ def _layers(net: Any, function: str, finite: bool = True) -> list[Dense]:
 
 
 def _zero(nin: int, nout: int, rng: Any) -> float:
-    """How weights are drawn that are set at once: without a random number."""
+    """An initial weight that is overwritten at once: no random number is drawn."""
     return 0.0
 
 
@@ -112,8 +116,8 @@ def to_torch(net: MLP, dtype: Any = None) -> Any:
 
     The module takes a row of nin numbers or a table of them, and keeps the last axis even where there is one output. A
     scaler is folded into the first Linear, W/s and b − W (m/s), which has a bias then even in a net without; means that
-    are large against their scales cost digits there. Softplus gets a threshold of 40, as torch's own, 20, costs half of
-    the digits. No random number of torch is drawn.
+    are large relative to their scales cost digits there. Softplus gets a threshold of 40, as torch's own, 20, costs
+    half of the digits. No random number of torch is drawn.
 
     Args:
         net: an MLP.
@@ -142,7 +146,7 @@ def to_torch(net: MLP, dtype: Any = None) -> Any:
     torch = needed("torch", "torch")
     dtype = getattr(torch, dtype or DTYPES[0]) if dtype is None or dtype in DTYPES else dtype
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise TypeError(f"to_torch: dtype is 'float64', 'float32' or a floating dtype of torch, found {dtype!r}")
+        raise TypeError(f"to_torch: dtype must be 'float64', 'float32' or a floating dtype of torch, found {dtype!r}")
     for layer in layers:
         if layer.activation is not None and layer.row() not in TORCH:
             raise ValueError(f"layer {layer.number}: torch.nn has no module for {layer.activation}; it has one for "
@@ -176,10 +180,10 @@ def from_torch(module: Any) -> MLP:
 
     Two Linear in a row make a linear layer. What does nothing to a table is left out: Identity, Flatten(), and Dropout
     with p=0 or after module.eval(). Where some Linear have a bias and others none, these get one of 0. Parameters of
-    float32, float16 and bfloat16 are read exactly; a shared one becomes one a place.
+    float32, float16 and bfloat16 are read exactly; a shared one becomes one per place.
 
     Args:
-        module: a torch.nn.Sequential (others may be nested in it) of Linear, each followed by one activation at most:
+        module: a torch.nn.Sequential (others may be nested in it) of Linear, each followed by at most one activation:
             ReLU, LeakyReLU(0.01), ELU, GELU, SiLU, Sigmoid, Tanh, or Softplus, which has no threshold here: torch's own
             makes a difference of 2.1e-9 at most.
 
@@ -187,7 +191,7 @@ def from_torch(module: Any) -> MLP:
         An MLP.
 
     Raises:
-        TypeError: for what is no module.
+        TypeError: for anything but a module.
         ValueError: for a layer that cannot be expressed: it names the first one.
         ImportError: where torch is missing.
 
@@ -215,7 +219,7 @@ def from_torch(module: Any) -> MLP:
             elif not _does_nothing(torch, part):
                 activation = _activation(torch, part)
                 if not activations or activations[-1] is not None:
-                    raise ValueError("before an activation there is a Linear, and each has one activation at most")
+                    raise ValueError("an activation must follow a Linear, and each Linear has at most one activation")
                 activations[-1] = activation
         except ValueError as error:
             text = " ".join(repr(part).split())
@@ -238,7 +242,7 @@ def _flat(torch: Any, module: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _is(part: Any, kind: Any) -> bool:
-    """Whether it computes what this class does: a subclass may, but not with a forward of its own or with hooks."""
+    """Tell whether it computes what this class does: a subclass may, but not with a custom forward or with hooks."""
     return (isinstance(part, kind) and getattr(part.forward, "__func__", None) is kind.forward
             and not part._forward_hooks and not part._forward_pre_hooks)
 
@@ -252,7 +256,7 @@ def _numbers(torch: Any, parameter: Any) -> Any:
         raise ValueError("it has no inputs or no outputs")
     if parameter.numel() * parameter.element_size() > parameter.untyped_storage().nbytes():
         raise ValueError("a parameter repeats the numbers that it has in memory, as expand() does: make it "
-                         "contiguous(), if so many are meant")
+                         "contiguous(), if that many are meant")
     if not parameter.isfinite().all():
         raise ValueError("a parameter is inf or nan: a model that diverged is not passed on")
     return parameter.detach().to("cpu", torch.float64).tolist()
@@ -276,8 +280,8 @@ def _activation(torch: Any, part: Any) -> str:
                     raise ValueError(f"{setting} is {found}, where the op {row.name} has {expected}")
             return row.name
         known.append(f"{kind}({', '.join(f'{setting}={value!r}' for setting, value in settings.items())})")
-    raise ValueError(f"what can are Sequential, {', '.join(known)}, Identity(), Flatten() and Dropout that does "
-                     "nothing, all without hooks or a forward of their own")
+    raise ValueError(f"supported modules: Sequential, {', '.join(known)}, Identity(), Flatten() and Dropout that does "
+                     "nothing, all without hooks or a custom forward")
 
 
 # safetensors
@@ -381,7 +385,7 @@ def _read(where: str) -> tuple[dict[str, Any], str | None]:
             if about.get("format", "").startswith("micrograd"):
                 raise ValueError(f"{where} is a {about['format']}, expected a network: let fit go on with it "
                                  f"(checkpoint={where!r}), then write the network by to_safetensors")
-            for name in file.keys():  # noqa: SIM118  (it is no dict)
+            for name in file.keys():  # noqa: SIM118  (it is not a dict)
                 kind = file.get_slice(name).get_dtype()
                 if kind not in ("F64", "F32", "F16"):
                     raise ValueError(f"{where}: tensor {name!r} is {kind}, expected F64, F32 or F16; with torch, save "
@@ -418,56 +422,79 @@ def _blank(where: str, tensors: dict[str, Any], about: str | None) -> MLP:
 
 # ONNX
 
-def to_onnx(net: MLP, path: FileName, dtype: str = "float64") -> None:
-    """Write the network to an ONNX file (opset 17), which onnxruntime and many others run.
+# Activations as other programs write them; m has the functions of tensors. They are faster than those of the library of
+# arrays, which all others are written by, with all digits of tails and at inf.
+IN_ONNX: dict[ops.Op, Callable[..., Any]] = {
+    ops.relu: lambda m, z: m.relu(z),
+    ops.leaky_relu: lambda m, z, k: m.relu(z) - k * m.relu(-z),
+    ops.elu: lambda m, z, k: m.relu(z) + k * m.expm1(-m.relu(-z)),
+    ops.gelu: lambda m, z: 0.5 * z * (1 + m.erf(z / math.sqrt(2))),
+    ops.silu: lambda m, z: z * m.sigmoid(z),
+    ops.sigmoid: lambda m, z: m.sigmoid(z),
+    ops.tanh: lambda m, z: m.tanh(z),
+    ops.softplus: lambda m, z: m.relu(z) + m.log(1 + m.exp(-m.abs(z))),
+}
 
-    The model takes one input, "x", a table (rows, nin) of any number of rows, and gives one output, "y" (rows, nout).
-    The outputs are those of the network to rounding. A scaler is part of the model. An op of your own is written too,
-    where its function is made of operators and rows. The model is checked by onnx, and the file is whole or not there.
+
+def to_onnx(net: MLP | Compiled[Any], path: FileName, dtype: str = "float64", grad: bool = False) -> None:
+    """Write a network, or a compiled function, to an ONNX file (opset 17), which onnxruntime and many others run.
+
+    The model of a network takes one input, "x", a table (rows, nin) of any number of rows, and gives one output, "y"
+    (rows, nout). That of a compiled function takes its arguments under their names, (rows,) for a number and (rows, n)
+    for a list of n, and gives "value" (rows, outputs), what `step.map` computes. The outputs are the same to rounding.
+    Parameters are written with their present numbers, and a scaler is part of the model. An op of your own is written
+    too, where its function is made of operators and rows. The model is checked by onnx, and the file is whole or not
+    there.
 
     Args:
-        net: an MLP.
+        net: an MLP, or what `micrograd.compile` returned.
         path: of the file.
         dtype: of all its numbers, "float64" or "float32".
+        grad: for a compiled function, whether there is a second output, "gradient" (rows, inputs), the derivatives of
+            the first output by each number that goes in, as `step.map(..., grad=True)` has them.
 
     Raises:
-        TypeError: for anything but an MLP, or for an activation that is a Python function.
-        ValueError: for another dtype, for an activation that cannot be written, or for a parameter that is not finite,
-            in the net or in this dtype.
+        TypeError: for anything else, for an activation that is a Python function, or for grad with a network.
+        ValueError: for another dtype, for an op that cannot be written, or for a parameter that is not finite, in the
+            net or in this dtype.
         ImportError: where onnx or numpy is missing.
 
     Example:
         >>> micrograd.to_onnx(micrograd.MLP(2, [3, 1]), "net.onnx")
+        >>> micrograd.to_onnx(micrograd.compile(lambda a, b: a * micrograd.exp(b)), "f.onnx", grad=True)
     """
-    layers = _layers(net, "to_onnx")
     if dtype not in DTYPES:
-        raise ValueError(f"to_onnx: dtype is 'float64' or 'float32', found {dtype!r}")
-    graph = Graph(needed("onnx", "onnx"), needed("numpy", "onnx"), dtype)
-    y = Tensor(graph, "x")
+        raise ValueError(f"to_onnx: dtype must be 'float64' or 'float32', found {dtype!r}")
+    write = getattr(net, "onnx_model", None)  # of a compiled function
+    if write is None and grad:
+        raise TypeError("to_onnx: grad=True needs a compiled function: micrograd.compile(net)")
     try:
-        if net.scaler is not None:
-            if dtype != DTYPES[0] and min(net.scaler.scales) < 2.0 ** -126:
-                raise OverflowError(f"a scale of the scaler is 0 in {dtype}")
-            y = (y - graph.constant(net.scaler.means)) / graph.constant(net.scaler.scales)
-        for layer in layers:
-            parameters = [graph.constant(numbers, name) for name, numbers in layer.tensors().items()]
-            y = _activated(layer, graph.node("Gemm", y, *parameters, transB=1))
+        write_whole(path, _network(net, dtype) if write is None else write(dtype, grad))
     except OverflowError as error:
         raise ValueError(f"to_onnx: {error}") from None
-    write_whole(path, graph.model(net.nin, len(layers[-1].weight), y))
+
+
+def _network(net: Any, dtype: str) -> bytes:
+    """The model of a network: a Gemm for each layer, and its activation."""
+    layers, graph = _layers(net, "to_onnx"), OnnxGraph(dtype)
+    y = graph.input("x", net.nin)
+    if net.scaler is not None:
+        if dtype != DTYPES[0] and min(net.scaler.scales) < 2.0 ** -126:
+            raise OverflowError(f"a scale of the scaler is 0 in {dtype}")
+        y = (y - as_array(net.scaler.means, dtype)) / as_array(net.scaler.scales, dtype)
+    for layer in layers:
+        parameters = [graph.constant(numbers, name) for name, numbers in layer.tensors().items()]
+        y = graph.node("Gemm", y, *parameters, transB=1, shape=(ROWS, len(layer.weight)))
+        if layer.activation is not None:
+            y = _activated(layer, y)
+    return graph.model({"y": y})
 
 
 def _activated(layer: Dense, z: Tensor) -> Tensor:
-    if layer.activation is None:
-        return z
-    row = layer.row()
-    y: Any
+    row, library = layer.row(), onnx_library()
+    function = partial(IN_ONNX[row], Functions()) if row in IN_ONNX else library.rows.get(row) or library.opaque(row)
     try:
-        y = row(z)
-    except (TypeError, ValueError, AttributeError) as error:  # the op's function takes the bare number
-        y = error
-    if isinstance(y, Tensor):
-        return y
-    known = ", ".join(row.name for row in [*NODES, *COMPOSED] if row.arity - len(row.defaults) == 1)
-    raise ValueError(f"layer {layer.number}: {row.name} cannot be written in ONNX ({y}); what can are {known}, and an "
-                     "op of your own whose function is written with operators and these")
+        y: Tensor = function(z, *row.defaults)
+    except ValueError as error:
+        raise ValueError(f"layer {layer.number}: {error}") from None
+    return y

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
-from functools import reduce
+from functools import partial, reduce
 from math import nan
 from typing import Any
 
@@ -107,7 +107,7 @@ def to_sympy(v: Value, real: bool = False) -> Any:
         An expression of SymPy.
 
     Raises:
-        TypeError: for what is no Value.
+        TypeError: for anything but a Value.
         ValueError: for an op that has no counterpart.
         ImportError: where sympy is missing.
 
@@ -173,7 +173,7 @@ def _written(s: Any, order: Sequence[Value], real: bool, simple: bool) -> Any:
 
 
 def _is_handy(e: Any, sizes: dict[Any, tuple[int, int]]) -> bool:
-    """Whether an expression is short and flat enough for SymPy, which walks along every path in it to simplify it."""
+    """Tell whether an expression is short and flat enough for SymPy, which simplifies it along every path in it."""
     stack = [e]
     while stack:
         part = stack[-1]
@@ -188,7 +188,7 @@ def _is_handy(e: Any, sizes: dict[Any, tuple[int, int]]) -> bool:
 
 
 def _symbols(order: Sequence[Value]) -> dict[Value, str]:
-    """What each leaf is called, no two alike; "" for a bare number."""
+    """A name for each leaf, no two alike; "" for a bare number."""
     names = {node: name for node, name in name_nodes(order).items() if not node.parents}
     taken = set(names.values())
     for node, name in names.items():
@@ -257,13 +257,13 @@ def from_sympy(expr: Any, /, **values: Any) -> Value:
     Args:
         expr: the expression.
         **values: for each symbol, by its name, a Value, or a number, which becomes a leaf of that name. (A name that is
-            no identifier goes in as ``**{"w_{1}": 0.5}``.)
+            not an identifier goes in as ``**{"w_{1}": 0.5}``.)
 
     Returns:
         A Value.
 
     Raises:
-        TypeError: for what is no expression.
+        TypeError: for anything but an expression.
         ValueError: for a symbol without a value, and for what has no counterpart here: sums, integrals and derivatives
             that were not worked out, matrices, undefined functions, complex numbers.
         ImportError: where sympy is missing.
@@ -280,7 +280,7 @@ def from_sympy(expr: Any, /, **values: Any) -> Value:
     if is_number(expr) and not isinstance(expr, sympy.Basic):
         return as_value(expr)
     if not isinstance(expr, sympy.Expr):
-        hint = (": a relation is no number; Piecewise((a, condition), (b, True)) takes one of two"
+        hint = (": a relation is not a number; Piecewise((a, condition), (b, True)) takes one of two"
                 if isinstance(expr, sympy.logic.boolalg.Boolean) else
                 ": sympy.sympify makes an expression of text, by Python's eval" if isinstance(expr, str) else
                 "; of a matrix, give each entry by itself")
@@ -318,26 +318,20 @@ def _reading(e: Any, bound: dict[str, Value], symbols: dict[str, Any]) -> Readin
     if e.is_Symbol:
         return _symbol(e, bound, symbols)
     if kind in ("BooleanTrue", "BooleanFalse"):
-        return _known(bool(e))
+        return bool(e)
     if e.is_Number or e.is_NumberSymbol:
-        return _known(as_float(e))
-    rule = RULES.get(kind)
-    if rule is not None:
-        return rule(e)
+        return as_float(e)
+    if kind in RULES:
+        return (yield from RULES[kind](e))
     function = FUNCTIONS.get(kind) or MORE.get(kind) or RELATIONS.get(kind)
     if function is None:
         undefined = "a function without a definition; " if getattr(e, "is_Function", False) else ""
         raise ValueError(f"from_sympy: {_shown(e)} has no counterpart here: {INSTEAD.get(kind) or undefined}"
                          + ("" if kind in INSTEAD else f"there are + - * / **, Piecewise, {', '.join(FUNCTIONS)}"))
-    return _called(e, function)
+    return (yield from _called(e, function))
 
 
-def _known(x: Any) -> Reading:
-    return x
-    yield
-
-
-def _symbol(e: Any, bound: dict[str, Value], symbols: dict[str, Any]) -> Reading:
+def _symbol(e: Any, bound: dict[str, Value], symbols: dict[str, Any]) -> Value:
     name = e.name
     if name not in bound:
         given = f"given are {', '.join(bound)}" if bound else "none is given"
@@ -346,7 +340,6 @@ def _symbol(e: Any, bound: dict[str, Value], symbols: dict[str, Any]) -> Reading
         raise ValueError(f"from_sympy: two symbols are called {name}, with different assumptions, or one of them a "
                          "Dummy: replace one of them, expr.subs(one, other)")
     return bound[name]
-    yield
 
 
 def _called(e: Any, function: Callable[..., Any]) -> Reading:
@@ -426,24 +419,15 @@ def _piecewise(e: Any) -> Reading:
     return choice
 
 
-def _all(e: Any) -> Reading:
+def _all(e: Any, negated: bool = False) -> Reading:
+    """Tell whether all parts hold. negated: whether any does, that is, whether not all fail."""
     found: Any = True
     for part in e.args:
         truth = yield part
-        found = _both(found, truth)
+        found = _both(found, _opposite(truth) if negated else truth)
         if found is False:
             break
-    return found
-
-
-def _any(e: Any) -> Reading:
-    found: Any = True
-    for part in e.args:
-        truth = yield part
-        found = _both(found, _opposite(truth))
-        if found is False:
-            break
-    return _opposite(found)
+    return _opposite(found) if negated else found
 
 
 def _not(e: Any) -> Reading:
@@ -452,7 +436,7 @@ def _not(e: Any) -> Reading:
 
 
 def _both(p: Any, q: Any) -> Any:
-    """Whether both are true: truths of Python, or, while it is recorded, Values that are 1 or 0."""
+    """Tell whether both are true: truths of Python, or, while it is recorded, Values that are 1 or 0."""
     if isinstance(p, bool):
         return q if p else False
     if isinstance(q, bool):
@@ -475,6 +459,6 @@ FLAT, DEEPEST, LONGEST = 5, 50, 2_000  # of formulas that are left to SymPy to s
 EXACT = 2**53  # below it, a whole number is a float
 FUNCTIONS = {name: row for row, name in NAMED.items()}
 RULES: dict[str, Callable[[Any], Reading]] = {
-    "Add": _sum, "Mul": _product, "Pow": _power, "Max": _max, "Piecewise": _piecewise, "And": _all, "Or": _any,
-    "Not": _not,
+    "Add": _sum, "Mul": _product, "Pow": _power, "Max": _max, "Piecewise": _piecewise, "And": _all,
+    "Or": partial(_all, negated=True), "Not": _not,
 }

@@ -750,11 +750,11 @@ def test_tables_tuples_lists_and_numbers_as_a_batch(pure):
 
 
 @pytest.mark.parametrize("call, words", [
-    (lambda f, p, X, Y: f(p[:3], (X, Y)), r"params is an array of jax of 9 floats, .* found float32 \(3,\)"),
+    (lambda f, p, X, Y: f(p[:3], (X, Y)), r"params must be an array of jax of 9 floats, .* found float32 \(3,\)"),
     (lambda f, p, X, Y: f(p[None], (X, Y)), r"found float32 \(1, 9\)"),
     (lambda f, p, X, Y: f(p.astype(int), (X, Y)), r"9 floats, .* found int32 \(9,\)"),
-    (lambda f, p, X, Y: f([0.0] * 9, (X, Y)), r"params is an array of jax .* found \[0\.0, "),
-    (lambda f, p, X, Y: f(p, X), r"batch is a table of 3 columns, x \(2\), y \(1\), .* found shapes \(12, 2\)"),
+    (lambda f, p, X, Y: f([0.0] * 9, (X, Y)), r"params must be an array of jax .* found \[0\.0, "),
+    (lambda f, p, X, Y: f(p, X), r"batch must be a table of 3 columns, x \(2\), y \(1\), .* found shapes \(12, 2\)"),
     (lambda f, p, X, Y: f(p, (X, Y[:5])), r"found shapes \(12, 2\), \(5,\)"),
     (lambda f, p, X, Y: f(p, (Y, X)), r"in this order; found shapes \(12,\), \(12, 2\)"),
     (lambda f, p, X, Y: f(p, [X[:, 0].tolist(), X[:, 1].tolist(), Y.tolist()]), r"found shapes \(3, 12\)"),
@@ -762,7 +762,7 @@ def test_tables_tuples_lists_and_numbers_as_a_batch(pure):
     (lambda f, p, X, Y: f(p, (X,)), r"found shapes \(12, 2\)"), (lambda f, p, X, Y: f(p, Y), r"found shapes \(12,\)"),
     (lambda f, p, X, Y: f(p, (X[:0], Y[:0])), r"with a row at least, .* found shapes \(0, 2\), \(0,\)"),
     (lambda f, p, X, Y: f(p, (X[None], Y)), r"found shapes \(1, 12, 2\)"), (lambda f, p, X, Y: f(p, (1.0, 2.0)), r"found shapes \(\), \(\)"),
-    (lambda f, p, X, Y: jax.jit(f)(p, (X, Y[:5])), r"found shapes \(12, 2\), \(5,\)"), (lambda f, p, X, Y: f(p, ()), "batch is a table"),
+    (lambda f, p, X, Y: jax.jit(f)(p, (X, Y[:5])), r"found shapes \(12, 2\), \(5,\)"), (lambda f, p, X, Y: f(p, ()), "batch must be a table"),
 ])
 def test_shapes_that_do_not_fit(pure, call, words):
     _, f, params, batch, _ = pure
@@ -820,7 +820,7 @@ def test_pure_functions_for_torch(pure):
             assert close([loss.item(), slopes.tolist()], step.value_and_grad(X, Y), tolerance)
     loss.backward()
     assert close([params.grad.tolist()], [slopes.tolist()], FLOAT32)  # autograd finds the same
-    with pytest.raises(ValueError, match=r"params is an array of torch of 9 floats, .* found torch\.float32 \(8,\)"):
+    with pytest.raises(ValueError, match=r"params must be an array of torch of 9 floats, .* found torch\.float32 \(8,\)"):
         f(params[1:], (X, Y))
 
 

@@ -16,7 +16,8 @@ import pytest
 import micrograd
 from micrograd import ops
 from micrograd.compiler import libraries
-from micrograd.compiler.program import AT_LEAST, DETACHED, GREATER
+from micrograd.compiler.onnx_graph import OnnxGraph, Tensor, onnx_library
+from micrograd.compiler.trace import AT_LEAST, DETACHED, GREATER
 from micrograd.rows import spelling
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install numpy")
@@ -24,7 +25,7 @@ np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install nu
 ROWS = [*(row for row in ops.OPS.values() if row.builtin), GREATER, AT_LEAST, DETACHED]
 HELPERS = [*ops.HELPERS.values()]
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -3.0, 1e300, -1e300, 1e-300, 800.0, -800.0, inf, -inf, nan]
-HINTS = {"numpy": "numpy", "jax": '"micrograd-lab[jax]"', "torch": '"micrograd-lab[torch]"'}
+HINTS = {"numpy": "numpy", "jax": '"micrograd-lab[jax]"', "torch": '"micrograd-lab[torch]"', "onnx": '"micrograd-lab[onnx]"'}
 
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
@@ -34,7 +35,7 @@ class Side:
 
     def __init__(self, name):
         self.package = pytest.importorskip(name, reason=f"{name} is not installed: pip install {HINTS[name]}")
-        self.library = getattr(libraries, f"{name}_library")()
+        self.library = onnx_library() if name == "onnx" else getattr(libraries, f"{name}_library")()
 
     def __call__(self, function, *columns, dtype="float64"):
         """What the function gives for arrays of these numbers, under jit where there is one, as a NumPy array."""
@@ -44,11 +45,30 @@ class Side:
             found = function(*columns)
         elif self.library.name == "torch":
             found = function(*map(self.package.from_numpy, columns)).numpy()
+        elif self.library.name == "onnx":
+            found = by_onnxruntime(function, columns, dtype)
         else:
             with x64(self.package):
                 found = np.asarray(self.package.jit(function)(*map(self.package.numpy.asarray, columns)))
         assert found.dtype == dtype
         return found
+
+    def compare(self, found, wanted, *limits, **tolerance):
+        """As below; but where onnxruntime chooses, it adds 0 to what it chose, and -0 becomes 0."""
+        zero = 0.0 if self.library.name == "onnx" else -0.0
+        compare(found + zero, wanted + zero, *limits, **tolerance)
+
+
+def by_onnxruntime(function, columns, dtype):
+    """What the graph gives that the function leaves."""
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install onnxruntime")
+    graph = OnnxGraph(dtype)
+    graph.inputs = [Tensor(graph, f"x{i}", column.shape, graph.dtype) for i, column in enumerate(columns)]
+    found = function(*graph.inputs)
+    if not isinstance(found, Tensor):  # all of it was known
+        return np.asarray(found)
+    session = runtime.InferenceSession(graph.model({"y": found}), providers=["CPUExecutionProvider"])
+    return session.run(None, {f"x{i}": column for i, column in enumerate(columns)})[0]
 
 
 def x64(jax):
@@ -61,6 +81,12 @@ def x64(jax):
 
 @pytest.fixture(params=list(HINTS), scope="module")
 def side(request):
+    return Side(request.param)
+
+
+@pytest.fixture(params=["numpy", "jax", "torch"], scope="module")
+def eager(request):
+    """Those that have arrays at hand: with all their ways to be picked from, and for functions in Python."""
     return Side(request.param)
 
 
@@ -151,22 +177,22 @@ def test_slopes_of_a_hypotenuse_hold_where_it_is_subnormal_or_inf(side, row, dty
     if side.library.name == "jax":  # XLA takes subnormal numbers for 0
         small, tiny = (1e-220, 1e-307) if dtype == "float64" else (1e-30, 1e-37)
     columns = list(zip(*[(x * u, x * v) for x in (small, large) for u, v in ((1, 1), (1, -1), (0, 1), (1, 0))]))
-    compare(side(side.library.rows[row], *columns, dtype=dtype), expected(row, columns, dtype), 1e-6, tiny)
+    side.compare(side(side.library.rows[row], *columns, dtype=dtype), expected(row, columns, dtype), 1e-6, tiny)
 
 
 @each_row
 def test_a_row_on_arrays_is_the_row_on_numbers(side, row):
     columns = points(row)
-    compare(side(side.library.rows[row], *columns), expected(row, columns), **DOUBLE)
+    side.compare(side(side.library.rows[row], *columns), expected(row, columns), **DOUBLE)
 
 
 @pytest.mark.parametrize("row", HELPERS, ids=lambda row: row.name)
 def test_a_private_row_on_arrays_is_the_row_on_numbers(side, row):
     columns = [column[:900] for column in points(row)]  # from its domain, and of medium size
-    compare(side(side.library.rows[row], *columns), expected(row, columns), **DOUBLE)
+    side.compare(side(side.library.rows[row], *columns), expected(row, columns), **DOUBLE)
     columns = [column[:300] for column in columns]
     singles = side(side.library.rows[row], *columns, dtype="float32")
-    compare(singles, expected(row, [np.float32(column).astype(float) for column in columns]), **SINGLE)
+    side.compare(singles, expected(row, [np.float32(column).astype(float) for column in columns]), **SINGLE)
 
 
 def test_a_row_that_no_library_has_is_made_of_others(side):
@@ -174,7 +200,7 @@ def test_a_row_that_no_library_has_is_made_of_others(side):
     row = ops.row("a_row_alone", lambda x: x / (1 + ops.abs(x)), lambda y, x: 1 / (1 + ops.abs(x)) ** 2)
     try:
         known = libraries.spelled_out(spelling(row), side.library.rows)
-        compare(side(known, [-1.5, 0.25, 1e9]), expected(row, [[-1.5, 0.25, 1e9]]), **DOUBLE)
+        side.compare(side(known, [-1.5, 0.25, 1e9]), expected(row, [[-1.5, 0.25, 1e9]]), **DOUBLE)
     finally:
         ops.OPS.pop("a_row_alone")
         ops.ROWS.remove(row)
@@ -185,7 +211,7 @@ def test_edges_in_every_mix_by_broadcasting(side, row):
     mesh = np.meshgrid(*[EDGES] * row.arity, indexing="ij", sparse=True)
     found = side(side.library.rows[row], *mesh)
     assert found.shape == (len(EDGES),) * row.arity
-    compare(found, expected(row, mesh), **DOUBLE)
+    side.compare(found, expected(row, mesh), **DOUBLE)
 
 
 @each_row
@@ -193,7 +219,7 @@ def test_float32_stays_float32(side, row):
     columns = [[*column, *edges] for column, edges in zip(points(row), zip(*itertools.product(EDGES, repeat=row.arity)))]
     columns = [[0.0 if 0 < abs(x) < 1.2e-38 else x for x in column] for column in columns]  # XLA takes these for 0
     found = side(side.library.rows[row], *columns, dtype="float32")
-    compare(found, expected(row, columns, "float32"), **SINGLE)
+    side.compare(found, expected(row, columns, "float32"), **SINGLE)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.arity > 1], ids=lambda row: row.name)
@@ -208,18 +234,18 @@ def test_python_floats_among_the_arguments(side, row):
 
                 found, wanted = side(function, EDGES), expected(row, np.broadcast_arrays(*arrays))
                 zero = 0.0 if number == 0 else -0.0  # -0 + 0 is 0, but XLA leaves out what adds 0; x + -0 is x
-                compare(found + zero, wanted + zero, **DOUBLE)
+                side.compare(found + zero, wanted + zero, **DOUBLE)
 
 
 @pytest.mark.parametrize("number", [1e300, 0.1])
-def test_a_python_float_is_rounded_to_the_arrays_dtype(side, number):
-    found = side(lambda x: side.library.rows[ops.maximum](x, number), [0.0, inf], dtype="float32")
+def test_a_python_float_is_rounded_to_the_arrays_dtype(eager, number):
+    found = eager(lambda x: eager.library.rows[ops.maximum](x, number), [0.0, inf], dtype="float32")
     with np.errstate(over="ignore"):
         assert found.tolist() == [float(np.float32(number)), inf]
 
 
-def test_a_condition_may_be_of_another_kind_than_the_branches(side):
-    found = side(lambda x: side.library.rows[ops.where](x > 0, x, 0.5), [1.0, -1.0, nan], dtype="float32")
+def test_a_condition_may_be_of_another_kind_than_the_branches(eager):
+    found = eager(lambda x: eager.library.rows[ops.where](x > 0, x, 0.5), [1.0, -1.0, nan], dtype="float32")
     assert found.tolist() == [1.0, 0.5, 0.5]
 
 
@@ -261,21 +287,21 @@ def test_no_derivative_of_torch_passes_a_detached_number(torch_side):
 # Ops of a user's own
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_an_op_of_floats_is_run_number_by_number(side, own, dtype):
+def test_an_op_of_floats_is_run_number_by_number(eager, own, dtype):
     for op in own:
         mesh = np.meshgrid(*[EDGES] * op.arity, indexing="ij", sparse=True)
-        found = side(side.library.opaque(op), *mesh, dtype=dtype)
+        found = eager(eager.library.opaque(op), *mesh, dtype=dtype)
         wanted = expected(op, mesh, dtype)
         assert found.shape == wanted.shape
         assert found.tobytes() == wanted.tobytes() or np.array_equal(found, wanted, equal_nan=True)
 
 
-def test_an_op_of_floats_takes_floats_and_no_samples(side, own):
+def test_an_op_of_floats_takes_floats_and_no_samples(eager, own):
     root, times = own
-    assert side(lambda x: side.library.opaque(times)(x, 2.0), [1.0, math.e]).tolist() == [0.0, 2.0]
-    assert side(lambda x: side.library.opaque(times)(2.0, x), [3.0]).tolist() == [3.0 * math.log(2.0)]
-    assert side(side.library.opaque(root), np.zeros((0, 3))).shape == (0, 3)
-    assert side(side.library.opaque(root), 0.25) == 2.0
+    assert eager(lambda x: eager.library.opaque(times)(x, 2.0), [1.0, math.e]).tolist() == [0.0, 2.0]
+    assert eager(lambda x: eager.library.opaque(times)(2.0, x), [3.0]).tolist() == [3.0 * math.log(2.0)]
+    assert eager(eager.library.opaque(root), np.zeros((0, 3))).shape == (0, 3)
+    assert eager(eager.library.opaque(root), 0.25) == 2.0
 
 
 def test_an_op_of_floats_under_vmap(jax_side, own):
@@ -328,22 +354,22 @@ def test_products_are_in_full_precision_on_every_device(jax_side):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_what_is_made_is_like_an_array(side, dtype):
-    library = side.library
-    assert side(lambda x: library.constant([[0.1, 1e300], [-inf, nan]], x) + x, 0.0, dtype=dtype).shape == (2, 2)
+def test_what_is_made_is_like_an_array(eager, dtype):
+    library = eager.library
+    assert eager(lambda x: library.constant([[0.1, 1e300], [-inf, nan]], x) + x, 0.0, dtype=dtype).shape == (2, 2)
     with np.errstate(over="ignore"):
         wanted = np.array([0.1, 1e300, -0.0]).astype(dtype)
-    assert side(lambda x: library.constant([0.1, 1e300, -0.0], x), [1.0], dtype=dtype).tobytes() == wanted.tobytes()
-    assert side(lambda x: library.constant([], x), [1.0], dtype=dtype).shape == (0,)
-    assert side(lambda x: library.zeros((2, 3), x), [1.0], dtype=dtype).tolist() == [[0.0] * 3] * 2
+    assert eager(lambda x: library.constant([0.1, 1e300, -0.0], x), [1.0], dtype=dtype).tobytes() == wanted.tobytes()
+    assert eager(lambda x: library.constant([], x), [1.0], dtype=dtype).shape == (0,)
+    assert eager(lambda x: library.zeros((2, 3), x), [1.0], dtype=dtype).tolist() == [[0.0] * 3] * 2
 
 
-def test_an_index_picks(side):
-    index = side.library.index
+def test_an_index_picks(eager):
+    index = eager.library.index
     x = [[10.0, 1.0], [20.0, 2.0], [30.0, 3.0]]
-    assert side(lambda x: x[index([2, 0, 2], x)], x).tolist() == [x[2], x[0], x[2]]
-    assert side(lambda x: x[index([[2, 0], [1, 1]], x)], x).tolist() == [[x[2], x[0]], [x[1], x[1]]]
-    assert side(lambda x: x[index([], x)], x).shape == (0, 2)
+    assert eager(lambda x: x[index([2, 0, 2], x)], x).tolist() == [x[2], x[0], x[2]]
+    assert eager(lambda x: x[index([[2, 0], [1, 1]], x)], x).tolist() == [[x[2], x[0]], [x[1], x[1]]]
+    assert eager(lambda x: x[index([], x)], x).shape == (0, 2)
 
 
 def test_jax_without_float64_says_nothing(jax_side):
@@ -362,14 +388,14 @@ def test_jax_without_float64_says_nothing(jax_side):
 @pytest.mark.parametrize("name", HINTS)
 def test_a_missing_package_is_named_with_what_installs_it(name, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
-    make = getattr(libraries, f"{name}_library").__wrapped__
+    make = OnnxGraph if name == "onnx" else getattr(libraries, f"{name}_library").__wrapped__
     with pytest.raises(ImportError) as caught:
-        make()
+        make(*["float64"] * (name == "onnx"))
     assert str(caught.value).endswith(f"pip install {HINTS[name]}")
 
 
 def test_a_library_is_made_once(side):
-    assert getattr(libraries, f"{side.library.name}_library")() is side.library
+    assert Side(side.library.name).library is side.library
 
 
 def test_no_library_is_loaded_before_it_is_asked_for():

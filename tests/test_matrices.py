@@ -186,19 +186,19 @@ def small(missing=False, skip=False, shared=False, tied=False, straight=False, a
 
 
 @pytest.mark.parametrize(("kind", "reason"), [
-    ({"missing": True}, "There is no matrix form: net1 has the input x₂, and net2 has not."),
-    ({"skip": True}, "There is no matrix form: net3 has inputs of several layers, x₁ and h1."),
+    ({"missing": True}, "There is no matrix form: net1 has the input x₂, which net2 lacks."),
+    ({"skip": True}, "There is no matrix form: net3 has inputs from several layers, x₁ and h1."),
     ({"straight": True}, "There is no matrix form: net3 adds h1, which no weight multiplies."),
-    ({"also": True}, "There is no matrix form: h1 is used outside of the next layer, too, in C."),
-    ({"gate": True}, "There is no matrix form: h1 is used outside of the next layer, too"),
+    ({"also": True}, "There is no matrix form: h1 is also used outside the next layer, in C."),
+    ({"gate": True}, "There is no matrix form: h1 is also used outside the next layer"),
     ({"twice": True}, "There is no matrix form: net2 has an input twice."),
-    ({"penalty": lambda w, h: 0.1 * h[1] ** 2}, "There is no matrix form: h2 is used outside of the next layer, too."),
-    ({"shared": True}, "∂C/∂W³ has no line: w1 is used elsewhere, too."),
+    ({"penalty": lambda w, h: 0.1 * h[1] ** 2}, "There is no matrix form: h2 is also used outside the next layer."),
+    ({"shared": True}, "∂C/∂W³ has no line: w1 is also used elsewhere."),
     ({"tied": True}, "∂C/∂W² has no line: w1 stands in several places of W²."),
     ({"penalty": lambda w, h: 0.1 * Value.sum(abs(each) for each in w)},
-     "∂C/∂W² has no line: C depends on W² in another way, too, which is no penalty such as λ/2 · Σ w²."),
+     "∂C/∂W² has no line: C depends on W² in another way, too, which is not a penalty such as λ/2 · Σ w²."),
     ({"penalty": lambda w, h: 0.1 * w[0] ** 2},
-     "∂C/∂W² has no line: C depends on W² in another way, too, which is no penalty such as λ/2 · Σ w²."),
+     "∂C/∂W² has no line: C depends on W² in another way, too, which is not a penalty such as λ/2 · Σ w²."),
     ({"penalty": lambda w, h: 0.1 * Value.sum(each ** 4 for each in w)}, "∂C/∂W² has no line"),
     ({"penalty": lambda w, h: Value.sum(0.1 * k * each ** 2 for k, each in enumerate(w, 1))}, "∂C/∂W² has no line"),
 ])
@@ -327,10 +327,10 @@ HIDDEN = "net1 = w11*x1 + w12*x2; o1 = tanh(net1); net2 = w21*x1 + w22*x2; o2 = 
     ("h1 = tanh(w11*x1 + w12*x2); " + HIDDEN.replace("o1", "o3") + "net3 = w31*h1 + w32*o2; E = (net3 - t)**2/2",
      "no weighted sum below h1 has a label"),
     ("a_1 = W*x_1 + U*h_0; h_1 = tanh(a_1); o_1 = V*h_1; a_2 = W*x_2 + U*h_1; h_2 = tanh(a_2); o_2 = V*h_2; "
-     "L = (o_1 - y_1)**2 + (o_2 - y_2)**2", "a₂ has inputs of several layers, x₂ and h₁"),
+     "L = (o_1 - y_1)**2 + (o_2 - y_2)**2", "a₂ has inputs from several layers, x₂ and h₁"),
     ("z1 = k1*x1 + k2*x2 + b; z2 = k1*x2 + k2*x3 + b; a1 = relu(z1); a2 = relu(z2); z3 = v1*a1 + v2*a2; C = (z3 - y)**2",
-     "z2 has the input x3, and z1 has not"),
-    (HIDDEN + "u = (w31*o1 + w32*o2)/2; E = (u - t)**2", "u is no plain sum of weights times inputs"),
+     "z2 has the input x3, which z1 lacks"),
+    (HIDDEN + "u = (w31*o1 + w32*o2)/2; E = (u - t)**2", "u is not a plain sum of weights times inputs"),
 ])
 def test_the_reason_names_the_node_that_it_is_about(text, reason):
     assert form(root_of(text)) == ([], [f"There is no matrix form: {reason}."])
@@ -364,12 +364,12 @@ def test_where_the_node_that_is_asked_for_has_no_line():
     for x in inputs:
         lines, notes = form(root, x)
         assert [str(line.left) for line in lines] == ["δ³", "δ²"]
-        assert notes[-1] == "∂L/∂x¹ has no line: x1 is used elsewhere, too."
+        assert notes[-1] == "∂L/∂x¹ has no line: x1 is also used elsewhere."
     root = root_of("h1 = tanh(w1*x); h2 = tanh(w2*x); z = v1*h1 + v2*h2; E = (z - t)**2")
     for name in ("w1", "x"):
         x = next(node for node in mg.topological_order(root) if node.label == name)
-        assert form(root, x) == ([], [f"There is no matrix form: {name} is no part of a layer, such as a weight, a bias or "
-                                      "an input."])
+        assert form(root, x) == ([], [f"There is no matrix form: {name} is not a weight, a bias or an "
+                                      "input of any layer."])
 
 
 def test_weights_that_are_numbers():

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 import micrograd as m
 from micrograd import MLP, Standardizer, Value, losses, maximum, ops, where
 from micrograd.compiler import arrays
-from micrograd.compiler.arrays import Run
+from micrograd.compiler.arrays import PlanRun
 from micrograd.compiler.libraries import jax_library, numpy_library, torch_library
-from micrograd.compiler.plan import Block, Map, MatMul, Outer, Pick, Product, Slice, plan
+from micrograd.compiler.onnx_graph import OnnxGraph, Tensor, onnx_library
+from micrograd.compiler.plan import Block, Elementwise, Map, MatMul, Outer, Pick, Slice, plan
 from micrograd.compiler.python_code import Script
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install numpy")
@@ -71,7 +72,7 @@ def planned(step, program, found, table, mask=None, noise=None):
     uniform, varying, largest = np.array([]), [], 1.0
     for asked in (program.uniform, program.varying):
         if asked:
-            run = Run(found, library, p, table, mask)
+            run = PlanRun(found, library, p, table, mask)
             if asked is program.uniform:
                 uniform = run.uniform()
             else:
@@ -85,8 +86,8 @@ def planned(step, program, found, table, mask=None, noise=None):
 def by_torch(program, found, p, table, mask):
     torch = pytest.importorskip("torch", reason='torch is not installed: pip install "micrograd-lab[torch]"')
     p, table, mask = (torch.tensor(x) for x in (p, table, mask))
-    return (Run(found, torch_library(), p, table, mask).uniform().numpy() if program.uniform else [],
-            [x.numpy() for x in (Run(found, torch_library(), p, table).varying() if program.varying else [])])
+    return (PlanRun(found, torch_library(), p, table, mask).uniform().numpy() if program.uniform else [],
+            [x.numpy() for x in (PlanRun(found, torch_library(), p, table).varying() if program.varying else [])])
 
 
 def jax_in_float64(jax):
@@ -100,12 +101,29 @@ def by_jax(program, found, p, table, mask):
     jax = pytest.importorskip("jax", reason='JAX is not installed: pip install "micrograd-lab[jax]"')
 
     def all_of_it(p, table, mask):
-        return (Run(found, jax_library(), p, table, mask).uniform() if program.uniform else [],
-                Run(found, jax_library(), p, table).varying() if program.varying else [])
+        return (PlanRun(found, jax_library(), p, table, mask).uniform() if program.uniform else [],
+                PlanRun(found, jax_library(), p, table).varying() if program.varying else [])
 
     with jax_in_float64(jax):
         uniform, varying = jax.jit(all_of_it)(p, table, mask)
         return np.asarray(uniform, "float64"), [np.asarray(x) for x in varying]
+
+
+def by_onnx(program, found, p, table, mask=None):
+    """What onnxruntime makes of the graph that the plan leaves."""
+    pytest.importorskip("onnx", reason='onnx is not installed: pip install "micrograd-lab[onnx]"')
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install onnxruntime")
+    graph = OnnxGraph("float64")
+    x, counts = graph.input("x", table.shape[1]), graph.input("counts")
+    results = [PlanRun(found, onnx_library(), p, x, counts).uniform()] if program.uniform else []
+    results += PlanRun(found, onnx_library(), p, x).varying() if program.varying else []
+    tensors = [y if isinstance(y, Tensor) else graph.constant(y) for y in results]
+    model = graph.model({f"y{i}": y for i, y in enumerate(tensors)})
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    arrays = session.run(None, {"x": table, "counts": np.ones(len(table)) if mask is None else mask})
+    return (arrays[0], arrays[1:]) if program.uniform else ([], arrays)
 
 
 def assert_same(found, expected, scale):
@@ -164,7 +182,7 @@ def operands(found):
             yield from step.args
             continue
         for part in step.parts:
-            yield from (part.factors if isinstance(part, Product) else (part.weights, part.inputs) if isinstance(part, MatMul)
+            yield from (part.factors if isinstance(part, Elementwise) else (part.weights, part.inputs) if isinstance(part, MatMul)
                         else (part.a, part.b))
 
 
@@ -421,7 +439,7 @@ CASES = {
 NET = MLP(3, [5, 4], rng=2, activation="sigmoid", scaler=Standardizer([.1, .2, .3], [1., 2., 3.]))
 
 
-@pytest.mark.parametrize("library", [by_torch, by_jax])
+@pytest.mark.parametrize("library", [by_torch, by_jax, by_onnx])
 @pytest.mark.parametrize("case", CASES)
 def test_other_libraries(case, library):
     function, inputs = CASES[case]
@@ -508,8 +526,8 @@ def formulas(draw):
     return formula, inputs, draw(st.sampled_from([1, 2, 7, 64])), draw(st.integers(0, 1000)), len(steps)
 
 
-def agree(step, kind, data, rng):
-    """Compare a program with generated Python, where its numbers are no accident of rounding: a branch or a kink that a
+def agree(step, kind, data, rng, other=generated):
+    """Compare a program with generated Python, or with `other`, where its numbers are no accident of rounding: a branch or a kink that a
     rounding decides, a difference that is all rounding.
 
     How far a result may be off is found by trial: the spread of some runs that are each off by a few roundings everywhere, times 30.
@@ -518,7 +536,7 @@ def agree(step, kind, data, rng):
     runs = [planned(step, program, found, data, noise=noise) for noise in (None, *[rng] * 4)]
     largest = runs[0][2]
     assume(largest < 1e100)
-    by_python, columns = generated(step, program, data)
+    by_python, columns = other(step, program, data)
     for results, expected in ([([run[0] for run in runs], by_python)] if program.uniform else []) + [
             ([run[1][i] for run in runs], columns[i]) for i in range(len(columns))]:
         found, *others = np.asarray(results)
@@ -554,6 +572,24 @@ def test_random_formulas_at_inf_nan_and_0(own, case):
         agree(step, kind, data, rng)
 
 
+@settings(careful, max_examples=80)
+@given(formulas(), st.booleans())
+def test_random_formulas_by_onnxruntime(own, case, at_edges):
+    function, inputs, rows, seed, _ = case
+    step, rng = compiled(function, inputs), np.random.default_rng(seed)
+    data = rng.normal(size=(rows, inputs))
+    if at_edges:
+        data[rng.random(data.shape) < 0.3] = rng.choice([math.inf, -math.inf, math.nan, 0.0])
+    p = np.array([q.data for q in everything(step)])
+    for kind in ("train", "slopes"):
+        found = lowered(step, kind)[1]
+        if any(isinstance(s, Map) and s.op in own for s in found.steps):
+            with pytest.raises(ValueError, match=r"(hard|blend|left) cannot be written in ONNX .must be real number"):
+                by_onnx(step._program(kind), found, p, data)
+        else:
+            agree(step, kind, data, rng, lambda step, program, data, found=found: by_onnx(program, found, p, data))
+
+
 # What else is asked of a plan
 
 def test_outputs_in_another_order():
@@ -573,7 +609,7 @@ def test_numbers_are_of_the_kind_of_the_parameters(dtype):
     for kind in ("train", "slopes"):
         program, found = lowered(step, kind)
         data = np.random.default_rng(1).normal(size=(5, 2)).astype(dtype)
-        run = Run(found, numpy_library(), p, data, np.ones(5, dtype))
+        run = PlanRun(found, numpy_library(), p, data, np.ones(5, dtype))
         for array in [run.uniform()] if program.uniform else run.varying():
             assert array.dtype == dtype
 
@@ -586,9 +622,9 @@ def test_sums_of_all_devices():
     data = np.random.default_rng(1).normal(size=(7, 3))
     told = []
     for part in (data[:3], data[3:]):
-        Run(found, numpy_library(), p, part).uniform(7, lambda sums: told.append(sums) or sums)
+        PlanRun(found, numpy_library(), p, part).uniform(7, lambda sums: told.append(sums) or sums)
     both = [x + y for x, y in zip(*told)]
-    result = Run(found, numpy_library(), p, data[:3]).uniform(7, lambda sums: both)
+    result = PlanRun(found, numpy_library(), p, data[:3]).uniform(7, lambda sums: both)
     assert_same(result, generated(step, program, data)[0], 1.0)
 
 
@@ -630,9 +666,9 @@ def test_many_rows_go_block_by_block(name, masked, rows, monkeypatch):
     p, mask = np.array([q.data for q in everything(step)]), (np.arange(rows) < rows - 5) * 1.0
     if masked:
         table[rows - 5:] = math.nan
-    expected = Run(found, numpy_library(), p, table, mask if masked else None, whole=True).uniform()
+    expected = PlanRun(found, numpy_library(), p, table, mask if masked else None, whole=True).uniform()
     seen = []
-    monkeypatch.setattr(Run, "of_block", lambda run, *arrays, f=Run.of_block: seen.append(len(arrays[0])) or f(run, *arrays))
+    monkeypatch.setattr(PlanRun, "of_block", lambda run, *arrays, f=PlanRun.of_block: seen.append(len(arrays[0])) or f(run, *arrays))
     if name == "numpy":
         library, array, ran = numpy_library(), np.asarray, lambda f, *args: f(*args)
     elif name == "torch":
@@ -647,6 +683,6 @@ def test_many_rows_go_block_by_block(name, masked, rows, monkeypatch):
                 return jax.jit(f)(*args)
     library = replace(library, at_once=lambda like: 40)
     arguments = [array(x) for x in ((p, table, mask) if masked else (p, table))]
-    result = ran(lambda *args: Run(found, library, *args).uniform(), *arguments)
+    result = ran(lambda *args: PlanRun(found, library, *args).uniform(), *arguments)
     np.testing.assert_allclose(np.asarray(result), expected, rtol=1e-12, atol=1e-14)  # sums in another order
     assert 1 < max(seen) <= 8, seen

@@ -231,7 +231,7 @@ def test_what_has_no_counterpart(expression, message):
 
 
 @pytest.mark.parametrize(("call", "message"), [
-    (lambda: from_sympy(s > 0, s=1.0), "a relation is no number; Piecewise((a, condition), (b, True))"),
+    (lambda: from_sympy(s > 0, s=1.0), "a relation is not a number; Piecewise((a, condition), (b, True))"),
     (lambda: from_sympy("s**2", s=1.0), "found str s**2: sympy.sympify makes an expression of text"),
     (lambda: from_sympy(sympy.Matrix([s]), s=1.0), "of a matrix, give each entry by itself"),
     (lambda: from_sympy(x), "from_sympy needs an expression of SymPy, found Value"),

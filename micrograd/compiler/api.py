@@ -33,7 +33,7 @@ from ..training.checkpoint import FORMAT as TRAINING_RUN
 from ..training.checkpoint import OPERATIONS, Progress, parameters_in, read, write
 from ..training.loop import Task
 from ..training.progress import progress_bar
-from .arrays import loss_and_gradient
+from .arrays import loss_and_gradient, onnx_model
 from .batch import Batch, check_output, flat_columns, one_sample, prepared
 from .encode import encode, missing
 from .equations import Equations
@@ -1003,6 +1003,27 @@ class Compiled(Generic[Found]):
             ImportError: where torch is missing.
         """
         return self._pure(torch_library())
+
+    def onnx_model(self, dtype: str = "float64", grad: bool = False) -> bytes:
+        """The computation of each row as an ONNX model, in memory: what `micrograd.to_onnx` writes to a file.
+
+        Args:
+            dtype: of all its numbers, "float64" or "float32".
+            grad: whether the derivatives of the first output by each number that goes in are a second output.
+
+        Returns:
+            The content of the file.
+
+        Raises:
+            ValueError: for an op or a number that cannot be written.
+            ImportError: where onnx or numpy is missing.
+        """
+        self._keep_up()
+        for p in self._in_plan():
+            if not math.isfinite(p.data):
+                raise ValueError(f"to_onnx: the parameter {p!r} is not finite: a model that diverged is not passed on")
+        return onnx_model(self._plan("slopes" if grad else "map"), [p.data for p in self._in_plan()], self.arguments,
+                          len(self._outputs), dtype)
 
     def _pure(self, library: Library) -> Callable[..., tuple[Any, Any]]:
         self._keep_up()

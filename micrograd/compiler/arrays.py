@@ -13,11 +13,13 @@ from typing import Any
 from .. import ops
 from ..ops import Op
 from .libraries import Library
+from .onnx_graph import ROWS, OnnxGraph, as_array, onnx_library
 from .plan import (
     CONSTANTS,
     PARAMETERS,
     Add,
     Block,
+    Elementwise,
     Literal,
     Map,
     MatMul,
@@ -27,7 +29,6 @@ from .plan import (
     Pairs,
     Pick,
     Plan,
-    Product,
     Slice,
 )
 from .program import GREATER, Argument
@@ -37,7 +38,7 @@ WORTHWHILE = 4  # blocks, from where on they are faster than all at once (which 
 SMALLEST = 256  # rows in a block
 
 
-class Run:
+class PlanRun:
     """One run of a plan. groups: the array of each group, as far as they are known.
 
     parameters: a vector, in the plan's order. table: a row for each sample, a column for each input. mask: 1 for each
@@ -53,7 +54,7 @@ class Run:
         self.mask = mask
         self.parameters = parameters
         self.table = table
-        self.rows = len(table)
+        self.rows = table.shape[0]
         self.positive: list[Any] = []  # what nothing is negative of
         self.whole = whole
         constants = [plan.schedule.program.numbers[node] for node in plan.groups[CONSTANTS]]
@@ -78,10 +79,14 @@ class Run:
 
     def varying(self) -> list[Any]:
         """The outputs of each sample: a vector for each."""
+        return [column[:, 0] for column in self.columns()]
+
+    def columns(self) -> list[Any]:
+        """The same as tables of one column."""
         with self.library.quiet():
             self.do(self.plan.before, False)
             self.do(self.plan.body, True)
-            return [self.columns_of(y)[:, 0] if varies else self.filled(self.vector(y), (self.rows,))
+            return [self.columns_of(y) if varies else self.filled(self.vector(y), (self.rows, 1))
                     for y, varies in self.plan.varying]
 
     def sums(self) -> list[Any]:
@@ -103,7 +108,7 @@ class Run:
 
     def of_block(self, table: Any, mask: Any = None) -> list[Any]:
         """The same over other rows."""
-        run = Run(self.plan, self.library, self.parameters, table, mask, whole=True)
+        run = PlanRun(self.plan, self.library, self.parameters, table, mask, whole=True)
         run.groups[CONSTANTS:] = self.groups[CONSTANTS:]
         return run.sums()
 
@@ -134,9 +139,9 @@ class Run:
         """The numbers, which may be one for all, as an array of this shape."""
         if not isinstance(numbers, float) and numbers.shape == shape:
             return numbers
-        return numbers - self.library.zeros(shape, self.parameters)  # x - 0.0 is x, also for -0.0
+        return numbers - self.library.zeros(shape, self.table)  # x - 0.0 is x, also for -0.0
 
-    def product(self, part: Product, read: Callable[[Operand], Any]) -> Any:
+    def product(self, part: Elementwise, read: Callable[[Operand], Any]) -> Any:
         factors = [read(factor) for factor in part.factors]
         found = factors[0] if len(factors) == 1 else factors[0] * factors[1]
         return found if part.each == 1 else added(found, part.each)
@@ -221,7 +226,7 @@ def added(array: Any, each: int) -> Any:
 
 
 def is_rows(batch: Any) -> bool:
-    """Whether a batch is a list of lists of numbers: a table, as in a call, and not its columns."""
+    """Tell whether a batch is a list of lists of numbers: a table, as in a call, and not its columns."""
     return isinstance(batch, list) and all(isinstance(row, (list, tuple)) and not any(
         isinstance(x, (list, tuple)) or getattr(x, "ndim", 0) for x in row) for row in batch)
 
@@ -245,22 +250,36 @@ def loss_and_gradient(plan: Plan, library: Library, frozen: Sequence[float], arg
         if not rows or any(x.ndim != 2 or len(x) != rows for x in parts) or \
                 [x.shape[1] for x in parts] not in (widths, [sum(widths)]):
             wanted = ", ".join(f"{a.name} ({width})" for a, width in zip(arguments, widths))
-            raise ValueError(f"batch is a table of {sum(widths)} columns, {wanted}, with a row at least, or these "
-                             f"arguments in a tuple, in this order; found shapes {', '.join(map(str, shapes))}")
+            raise ValueError(f"batch must be a table of {sum(widths)} columns, {wanted}, with at least one row, or "
+                             f"these arguments in a tuple, in this order; found shapes {', '.join(map(str, shapes))}")
         return parts[0] if len(parts) == 1 else library.concatenate(parts)
 
     def loss_and_grads(params: Any, batch: Any) -> tuple[Any, Any]:
         if tuple(getattr(params, "shape", ())) != (count,) or "float" not in str(params.dtype):
             found = f"{params.dtype} {tuple(params.shape)}" if hasattr(params, "dtype") else f"{params!r:.60}"
-            raise ValueError(f"params is an array of {library.name} of {count} floats, such as that of "
+            raise ValueError(f"params must be an array of {library.name} of {count} floats, such as that of "
                              f"[p.data for p in step.params]; found {found}")
         params = library.concatenate([params])  # JAX takes an array of NumPy's, too
         table = as_table(batch, params)
         given = params if not frozen else library.concatenate([params, library.constant(frozen, params)])
-        found = Run(plan, library, given, table).uniform()
+        found = PlanRun(plan, library, given, table).uniform()
         if summed:
             found = found * len(table)
         means = len(found) - count
         return found[:means] if several else found[0], found[means:]
 
     return loss_and_grads
+
+
+def onnx_model(plan: Plan, parameters: Sequence[float], arguments: Sequence[Argument], outputs: int,
+               dtype: str) -> bytes:
+    """A plan as an ONNX model, from its arguments to its first outputs as "value" and the others as "gradient"."""
+    graph, library = OnnxGraph(dtype), onnx_library()
+    given = [graph.input(a.name, *([] if a.width is None else [a.width])) for a in arguments]
+    if not given:
+        raise ValueError("to_onnx: the function takes no argument, so that a model of it would have no rows")
+    table = library.concatenate([x if len(x.shape) > 1 else x.reshape(ROWS, 1) for x in given])
+    found = PlanRun(plan, library, as_array(parameters, dtype), table).columns()
+    taken = {a.name for a in arguments}
+    return graph.model({name + "_" * (name in taken): library.concatenate(some)
+                        for name, some in (("value", found[:outputs]), ("gradient", found[outputs:])) if some})

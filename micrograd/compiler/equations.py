@@ -23,7 +23,7 @@ from ..look.tex import as_tex
 from ..packages import needed
 from ..page import Format, Savable, as_json, page
 from ..terminal import Printed, Spelling, folded, padded, wrapped
-from .arrays import Run
+from .arrays import PlanRun
 from .libraries import numpy_library
 from .notation import (
     PLACES,
@@ -47,6 +47,7 @@ from .plan import (
     CONSTANTS,
     PARAMETERS,
     Block,
+    Elementwise,
     Literal,
     Map,
     MatMul,
@@ -56,7 +57,6 @@ from .plan import (
     Pairs,
     Pick,
     Plan,
-    Product,
     Slice,
     Step,
     in_rows,
@@ -193,7 +193,7 @@ class Equations(Printed, Savable):
             {'a': [[2.0]], 'b': [[5.0]], 'loss': [[-3.0]]}
         """
         np = needed("numpy")
-        run = Run(self.plan, numpy_library(), np.asarray(parameters, float),
+        run = PlanRun(self.plan, numpy_library(), np.asarray(parameters, float),
                   np.asarray(table, float).reshape(len(table), len(self.plan.groups[COLUMNS])), whole=True)
         if self.plan.uniform is not None:
             run.uniform()
@@ -362,7 +362,7 @@ class Writer:
         by, under = ("", "") if count == each else (f", by={each}", f"_{{{{{each}}}}}")
         return sign, put(f"sum({{0}}{by})", rf"\operatorname{{{{sum}}}}{under}\left({{0}}\right)", "atom", found)
 
-    def apart(self, part: Product) -> list[tuple[Sequence[Operand], int]]:
+    def apart(self, part: Elementwise) -> list[tuple[Sequence[Operand], int]]:
         """A short sum of numbers from here and there as its terms; any other as it is. Each is (factors, each)."""
         factors, each = part.factors, part.each
         if not 1 < each <= PLACES:
@@ -398,9 +398,9 @@ class Writer:
         home = factor.groups[0]
         return 2 if home == COLUMNS else 3 if self.plan.varies[home] else 1
 
-    def added(self, part: MatMul | Product) -> list[tuple[int, Both]]:
+    def added(self, part: MatMul | Elementwise) -> list[tuple[int, Both]]:
         """The terms of a part with their signs."""
-        if isinstance(part, Product):
+        if isinstance(part, Elementwise):
             return [self.product(part.sign, *term) for term in self.apart(part)]
         weights, inputs, spots = part.weights, part.inputs, self.spots(part.inputs)
         if isinstance(weights, Pick):
@@ -519,7 +519,7 @@ def some(pick: Pick, places: Sequence[int]) -> Pick:
     return Pick(pick.groups, tuple(places))
 
 
-ZERO = Product(1, (Literal(0.0),), 1)  # what `sum` starts with
+ZERO = Elementwise(1, (Literal(0.0),), 1)  # what `sum` starts with
 
 
 def operands(step: Step) -> Iterator[Operand]:
@@ -528,7 +528,7 @@ def operands(step: Step) -> Iterator[Operand]:
         yield from step.args
         return
     for part in step.parts:
-        if isinstance(part, Product):
+        if isinstance(part, Elementwise):
             yield from part.factors
         elif isinstance(part, MatMul):
             yield from (part.weights, part.inputs)

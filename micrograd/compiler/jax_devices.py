@@ -18,7 +18,7 @@ from typing import Any
 from ..engine import Value
 from ..optim import Optimizer, trouble
 from ..packages import needed
-from .arrays import Run
+from .arrays import PlanRun
 from .batch import Batch
 from .libraries import jax_library
 from .plan import Plan
@@ -125,7 +125,7 @@ class OnDevices:
                     return self.uniform(p, table, rest[0] if masked else None, rest[-1])
             else:
                 def asked(p: Any, table: Any, *rest: Any) -> Any:
-                    return Run(self.plan, self.library, p, table).varying()
+                    return PlanRun(self.plan, self.library, p, table).varying()
             self.compiled[what, masked] = self.jax.jit(
                 self.on_each(asked, 2 if masked else 1, 1 if what == "uniform" else 0, what == "varying"),
                 out_shardings=self.everywhere)
@@ -133,7 +133,7 @@ class OnDevices:
 
     def uniform(self, p: Any, table: Any, mask: Any, rows: Any) -> Any:
         """The uniform outputs, from the rows of one device and the sums of the others. To be traced by `on_each`."""
-        return Run(self.plan, self.library, p, table, mask).uniform(rows, self.added_up)
+        return PlanRun(self.plan, self.library, p, table, mask).uniform(rows, self.added_up)
 
     def added_up(self, sums: list[Any]) -> list[Any]:
         """The sums of all devices: one vector travels."""

@@ -38,7 +38,7 @@ IN_CACHE = 2**20  # numbers that stay in the caches of a processor, about
 
 @dataclass(frozen=True)
 class Library:
-    """What is asked of a library of arrays. `like` is an array whose dtype and device the new one has."""
+    """The functions that a library of arrays must have. `like` is an array whose dtype and device the new one has."""
 
     name: str                                      # "numpy"
     rows: Mapping[Op, Function]                    # on arrays that broadcast; all but one may be Python floats
@@ -205,7 +205,7 @@ def rows(m: Any, given: Mapping[Op, Function], constant: Function, fmod: Functio
     """Every row by the functions of the module m, and by those given that go by a name of their own there."""
     found: dict[Op, Function] = {**WRITTEN, **{row: getattr(m, row.name) for row in NAMED_ALIKE},
                                  **{row: getattr(m, name) for row, name in NAMED.items()}, **given}
-    found |= composed(m, found[ops.pow], found[ops.div], fmod)
+    found = composed(m, found[ops.pow], found[ops.div], fmod) | found
     known = {row: lifted(function, constant, quiet) for row, function in found.items()}
     for row in (*ops.OPS.values(), *ops.HELPERS.values()):
         formula = spelling(row)
@@ -225,10 +225,20 @@ class Arrays(Operators):
     def __init__(self, x: Any, known: Mapping[Op, Function]) -> None:
         self.x, self.known = x, known
 
-    def __op__(self, op: Op, args: Sequence[Any]) -> Arrays:
+    def __op__(self, op: Op, args: Sequence[Any]) -> Any:
+        if op not in self.known:  # one of the user's own
+            return (spelling(op) or op.forward)(*args)
         numbers = [arg.x if isinstance(arg, Arrays) else float(arg) for arg in args]
         function = op.value if all(type(x) is float for x in numbers) else self.known[op]
         return Arrays(function(*numbers), self.known)
+
+    def __bool__(self) -> bool:
+        raise TypeError("it branches on a number; write it with where")
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("it compares numbers; write it with where and step")
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def composed(m: Any, power: Function, div: Function, fmod: Function) -> dict[Op, Function]:
@@ -250,28 +260,30 @@ def composed(m: Any, power: Function, div: Function, fmod: Function) -> dict[Op,
     def sign(x: Any) -> Any:
         return where(x > 0, 1.0, where(x < 0, -1.0, x))
 
-    def scaled(a: Any, b: Any) -> tuple[Any, Any, Any]:
-        """Two numbers times a power of 2 by which their hypotenuse is neither subnormal nor inf; and the power."""
-        h = m.hypot(a, b)
-        s = where(h < 1e-30, 2.0**100, where(h > 1e30, 2.0**-100, m.ones_like(h)))
-        return a * s, b * s, s
+    return {
+        ops.cbrt: cbrt,
+        ops.sign: sign,
+        ops.step: lambda x: where(x > 0, 1.0, where(x <= 0, 0.0, x)),
+        ops.identity: same,
+        ops.sigmoid: sigmoid,
+        ops.softplus: lambda x: relu(x) + m.log1p(m.exp(-m.abs(x))),
+        ops.relu: relu,
+        ops.leaky_relu: lambda x, k: where(x <= 0, k * x, x),
+        ops.elu: lambda x, k: where(x <= 0, k * m.expm1(x), x),
+        ops.maximum: lambda a, b: where((a >= b) | (a != a), a, b),
+        ops.minimum: lambda a, b: where((a <= b) | (a != a), a, b),
+        ops.where: lambda condition, a, b: where(condition != 0, a, b),
+        GREATER: lambda a, b: where(a > b, m.ones_like(a), 0.0),
+        AT_LEAST: lambda a, b: where(a >= b, m.ones_like(a), 0.0),
+        **remainders(m, fmod),
+        **slopes(m, power, div),
+    }
 
-    def share(a: Any, b: Any) -> Any:
-        a, b, _ = scaled(a, b)
-        h = m.hypot(a, b)
-        return where(h == 0, 0.0, a / h)
 
-    def inversion(a: Any, b: Any) -> Any:
-        a, b, s = scaled(a, b)
-        h = m.hypot(a, b)
-        return where(h == 0, 0.0, div(div(a, h), h) * s)
+def remainders(m: Any, fmod: Function) -> dict[Op, Function]:
+    """% and // as Python has them: by the exact remainder of fmod, from which libraries go on in ways of their own."""
+    where = m.where
 
-    def pow_slope(a: Any, b: Any) -> Any:
-        y, rounds = power(a, b), ((b - 1) + 1 != b) | (b - (b - 1) != 1)
-        divides = rounds & (((a > 0) & (y > 1e-30) & (y < 1e30)) | (y != y))
-        return where(b == 0, where(a == a, 0.0, a), b * where(divides, y / a, power(a, b - 1)))
-
-    # As Python has them: by the exact remainder of fmod, from which libraries go on in ways of their own.
     def mod(a: Any, b: Any) -> Any:
         r = fmod(a, b)
         return where(r == 0, where(b < 0, -m.abs(r), m.abs(r)), where((r < 0) != (b < 0), r + b, r))
@@ -284,25 +296,30 @@ def composed(m: Any, power: Function, div: Function, fmod: Function) -> dict[Op,
         whole = where(q - whole > 0.5, whole + 1.0, whole)
         return where(b == 0, a / b, where(q == 0, a / b * 0.0, whole))
 
-    # Of some private rows what ops.py has is for float64 alone, as its bounds are beyond float32.
-    return {
-        ops.share: share,
-        ops.inversion: inversion,
-        ops.pow_slope: pow_slope,
-        ops.cbrt: cbrt,
-        ops.sign: sign,
-        ops.step: lambda x: where(x > 0, 1.0, where(x <= 0, 0.0, x)),
-        ops.identity: same,
-        ops.sigmoid: sigmoid,
-        ops.softplus: lambda x: relu(x) + m.log1p(m.exp(-m.abs(x))),
-        ops.relu: relu,
-        ops.leaky_relu: lambda x, k: where(x <= 0, k * x, x),
-        ops.elu: lambda x, k: where(x <= 0, k * m.expm1(x), x),
-        ops.maximum: lambda a, b: where((a >= b) | (a != a), a, b),
-        ops.minimum: lambda a, b: where((a <= b) | (a != a), a, b),
-        ops.mod: mod,
-        ops.floordiv: floordiv,
-        ops.where: lambda condition, a, b: where(condition != 0, a, b),
-        GREATER: lambda a, b: where(a > b, m.ones_like(a), 0.0),
-        AT_LEAST: lambda a, b: where(a >= b, m.ones_like(a), 0.0),
-    }
+    return {ops.mod: mod, ops.floordiv: floordiv}
+
+
+def slopes(m: Any, power: Function, div: Function) -> dict[Op, Function]:
+    """Private rows of which ops.py has a formula for float64 alone, as its bounds are beyond float32."""
+    where = m.where
+
+    def scaled(a: Any, b: Any) -> tuple[Any, Any, Any]:
+        """a times a power of 2 by which the hypotenuse is neither subnormal nor inf; the hypotenuse then; the power."""
+        h = m.hypot(a, b)
+        s = where(h < 1e-30, 2.0**100, where(h > 1e30, 2.0**-100, m.ones_like(h)))
+        return a * s, m.hypot(a * s, b * s), s
+
+    def share(a: Any, b: Any) -> Any:
+        a, h, _ = scaled(a, b)
+        return where(h == 0, 0.0, a / h)
+
+    def inversion(a: Any, b: Any) -> Any:
+        a, h, s = scaled(a, b)
+        return where(h == 0, 0.0, div(div(a, h), h) * s)
+
+    def pow_slope(a: Any, b: Any) -> Any:
+        y, rounds = power(a, b), ((b - 1) + 1 != b) | (b - (b - 1) != 1)
+        divides = rounds & (((a > 0) & (y > 1e-30) & (y < 1e30)) | (y != y))
+        return where(b == 0, where(a == a, 0.0, a), b * where(divides, y / a, power(a, b - 1)))
+
+    return {ops.share: share, ops.inversion: inversion, ops.pow_slope: pow_slope}

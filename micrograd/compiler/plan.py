@@ -58,7 +58,7 @@ class Literal(NamedTuple):
 Operand = Union[Pick, Literal]
 
 
-class Product(NamedTuple):
+class Elementwise(NamedTuple):
     """sign times the product of the factors, `each` of them at a time added up: of 6 rows by 3 there are 2 left."""
 
     sign: int
@@ -78,7 +78,7 @@ class Add(NamedTuple):
     """group = the sum of the parts."""
 
     group: int
-    parts: tuple[MatMul | Product, ...]
+    parts: tuple[MatMul | Elementwise, ...]
 
 
 class Map(NamedTuple):
@@ -120,7 +120,7 @@ PARAMETERS, COLUMNS, CONSTANTS = 0, 1, 2  # the groups that are given
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done with arrays. groups: the nodes of each; varies: whether they differ from sample to sample.
+    """Operations on arrays, in order. groups: the nodes of each; varies: whether they differ from sample to sample.
 
     `before` and `after` need no sample, `body` goes over all of them at once, and ends in means.
     """
@@ -204,8 +204,9 @@ class Lowering:
         return self.pick(nodes, columns, alone)
 
     def pick(self, nodes: Sequence[int], columns: int = 0, alone: bool = False) -> Pick:
+        """The same for any nodes. The group of constants comes last, as it may still grow."""
         places = [self.where(node) for node in nodes]
-        homes = tuple(sorted({home for home, _ in places}, key=last_constants))
+        homes = tuple(sorted({home for home, _ in places}, key=lambda home: (home == CONSTANTS, home)))
         start = {}
         total = 0
         for home in homes:
@@ -216,7 +217,7 @@ class Lowering:
             index = index[:1]
         if columns:
             return Pick(homes, block(index, columns, total) or in_rows(index, columns))
-        if CONSTANTS not in homes and index == list(range(total)):  # the group of constants may still grow
+        if CONSTANTS not in homes and index == list(range(total)):
             return Pick(homes, None)
         return Pick(homes, sliced(index) or tuple(index))
 
@@ -281,17 +282,12 @@ class Lowering:
         single = [(seen, members) for seen, members in waiting.items() if len(members) == 1]
         takers = Counter((seen.op, home) for seen, _ in single for home in {*seen.homes}
                          if home > CONSTANTS and len(self.plan.groups[home]) > 1)  # of several numbers, computed alike
-        by_group: dict[Any, list[Any]] = {}
-        by_op: dict[Any, list[Any]] = {}
+        groups: dict[Any, list[Any]] = {}
         for seen, members in single:
             most = max([(takers[seen.op, home], home) for home in {*seen.homes}], default=(0, NONE))
-            if most[0] > 1:
-                by_group.setdefault((seen.op, most[1]), []).extend(members)
-            else:
-                by_op.setdefault(seen.op, []).extend(members)
-        found += by_group.values()
-        for members in by_op.values():
-            found += [members] if len(members) >= MANY else [[member] for member in members]
+            groups.setdefault((most[0] <= 1, seen.op, most[1] if most[0] > 1 else NONE), []).extend(members)
+        for (by_op, *_), members in sorted(groups.items(), key=lambda group: group[0][0]):
+            found += [members] if not by_op or len(members) >= MANY else [[member] for member in members]
         return found
 
     def sums(self, instructions: Sequence[SumOfProducts], steps: list[Add | Map], varies: bool) -> None:
@@ -320,7 +316,7 @@ class Lowering:
             members.sort(key=lambda m: m.spots)
             self.add(members, [], steps, varies)
 
-    def layer(self, inputs: Sequence[tuple[int, int]], members: Sequence[Parted]) -> list[MatMul | Product]:
+    def layer(self, inputs: Sequence[tuple[int, int]], members: Sequence[Parted]) -> list[MatMul | Elementwise]:
         """The weighted inputs that sums share, as matrix products: one for each group of inputs, and for those that are
         subtracted. Many groups that have one input each are taken together."""
         columns: dict[Any, list[int]] = {}
@@ -330,17 +326,18 @@ class Lowering:
         if len(single) >= MANY:
             for key in single:
                 columns.setdefault(key[0], []).extend(columns.pop(key))
-        parts: list[MatMul | Product] = []
+        parts: list[MatMul | Elementwise] = []
         for found in columns.values():
             sign, picked = inputs[found[0]][0], self.pick([inputs[i][1] for i in found])
             weights = [member.weights[i] for member in members for i in found]
             if len(weights) == 1:
-                parts.append(Product(sign, (self.operand(weights), picked), 1))
+                parts.append(Elementwise(sign, (self.operand(weights), picked), 1))
             else:
                 parts.append(MatMul(sign, self.operand(weights, len(found)), picked))
         return parts
 
-    def add(self, members: list[Parted], parts: list[MatMul | Product], steps: list[Add | Map], varies: bool) -> None:
+    def add(self, members: list[Parted], parts: Sequence[MatMul | Elementwise], steps: list[Add | Map],
+            varies: bool) -> None:
         """One step for sums of the same kind. parts: what is known of it already."""
         products: list[tuple[int, int, list[list[int]]]] = []  # sign, how many, the nodes of each factor
         position = 0
@@ -359,7 +356,7 @@ class Lowering:
         if not full:  # the very same sum, several times over
             members, copies = members[:1], members[1:]
             products = [(sign, each, [column[:1] for column in columns]) for sign, each, columns in products]
-        found = [Product(sign, tuple([self.operand(column, alone=each == 1) for column in columns]), each)
+        found = [Elementwise(sign, tuple([self.operand(column, alone=each == 1) for column in columns]), each)
                  for sign, each, columns in products]
         group = self.group([member.out for member in members], varies)
         self.at |= {member.out: (group, 0) for member in copies}
@@ -367,13 +364,10 @@ class Lowering:
 
     def merged(self, terms: Sequence[Term]) -> Iterable[Term]:
         """Equal terms together, where they have a constant factor."""
-        times = dict.fromkeys(terms, 0)
-        if len(times) == len(terms):
+        if len({*terms}) == len(terms):
             return terms
-        for term in terms:
-            times[term] += 1
         found: list[Term] = []
-        for (sign, a, b), n in times.items():
+        for (sign, a, b), n in Counter(terms).items():
             fixed = NONE if b == NONE else a if self.rank[a] == FIXED else b if self.rank[b] == FIXED else NONE
             if n > 1 and fixed != NONE and math.isfinite(n * self.numbers[fixed]):
                 found.append((sign, a + b - fixed, self.plan.schedule.program.constant(n * self.numbers[fixed])))
@@ -439,7 +433,7 @@ class Lowering:
 
 
 class Look(NamedTuple):
-    """How something is computed: by which op, of operands from which groups."""
+    """The kind of a computation: its op, and the groups of its operands."""
 
     op: tuple[Any, ...]
     homes: tuple[int, ...]
@@ -476,11 +470,6 @@ class Parted:
             [(sign, x, u) for (sign, x), u in zip(self.inputs, self.weights)], self.terms))
 
 
-def last_constants(group: int) -> tuple[bool, int]:
-    """Groups in order, but for the constants, of which there may be more later."""
-    return group == CONSTANTS, group
-
-
 def in_rows(items: Sequence[Any], columns: int) -> Any:
     return tuple([tuple(items[i:i + columns]) for i in range(0, len(items), columns)])
 
@@ -498,12 +487,11 @@ def sliced(index: list[int]) -> Slice | None:
 def block(index: list[int], columns: int, total: int) -> Block | None:
     """Places that are a part of a matrix, or of a transposed one."""
     rows, start = len(index) // columns, index[0]
-    wide = index[columns] - start if rows > 1 else columns
-    if wide >= columns and start + rows * wide <= total and index == [
-            start + i * wide + j for i in range(rows) for j in range(columns)]:
-        return Block(start, rows, wide, columns, False)
-    wide = index[1] - start if columns > 1 else rows
-    if wide >= rows and start + columns * wide <= total and index == [
-            start + j * wide + i for i in range(rows) for j in range(columns)]:
-        return Block(start, columns, wide, rows, True)
+    for transposed in (False, True):
+        lines, length, below = (columns, rows, 1) if transposed else (rows, columns, columns)
+        wide = index[below] - start if lines > 1 else length
+        if wide >= length and start + lines * wide <= total:
+            places = [range(i, i + length) for i in range(start, start + lines * wide, wide)]
+            if index == [*chain(*(zip(*places) if transposed else places))]:
+                return Block(start, lines, wide, length, transposed)
     return None

@@ -37,7 +37,7 @@ IN_COSTS = (ops.log, ops.log1p, ops.log2, ops.log10, ops.sqrt, ops.cbrt)  # of p
 
 
 class Part(NamedTuple):
-    """What a node is as a part of the sums above it. Whatever has a name, or is what a function gives, is one part.
+    """A node as a part of the sums above it. Whatever has a name, or is the result of a function, is one part.
 
     degree: how many computed factors there are in one product; with more than 1 it is no weighted sum. weight: 2 if
     there is a product of two names, such as w · x, 1 for a name and a number, 0.5 · x, else 0. names: what it is made
@@ -82,7 +82,7 @@ def found_in(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[Value]:
 
 def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, Part],
                     outputs: Container[Value], letters: Container[str]) -> bool:
-    """Whether a sum with a name is a weighted sum, by what it is made of and what it goes into, or by its letter.
+    """Tell a weighted sum among sums with a name by what it is made of and what it goes into, or by its letter.
     letters: of those above."""
     part = sums[node]
     if part.argument is not None and part_of(part.argument, sums).weight:  # 0.01 · net, net + 1
@@ -99,7 +99,7 @@ def is_weighted_sum(graph: Graph, node: Value, into: int, sums: Mapping[Value, P
 
 
 def outputs_in(order: Iterable[Value], sums: Mapping[Value, Part]) -> set[Value]:
-    """What has a function in it of a weighted sum that is not called z: 1.7 · tanh(a), which Bishop calls so. Such a
+    """The nodes made of a function of a weighted sum that is not called z: 1.7 · tanh(a), which Bishop calls so. Such a
     function has no name; what has one is an input to what is above it."""
     near: set[Value] = set()  # these weighted sums, and what is made of them
     found: set[Value] = set()
@@ -114,8 +114,8 @@ def outputs_in(order: Iterable[Value], sums: Mapping[Value, Part]) -> set[Value]
 
 
 def is_masked(node: Value, sums: Mapping[Value, Part]) -> bool:
-    """Whether a node is what a function gives times one leaf, as with the masks of dropout, m · a / 0.5: such a product
-    alone, of which no function is taken, is no neuron."""
+    """Tell whether a node is a function's result times one leaf, as with the masks of dropout, m · a / 0.5: such a
+    product alone, of which no function is taken, is not a neuron."""
     product = node
     while node.op in (ops.mul, ops.div, ops.neg) and (node is product or not node.label):
         computed = [parent for parent in node.parents if parent.parents]
@@ -140,7 +140,7 @@ def sums_of(order: Iterable[Value]) -> dict[Value, Part]:
 
 
 def part_of(node: Value, sums: Mapping[Value, Part]) -> Part:
-    """What a node is in the sums above it."""
+    """A node as a part of the sums above it."""
     if not node.parents:
         return Part(0, 0, () if is_number(node) else (node,))
     if node not in sums:
@@ -150,7 +150,7 @@ def part_of(node: Value, sums: Mapping[Value, Part]) -> Part:
 
 
 def sum_of(node: Value, parts: Sequence[Part]) -> Part | None:
-    """What a node is by its op; None if that makes no sum."""
+    """A node as a sum, by its op; None if that makes no sum."""
     op, parents = node.op, node.parents
     if op is ops.neg or (op is ops.identity and not node.label):
         return parts[0]
@@ -173,14 +173,14 @@ def sum_of(node: Value, parts: Sequence[Part]) -> Part | None:
 
 
 def is_number(node: Value) -> bool:
-    """Whether a node is a bare number."""
+    """Tell whether a node is a bare number."""
     return node.op is CONSTANT and not node.label
 
 
 # Upward: what a node goes into
 
 def passed_on(edge: Edge, into: int, sums: Mapping[Value, Part]) -> int:
-    """What an argument of an op goes into, where the op's result goes into that."""
+    """The flags of an argument of an op whose result has the flags `into`."""
     node, i, _ = edge
     op, tested = node.op, into & TESTED
     beside = [part_of(other, sums) for j, other in enumerate(node.parents) if j != i]
@@ -202,7 +202,7 @@ def passed_on(edge: Edge, into: int, sums: Mapping[Value, Part]) -> int:
 
 
 def is_square(node: Value) -> bool:
-    """Whether a product is that of something computed with itself, (a − y) · (a − y), written out twice or not."""
+    """Tell whether a product is that of something computed with itself, (a − y) · (a − y), written out twice or not."""
     if node.op is not ops.mul or not node.parents[0].parents:
         return False
     one, other = node.parents
@@ -210,7 +210,7 @@ def is_square(node: Value) -> bool:
 
 
 def is_activation(node: Value, i: int) -> bool:
-    """Whether a node is a function of its i-th argument alone: sigmoid(z), max(0, z), 2 ** z; or the largest of
+    """Tell whether a node is a function of its i-th argument alone: sigmoid(z), max(0, z), 2 ** z; or the largest of
     several, as maxout units are."""
     if node.op in (ops.maximum, ops.minimum):
         return True
@@ -223,7 +223,7 @@ def is_activation(node: Value, i: int) -> bool:
 # Where there are none
 
 def missing(graph: Graph) -> str:
-    """Why a graph has no error term: which nodes come nearest to a weighted sum, and what they lack."""
+    """Explain why a graph has no error term: which nodes come nearest to a weighted sum, and what they lack."""
     sums = sums_of(graph.order)
     near = [*dict.fromkeys(nearest(graph, sums))] or ["label it, as z = w*x + b before sigmoid(z)"]
     return ("no labelled node is a sum of products weight · input that goes into an activation, or into a cost that "
@@ -231,7 +231,7 @@ def missing(graph: Graph) -> str:
 
 
 def nearest(graph: Graph, sums: Mapping[Value, Part]) -> Iterator[str]:
-    """What is to be done, or what keeps a labelled node from being one."""
+    """Say what to do, or what keeps a labelled node from being one."""
     def is_product(node: Value) -> bool:
         part = sums.get(node, Part(0))
         return part.degree <= 1 and part.weight > 0 and part.argument is None

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import NamedTuple
 
 from ..engine import Value
@@ -25,11 +26,11 @@ INPUTS = {"x", "X"}
 
 
 class NoFormError(Exception):
-    """Why there is no matrix form, or a line of it is missing, in words for the user."""
+    """There is no matrix form, or a line of it is missing; the message tells the user why."""
 
 
 class Bias(NamedTuple):
-    """What a weighted sum adds, or subtracts, as it is: w · x − θ."""
+    """A node that a weighted sum adds or subtracts as it is, as in w · x − θ."""
 
     node: Value
     sign: int
@@ -37,15 +38,19 @@ class Bias(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WeightedSum:
-    """What a weighted sum adds up."""
+    """The addends of a weighted sum."""
 
     products: list[tuple[Value, Value]]  # (weight, input)
     biases: list[Bias]
     inside: dict[Value, None]            # the nodes that it is made of, its additions and products
 
+    def by_input(self) -> dict[object, tuple[Value, Value]]:
+        """The products, by their inputs."""
+        return {key(x): (w, x) for w, x in self.products}
+
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class FoundLayer:
     """One layer, in several samples: z[s][i] is the weighted sum of neuron i in sample s."""
 
     z: Nodes
@@ -57,21 +62,18 @@ class Layer:
     rank: int             # 1 for the layer on the inputs of the network
 
     def has(self, x: Value) -> bool:
-        """Whether x is one of its nodes, an input included."""
+        """Tell whether x is one of its nodes, an input included."""
         return any(x in nodes for nodes in (*self.z, *self.a, *self.inputs, *self.weights)) or any(
             x is bias.node for biases in self.biases for bias in biases)
 
     def is_linear(self) -> bool:
-        """Whether its neurons give their weighted sums as they are."""
+        """Tell whether its neurons give their weighted sums as they are."""
         return all(a is z or (a.op is identity and a.parents == (z,))
                    for one, other in zip(self.a, self.z) for a, z in zip(one, other))
 
 
-class Layers:
-    """Where the layers of a graph are looked for.
-
-    sums: its weighted sums.
-    """
+class LayerFinder:
+    """A search for the layers of a graph. sums: its weighted sums."""
 
     def __init__(self, graph: Graph, sums: Iterable[Value]) -> None:
         self.graph = graph
@@ -96,7 +98,7 @@ class Layers:
         self.parts = self.told_apart(read)
 
     def name(self, node: Value) -> str:
-        """What a node is called in a message: its name, a number, or the formula of what has no label."""
+        """A node in a message: its name, its number, or, without a label, its formula."""
         if node.parents and not node.label:
             try:
                 return cut(formula(node, 1, UNICODE, "matrix_form", names=self.graph.names), LONGEST)
@@ -105,15 +107,15 @@ class Layers:
         return unicode_label(self.graph.names[node]) or f"{node.data:.4g}"
 
     def several(self) -> bool:
-        """Whether there is a layer of several neurons: sums of one rank, or with a common input, or what is made of
-        several."""
+        """Tell whether there is a layer of several neurons: sums of one rank, or with a common input, or something
+        made of several."""
         if len({self.above[z] for z in self.sums}) < len(self.sums):
             return True
         inputs = [dict.fromkeys(x for _, x in each.products) for each in self.parts.values()]
         used = Counter(x for each in inputs for x in each)
         return any(n > 1 for n in used.values()) or any(sum(bool(x.parents) for x in each) > 1 for each in inputs)
 
-    def found(self, x: Value | None) -> list[Layer]:
+    def found(self, x: Value | None) -> list[FoundLayer]:
         """The layers, the last one first. Raises NoFormError where there are none, unless that is below the layer of x.
         """
         last = [z for z in self.sums if z not in self.below]
@@ -154,7 +156,7 @@ class Layers:
             elif node.parents:
                 raise NoFormError(f"{self.name(z)} adds {self.name(node)}, which no weight multiplies"
                                   if node.label and node is not z else
-                                  f"{self.name(z)} is no plain sum of weights times inputs")
+                                  f"{self.name(z)} is not a plain sum of weights times inputs")
             elif node.op is not CONSTANT:
                 biases.append(Bias(node, sign))
         weights = {word_of(w.label) for w, _ in products}
@@ -173,11 +175,12 @@ class Layers:
         if sign < 0:
             raise NoFormError(f"{self.name(z)} subtracts {self.name(p)} · {self.name(q)}")
         if p.parents and q.parents:
-            raise NoFormError(f"{self.name(z)} adds {self.name(p)} · {self.name(q)}, which is no weight times an input")
+            raise NoFormError(f"{self.name(z)} adds {self.name(p)} · {self.name(q)}, which is not a weight times an "
+                              "input")
         if p.parents or q.parents:
             weight, x = (q, p) if p.parents else (p, q)
             if weight.op is CONSTANT and x not in self.above and not x.label:
-                raise NoFormError(f"{self.name(z)} is no plain sum of weights times inputs")
+                raise NoFormError(f"{self.name(z)} is not a plain sum of weights times inputs")
             return weight, x
         if p.op is CONSTANT or q.op is CONSTANT:  # 0.3 · w, a number that was put in; but 0.3 · x
             number, name = (p, q) if p.op is CONSTANT else (q, p)
@@ -196,7 +199,7 @@ class Layers:
         letters = {word_of(w.label) for w in certain} | {"w", "W"}
 
         def tell(letters: set[str]) -> bool:
-            """Whether of all these products one factor has one of the letters, and the other one not."""
+            """Tell whether in each of these products exactly one factor has one of the letters."""
             return all((word_of(p.label) in letters) != (word_of(q.label) in letters) for p, q in open_)
 
         by_letter, by_input = tell(letters), tell(INPUTS)
@@ -220,12 +223,10 @@ class Layers:
 
     def samples(self, last: list[Value]) -> Nodes:
         """The sums of the last layer, sample by sample: those of one sample have their inputs in common."""
-        for z in last:
-            if z in self.unread:
-                raise self.unread[z]
+        self.check_read(last)
         groups: dict[frozenset[object], list[Value]] = {}
         for z in last:
-            groups.setdefault(frozenset(key(x) for _, x in self.parts[z].products), []).append(z)
+            groups.setdefault(frozenset(self.parts[z].by_input()), []).append(z)
         first, *others = groups.values()
         samples = [in_order(first)]
         for group in others:
@@ -235,18 +236,19 @@ class Layers:
             samples.append([by_weights[self.weights_of(z)] for z in samples[0]])
         return samples
 
+    def check_read(self, sums: Iterable[Value]) -> None:
+        for z in sums:
+            if z in self.unread:
+                raise self.unread[z]
+
     def weights_of(self, z: Value) -> frozenset[Value]:
         return frozenset(w for w, _ in self.parts[z].products)
 
-    def layer(self, z: Nodes, following: Layer | None) -> Layer:
+    def layer(self, z: Nodes, following: FoundLayer | None) -> FoundLayer:
         """The layer with these sums, whose outputs go into the `following` one."""
-        for each in (each for zs in z for each in zs if each in self.unread):
-            raise self.unread[each]
-        inside = {node: None for zs in z for each in zs for node in self.parts[each].inside}
+        self.check_read(chain(*z))
         inputs, weights = self.first(z[0])
-        by_sample = [inputs]
-        for zs in z[1:]:
-            by_sample.append(self.inputs_of(zs, weights, z[0]))
+        by_sample = [inputs, *[self.inputs_of(zs, weights, z[0]) for zs in z[1:]]]
         for zs in z:
             for each, first in zip(zs, z[0]):
                 if [b.node for b in self.parts[each].biases] != [b.node for b in self.parts[first].biases]:
@@ -257,20 +259,21 @@ class Layers:
             if any(kinds) and not all(kinds):
                 skipped, computed = xs[kinds.index(False)], xs[kinds.index(True)]
                 raise NoFormError(f"no weighted sum below {self.name(skipped)} has a label" if skipped.parents else
-                                  f"{self.name(zs[0])} has inputs of several layers, {self.name(skipped)} and "
+                                  f"{self.name(zs[0])} has inputs from several layers, {self.name(skipped)} and "
                                   f"{self.name(computed)}")
         a = [self.last_outputs(zs) for zs in z] if following is None else following.inputs
         if following is not None:
-            for zs, outputs in zip(z, a):
-                for each, output in zip(zs, outputs):
-                    self.used_by(following, each, output)
-        return Layer(z, a, by_sample, weights, [self.parts[each].biases for each in z[0]], inside, self.above[z[0][0]])
+            for each, output in zip(chain(*z), chain(*a)):
+                self.used_by(following, each, output)
+        inside = {node: None for each in chain(*z) for node in self.parts[each].inside}
+        biases = [self.parts[each].biases for each in z[0]]
+        return FoundLayer(z, a, by_sample, weights, biases, inside, self.above[z[0][0]])
 
     def first(self, zs: list[Value]) -> tuple[list[Value], Nodes]:
         """The inputs of a layer in order, and its weights, from one sample."""
         rows: list[dict[object, tuple[Value, Value]]] = []
         for z in zs:
-            row = {key(x): (w, x) for w, x in self.parts[z].products}
+            row = self.parts[z].by_input()
             if len(row) != len(self.parts[z].products):
                 raise NoFormError(f"{self.name(z)} has an input twice")
             if rows and set(row) != set(rows[0]):
@@ -278,21 +281,19 @@ class Layers:
             rows.append(row)
         given = [x for _, x in rows[0].values()]
         if all(x in self.above for x in given):
-            sources = {x: self.source(x) for x in given}
-            if len(set(sources.values())) < len(given):
+            by_source = {self.source(x): x for x in given}
+            if len(by_source) < len(given):
                 raise NoFormError(f"{self.name(zs[0])} has several inputs that come from one weighted sum")
-            order = {z: i for i, z in enumerate(in_order(sources.values()))}
-            given = sorted(given, key=lambda x: order[sources[x]])
+            given = [by_source[source] for source in in_order(by_source)]
         else:
             given = in_order(given)
         return given, [[row[key(x)][0] for x in given] for row in rows]
 
     def other_input(self, z: Value, other: Value) -> str:
-        """What tells two weighted sums apart whose inputs differ."""
+        """A message that tells apart two weighted sums whose inputs differ."""
         one, x, without = next((one, x, without) for one, without in ((z, other), (other, z))
-                               for _, x in self.parts[one].products
-                               if key(x) not in {key(y) for _, y in self.parts[without].products})
-        return f"{self.name(one)} has the input {self.name(x)}, and {self.name(without)} has not"
+                               for _, x in self.parts[one].products if key(x) not in self.parts[without].by_input())
+        return f"{self.name(one)} has the input {self.name(x)}, which {self.name(without)} lacks"
 
     def inputs_of(self, zs: list[Value], weights: Nodes, first: list[Value]) -> list[Value]:
         """The inputs in another sample, in the order of the weights."""
@@ -337,7 +338,7 @@ class Layers:
                     slopes[edge.parent] += edge.local * slope
         return slopes[z]
 
-    def used_by(self, following: Layer, z: Value, a: Value) -> None:
+    def used_by(self, following: FoundLayer, z: Value, a: Value) -> None:
         """Refuse a neuron from which something else leads to the root than the layer above."""
         way = self.between(a)
         for node in way:
@@ -345,7 +346,7 @@ class Layers:
             for use in self.used(node):
                 if use not in inner:
                     where = f", in {self.name(use)}" if use.label else ""
-                    raise NoFormError(f"{self.name(node)} is used outside of the next layer, too{where}")
+                    raise NoFormError(f"{self.name(node)} is also used outside the next layer{where}")
 
     def last_outputs(self, zs: list[Value]) -> list[Value]:
         """The activations of the last layer; the sum itself, where there is none."""
@@ -355,7 +356,7 @@ class Layers:
                 for z in zs]
 
     def functions_of(self, node: Value) -> Iterator[Value]:
-        """What is computed from a node alone, and from that alone, and so on, up to the first that has a label."""
+        """The nodes computed from a node alone, each from the one before, up to the first that has a label."""
         while True:
             uses = self.used(node)
             if len(uses) != 1 or uses[0] is self.graph.root or any(
@@ -367,7 +368,7 @@ class Layers:
                 return
 
     def is_summed(self, node: Value) -> bool:
-        """Whether a node is a cost of its own: no function of one argument, and only added up further on."""
+        """Tell whether a node is a cost by itself: not a function of one argument, and only added up further on."""
         if node.op.arity == 1:
             return False
         while node is not self.graph.root:
@@ -384,12 +385,12 @@ class Layers:
 
 
 def both_are_leaves(pair: tuple[Value, Value]) -> bool:
-    """Whether a product of two does not show by itself which is the weight."""
+    """Tell whether a product of two does not show by itself which is the weight."""
     return not any(node.parents or node.op is CONSTANT for node in pair)
 
 
 def key(x: Value) -> object:
-    """By what an input is known: a bare number, which is a node of its own wherever it stands, by the number."""
+    """The identity of an input: for a bare number, which is another node wherever it stands, the number."""
     return x.data if x.op is CONSTANT and not x.label else x
 
 

@@ -10,7 +10,7 @@ only if it gives, with the numbers of the graph, the gradients that the graph ha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import isclose, isfinite, isnan
@@ -42,7 +42,7 @@ from .algebra import (
     written,
 )
 from .graph import Graph
-from .layers import Layer, Layers, Nodes, NoFormError
+from .layers import FoundLayer, LayerFinder, NoFormError
 from .layout import (
     LATEX,
     LETTER,
@@ -53,17 +53,14 @@ from .layout import (
     fenced,
     indices,
     rounded,
-    unicode_label,
-    word_of,
 )
+from .matrix_names import MOST, ONES, MatrixNames, shortened
 
 Rows = tuple[tuple[float, ...], ...]
 Piece = Union[Rows, str]  # of a line: a matrix, what stands between two, as a key of SIGNS, or a number as a Formula
-CELLS = 6                 # rows or columns that are printed; of more of them the first few and the last
 
 TALL = {"(": "⎛⎜⎝", ")": "⎞⎟⎠"}
 SIGNS = {"(": r"\left(", ")": r"\right)", "ᵀ": r"^{\top}", "⊙": r" \odot ", "+": " + ", "−": "-"}
-ONES = Formula("1", r"\mathbf{1}")
 LONG = 20                 # names, numbers and ops in the factor of a penalty: a longer one is for nobody to read
 
 
@@ -104,136 +101,100 @@ def matrix_form(graph: Graph, x: Value | None, errors: Mapping[Value, str]) -> t
 
     errors: the weighted sums of the graph, each with the name of its δ.
     """
-    layers = Layers(graph, errors)
+    finder = LayerFinder(graph, errors)
     try:
-        form = Form(layers, layers.found(x), errors)
+        layers = finder.found(x)
+        names = MatrixNames(finder, layers, errors)
+        form = Lines(finder, layers, names)
         lines = form.all_lines(x) if form.wide() else []
     except NoFormError as reason:
-        return (), [f"There is no matrix form: {reason}."] if layers.several() else [], {}
-    return tuple(lines), [*form.words(lines), *form.notes], form.covered
+        return (), [f"There is no matrix form: {reason}."] if finder.several() else [], {}
+    sides = [side for line in lines for side in (line.left, line.right)]
+    return tuple(lines), [*names.explained(sides, form.notes), *form.notes], form.covered
 
 
-class Form:
-    """The lines of a network whose layers were found, the last one first, and the names of their matrices.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The right side of a line, or a part of it: in symbols, in numbers, and what it comes to."""
 
-    A name is that of the labels, where these have it: W^{2} for w^{2}_{1,1}, w^{2}_{1,2}, ...; else layers are counted,
-    1 being the inputs, and it is said what the name means.
-    """
+    symbols: Formula
+    numbers: tuple[Piece, ...]
+    value: Rows
 
-    def __init__(self, found: Layers, layers: list[Layer], errors: Mapping[Value, str]) -> None:
-        self.found, self.graph, self.layers = found, found.graph, layers
+    @property
+    def T(self) -> Side:
+        text, latex = self.symbols, self.symbols.latex
+        spelled = Formula(f"{text}ᵀ", rf"{latex}^{{\top}}") if text == ONES else Formula(
+            f"({text})ᵀ", rf"\left({latex}\right)^{{\top}}")
+        return Side(spelled, (*self.numbers, "ᵀ"), transposed(self.value))
+
+    def __matmul__(self, other: Side) -> Side:
+        value = tuple(tuple(sum(x * y for x, y in zip(row, column)) for column in zip(*other.value))
+                      for row in self.value)
+        return Side(joined(self.symbols, other.symbols), (*self.numbers, *other.numbers), value)
+
+    def __mul__(self, other: Side) -> Side:
+        """Number by number: ⊙."""
+        symbols, numbers = self.symbols, self.numbers
+        if len(numbers) > 1:
+            symbols, numbers = Formula(f"({symbols})", rf"\left({symbols.latex}\right)"), ("(", *numbers, ")")
+        value = tuple(tuple(x * y for x, y in zip(*rows)) for rows in zip(self.value, other.value))
+        return Side(joined(symbols, other.symbols, " ⊙ ", r" \odot "), (*numbers, "⊙", *other.numbers), value)
+
+    def __neg__(self) -> Side:
+        return Side(Formula(f"−{self.symbols}", f"-{self.symbols.latex}"), ("−", *self.numbers),
+                    tuple(tuple(-x for x in row) for row in self.value))
+
+    def plus(self, factor: float, spelled: Formula | None, other: Side) -> Side:
+        """The side + factor · other. spelled: the factor in symbols, None where it is 1."""
+        term, numbers = other.symbols, other.numbers
+        if spelled is not None:
+            term, numbers = joined(spelled, term, latex=r" \, "), (signed(factor), *numbers)
+        value = tuple(tuple(x + factor * y for x, y in zip(*rows)) for rows in zip(self.value, other.value))
+        return Side(joined(self.symbols, term, " + ", " + "), (*self.numbers, "+", *numbers), value)
+
+    def checked(self, left: Formula, gradients: Rows) -> Matrix:
+        """The line with this right side, if it gives what the graph gives; else NoFormError."""
+        rounding = 1e-12 * size_of(self.numbers)
+        if not all(isclose(x, y, rel_tol=1e-9, abs_tol=rounding) or (isnan(x) and isnan(y))
+                   for row, other in zip(self.value, gradients) for x, y in zip(row, other)):
+            raise NoFormError(f"{left} = {self.symbols} would not give the numbers of the graph")
+        return Matrix(left, self.symbols, self.numbers, self.value)
+
+
+def side(name: Formula, matrix: Rows) -> Side:
+    """A name alone."""
+    return Side(name, (matrix,), matrix)
+
+
+def ones(count: int) -> Side:
+    return side(ONES, ((1.0,),) * count)
+
+
+def joined(a: Formula, b: Formula, text: str = " ", latex: str = " ") -> Formula:
+    """Two formulas with these signs between them."""
+    return Formula(f"{a}{text}{b}", f"{a.latex}{latex}{b.latex}")
+
+
+class Lines:
+    """The lines of a network whose layers were found, the last one first."""
+
+    def __init__(self, found: LayerFinder, layers: list[FoundLayer], names: MatrixNames) -> None:
+        self.found, self.graph, self.layers, self.names = found, found.graph, layers, names
         self.root = self.graph.names[self.graph.root]
         self.samples = len(layers[0].z)
-        self.taken = {word_of(name) for name in self.graph.names.values()}
-        self.meanings: dict[str, str] = {}  # what a name stands for that no label has
-        self.names: dict[str, list[Value]] = {}
-        self.wholes: list[str] = []         # what has a column for each sample
         self.notes: list[str] = []
         self.covered: dict[Value, None] = {}  # the weights and biases that have a line
-        self.marks = self.numbered()
-        self.z, self.a, self.W, self.d = [], [], [], []
-        for mark, layer in zip(self.marks, layers):
-            self.z.append(self.vector(layer.z, mark, "zns"))
-            self.a.append(self.vector(layer.a, mark, "ahoy"))
-            self.W.append(self.matrix(layer.weights, mark))
-            self.d.append(self.vector(layer.z, mark, word_of(errors[layer.z[0][0]]), error_names(layer, errors)))
-        below = str(int(self.marks[-1]) - 1) if self.marks[-1].isdecimal() else ""
-        inputs = layers[-1].inputs
-        self.inputs = [*self.a[1:], self.vector(inputs, below, "axhi", given=inputs[0][0] not in found.above)]
 
     def wide(self) -> bool:
-        """Whether there is a layer of several neurons."""
+        """Tell whether there is a layer of several neurons."""
         return any(len(layer.z[0]) > 1 or (len(layer.inputs[0]) > 1 and all(x.parents for x in layer.inputs[0]))
                    for layer in self.layers)
-
-    # Names
-
-    def numbered(self) -> list[str]:
-        """The index of each layer."""
-        marks = [{(indices(z.label) or ("", "", ""))[1] for z in layer.z[0]} for layer in self.layers]
-        together = set().union(*marks)
-        if "" not in together and len(together) == len(marks) == sum(map(len, marks)):
-            return [mark.pop() for mark in marks]
-        return [str(layer.rank + 1) for layer in self.layers]
-
-    def vector(self, samples: Nodes, mark: str, letters: str, labels: list[list[str]] | None = None, *,
-               given: bool = False) -> str:
-        """A name for these nodes together: a^{2} for a^{2}_{1}, a^{2}_{2}. samples: the nodes of each; letters: to
-        choose from, if theirs differ; labels: instead of their own; given: they are the inputs of the network."""
-        nodes, one, own = samples[0], len(samples) == 1, labels or labelled(samples)
-        alike = all(row == own[0] for row in own)
-        parts = [indices(label) or ("", "", "") for label in own[0]]
-        base, above, below = parts[0]
-        known = alike and bool(base) and (above == mark or (given and below != "")) and is_counted(parts)
-        bases = [base] if known else [*filter(None, [self.common(chain(*own))]), *self.free(letters)]
-        if not one:
-            bases = [self.capital(base) or base for base in bases]
-        above = above if known else mark
-        named = [base + f"^{{{above}}}" * bool(above) for base in bases]
-        name = next((name for name in named if self.names.setdefault(name, nodes) == nodes), named[-1])
-        if not known and (one or all(chain(*own))):
-            words = list(map(self.found.name, nodes)) if one and not labels else list(map(unicode_label, own[0]))
-            self.meanings[name] = f"({', '.join(shortened(words, '…'))})" if alike else in_rows(zip(*own))
-        if not one and name not in self.wholes:
-            self.wholes.append(name)
-        return name
-
-    def capital(self, letters: str) -> str:
-        """W for w; "" for a word, or where something is called so."""
-        upper = letters.upper()
-        return upper if len(upper) == 1 and indices(upper) and upper not in self.taken else ""
-
-    def common(self, labels: Iterable[str]) -> str:
-        """The letters that all of them begin with; "" if they differ."""
-        found = {word_of(label) for label in labels}
-        return found.pop() if len(found) == 1 and indices(min(found)) else ""
-
-    def free(self, letters: str) -> list[str]:
-        """Those of these letters that no name in the graph begins with; the last one, if there is none."""
-        return [each for each in letters if each not in self.taken] or [letters[-1]]
-
-    def matrix(self, weights: list[list[Value]], mark: str) -> str:
-        """A name for the weights of a layer."""
-        labels = [[w.label for w in row] for row in weights]
-        letters = self.common(label for row in labels for label in row)
-        self.names.setdefault(f"{letters}^{{{mark}}}", [])  # no vector of biases beside W² is called w²
-        common = self.capital(letters)
-        name = f"{common or self.free('WMVΘ')[0]}^{{{mark}}}"
-        one_row, one_column = len(labels) == 1, len(labels[0]) == 1
-        for i, row in enumerate(labels, 1):
-            for j, label in enumerate(row, 1):
-                places = [f"{i},{j}", f"{i}{j}", f"{i}, {j}", f"{j}" * one_row, f"{i}" * one_column]
-                _, above, below = indices(label) or ("", "", "?")
-                if not common or above != mark or below not in (places if below else [""] * (one_row and one_column)):
-                    if all(map(all, labels)):
-                        self.meanings[name] = in_rows(labels)
-                    return name
-        return name
-
-    def words(self, lines: Sequence[Matrix]) -> list[str]:
-        """What the names in these lines mean."""
-        texts = [side for line in lines for side in (line.left, line.right)] + self.notes
-
-        def used(name: str) -> bool:
-            return any(symbol(name) in text for text in texts)
-
-        meanings = [f"{symbol(name)} = {words}" for name, words in self.meanings.items() if used(name)]
-        notes = [f"Here {', '.join(meanings)}."] if meanings else []
-        if any("[" in each for each in meanings):
-            notes.append("A matrix of weights has a row for each neuron, and a column for each input.")
-        if self.samples > 1 and lines:
-            *names, last = (str(symbol(name)) for name in self.wholes if used(name))
-            notes.append(f"{', '.join(names)} and {last} have a column for each of the {self.samples} samples.")
-        if any(word in (ONES, f"{ONES}ᵀ") for line in lines for word in line.right.replace("−", "").split()):
-            notes.append("1 is a vector of ones.")
-        return notes
-
-    # Lines
 
     def all_lines(self, x: Value | None) -> list[Matrix]:
         """The lines from the last layer down to that of x."""
         if x is not None and not any(layer.has(x) for layer in self.layers):
-            raise NoFormError(f"{self.found.name(x)} is no part of a layer, such as a weight, a bias or an input")
+            raise NoFormError(f"{self.found.name(x)} is not a weight, a bias or an input of any layer")
         found = []
         for k, layer in enumerate(self.layers):
             found += self.lines(k, x)
@@ -264,31 +225,25 @@ class Form:
         """δ^k, from the output or from the layer above."""
         layer = self.layers[k]
         if k == 0:
-            above = self.gradients(layer.a)
-            pieces: tuple[Piece, ...] = (above,)
-            symbols = nabla(self.a[k], name_of(self.graph, self.graph.root))
+            above = side(nabla(self.names.a[k], name_of(self.graph, self.graph.root)), self.gradients(layer.a))
         else:
-            symbols, pieces, above = self.handed_down(k - 1)
+            above = self.handed_down(k - 1)
         if not layer.is_linear():
-            slopes = transposed([[self.found.slope(a, z) for a, z in zip(*sample)] for sample in zip(layer.a, layer.z)])
-            prime = self.prime(k)
-            if len(pieces) > 1:
-                pieces, symbols = ("(", *pieces, ")"), Formula(f"({symbols})", rf"\left({symbols.latex}\right)")
-            symbols = Formula(f"{symbols} ⊙ {prime}", rf"{symbols.latex} \odot {prime.latex}")
-            pieces = (*pieces, "⊙", slopes)
-            above = tuple(tuple(x * s for x, s in zip(*rows)) for rows in zip(above, slopes))
-        return checked(Matrix(symbol(self.d[k]), symbols, pieces, above), self.gradients(layer.z))
+            slopes = [[self.found.slope(a, z) for a, z in zip(*sample)] for sample in zip(layer.a, layer.z)]
+            above = above * side(self.prime(k), transposed(slopes))
+        return above.checked(symbol(self.names.d[k]), self.gradients(layer.z))
 
-    def handed_down(self, k: int) -> tuple[Formula, tuple[Piece, ...], Rows]:
+    def error(self, k: int) -> Side:
+        """δ^k as it is."""
+        return side(symbol(self.names.d[k]), self.gradients(self.layers[k].z))
+
+    def handed_down(self, k: int) -> Side:
         """(W^k)ᵀ δ^k, the gradient by the inputs of a layer."""
-        W, d = symbol(self.W[k]), symbol(self.d[k])
-        matrix, error = data_of(self.layers[k].weights), self.gradients(self.layers[k].z)
-        return (Formula(f"({W})ᵀ {d}", rf"\left({W.latex}\right)^{{\top}} {d.latex}"), (matrix, "ᵀ", error),
-                times(transposed(matrix), error))
+        return side(symbol(self.names.W[k]), data_of(self.layers[k].weights)).T @ self.error(k)
 
     def prime(self, k: int) -> Formula:
         """σ′(z^k), if all neurons have the one activation; else s′(z^k)."""
-        argument, layer = symbol(self.z[k]), self.layers[k]
+        argument, layer = symbol(self.names.z[k]), self.layers[k]
         ops = {a.op if z in a.parents else None for pair in zip(layer.a, layer.z) for a, z in zip(*pair)}
         op = ops.pop() if len(ops) == 1 else None
         same = op is not None and CALL.fullmatch(op.latex) is not None
@@ -300,54 +255,42 @@ class Form:
 
     def by_weights(self, k: int) -> Matrix:
         """∂C/∂W^k"""
-        layer, W, d, a = self.layers[k], symbol(self.W[k]), symbol(self.d[k]), symbol(self.inputs[k])
-        left, nodes = derivative_of(self.root, self.W[k]), list(chain(*layer.weights))
+        layer, W = self.layers[k], symbol(self.names.W[k])
+        left, nodes = derivative_of(self.root, self.names.W[k]), list(chain(*layer.weights))
         count = Counter(nodes)
         often = [w for w in nodes if w.op is CONSTANT or count[w] > 1]
         if often:
             raise NoFormError(f"{left} has no line: {self.found.name(often[0])} "
                               + ("is a bare number" if often[0].op is CONSTANT else f"stands in several places of {W}"))
-        error, before = self.gradients(layer.z), transposed(data_of(layer.inputs))
-        right = Formula(f"{d} ({a})ᵀ", rf"{d.latex} \left({a.latex}\right)^{{\top}}")
-        line = Matrix(left, right, (error, before, "ᵀ"), times(error, transposed(before)))
-        return self.with_penalty(line, layer.weights, W, layer)
+        before = side(symbol(self.names.inputs[k]), transposed(data_of(layer.inputs)))
+        return self.with_penalty(left, self.error(k) @ before.T, layer.weights, W, layer)
 
     def by_biases(self, k: int) -> Matrix:
         """∂C/∂b^k; by the one bias that all neurons of a layer share, a sum of the δ."""
-        layer, d = self.layers[k], symbol(self.d[k])
+        layer = self.layers[k]
         biases = [bias for biases in layer.biases for bias in biases]
         nodes = list(dict.fromkeys(bias.node for bias in biases))
         alike = all(len(each) == 1 for each in layer.biases) and len({bias.sign for bias in biases}) == 1
         if not alike or len(nodes) not in (1, len(biases)):
-            raise NoFormError(f"There is no line for the biases beside {d}: not every neuron has one of its own, nor "
-                              "do all share one")
-        error, ones = self.gradients(layer.z), column([1.0] * self.samples)
-        pieces: list[Piece] = [error]
-        right, value = d, error
+            raise NoFormError(f"There is no line for the biases beside {symbol(self.names.d[k])}: not every neuron has "
+                              "one of its own, nor do all share one")
+        right = self.error(k)
         if self.samples > 1:
-            right, pieces, value = Formula(f"{d} {ONES}", rf"{d.latex} {ONES.latex}"), [error, ones], times(error, ones)
+            right = right @ ones(self.samples)
         if len(nodes) < len(biases):
-            across = column([1.0] * len(biases))
-            right = Formula(f"{ONES}ᵀ {right}", rf"{ONES.latex}^{{\top}} {right.latex}")
-            pieces, value = [across, "ᵀ", *pieces], times(transposed(across), value)
-            name = self.graph.names[nodes[0]]
+            right, name = ones(len(biases)).T @ right, self.graph.names[nodes[0]]
         else:
-            name = self.vector([nodes], self.marks[k], "bβ")
-        if biases[0].sign < 0:
-            right, pieces = Formula(f"−{right}", f"-{right.latex}"), ["−", *pieces]
-            value = tuple(tuple(-x for x in row) for row in value)
-        line = Matrix(derivative_of(self.root, name), right, tuple(pieces), value)
-        return self.with_penalty(line, [[b] for b in nodes], symbol(name), layer)
+            name = self.names.vector([nodes], self.names.marks[k], "bβ")
+        right = -right if biases[0].sign < 0 else right
+        return self.with_penalty(derivative_of(self.root, name), right, [[b] for b in nodes], symbol(name), layer)
 
     def by_inputs(self, k: int) -> Matrix:
         """∂C/∂a^{k−1}"""
-        layer, left = self.layers[k], derivative_of(self.root, self.inputs[k])
+        layer, left = self.layers[k], derivative_of(self.root, self.names.inputs[k])
         for node in chain(*layer.inputs):
             if any(use not in layer.inside for use in self.found.used(node)):
-                raise NoFormError(f"{left} has no line: {self.found.name(node)} is used elsewhere, too")
-        right, pieces, value = self.handed_down(k)
-        return checked(Matrix(left, right, pieces, value),
-                       self.gradients(self.layers[k].inputs))
+                raise NoFormError(f"{left} has no line: {self.found.name(node)} is also used elsewhere")
+        return self.handed_down(k).checked(left, self.gradients(layer.inputs))
 
     def gradients(self, samples: list[list[Value]]) -> Rows:
         """Those of a layer: a row for each neuron, a column for each sample."""
@@ -355,23 +298,18 @@ class Form:
 
     # Penalties
 
-    def with_penalty(self, line: Matrix, nodes: list[list[Value]], name: Formula, layer: Layer) -> Matrix:
-        """The line, and λ W with it where the root has a penalty such as λ/2 · Σ w²."""
-        factor = self.penalty(list(chain(*nodes)), line.left, name, layer)
+    def with_penalty(self, left: Formula, right: Side, nodes: list[list[Value]], name: Formula,
+                     layer: FoundLayer) -> Matrix:
+        """The line, with λ W where the root has a penalty such as λ/2 · Σ w²."""
+        factor = self.penalty(list(chain(*nodes)), left, name, layer)
         if factor is not None:
-            numbers, times_it = data_of(nodes), ("+",) if factor == ONE else ("+", signed(factor.x))
-            written_out = both(lambda notation: as_factor(written(factor, notation), notation))
-            plus = Formula(f"{line.right} +", f"{line.right.latex} +")
-            spelled = plus if factor == ONE else Formula(f"{plus} {written_out}",
-                                                         rf"{plus.latex} {written_out.latex} \,")
-            line = Matrix(line.left, Formula(f"{spelled} {name}", f"{spelled.latex} {name.latex}"),
-                          (*line.numbers, *times_it, numbers),
-                          tuple(tuple(x + factor.x * w for x, w in zip(*rows)) for rows in zip(line.value, numbers)))
-        line = checked(line, tuple(tuple(self.graph.gradients[node] for node in row) for row in nodes))
+            spelled = both(lambda notation: as_factor(written(factor, notation), notation))
+            right = right.plus(factor.x, None if factor == ONE else spelled, side(name, data_of(nodes)))
+        line = right.checked(left, tuple(tuple(self.graph.gradients[node] for node in row) for row in nodes))
         self.covered.update(dict.fromkeys(chain(*nodes)))
         return line
 
-    def penalty(self, nodes: list[Value], left: Formula, name: Formula, layer: Layer) -> Term | None:
+    def penalty(self, nodes: list[Value], left: Formula, name: Formula, layer: FoundLayer) -> Term | None:
         """The factor λ, where these nodes reach the root past their layer, too, and each adds λ times itself to its
         gradient; None where none does. It is derived in symbols: for one weight, any number is a multiple."""
         graph, wanted = self.graph, dict.fromkeys(nodes)
@@ -380,7 +318,7 @@ class Form:
             for use in self.found.used(node):
                 if use not in layer.inside:
                     if use in self.found.below or use in self.found.sums:
-                        raise NoFormError(f"{left} has no line: {self.found.name(node)} is used elsewhere, too")
+                        raise NoFormError(f"{left} has no line: {self.found.name(node)} is also used elsewhere")
                     way[use] = None
         if not way:
             return None
@@ -400,34 +338,9 @@ class Form:
         factor = factors.pop()
         if factor is None or factors or factor.size > LONG:
             root = name_of(graph, graph.root)
-            raise NoFormError(f"{left} has no line: {root} depends on {name} in another way, too, which is no penalty "
-                              "such as λ/2 · Σ w²")
+            raise NoFormError(f"{left} has no line: {root} depends on {name} in another way, too, which is not a "
+                              "penalty such as λ/2 · Σ w²")
         return factor
-
-
-def labelled(samples: Nodes) -> list[list[str]]:
-    """The labels of these nodes."""
-    return [[node.label for node in nodes] for nodes in samples]
-
-
-def error_names(layer: Layer, errors: Mapping[Value, str]) -> list[list[str]]:
-    """The names of a layer's δ, without the number of the sample, where the labels have none."""
-    repeated = len(layer.z) > 1 and all(row == labelled(layer.z)[0] for row in labelled(layer.z))
-    return [[word_of(errors[z]) + z.label.removeprefix(word_of(z.label)) if repeated else errors[z] for z in zs]
-            for zs in layer.z]
-
-
-def in_rows(labels: Iterable[Sequence[str]]) -> str:
-    """Labels as a matrix: [w₁₁ w₁₂; w₂₁ w₂₂]."""
-    rows = [" ".join(shortened(list(map(unicode_label, row)), "⋯")) for row in labels]
-    return f"[{'; '.join(shortened(rows, '⋮'))}]"
-
-
-def is_counted(labels: Sequence[tuple[str, str, str]]) -> bool:
-    """Whether labels, in their parts, are those of one vector in order, from 1 or 0 up: z^{2}_{1}, z^{2}_{2}, ..."""
-    belows = [below for _, _, below in labels]
-    counted = [[str(n + start) for n in range(len(labels))] for start in (0, 1)]
-    return len({label[:2] for label in labels}) == 1 and belows in (*counted, [""])
 
 
 def multiple(term: Term, name: Name) -> Term | None:
@@ -454,18 +367,8 @@ def nabla(a: str, C: Formula) -> Formula:
     return Formula(f"∇{below}{C}", rf"\nabla_{{{symbol(base).latex}}} {C.latex}")
 
 
-def checked(line: Matrix, gradients: Rows) -> Matrix:
-    """The line, if it gives what the graph gives; else NoFormError."""
-    rounding = 1e-12 * size_of(line.numbers)
-    same = all(isclose(x, y, rel_tol=1e-9, abs_tol=rounding) or (isnan(x) and isnan(y))
-               for row, other in zip(line.value, gradients) for x, y in zip(row, other))
-    if not same:
-        raise NoFormError(f"{line.left} = {line.right} would not give the numbers of the graph")
-    return line
-
-
 def size_of(pieces: Sequence[Piece]) -> float:
-    """How large the addends of a line may be, which may cancel."""
+    """The largest size that the addends of a line, which may cancel, can have."""
     sizes = [1.0]
     for piece in pieces:
         if piece == "+":
@@ -479,16 +382,8 @@ def data_of(nodes: Sequence[Sequence[Value]]) -> Rows:
     return tuple(tuple(node.data for node in row) for row in nodes)
 
 
-def column(numbers: Sequence[float]) -> Rows:
-    return tuple((x,) for x in numbers)
-
-
 def transposed(matrix: Sequence[Sequence[float]]) -> Rows:
     return tuple(zip(*matrix))
-
-
-def times(a: Rows, b: Rows) -> Rows:
-    return tuple(tuple(sum(x * y for x, y in zip(row, other)) for other in transposed(b)) for row in a)
 
 
 # Printing
@@ -497,18 +392,14 @@ def cells(matrix: Rows, notation: Notation, dots: tuple[str, str, str]) -> list[
     """The numbers as text; of a large matrix the first few rows and columns and the last."""
     across, down, both_ways = dots
     table = [[rounded(x, notation).text for x in shortened(row)] for row in shortened(matrix)]
-    if len(matrix[0]) > CELLS:
+    if len(matrix[0]) > MOST:
         table = [[*row[:-1], across, row[-1]] for row in table]
-    if len(matrix) > CELLS:
+    if len(matrix) > MOST:
         middle = [down] * len(table[0])
-        if len(matrix[0]) > CELLS:
+        if len(matrix[0]) > MOST:
             middle[-2] = both_ways
         table.insert(-1, middle)
     return table
-
-
-def shortened(items: Sequence[Any], *dots: Any) -> list[Any]:
-    return [*items[:CELLS - 2], *dots, items[-1]] if len(items) > CELLS else list(items)
 
 
 def block(piece: Piece, spell: Spelling) -> list[str]:
