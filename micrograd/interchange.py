@@ -18,8 +18,9 @@ from . import ops
 from .compiler.onnx_graph import ROWS, Functions, OnnxGraph, Tensor, as_array, onnx_library
 from .files import FileName, write_whole
 from .modules import FORMAT, VERSION, check_shape
-from .nn import MLP, Activation, Layer, Neuron, Standardizer
+from .nn import MLP, Activation, Layer, Neuron
 from .packages import needed
+from .standardizer import Standardizer
 
 if TYPE_CHECKING:
     from .compiler.api import Compiled

@@ -22,6 +22,8 @@ from typing import Any, ClassVar, Union
 
 from .data.delimited import write_delimited
 from .files import FileName, write_whole
+from .formulas.formula import sides_of
+from .formulas.layout import Layout
 from .formulas.mathml import mathml
 from .terminal import Printed, Spelling, in_columns, wrapped
 
@@ -145,21 +147,14 @@ class Grid:
 def remark_html(remark: Remark) -> str:
     """A remark; of a message with its caret, all lines but the first as they are."""
     if not isinstance(remark, str):
-        return escape(remark[0]) + in_lines(remark[1].latex)
+        return escape(remark[0]) + in_lines(remark[1].layout)
     first, _, more = remark.partition("\n")
     return escape(first) + (f"<br/><pre style='margin:0'>{escape(more)}</pre>" if more else "")
 
 
-def in_lines(latex: str) -> str:
+def in_lines(line: Layout) -> str:
     """A chain of equations that goes on in the next line before an = where there is no room; MathML alone does not."""
-    sides = [""]
-    for part in latex.split(" = "):
-        whole = re.sub(r"\\.", "", sides[-1])
-        if whole.count("{") > whole.count("}"):  # an = of a label
-            sides[-1] += f" = {part}"
-        else:
-            sides.append(part)
-    _, first, *others = sides
+    first, *others = sides_of(line)
     return " ".join([mathml(first), *(f'<span style="white-space:nowrap">= {mathml(side)}</span>' for side in others)])
 
 

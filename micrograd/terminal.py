@@ -13,15 +13,8 @@ from functools import lru_cache
 from shutil import get_terminal_size
 from typing import Any
 
-from .formulas.layout import (
-    GREEK,
-    LOWERED_RUN,
-    RAISED_RUN,
-    columns,
-    in_one_notation,
-    lowered_on_the_line,
-    raised_on_the_line,
-)
+from .formulas.boxes import GREEK
+from .formulas.labels import LOWERED_RUN, RAISED_RUN, columns, in_one_notation, lowered_on_the_line, raised_on_the_line
 
 WIDTH = 80                    # columns of a file, a pipe or a notebook; of a terminal as many as it has,
 NARROWEST, WIDEST = 40, 120   # but no fewer and no more than these

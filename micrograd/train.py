@@ -21,8 +21,10 @@ from .compiler.api import Compiled, compile
 from .compiler.program import TraceError
 from .data.dataset import is_refused, rows, targets
 from .engine import Value
-from .nn import MLP, Module, Standardizer, rows_for
+from .modules import Module
+from .nn import MLP, rows_for
 from .optim import SGD, Optimizer, StartError, started, trouble
+from .standardizer import Standardizer
 from .training.progress import progress_bar
 
 __all__ = ["fit", "History", "converged", "train_test_split", "accuracy"]

@@ -12,25 +12,8 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import Value, ops
-from micrograd.formulas.algebra import (
-    DEEPEST,
-    DOTS,
-    Call,
-    Formula,
-    Name,
-    Number,
-    Product,
-    Sum,
-    Terms,
-    comes_to,
-    floated,
-    formula_of,
-    forward_rule,
-    local_rule,
-    name_of,
-    number_of,
-    partial,
-)
+from micrograd.formulas.algebra import DEEPEST, DOTS, Call, Name, Number, Product, Sum, Terms, comes_to, floated
+from micrograd.formulas.formula import Formula, formula_of, forward_rule, local_rule, name_of, number_of, partial
 from micrograd.formulas.graph import look
 from micrograd.formulas.parse import parse
 

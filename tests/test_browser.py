@@ -19,7 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import micrograd
 from micrograd import Value, nn
-from micrograd.formulas.algebra import name_of, number_of
+from micrograd.formulas.formula import name_of, number_of
 from micrograd.look.stepper import stepper
 from micrograd.look.steps import steps
 

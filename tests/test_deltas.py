@@ -9,11 +9,12 @@ from graphs import diamond, four_layers, two_by_two
 
 import micrograd as mg
 from micrograd import MLP, Value, diagnose, draw, explain, grade
-from micrograd.formulas.algebra import symbol
 from micrograd.formulas.deltas import weighted_sums
+from micrograd.formulas.expression import UnknownName
+from micrograd.formulas.formula import symbol
 from micrograd.formulas.graph import look
-from micrograd.formulas.layout import indices
-from micrograd.formulas.parse import UnknownName, parse_program
+from micrograd.formulas.labels import indices
+from micrograd.formulas.parse import parse_program
 
 LETTERS = "abcefghijklmnopqrsuvwxy"
 

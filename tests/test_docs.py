@@ -128,7 +128,7 @@ def test_a_method_says_where_to_look(name: str) -> None:
 MODULES = ["calculus", "check", "interchange", "losses", "nn", "optim", "plots", "sklearn", "symbolic", "train"]
 NEEDED = {"plots": "matplotlib", "sklearn": "sklearn"}  # their own tests ask for these
 GIVEN = [  # classes that users meet as what they are given
-    "look.diagnose.Diagnosis", "look.diagnose.Finding", "look.explain.Explanation", "look.nudge.Nudge", "mark.report.Answer",
+    "look.diagnose.Diagnosis", "look.diagnose.Finding", "look.derivation.Explanation", "look.nudge.Nudge", "mark.report.Answer",
     "mark.report.ClassReport", "mark.report.Mistake", "mark.report.Question", "mark.report.Report", "look.stepper.Stepper",
     "look.steps.Frame", "look.steps.Steps", "compiler.equations.Equation", "compiler.equations.Equations",
 ]

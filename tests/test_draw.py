@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 import micrograd
 from micrograd import MLP, Layer, Neuron, Standardizer, Value, draw
 from micrograd.engine import constant
-from micrograd.formulas.algebra import number_of
-from micrograd.formulas.layout import unicode_label
+from micrograd.formulas.formula import number_of
+from micrograd.formulas.labels import unicode_label
 from micrograd.look.dot import LOOKS
 from micrograd.look.draw import DIRECTIONS, notebook_view, svg_of
 from micrograd.losses import half_squared_error

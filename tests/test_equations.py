@@ -10,6 +10,7 @@ import micrograd
 from micrograd import MLP, Value, losses, ops
 from micrograd.compiler.equations import LINES, Equations
 from micrograd.compiler.plan import plan
+from micrograd.formulas.mathml import mathml
 
 np = pytest.importorskip("numpy", reason="the numbers of equations need NumPy: pip install numpy")
 
@@ -328,6 +329,7 @@ def test_an_irregular_formula_prints(seed, size):
         printed = found._laid_out(10_000, str).splitlines()
         assert len(printed) == min(len(found.equations), LINES)
         assert found.latex.count(r"\\") == len(printed) - 1
+        assert mathml(found.layout()) == mathml(found.latex)
         names = [line.name for line in found.equations]
         assert len({*names}) == len(names)
         assert len({line.group for line in found.equations}) == len(names)

@@ -15,6 +15,10 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import MLP, Value, explain
+from micrograd.formulas.labels import indices, unicode_label
+from micrograd.formulas.names import on_one_line
+from micrograd.formulas.notations import UNICODE, rounded
+from micrograd.look.derivation import summed
 
 
 def total(explanation):
@@ -499,7 +503,7 @@ def test_several_derivatives_at_once(tmp_path):
     assert json.loads(json.dumps(found.to_dict()))["explanations"][1]["value"] == found[1].value
     assert found._repr_latex_().count("aligned") == 4 and found.to_html().count("<math") == 2
     assert "∂C/∂w², ∂C/∂b³" in found.save(tmp_path / "both.html").read_text(encoding="utf-8")
-    with pytest.raises(ValueError, match="one Value or label at least"):
+    with pytest.raises(ValueError, match="at least one Value or label"):
         explain(C, [])
     with pytest.raises(TypeError, match="or the label of one, found int 3"):
         explain(C, ["w2", 3])
@@ -549,7 +553,7 @@ def in_order(found):
 def test_error_terms_come_from_the_root_back_also_where_the_index_is_time(label):
     C = recurrent(label, 12)
     for found in (explain(C, form="delta"), explain(C, "w", form="delta")):
-        assert [int("".join(c for c in mg.formulas.parse.on_one_line(name) if c.isdecimal())) for name in in_order(found)] \
+        assert [int("".join(c for c in on_one_line(name) if c.isdecimal())) for name in in_order(found)] \
             == list(range(12, 0, -1))
 
 
@@ -578,10 +582,10 @@ def test_no_error_term_is_used_before_it_is_defined(program):
 
 def listed(found, leaf):
     """Whether the derivative by a leaf has a line, or is in a matrix."""
-    name = f"{found.symbols}/∂{mg.formulas.layout.unicode_label(leaf.label)}"
-    letter, above, _ = mg.formulas.layout.indices(leaf.label)
+    name = f"{found.symbols}/∂{unicode_label(leaf.label)}"
+    letter, above, _ = indices(leaf.label)
     return any(str(line.left) == f"∂{name}" for line in found.lines) or any(
-        matrix.left in (f"∂{found.symbols}/∂{mg.formulas.layout.unicode_label(f'{form}^{{{above}}}')}" for form in (letter, letter.upper()))
+        matrix.left in (f"∂{found.symbols}/∂{unicode_label(f'{form}^{{{above}}}')}" for form in (letter, letter.upper()))
         for matrix in found.matrices)
 
 
@@ -649,7 +653,7 @@ def test_the_numbers_have_the_factors_of_the_symbols(program, detail):
             continue
         if found.count == 1 and len(found.factors) > 1 and "⋯" not in str(found):
             kept = [factor for factor in found.factors if factor.formula != "1"]
-            numbers = "·".join(mg.formulas.layout.rounded(factor.value, mg.formulas.layout.UNICODE).text for factor in kept)
+            numbers = "·".join(rounded(factor.value, UNICODE).text for factor in kept)
             if len(kept) > 1:
                 assert re.sub("[ ()]", "", found.lines[0].sides[-2][0]) == numbers
 
@@ -738,7 +742,7 @@ def test_the_numbers_on_a_line_come_to_the_result_beside_them(program):
             except ValueError as error:
                 assert "form='delta' needs" in str(error)
     for line in (line for each in found for line in each.lines):
-        sides = [mg.look.explain.summed(side) for side in line.sides]
+        sides = [summed(side) for side in line.sides]
         assert len(sides) < 2 or numbers_agree(sides, 6), line
     report = mg.grade(root, dict.fromkeys(asked, 1e9))
     for rule in [frame.rule for frame in mg.steps(root)] + [answer.line for answer in report.answers.values()]:

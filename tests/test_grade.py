@@ -13,7 +13,7 @@ from graphs import two_by_two
 from programs import benchmark
 
 from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
-from micrograd.formulas.algebra import number_of
+from micrograd.formulas.formula import number_of
 from micrograd.formulas.graph import look
 from micrograd.mark import mistakes
 from micrograd.mark.answer import numeral

@@ -9,6 +9,7 @@ import pytest
 import micrograd
 from micrograd import Value, gradient, latex, ops, text
 from micrograd.formulas import layout as formula
+from micrograd.formulas.notations import UNICODE
 from micrograd.formulas.parse import parse
 from micrograd.rows import Ieee
 
@@ -215,7 +216,7 @@ def written_everywhere(node):
     """The formula of a node in its three notations, as expressions."""
     yield text(node, depth=None)
     yield read_latex(latex(node, depth=None))
-    yield formula.formula(node, None, formula.UNICODE, "test")
+    yield formula.formula(node, None, UNICODE, "test")
 
 
 @pytest.mark.parametrize("row", [*ops.OPS.values(), *ops.HELPERS.values()], ids=lambda row: row.name)

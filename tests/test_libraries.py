@@ -17,7 +17,7 @@ import micrograd
 from micrograd import ops
 from micrograd.compiler import libraries
 from micrograd.compiler.onnx_graph import OnnxGraph, Tensor, onnx_library
-from micrograd.compiler.trace import AT_LEAST, DETACHED, GREATER
+from micrograd.compiler.program import AT_LEAST, DETACHED, GREATER
 from micrograd.rows import spelling
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install numpy")

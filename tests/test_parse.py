@@ -11,18 +11,12 @@ from hypothesis import strategies as st
 
 import micrograd
 from micrograd import Value, cli, diagnose, explain, ops, steps, text
-from micrograd.formulas.layout import UNICODE, unicode_label
-from micrograd.formulas.parse import (
-    LENGTH,
-    NESTING,
-    WHOLE,
-    ExpressionError,
-    Names,
-    UnknownName,
-    parse,
-    parse_program,
-    parse_values,
-)
+from micrograd.formulas.expression import ExpressionError, UnknownName
+from micrograd.formulas.labels import unicode_label
+from micrograd.formulas.names import Names
+from micrograd.formulas.notations import UNICODE
+from micrograd.formulas.parse import WHOLE, parse, parse_program, parse_values
+from micrograd.formulas.reading import LENGTH, NESTING
 
 LABELS = ["w^{4}", "a^{2}", "a^{4}", "y", "z^{4}", "δ^{3}", "w^{2}_{1,1}", "x", "loss (1)", "a^{1}_{2}"]
 VALUES = {label: 0.3 + place / 7 for place, label in enumerate(LABELS)}
@@ -127,8 +121,8 @@ def test_arithmetic_is_total():
 def test_an_expression_is_plain_data():
     expression = parse("2*x + max(x, w1)")
     assert expression.names == ("x", "w1")
-    assert repr(expression.program) == ("(2.0, Name(name='x', place=2), <op mul>, Name(name='x', place=10), "
-                                        "Name(name='w1', place=13), <op maximum>, <op add>)")
+    assert repr(expression.program) == ("(2.0, Variable(name='x', place=2), <op mul>, Variable(name='x', place=10), "
+                                        "Variable(name='w1', place=13), <op maximum>, <op add>)")
     assert pickle.loads(pickle.dumps(expression)) == expression == parse("2*x + max(x, w1)")
 
 

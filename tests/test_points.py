@@ -8,8 +8,9 @@ import pytest
 from graphs import two_by_two
 
 from micrograd import MLP, Value, grade, grade_class, losses, maximum, op, sigmoid
-from micrograd.formulas.algebra import Terms, formula_of
+from micrograd.formulas.algebra import Terms
 from micrograd.formulas.factors import depending_on, links
+from micrograd.formulas.formula import formula_of
 from micrograd.formulas.graph import look
 from micrograd.formulas.parse import parse, parse_program
 from micrograd.mark.grade import Marker

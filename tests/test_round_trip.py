@@ -8,8 +8,9 @@ from graphs import diamond, neuron, two_by_two
 
 from micrograd import MLP, Value, explain, latex, losses, ops, steps, text
 from micrograd.formulas.graph import look
-from micrograd.formulas.layout import UNICODE, formula
-from micrograd.look.explain import summed
+from micrograd.formulas.layout import formula
+from micrograd.formulas.notations import UNICODE
+from micrograd.look.derivation import summed
 from micrograd.mark.given import Submitted, submitted
 from micrograd.mark.grade import Marker
 from micrograd.mark.submission import Submission

@@ -14,7 +14,7 @@ import pytest
 
 import micrograd
 from micrograd import Value, nn
-from micrograd.formulas.algebra import number_of
+from micrograd.formulas.formula import number_of
 from micrograd.look.stepper import stepper
 
 HOSTILE = ["</script><script>alert(1)</script>", "<!--<script>", "]]>", '"><img src=x onerror=alert(1)>', "{{data}}", "$css",

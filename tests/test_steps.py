@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import re
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 import micrograd
 from micrograd import Value, nn
-from micrograd.formulas.algebra import Formula
+from micrograd.formulas.algebra import Name
+from micrograd.formulas.formula import as_factor, formula_of
 from micrograd.formulas.graph import look
-from micrograd.formulas.layout import unicode_label
-from micrograd.look.steps import LONGEST, as_factor, steps
+from micrograd.formulas.labels import unicode_label
+from micrograd.look.steps import LONGEST, steps
 from micrograd.terminal import WIDTH
 
 
@@ -261,10 +263,17 @@ def test_an_op_of_ones_own():
         "f = square_of_steps(x) = square_of_steps(3) = 9", "∂f/∂f = 1", "∂f/∂x += ∂f/∂f · ∂f/∂x = ∂f/∂f · 2x = 1 · 6 = 6"]
 
 
-@pytest.mark.parametrize("rule, factor", [("a", "a"), ("a + b", "(a + b)"), ("f(a − b)", "f(a − b)"), ("−a", "(−a)"),
-                                          ("a(1 − a)", "a(1 − a)"), ("f(g(a) + 1) − 2", "(f(g(a) + 1) − 2)")])
+A, B = Name("a", 0.5), Name("b", 2.0)
+
+
+@pytest.mark.parametrize("rule, factor", [
+    (A, "a"), (A + B, "(a + b)"), (micrograd.sin(A - B), "sin(a − b)"), (-A, "(−a)"), (A * (1 - A), "a(1 − a)"),
+    (micrograd.sin(micrograd.cos(A) + 1) - 2, "(sin(cos(a) + 1) − 2)")])
 def test_sums_are_fenced_as_factors(rule, factor):
-    assert as_factor(Formula(rule, rule)) == factor
+    found = as_factor(formula_of(rule))
+    assert found == factor
+    in_latex = re.sub("sin|cos", r"\\\g<0>", factor.replace("−", "-"))
+    assert found.latex == in_latex.replace("(", r"\left(").replace(")", r"\right)")
 
 
 def test_a_deep_and_large_graph():

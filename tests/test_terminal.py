@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import micrograd as mg
 from micrograd import Value
 from micrograd import terminal as plain
-from micrograd.formulas.layout import columns, in_one_notation, lowered_on_the_line, raised_on_the_line
+from micrograd.formulas.labels import columns, in_one_notation, lowered_on_the_line, raised_on_the_line
 from micrograd.terminal import NARROWEST, WIDEST, WIDTH, as_lists, folded, in_columns, spelling, typewriter
 
 ENCODINGS = ["ascii", "latin-1", "cp437", "cp1252", "utf-8"]

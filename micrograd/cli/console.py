@@ -24,7 +24,7 @@ from .. import __version__
 from ..data.table import TableError
 from ..engine import engine_kind
 from ..files import descriptor, status, write_whole
-from ..formulas.parse import ExpressionError
+from ..formulas.expression import ExpressionError
 from ..page import as_json
 from ..terminal import spelling_of
 

@@ -17,10 +17,11 @@ from .. import losses
 from ..data.table import read_table
 from ..engine import Value, topological_order
 from ..files import write_whole
-from ..formulas.algebra import number_of
-from ..formulas.layout import unicode_label
+from ..formulas.formula import number_of
+from ..formulas.labels import unicode_label
+from ..look.derivation import Explanation
 from ..look.draw import draw, svg_of
-from ..look.explain import Explanation, explain
+from ..look.explain import explain
 from ..look.stepper import stepper
 from ..nn import MLP
 from ..packages import to_install

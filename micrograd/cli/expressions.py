@@ -15,13 +15,18 @@ from click.core import ParameterSource
 from .. import ops
 from ..engine import Value, topological_order
 from ..files import read_whole
-from ..formulas.algebra import number_of
+from ..formulas.expression import ExpressionError, UnknownName
+from ..formulas.formula import number_of
 from ..formulas.graph import look
-from ..formulas.layout import LATEX, UNICODE, Notation, formula, in_one_notation, unicode_label
+from ..formulas.labels import in_one_notation, unicode_label
+from ..formulas.layout import formula
 from ..formulas.mathml import mathml
-from ..formulas.parse import ExpressionError, Names, UnknownName, parse, parse_program, parse_values
+from ..formulas.names import Names
+from ..formulas.notations import LATEX, UNICODE, Notation
+from ..formulas.parse import parse, parse_program, parse_values
+from ..look.derivation import CHAIN, DELTA, FORMS, Explanation
 from ..look.draw import svg_of
-from ..look.explain import CHAIN, DELTA, FORMS, Explanation, explain
+from ..look.explain import explain
 from ..look.stepper import stepper
 from ..look.steps import steps
 from ..mark.grade import grade_class

@@ -27,7 +27,7 @@ from ..arguments import as_float, counted, is_number
 from ..data.dataset import single
 from ..engine import Value, engine_kind, in_signs, made
 from ..interchange import from_safetensors
-from ..nn import Module
+from ..modules import Module
 from ..optim import SGD, Optimizer, started
 from ..training.checkpoint import FORMAT as TRAINING_RUN
 from ..training.checkpoint import OPERATIONS, Progress, parameters_in, read, write

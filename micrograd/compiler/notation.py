@@ -1,4 +1,4 @@
-"""What equations are made of: pieces of formulas, in text and in LaTeX at once, and the names of matrices and of their
+"""The parts of equations: pieces of formulas, in text and in LaTeX at once, and the names of matrices and of their
 parts, as NumPy has them: W2.T, X[0:2], p[0:48].reshape(16, 3).
 
 This module knows nothing of what is computed.
@@ -10,9 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
-from ..formulas.layout import LATEX, TEXT, Notation, Written, apply, cut, fenced, indices, label_in_latex, label_in_text
+from ..formulas.labels import cut, indices
+from ..formulas.layout import Applied, Layout, Quoted, ShownNumber, written
+from ..formulas.notations import LATEX, NEGATIVE, PLUS, TEXT, Notation, Signs, Written
 from ..ops import Op
 from .plan import block, in_rows
 
@@ -22,43 +25,28 @@ LONGEST = 40   # characters of a name
 NUMBERED = re.compile(r"(.*[^\d\[])(?:\[(\d+)\]|(\d+))")  # x[0], x0
 
 
-class Both(NamedTuple):
-    """A piece as text and as LaTeX."""
-
-    text: Written
-    latex: Written
+def put(text: str, latex: str, binds: str, *operands: Layout) -> Applied:
+    """A text template and a LaTeX template with the operands in their gaps."""
+    return Applied(Signs(text, latex, binds), operands)
 
 
-class Slot:
-    """A piece in a template, where {0:product} asks for parentheses around what binds less tightly."""
-
-    def __init__(self, piece: Written, notation: Notation) -> None:
-        self.piece, self.notation = piece, notation
-
-    def __format__(self, needs: str) -> str:
-        return fenced(self.piece, needs, self.notation)
+def in_text(piece: Layout) -> str:
+    text: str = written(piece, TEXT).text
+    return text
 
 
-def put(text: str, latex: str, binds: str, *parts: Both) -> Both:
-    """A text template and a LaTeX template with the parts in their slots."""
-    return Both(Written(text.format(*[Slot(part.text, TEXT) for part in parts]), binds),
-                Written(latex.format(*[Slot(part.latex, LATEX) for part in parts]), binds))
+def in_latex(piece: Layout) -> str:
+    latex: str = written(piece, LATEX).text
+    return latex
 
 
-def atom(text: str, latex: str) -> Both:
-    return Both(Written(text, "atom"), Written(latex, "atom"))
-
-
-def number(x: float) -> Both:
-    return Both(TEXT.number(x), LATEX.number(x))
-
-
-def listed(items: Sequence[Both], separator: str) -> Both:
+def listed(items: Sequence[Layout], separator: str) -> Layout:
     """[a; b] or [1, 2]; of many the first few and the last."""
     shown = shortened(items, PLACES, "…")
-    text, latex = (f"{separator} ".join(
-        item if isinstance(item, str) else item[i].text for item in shown) for i in (0, 1))
-    return atom(f"[{text}]", rf"\left[{latex}\right]".replace("…", r"\ldots"))
+    kept = [item for item in shown if item != "…"]
+    gaps = iter(range(len(kept)))
+    inner = f"{separator} ".join("…" if item == "…" else f"{{{next(gaps)}}}" for item in shown)
+    return put(f"[{inner}]", rf"\left[{inner}\right]".replace("…", r"\ldots"), "atom", *kept)
 
 
 def shortened(items: Sequence[Any], most: int, words: str) -> list[Any]:
@@ -69,98 +57,108 @@ def shortened(items: Sequence[Any], most: int, words: str) -> list[Any]:
     return [*items[:first], words.format(len(items) - first - last), *items[len(items) - last:]]
 
 
-def total(terms: Sequence[tuple[int, Both]]) -> Both:
+def total(terms: Sequence[tuple[int, Layout]]) -> Layout:
     """The sum of the terms with their signs; what is added comes first."""
     terms = sorted(terms, key=lambda term: -term[0])
     if len(terms) == 1 and terms[0][0] > 0:
         return terms[0][1]
-    whole = []
-    for i, notation in enumerate((TEXT, LATEX)):
-        signed = [("- " if sign < 0 else "+ ") + fenced(term[i], "product" if sign < 0 else "sum", notation)
-                  for sign, term in terms]
-        first, *rest = shortened(signed, TERMS, "+ … ({} more)" if i == 0 else r"+ \ldots")
-        whole.append(Written(" ".join([first[2:] if first[0] == "+" else f"-{first[2:]}", *rest]), "sum"))
-    return Both(*whole)
+    signed = [f"- {{{i}:product}}" if sign < 0 else f"+ {{{i}:sum}}" for i, (sign, _) in enumerate(terms)]
+    text, latex = (" ".join(shortened(signed, TERMS, more)) for more in ("+ … ({} more)", r"+ \ldots"))
+    first = "-" if terms[0][0] < 0 else ""
+    return put(first + text[2:], first + latex[2:], "sum", *(term for _, term in terms))
 
 
-def without_sign(piece: Both) -> tuple[int, Both]:
+@dataclass(frozen=True, slots=True)
+class Unsigned(Layout):
+    """A piece that begins with a minus sign, without that."""
+
+    operands: Sequence[Layout] = ()
+
+    def put(self, pieces: Sequence[Written], notation: Notation) -> Written:
+        return pieces[0].without_minus()
+
+
+def without_sign(piece: Layout) -> tuple[int, Layout]:
     """-1 and x for a piece -x; 1 and the piece for any other."""
-    if piece.text.binds != "sum" or piece.text.text[0] != "-" or re.search(" [-+] ", piece.text.text):
-        return 1, piece
-    return -1, Both(*[Written(written.text[1:], "product") for written in piece])
+    text = written(piece, TEXT)
+    negative = text.binds == "sum" and text.begins in NEGATIVE and not text.marks & PLUS
+    return (-1, Unsigned([piece])) if negative else (1, piece)
 
 
-def literal(numbers: float | tuple[Any, ...]) -> Both:
+def literal(numbers: float | tuple[Any, ...]) -> Layout:
     if isinstance(numbers, float):
-        return number(numbers)
+        return ShownNumber(numbers)
     if len(numbers) == 1 and isinstance(numbers[0], float):
-        return number(numbers[0])
-    return listed([listed([*map(number, row)], ",") if isinstance(row, tuple) else number(row) for row in numbers], ",")
+        return ShownNumber(numbers[0])
+    rows = [listed([*map(ShownNumber, row)], ",") if isinstance(row, tuple) else ShownNumber(row) for row in numbers]
+    return listed(rows, ",")
 
 
-def applied(op: Op, args: Sequence[Both]) -> Both:
-    """The row's own templates."""
-    by_number = LATEX._replace(template=lambda op: op.latex.replace(r"\cdot", r"\odot"))
-    text, latex = apply(op, [arg.text for arg in args], TEXT), apply(op, [arg.latex for arg in args], by_number)
-    return Both(text, latex._replace(text=latex.text.replace(">=", r"\ge")))
+@cache
+def number_by_number(op: Op) -> Signs:
+    """The template of an op on arrays: that of its row, with another dot."""
+    latex = op.latex.replace(r"\cdot", r"\odot").replace(">=", r"\ge")
+    return Signs(op.text, latex, TEXT.template(op).binds, op.binds)
 
 
 # Names
 
-class Names:
+class TakenNames:
     """Names that are taken."""
 
     def __init__(self) -> None:
         self.taken: Counter[str] = Counter()
 
-    def unique(self, wish: Both) -> Both:
-        """The name that is wished for, with a number where it is taken."""
-        self.taken[wish.text.text] += 1
-        n = self.taken[wish.text.text]
+    def unique(self, proposed: Layout) -> Layout:
+        """The proposed name, with a number where it is taken."""
+        text = in_text(proposed)
+        self.taken[text] += 1
+        n = self.taken[text]
         if n == 1:
-            return wish
-        return self.unique(put(f"{{0:atom}}_{n}", f"{{{{{{0:atom}}}}}}_{{{{({n})}}}}", "atom", wish))
+            return proposed
+        return self.unique(put(f"{{0:atom}}_{n}", f"{{{{{{0:atom}}}}}}_{{{{({n})}}}}", "atom", proposed))
 
 
 @dataclass(eq=False, slots=True)
-class Thing:
-    """What has a name, and numbers in an order.
+class Array:
+    """Numbers in an order, with a name for all of them.
 
-    wish: the name, or of what it is the gradient. grid: rows and columns, where it is a matrix. error: whether the
-    gradient by it is δ. labels: of its numbers, where one alone goes by its own. kept: whether it gets a line however
-    seldom it is used.
+    proposed_name: the name, or of what it is the gradient. grid: rows and columns, where it is a matrix. error: whether
+    the gradient by it is δ. labels: of its numbers, where one alone goes by its own. kept: whether it gets a line
+    however seldom it is used.
     """
 
-    names: Names
-    wish: Both | Thing
+    names: TakenNames
+    proposed_name: Layout | Array
     size: int
     grid: tuple[int, int] | None = None
     error: bool = False
     labels: tuple[str, ...] = ()
     kept: bool = True
-    found: Both | None = None
+    found: Layout | None = None
 
     @property
-    def name(self) -> Both:
+    def name(self) -> Layout:
         """Chosen when it is first asked for."""
         if self.found is None:
-            self.found = self.names.unique(self.wish if isinstance(self.wish, Both) else self.wish.slope())
+            proposed = self.proposed_name
+            self.found = self.names.unique(proposed.slope() if isinstance(proposed, Array) else proposed)
         return self.found
 
-    def gradient(self) -> Thing:
+    def gradient(self) -> Array:
         """The gradient by it."""
-        return Thing(self.names, self, self.size, self.grid, labels=tuple([f"d{label}" for label in self.labels]),
+        return Array(self.names, self, self.size, self.grid, labels=tuple([f"d{label}" for label in self.labels]),
                      kept=self.error)
 
-    def slope(self) -> Both:
+    def slope(self) -> Layout:
         """The name of the gradient by it: δ2 for Z2, dW2 for W2."""
-        text, latex = self.name.text.text, self.name.latex.text
         if not self.error:
             return put("d{0:atom}", r"\mathrm{{d}}{0:atom}", "atom", self.name)
-        return atom(text.replace(text[0], "δ", 1), latex.replace(text[0], r"\delta", 1))
+        text, latex = in_text(self.name), in_latex(self.name)
+        return Quoted(text.replace(text[0], "δ", 1), latex.replace(text[0], r"\delta", 1))
 
-    def part(self, index: Sequence[int], columns: int = 0) -> Both:
-        """The numbers at these places; as a matrix of so many columns."""
+    def part(self, index: Sequence[int], columns: int = 0) -> Layout:
+        """The numbers at these places; as a matrix of that many columns."""
         if self.grid is None:
             return self.stretch(index, columns)
         high, wide = self.grid
@@ -177,8 +175,8 @@ class Thing:
                 return transposed(found) if turned and len(index) > 1 else found
         return self.at(bracketed(index, self.size), ".flat")
 
-    def stretch(self, index: Sequence[int], columns: int) -> Both:
-        """The same of what is no matrix."""
+    def stretch(self, index: Sequence[int], columns: int) -> Layout:
+        """The same, of an array that is not a matrix."""
         if 1 < columns < len(index):
             found = block([*index], columns, self.size)
             if found is None:
@@ -195,11 +193,11 @@ class Thing:
         piece = self.name if [*index] == [*range(self.size)] else self.at(bracketed(index, self.size))
         return transposed(piece) if columns == len(index) > 1 else piece
 
-    def at(self, places: str, of: str = "") -> Both:
+    def at(self, places: str, of: str = "") -> Layout:
         return put(f"{{0:atom}}{of}[{places}]", f"{{{{{{0:atom}}}}}}_{{{{[{places}]}}}}".replace("…", r"\ldots "),
                    "atom", self.name)
 
-    def running(self, index: Sequence[int], each: int) -> Both | None:
+    def running(self, index: Sequence[int], each: int) -> Layout | None:
         """The j-th number of `each` for the i-th sum, by i and j, where the places are so regular."""
         wide = self.grid[1] if self.grid else self.size
         axes = [[place // wide for place in index]] * bool(self.grid) + [[place % wide for place in index]]
@@ -214,8 +212,8 @@ class Thing:
         return self.at(", ".join(found))
 
 
-def transposed(piece: Both) -> Both:
-    bare = piece.latex.text.isalnum()
+def transposed(piece: Layout) -> Layout:
+    bare = isinstance(piece, Quoted) and piece.latex.isalnum()
     return put("{0:atom}.T", r"{0:atom}^{{\top}}" if bare else r"\left({0}\right)^{{\top}}", "atom", piece)
 
 
@@ -252,47 +250,47 @@ def split(label: str) -> tuple[tuple[str, str, str], tuple[int, ...]]:
     return ((match[1], "", ""), (int(match[2] or match[3]),)) if match else ((label, "", ""), ())
 
 
-def name_of(base: tuple[str, str, str], axes: int, varies: bool, alone: str = "") -> Both:
-    """How a whole is called: w^{2} of two axes is W2, x of one that varies X. alone: its label, if it is one number."""
+def array_name(base: tuple[str, str, str], axes: int, varies: bool, alone: str = "") -> Layout:
+    """The name of a whole: w^{2} of two axes is W2, x of one that varies X. alone: its label, if it is one number."""
     letter, above, below = base
     if alone and axes and not above:  # x[3]
         return whole_label(alone)
     if len(letter) == 1 and letter.isascii() and (axes == 2 or (axes == 1 and varies)):
         letter = letter.upper()
     name = whole_label(letter + f"^{{{above}}}" * bool(above) + f"_{{{below}}}" * bool(below))
-    return Both(Written(letter + above, "atom"), name.latex) if above.isalnum() and not below else name
+    return Quoted(letter + above, name.latex) if above.isalnum() and not below else name
 
 
-def whole_label(label: str) -> Both:
+def whole_label(label: str) -> Quoted:
     """A label as a name; in parentheses only where it holds an operator."""
-    text, latex = label_in_text(cut(label, LONGEST)), label_in_latex(cut(label, LONGEST))
-    return Both(*[written._replace(binds="sum" if text.binds == "sum" else "atom") for written in (text, latex)])
+    text, latex = (notation.label(cut(label, LONGEST)) for notation in (TEXT, LATEX))
+    return Quoted(text.text, latex.text, "sum" if text.binds == "sum" else "atom")
 
 
-def wholes(names: Names, labels: Mapping[int, str], varies: Callable[[int], bool],
-           is_function: Callable[[int], bool]) -> dict[int, tuple[Thing, int]]:
+def wholes(names: TakenNames, labels: Mapping[int, str], varies: Callable[[int], bool],
+           is_function: Callable[[int], bool]) -> dict[int, tuple[Array, int]]:
     """Of what each labelled node is a part, and its place there. Nodes whose labels differ in their lower indices only
-    are one thing. Labels that come again, as in a network that is called twice, are another."""
+    are one array. Labels that come again, as in a network that is called twice, are another."""
     seen: Counter[Any] = Counter()
-    things: dict[Any, dict[tuple[int, ...], int]] = {}
+    arrays: dict[Any, dict[tuple[int, ...], int]] = {}
     for node in sorted(labels):
         base, place = split(labels[node])
         key = base, len(place), varies(node)
         seen[key, place] += 1
-        things.setdefault((*key, seen[key, place]), {})[place] = node
-    found: dict[int, tuple[Thing, int]] = {}
-    for (base, axes, varying, count), nodes in things.items():
+        arrays.setdefault((*key, seen[key, place]), {})[place] = node
+    found: dict[int, tuple[Array, int]] = {}
+    for (base, axes, varying, count), nodes in arrays.items():
         places = sorted(nodes)
         own = [labels[nodes[place]] for place in places]
-        thing = Thing(names, name_of(base, axes, varying, own[0] if len(own) == 1 else ""), len(own))
+        array = Array(names, array_name(base, axes, varying, own[0] if len(own) == 1 else ""), len(own))
         if base[0] == "z" and not any(map(is_function, nodes.values())):  # as Bishop calls activations
-            thing.error = True
+            array.error = True
         elif axes == 1 and count == 1 and not indices(own[0]):
-            thing.labels = tuple(own)
+            array.labels = tuple(own)
         elif axes == 2:
             (top, left), (bottom, right) = places[0], places[-1]
             high, wide = bottom - top + 1, right - left + 1
             if places == [(top + i, left + j) for i in range(high) for j in range(wide)]:
-                thing.grid = high, wide
-        found.update((nodes[place], (thing, i)) for i, place in enumerate(places))
+                array.grid = high, wide
+        found.update((nodes[place], (array, i)) for i, place in enumerate(places))
     return found

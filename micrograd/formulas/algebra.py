@@ -2,8 +2,8 @@
 
 A rule of the table, called on Terms instead of floats, gives the formula of a derivative as a tree of Terms. Products
 and sums simplify as they are made: numbers are multiplied out, in exact decimals; 1 · x is x and x + 0 is x; x · x is
-x²; like terms are collected; −(y − a) is (a − y). Factors otherwise stay in the order in which they came. What results
-is written in Unicode (for terminals), in LaTeX or in MathML.
+x²; like terms are collected; −(y − a) is (a − y). Factors otherwise stay in the order in which they came. How a Term is
+written, `formula` knows.
 
 Every Term also holds its number, so that a formula can be written with numbers for names. This module knows what sums,
 products and powers are; of all other ops it knows only what their rows say.
@@ -11,27 +11,22 @@ products and powers are; of all other ops it knows only what their rows say.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from fractions import Fraction
-from itertools import groupby
-from math import inf, isfinite, isnan
+from math import inf, isfinite
 from typing import Any, Union
 
 from .. import ops
 from ..engine import Value
-from ..ops import CONSTANT, Op
+from ..ops import Op
 from ..rows import Ieee, bare, plain_slope
-from ..terminal import in_signs_of_stdout
-from .graph import Edge, Graph
-from .layout import DIGITS, LATEX, MINUS, UNICODE, Notation, Written, apply, fenced, in_one_notation, rounded
-from .mathml import mathml
+from .boxes import Box, Hole
+from .notations import LATEX
 
 BIGGEST, DEEPEST = 400, 60  # names and ops in one formula, levels of parentheses: a larger one is for nobody to read
 SUMMED = 1000               # terms of a sum that is worked with
-LONGEST = 12                # terms of a sum; the middle of a longer one is left out
-VISIBLE = 1e-6              # relative; a difference between a formula and a number that six digits show
+LONGEST = 12                # terms of a sum that are written; the middle of a longer one is left out
 DOTS = "…"                  # stands for a formula that is too large
 
 SYMMETRIC = (ops.hypot, ops.maximum, ops.minimum)  # of what the algebra does not look into: f(a, b) is f(b, a)
@@ -45,47 +40,6 @@ def floated(c: Coefficient) -> float:
         return float(c)
     except OverflowError:
         return inf if c > 0 else -inf
-
-
-class Formula(str):
-    """A formula as text for a terminal, "a⁴(1 − a⁴)"; with `.latex` and `.mathml` for everywhere else."""
-
-    __slots__ = ("latex",)
-    latex: str
-
-    def __new__(cls, text: str, latex: str) -> Formula:
-        formula = super().__new__(cls, text)
-        formula.latex = latex
-        return formula
-
-    @property
-    def text(self) -> str:
-        """In Unicode, as in f"{formula}". (`str`, and so `print`, gives it in signs that standard output has.)"""
-        return str.__str__(self)
-
-    def __str__(self) -> str:
-        return in_signs_of_stdout(self.text)
-
-    def __format__(self, spec: str) -> str:
-        return format(self.text, spec)
-
-    def __repr__(self) -> str:
-        return repr(str(self))
-
-    @property
-    def mathml(self) -> str:
-        """As a <math> element."""
-        return mathml(self.latex)
-
-    def to_dict(self) -> dict[str, str]:
-        """{"text": ..., "latex": ...}"""
-        return {"text": self.text, "latex": self.latex}
-
-    def _repr_latex_(self) -> str:
-        return f"${self.latex}$"
-
-    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
-        return self.text, self.latex
 
 
 # Terms
@@ -296,7 +250,7 @@ def product_of(x: float, coefficient: Coefficient, factors: Iterable[tuple[Term,
 
 
 def turns(difference: Sum) -> bool:
-    """Whether a minus sign before it is better taken inside: −(y − a) is (a − y), but −(1 − a) stays."""
+    """Tell whether a minus sign before it is better taken inside: −(y − a) is (a − y), but −(1 − a) stays."""
     negative = [c < 0 for _, c in difference.terms]
     return sum(negative) * 2 >= len(negative) and ONE not in [term for term, _ in difference.terms]
 
@@ -339,159 +293,7 @@ def comes_to(term: Term) -> float:
     return term.x
 
 
-# Writing
-
-def formula_of(term: Term, numbers: bool = False) -> Formula:
-    """The term written down; numbers: with the number of each name in its place."""
-    return both(lambda notation: written(term, notation, numbers))
-
-
-def written(term: Term, notation: Notation, numbers: bool = False) -> Written:
-    if isinstance(term, Number):
-        return number_written(term.value, notation)
-    if isinstance(term, Name):
-        return rounded(term.x, notation) if numbers else notation.label(term.name)
-    if isinstance(term, Call):
-        if term.prime:
-            return rounded(term.x, notation) if numbers else prime_written(term, notation)
-        return apply(term.op, [written(arg, notation, numbers) for arg in term.args], notation)
-    if isinstance(term, Product):
-        return product_written(term, notation, numbers)
-    assert isinstance(term, Sum)
-    pieces = [(c, written(multiplied(inner.x, Number(size_of(c)), inner), notation, numbers))
-              for inner, c in positive_first(term.terms)]
-    if len(pieces) > LONGEST:
-        pieces[3:-1] = [(Fraction(1), left_out(f"{len(pieces) - 4} more", notation))]
-    result = pieces[0][1] if pieces[0][0] > 0 else apply(ops.neg, [pieces[0][1]], notation)
-    for c, piece in pieces[1:]:
-        result = apply(ops.add if c > 0 else ops.sub, [result, piece], notation)
-    return result
-
-
-def left_out(what: str, notation: Notation) -> Written:
-    """⋯ (7 more), in the place of what is too much to write."""
-    return Written(f"⋯ ({what})" if notation is UNICODE else rf"\cdots\text{{ ({what})}}", "atom")
-
-
-def positive_first(terms: Sequence[tuple[Term, Coefficient]]) -> list[tuple[Term, Coefficient]]:
-    """The terms of a sum, with no minus in front if that can be had."""
-    first = next((place for place, (_, c) in enumerate(terms) if c > 0), 0)
-    return [terms[first], *terms[:first], *terms[first + 1:]]
-
-
-def product_written(term: Product, notation: Notation, numbers: bool) -> Written:
-    """Numerator over denominator, the coefficient in front."""
-    c = size_of(term.coefficient)
-    over: Coefficient = c
-    under = Fraction(1)
-    if isinstance(c, Fraction) and not decimal(c):
-        over, under = Fraction(c.numerator), Fraction(c.denominator)
-    above = [power_written(base, exponent, notation, numbers) for base, exponent in term.factors if exponent > 0]
-    below = [power_written(base, -exponent, notation, numbers) for base, exponent in term.factors if exponent < 0]
-    result = joined(over, above, notation)
-    if below or under != 1:
-        result = apply(ops.div, [result, joined(under, below, notation)], notation)
-    return apply(ops.neg, [result], notation) if term.coefficient < 0 else result
-
-
-def joined(coefficient: Coefficient, factors: list[Written], notation: Notation) -> Written:
-    """A product; the sign is left out between a number or a letter and what is neither: 2x, a(1 − a)."""
-    pieces = [number_written(coefficient, notation)] if coefficient != 1 or not factors else []
-    counted = bool(pieces) and pieces[0].binds == "atom"
-    pieces += factors
-    negative, result = without_minus(pieces[0]) if len(pieces) > 1 else (False, pieces[0])
-    for place, piece in enumerate(pieces[1:]):
-        loose = piece.binds == "sum" and not re.match(r"[-−][\d.]", piece.text)
-        letter = re.match(r"\\?[^\W\d]|\\left", piece.text.replace(r"\mathbf", ""))
-        open_power = notation is UNICODE and "^" in result.text  # x^0.5(x + 1) might seem to go on
-        if (place == 0 and counted and (loose or letter)) or (loose and short(result) and not open_power):
-            left, right = (fenced(p, "product", notation) for p in (result, piece))
-            result = Written(left + " " * (re.match("[a-z]{2}", right) is not None) + right, "product")  # 2 cos(x)
-        else:
-            result = apply(ops.mul, [result, piece], notation)
-    return apply(ops.neg, [result], notation) if negative else result
-
-
-def without_minus(piece: Written) -> tuple[bool, Written]:
-    """Whether a factor starts with a minus sign that may as well stand before the whole product; and the rest of it."""
-    negative = piece.binds == "sum" and piece.text.startswith(MINUS) and not re.search(" [-+−] ", piece.text)
-    return negative, Written(piece.text[1:], "product") if negative else piece
-
-
-def size_of(c: Coefficient) -> Coefficient:
-    return -c if c < 0 else c
-
-
-def short(piece: Written) -> bool:
-    """Whether it ends in a parenthesis, a number, or one letter with its indices; a word would look like a call."""
-    return piece.binds == "sum" or re.search(r"[A-Za-z]{2}\W*$", re.sub(r"\\[A-Za-z]+|[{}]", "", piece.text)) is None
-
-
-def power_written(base: Term, exponent: Coefficient, notation: Notation, numbers: bool) -> Written:
-    piece = written(base, notation, numbers)
-    return piece if exponent == 1 else apply(ops.pow, [piece, number_written(exponent, notation)], notation)
-
-
-def prime_written(call: Call, notation: Notation) -> Written:
-    """σ′(z)"""
-    inner = written(call.args[0], notation)
-    return Written(prime(call.op, notation) + fenced(inner._replace(binds=""), "sum", notation), "atom")
-
-
-def prime(op: Op, notation: Notation) -> str:
-    """σ′, of an op that is written as a function."""
-    head, _, _ = notation.template(op).format("", "").partition("(" if notation is UNICODE else r"\left(")
-    return head + ("′" if notation is UNICODE else "'")
-
-
-def decimal(c: Fraction) -> bool:
-    """Whether it is written as a decimal of a few digits, or a fraction would be no shorter."""
-    rest = c.denominator
-    for prime in (2, 5):
-        while rest % prime == 0:
-            rest //= prime
-    return (rest == 1 and len(repr(floated(c))) <= 10) or max(c.numerator, c.denominator) > 1000
-
-
-def number_written(x: Coefficient, notation: Notation) -> Written:
-    if isinstance(x, Fraction) and not decimal(abs(x)):
-        result = apply(ops.div, [notation.number(floated(n)) for n in (abs(x.numerator), x.denominator)], notation)
-        return apply(ops.neg, [result], notation) if x < 0 else result
-    return notation.number(floated(x))
-
-
-def number_of(x: float, digits: int = DIGITS) -> Formula:
-    """A number with so many significant digits."""
-    return both(lambda notation: rounded(x, notation, digits))
-
-
-def signed(x: float) -> Formula:
-    """A number as a factor or a term: a negative one in parentheses."""
-    return both(lambda notation: Written(fenced(rounded(x, notation), "product", notation), "atom"))
-
-
-def both(write: Callable[[Notation], Written]) -> Formula:
-    """What `write` writes, in both notations."""
-    return Formula(in_one_notation(write(UNICODE).text), write(LATEX).text)
-
-
-def equation(*sides: Formula) -> Formula:
-    """The sides with = between them; a side that reads like the one before is left out."""
-    different = [side for side, _ in groupby(sides)]
-    return Formula(" = ".join(different), " = ".join(side.latex for side in different))
-
-
-def chained(pieces: Sequence[Written], notation: Notation) -> Written:
-    """The factors of a derivation in one product: 0.2 · (−0.3)."""
-    first, *rest = [Written(f"({piece.text})", "atom") if " / " in piece.text and piece.binds == "product" and
-                    notation is UNICODE and len(pieces) > 1 else piece for piece in pieces]
-    negative, result = without_minus(first)
-    for piece in rest:
-        result = apply(ops.mul, [result, piece], notation)
-    return apply(ops.neg, [result], notation) if negative else result
-
-
-# The formulas of a graph
+# The terms of a graph
 
 class Terms(dict[Value, Term]):
     """The nodes of a graph as terms: terms[node] is its name, if it has one; a number; or its op, on the terms of its
@@ -534,73 +336,21 @@ class Terms(dict[Value, Term]):
     def prime(self, node: Value, i: int) -> Term:
         """The same in the notation f′(x), for a function of one argument, where that is shorter: σ′(z), not ln′(x)."""
         slope = self.slope(node, i)
-        if CALL.fullmatch(node.op.latex):
+        if is_function(node.op):
             call = readable(Call(node.op, self.of_parents(node), node.local_derivatives[i], prime=True))
             if slope.size > call.size or node.op.kink is not None:
                 return call
         return slope
 
 
-CALL = re.compile(r"\\(operatorname\{\{.*\}\}|[A-Za-z]+)\\left\(\{0\}\\right\)")  # a template such as \tanh(x)
-
-
-def symbol(name: str) -> Formula:
-    """A name as it is written."""
-    return both(lambda notation: notation.label(name))
-
-
-def name_of(graph: Graph, node: Value) -> Formula:
-    """The name of a node; the number itself for one that has none."""
-    return symbol(graph.names[node]) if graph.names[node] else formula_of(Number(exact(node.data)))
-
-
-def partial(graph: Graph, y: Value, x: Value) -> Formula:
-    """∂y/∂x"""
-    return derivative_of(graph.names[y], graph.names[x])
-
-
-def derivative_of(y: str, x: str) -> Formula:
-    """∂y/∂x, of names."""
-    return both(lambda notation: derivative_written(y, x, notation))
-
-
-def derivative_written(y: str, x: str, notation: Notation) -> Written:
-    if notation is LATEX:
-        return Written(rf"\frac{{\partial {LATEX.label(y).text}}}{{\partial {LATEX.label(x).text}}}", "atom")
-    above, below = (fenced(notation.label(name), "product", notation) for name in (y, x))
-    return Written(f"∂{above}/∂{below}", "atom")
-
-
-def forward_rule(graph: Graph, node: Value, numbers: bool = False) -> Formula:
-    """How a computed node follows from its parents, as its op is written; a leaf is its number."""
-    if not node.parents:
-        return formula_of(Number(exact(node.data)))
-    args = Terms(graph.names).of_parents(node)
-
-    def rule(notation: Notation) -> Written:
-        pieces = [written(arg, notation, numbers) for arg in args]
-        return chained(pieces, notation) if node.op is ops.mul else apply(node.op, pieces, notation)
-
-    return both(rule)
-
-
-def local_rule(graph: Graph, node: Value, i: int, numbers: bool = False) -> Formula:
-    """The i-th local derivative of a computed node, in terms of the names of the node and its parents."""
-    return formula_of(Terms(graph.names).slope(node, i), numbers)
-
-
-def loses_digits(graph: Graph, edge: Edge, terms: Terms) -> str:
-    """What to say of the formula of a slope that does not come to the number beside it: a(1 − a), where a is 1 but for
-    rounding, or a / y at (0, 0), which are computed in another way. "" if it does."""
-    node, i, parent = edge
-    local = edge.local
-    if not node.op.book or parent.op is CONSTANT or isnan(local):
-        return ""
-    by_book = node.op.slope_by_book(i, node.data, *[each.data for each in node.parents])
-    if by_book == local or abs(by_book - local) <= VISIBLE * abs(local):
-        return ""
-    rule, number = formula_of(terms.slope(node, i)), f"{partial(graph, node, parent)} = {number_of(local)}"
-    if isnan(by_book):
-        return f"{rule} has no value here: {number} by definition."
-    return (f"{rule} with rounded numbers comes to {number_of(by_book)}: {number} is computed in another way, which "
-            "loses no digits.")
+def is_function(op: Op) -> bool:
+    r"""Tell whether an op of one argument is written as a function in LaTeX, as \tanh(x) is."""
+    template = LATEX.template(op)
+    try:
+        boxes = template.boxes
+    except ValueError:  # a template of a user's own that cannot be read
+        return False
+    match boxes:
+        case (Box(name, (), words), Box(r"\left", ((Hole(0),),), ("(", ")"))) if not template.gaps[0].needs:
+            return name == r"\operatorname" if words else name[0] == "\\" and name[1:].isalpha()
+    return False

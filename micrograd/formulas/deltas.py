@@ -16,8 +16,10 @@ from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT
 from .graph import Edge, Graph
-from .layout import UNICODE, cut, formula, indices, unicode_label
-from .parse import notation, on_one_line
+from .labels import cut, indices, unicode_label
+from .layout import formula
+from .names import notation, on_one_line
+from .notations import UNICODE
 
 LETTERS = "δΔεd"  # what error terms are called: the first letter that no label begins with
 BY_LETTER = "z"   # so networks label weighted sums: a sum of that name is one wherever it goes, if it is no activation

@@ -1,4 +1,4 @@
-"""What a row of the table says of itself, as the docstring of its op: `help(micrograd.sin)`.
+"""The docstring of an op, made of what its row says: `help(micrograd.sin)`.
 
 The formula, the derivatives as a book has them, where it is defined, what holds at a kink, and an example with the
 numbers that the op gives; in Google's style, which Sphinx reads. This module knows nothing of graphs.
@@ -15,8 +15,10 @@ from typing import Any
 from .. import ops
 from ..ops import Op
 from ..rows import Operators
-from .algebra import Call, Name, Term, as_term, combine, derivative_of, formula_of, written
-from .layout import UNICODE, apply
+from .algebra import Call, Name, Term, as_term, combine
+from .formula import derivative_of, formula_of
+from .layout import Applied, Label, written
+from .notations import UNICODE
 
 SAMPLES = (0.5, 2.0, 1.25)  # the arguments of an example: the first of these that the op is sampled at, each used once
 WIDTH = 72  # of a line
@@ -48,7 +50,7 @@ def described(op: Op) -> str:
     args = [Name(name, nan) for name in names]
     defaults = dict(zip(names[len(given):], op.defaults))
     parts = [
-        wrap(f"y = {apply(op, [written(arg, UNICODE) for arg in args], UNICODE).text}: {op.about}.", WIDTH),
+        wrap(f"y = {written(Applied(op, [Label(name) for name in names]), UNICODE).text}: {op.about}.", WIDTH),
         *([f"{derivative_of('y', name) if op.arity > 1 else f'dy/d{name}'} = {stated(rule, args)}"]
           for name, rule in zip(names, op.book or op.derivatives)),
         wrap(f"Defined for {op.defined}; beyond that it is inf or nan, as IEEE arithmetic has it, with a warning."
@@ -77,7 +79,7 @@ def stated(derivative: Callable[..., Any], args: Sequence[Term]) -> str:
 
 
 def signature(op: Op) -> Signature:
-    """What `inspect.signature` finds: the arguments of an op, and their defaults."""
+    """The signature that `inspect` finds: the arguments of an op, and their defaults."""
     defaults = [Parameter.empty] * (op.arity - len(op.defaults)) + [*op.defaults]
     return Signature([Parameter(name, Parameter.POSITIONAL_ONLY, default=default)
                       for name, default in zip(op.arguments, defaults)])

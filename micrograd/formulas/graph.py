@@ -16,8 +16,8 @@ from typing import NamedTuple
 from ..engine import Value, topological_order
 from ..ops import CONSTANT
 from ..rows import carries
-from .layout import indices, unicode_label
-from .parse import Names
+from .labels import indices, unicode_label
+from .names import Names
 
 LISTED = 8  # names in a message
 
@@ -36,7 +36,7 @@ class Edge(NamedTuple):
 
     @property
     def carries(self) -> bool:
-        """Whether a derivative passes along: not to a constant, nor where it is 0 always, as that of step and sign."""
+        """Tell whether a derivative passes along: not to a constant, nor where it is always 0, as that of step is."""
         return self.parent.op is not CONSTANT and carries(self.node.op, self.i)
 
 
@@ -52,7 +52,7 @@ class Graph:
     gradients: dict[Value, float]     # d(root)/d(node); 0.0 for a constant
 
     def sent(self, edge: Edge) -> float:
-        """What goes back along an edge: 0.0 where no derivative of the root does."""
+        """The contribution that goes back along an edge: 0.0 where no derivative of the root does."""
         return edge.local * self.gradients[edge.node] if edge.carries and edge.node in self.onward else 0.0
 
     def named(self, name: str) -> Value | None:
@@ -104,7 +104,7 @@ class Graph:
                 for name, word in zip(wanted, map(unicode_label, wanted))]
 
     def labelled(self) -> str:
-        """Which nodes may be asked for by their labels."""
+        """The nodes that may be asked for by their labels, for a message."""
         known = self.printed(node for node in self.order if node.label)
         more = f" and {len(known) - LISTED:,} more" * (len(known) > LISTED)
         return f"Labelled there: {', '.join(known[:LISTED]) or 'nothing'}{more}"
@@ -137,12 +137,12 @@ def look(root: Value, where: str, fresh: bool = False) -> Graph:
 
 
 def recomputed(node: Value) -> float:
-    """What a computed node comes to, from the numbers that its parents hold now."""
+    """The number of a computed node, from the numbers that its parents hold now."""
     return node.op.value(*[parent.data for parent in node.parents])
 
 
 def same(a: float, b: float) -> bool:
-    """Whether two results of one op are the same, but for the last digits."""
+    """Tell whether two results of one op are the same, but for the last digits."""
     return a == b or (a != a and b != b) or isclose(a, b, rel_tol=1e-14)
 
 
@@ -181,7 +181,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """What somebody writes down on the way, and how: the nodes whose values, gradients and slopes are rounded.
+    """The nodes whose values, gradients and slopes somebody rounds on the way, and how.
 
     rounded: the number that is written; told whether it may be exact, as the value of a curve never is.
     """

@@ -16,7 +16,9 @@ from typing import NamedTuple
 from ..engine import Value
 from ..ops import CONSTANT, add, div, identity, mul, neg, pow, sub
 from .graph import Graph
-from .layout import UNICODE, cut, formula, unicode_label, word_of
+from .labels import cut, unicode_label, word_of
+from .layout import formula
+from .notations import UNICODE
 
 Nodes = list[list[Value]]
 

@@ -1,223 +1,159 @@
-r"""LaTeX as MathML, which browsers show by themselves: a^{4} is <msup><mi>a</mi><mn>4</mn></msup>.
+r"""Formulas as MathML, which browsers show by themselves: a^{4} is <msup><mi>a</mi><mn>4</mn></msup>.
 
-For the LaTeX that the templates of the table and the printers of this package write, and for what a user's own op is
-likely to add. A command that is not known is shown by its name; nothing in the text can become markup.
+Made of the boxes of the templates, filled with their operands; of LaTeX that is handed over as text, of its own boxes.
+A command that is not known is shown by its name; nothing in the text can become markup.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from html import escape
+from typing import NamedTuple, Union
 
-from .layout import GREEK, printable
+from .boxes import IDENTIFIERS, NEW_CELL, NEW_LINE, OPERATORS, SPACES, STYLES, Box, Boxes, Hole, read
+from .labels import printable
+from .layout import Layout, written
+from .notations import LATEX, Notation, Operand, Written
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 # Brackets as borders: they are as high as the matrix in any font, while few machines have one whose brackets grow.
 TABLES = {"aligned": ' displaystyle="true"',
           "bmatrix": ' style="border: solid; border-width: 0 1.5px; border-radius: 5px; margin: 0 0.1em"'}
 ALIGNED = [' style="text-align: right; padding-right: 0"', ' style="text-align: left; padding-left: 0"']
-MINUS = "<mo>−</mo>"
-NEW_LINE = "\\\\"
-DEEPEST = 100  # levels of groups and parentheses
-
-TOKEN = re.compile(r"\\begin\{\w+\}|\\end\{\w+\}|\\[A-Za-z]+|\\.|[0-9]+(?:\.[0-9]+)?|\s+|.", re.DOTALL)
-
-# What a command shows, and as what: an identifier, an operator, a space.
-IDENTIFIERS = {command: letter for letter, command in GREEK.items()} | {r"\infty": "∞", r"\top": "⊤", r"\ell": "ℓ"}
-OPERATORS = {
-    r"\cdot": "·", r"\times": "×", r"\odot": "⊙", r"\pm": "±", r"\partial": "∂", r"\nabla": "∇", r"\sum": "∑",
-    r"\prod": "∏", r"\le": "≤", r"\ge": "≥", r"\leq": "≤", r"\geq": "≥", r"\neq": "≠", r"\approx": "≈", r"\to": "→",
-    r"\vdots": "⋮", r"\ddots": "⋱", r"\ldots": "…", r"\cdots": "⋯", r"\prime": "′", r"\backslash": "\\", r"\wedge": "^",
-    r"\sim": "~", r"\{": "{", r"\}": "}", r"\$": "$", r"\&": "&", r"\#": "#", r"\%": "%", r"\_": "_",
-    r"\|": "‖", r"\Vert": "‖", r"\lfloor": "⌊", r"\rfloor": "⌋", r"\lceil": "⌈", r"\rceil": "⌉",
-    "-": "−", "'": "′", "*": "∗",
-}
-SPACES = {r"\quad": "1em", r"\qquad": "2em", r"\,": "0.17em", r"\;": "0.28em", r"\:": "0.22em", r"\ ": "0.33em"}
-FUNCTIONS = r"\sin \cos \tan \sinh \cosh \tanh \arcsin \arccos \arctan \ln \log \exp \max \min"
-STYLES = {r"\mathbf": "bold", r"\mathrm": "normal", r"\boldsymbol": "bold", r"\mathit": "italic"}
+MINUS, PREFIX = "<mo>−</mo>", '<mo form="prefix">−</mo>'
+FUNCTIONS = {r"\sin", r"\cos", r"\tan", r"\sinh", r"\cosh", r"\tanh", r"\arcsin", r"\arccos", r"\arctan", r"\ln",
+             r"\log", r"\exp", r"\max", r"\min"}
+SCRIPTS = ("^", "_", "'")
+SEPARATORS = {NEW_CELL: "<mo>&amp;</mo>", NEW_LINE: r"<mtext>\\</mtext>"}  # what they show outside of a table
 BOLD = str.maketrans({digit: chr(0x1D7CE + i) for i, digit in enumerate("0123456789")}
                      | {chr(ord("A") + i): chr(0x1D400 + i) for i in range(26)}
                      | {chr(ord("a") + i): chr(0x1D41A + i) for i in range(26)})
 
 
-def mathml(latex: str, display: bool = False) -> str:
-    """A formula in LaTeX (without dollar signs) as a <math> element; display: on a line of its own.
+def mathml(formula: str | Layout, display: bool = False, slots: bool = False) -> str:
+    """A formula as a <math> element: a layout, or LaTeX (without dollar signs).
 
-    Raises ValueError for braces that do not match, and for more than 100 levels of them.
+    display: on a line of its own. slots: each number that stands for a node is in an <mrow data-slot="..."> that says
+    for which. Raises ValueError for LaTeX whose braces do not match, or that has more than 100 levels of them.
     """
     block = ' display="block"' if display else ""
-    return f'<math xmlns="{NAMESPACE}"{block}>{Reader(latex).whole()}</math>'
+    inner = row(elements(read(formula))) if isinstance(formula, str) else one_element(formula, slots)
+    return f'<math xmlns="{NAMESPACE}"{block}>{inner}</math>'
 
 
-class Reader:
-    """A recursive-descent parser, which writes MathML as it reads."""
-
-    def __init__(self, latex: str) -> None:
-        self.latex = latex
-        self.tokens = [match[0] for match in TOKEN.finditer(latex)]
-        self.place = 0
-        self.depth = 0
-
-    def whole(self) -> str:
-        result = self.row("")
-        if self.place < len(self.tokens):
-            raise self.wrong(f"{self.tokens[self.place]!r} closes nothing")
-        return result
-
-    def wrong(self, what: str) -> ValueError:
-        return ValueError(f"this LaTeX cannot be read: {what}: {self.latex:.60}")
-
-    def peek(self) -> str:
-        return self.tokens[self.place] if self.place < len(self.tokens) else ""
-
-    def take(self) -> str:
-        self.place += 1
-        return self.tokens[self.place - 1] if self.place <= len(self.tokens) else ""
-
-    def row(self, *ends: str) -> str:
-        """Everything up to one of these tokens, which stays; "" is the end of the text. One element, or an <mrow>."""
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise self.wrong(f"it nests deeper than {DEEPEST} levels")
-        parts: list[str] = []
-        while self.peek() and self.peek() not in (*ends, "}", r"\right") and not self.peek().startswith(r"\end{"):
-            base = "" if self.peek() in ("^", "_", "'") else self.atom()
-            part = self.scripts(base)
-            if part == MINUS and (not parts or parts[-1].startswith("<mo")):
-                part = MINUS.replace("<mo>", '<mo form="prefix">')  # no space between the sign and its number
-            if part:
-                parts.append(part)
-        self.depth -= 1
-        return one(parts)
-
-    def scripts(self, base: str) -> str:
-        """The base with the indices that follow it."""
-        above: list[str] = []
-        below: list[str] = []
-        while True:
-            self.skip()
-            mark = self.peek()
-            if mark == "'":
-                above.append(f"<mo>{OPERATORS[self.take()]}</mo>")
-            elif mark in ("^", "_"):
-                self.take()
-                (above if mark == "^" else below).append(self.argument())
-            else:
-                break
-        if not above and not below:
-            return base
-        tag = "msubsup" if above and below else "msup" if above else "msub"
-        return f"<{tag}>{one([base])}{one(below) if below else ''}{one(above) if above else ''}</{tag}>"
-
-    def skip(self) -> None:
-        while self.peek().isspace():
-            self.take()
-
-    def argument(self) -> str:
-        """What a command takes: a group in braces, or the next atom."""
-        self.skip()
-        return one([self.atom()])
-
-    def words(self) -> str:
-        r"""The text inside the braces that follow, as it stands: for \text, \operatorname and the like."""
-        self.skip()
-        if self.peek() != "{":
-            return self.take()
-        self.take()
-        start = self.place
-        depth = 1
-        while depth and self.peek():
-            depth += {"{": 1, "}": -1}.get(self.take(), 0)
-        if depth:
-            raise self.wrong("a brace is not closed")
-        return "".join(self.tokens[start:self.place - 1])
-
-    def atom(self) -> str:
-        token = self.take()
-        if not token or token.isspace():
-            return ""
-        if token == "{":
-            inner = self.row("}")
-            self.close("}")
-            return inner
-        if token == r"\left":
-            return self.fenced()
-        if token.startswith(r"\begin{"):
-            return self.table(token[7:-1])
-        if token == r"\frac":
-            return f"<mfrac>{self.argument()}{self.argument()}</mfrac>"
-        if token == r"\sqrt":
-            return self.root()
-        if token == r"\text":
-            return f"<mtext>{shown(self.words(), spaces=True)}</mtext>"
-        if token == r"\operatorname":
-            return f"<mi>{shown(self.words())}</mi>"
-        if token in STYLES:
-            return style(self.words(), STYLES[token])
-        if token in FUNCTIONS.split():
-            return f"<mi>{token[1:]}</mi>"
-        if token in SPACES:
-            return f'<mspace width="{SPACES[token]}"></mspace>'
-        if token in IDENTIFIERS:
-            return f"<mi>{IDENTIFIERS[token]}</mi>"
-        if token in OPERATORS:
-            return f"<mo>{escape(OPERATORS[token])}</mo>"
-        if token[0].isdigit():
-            return f"<mn>{token}</mn>"
-        if token == "}":
-            raise self.wrong("'}' closes nothing")
-        if token[0] == "\\":  # a command that is not known, by its name
-            return f"<mtext>{shown(token)}</mtext>"
-        return f"<mi>{shown(token)}</mi>" if token.isalpha() else f"<mo>{shown(token)}</mo>"
-
-    def close(self, token: str) -> None:
-        if self.take() != token:
-            raise self.wrong(f"{token!r} is missing")
-
-    def fence(self) -> str:
-        self.skip()
-        mark = self.take()
-        return "" if mark == "." else shown(OPERATORS.get(mark, mark))
-
-    def fenced(self) -> str:
-        left = self.fence()
-        inner = self.row(r"\right")
-        self.close(r"\right")
-        right = self.fence()
-        marks = [f"<mo>{mark}</mo>" if mark else "" for mark in (left, right)]
-        return f"<mrow>{marks[0]}{inner}{marks[1]}</mrow>"
-
-    def root(self) -> str:
-        if self.peek() != "[":
-            return f"<msqrt>{self.argument()}</msqrt>"
-        self.take()
-        degree = self.row("]")
-        self.close("]")
-        return f"<mroot>{self.argument()}{degree}</mroot>"
-
-    def table(self, kind: str) -> str:
-        """An environment: aligned lines, or a matrix in brackets."""
-        rows: list[list[str]] = [[]]
-        while True:
-            rows[-1].append(self.row("&", NEW_LINE))
-            mark = self.take()
-            if mark == NEW_LINE:
-                rows.append([])
-            elif mark != "&":
-                break
-        if mark != rf"\end{{{kind}}}":
-            raise self.wrong(f"\\end{{{kind}}} is missing")
-        if rows[-1] == ["<mrow></mrow>"]:
-            rows.pop()
-        sides = ALIGNED if kind == "aligned" else [""]
-        cells = "".join("<mtr>" + "".join(f"<mtd{sides[i % len(sides)]}>{cell}</mtd>" for i, cell in enumerate(row))
-                        + "</mtr>" for row in rows)
-        return f"<mtable{TABLES.get(kind, '')}>{cells}</mtable>"
+def one_element(layout: Layout, slots: bool = False) -> str:
+    """The content of a formula's <math> element."""
+    return row(written(layout, SLOTTED if slots else MATHML).text)
 
 
-def one(parts: list[str]) -> str:
-    """The parts as one element."""
-    return parts[0] if len(parts) == 1 and parts[0] else f"<mrow>{''.join(parts)}</mrow>"
+class Scripted(NamedTuple):
+    """An element with indices, to which more may come."""
+
+    base: str
+    below: tuple[str, ...]
+    above: tuple[str, ...]
+
+
+Element = Union[str, Scripted]
+
+
+def elements(boxes: Boxes, operands: Sequence[Operand] = ()) -> tuple[Element, ...]:
+    """The elements of a row of boxes, with the operands in their holes."""
+    found: list[Element] = []
+    for box in boxes:
+        if isinstance(box, Hole):
+            piece, minus = operands[box.n]
+            found[len(found) - len(minus):] = minus  # a - b for a + -b
+            found += piece.text
+        elif box.inner and box.sign in SCRIPTS:
+            base = found.pop() if found and found[-1] not in SEPARATORS else "<mrow></mrow>"
+            own, below, above = base if isinstance(base, Scripted) else Scripted(base, (), ())
+            index = row(elements(box.inner[0], operands))
+            found.append(Scripted(own, (*below, index), above) if box.sign == "_" else
+                         Scripted(own, below, (*above, index)))
+        elif not box.sign.isspace():
+            found.append(element(box, operands))
+    return tuple(found)
+
+
+def row(parts: Iterable[Element]) -> str:
+    """The elements as one."""
+    found: list[str] = []
+    for part in parts:
+        element = part if isinstance(part, str) else closed(part)
+        if element == MINUS and (not found or found[-1].startswith("<mo")):
+            element = PREFIX  # no space between the sign and its number
+        found.append(SEPARATORS.get(element, element))
+    return found[0] if len(found) == 1 else f"<mrow>{''.join(found)}</mrow>"
+
+
+def closed(part: Scripted) -> str:
+    tag = "msubsup" if part.above and part.below else "msup" if part.above else "msub"
+    indices = (row(index) for index in (part.below, part.above) if index)
+    return f"<{tag}>{part.base}{''.join(indices)}</{tag}>"
+
+
+def element(box: Box, operands: Sequence[Operand]) -> str:
+    """A box as it is shown."""
+    if not box.inner and not box.words:
+        return sign(box.sign)
+    inner = [row(elements(each, operands)) for each in box.inner if box.sign != r"\begin"]
+    match box.sign:
+        case "{":
+            return inner[0]
+        case r"\left":
+            left, right = (f"<mo>{shown(OPERATORS.get(mark, mark))}</mo>" if mark else "" for mark in box.words)
+            return f"<mrow>{left}{inner[0]}{right}</mrow>"
+        case r"\begin":
+            return table(box.words[0], elements(box.inner[0], operands))
+        case r"\frac":
+            return f"<mfrac>{''.join(inner)}</mfrac>"
+        case r"\sqrt":
+            return f"<mroot>{''.join(inner)}</mroot>" if len(inner) > 1 else f"<msqrt>{inner[0]}</msqrt>"
+        case r"\text":
+            return f"<mtext>{shown(box.words[0], spaces=True)}</mtext>"
+        case r"\operatorname":
+            return f"<mi>{shown(box.words[0])}</mi>"
+    return style(box.words[0], STYLES[box.sign])
+
+
+@lru_cache(maxsize=4096)
+def sign(token: str) -> str:
+    if token in SEPARATORS:
+        return token
+    if token in FUNCTIONS:
+        return f"<mi>{token[1:]}</mi>"
+    if token in SPACES:
+        return f'<mspace width="{SPACES[token]}"></mspace>'
+    if token in IDENTIFIERS:
+        return f"<mi>{IDENTIFIERS[token]}</mi>"
+    if token in OPERATORS:
+        return f"<mo>{escape(OPERATORS[token])}</mo>"
+    if token[0].isdigit():
+        return f"<mn>{token}</mn>"
+    if token[0] == "\\":  # a command that is not known, by its name
+        return f"<mtext>{shown(token)}</mtext>"
+    return f"<mi>{shown(token)}</mi>" if token.isalpha() else f"<mo>{shown(token)}</mo>"
+
+
+def table(kind: str, parts: Sequence[Element]) -> str:
+    """An environment: aligned lines, or a matrix in brackets."""
+    rows: list[list[list[Element]]] = [[[]]]
+    for part in parts:
+        if part == NEW_LINE:
+            rows.append([[]])
+        elif part == NEW_CELL:
+            rows[-1].append([])
+        else:
+            rows[-1][-1].append(part)
+    if rows[-1] == [[]]:
+        rows.pop()
+    sides = ALIGNED if kind == "aligned" else [""]
+    cells = "".join("<mtr>" + "".join(f"<mtd{sides[i % len(sides)]}>{row(cell)}</mtd>" for i, cell in enumerate(each))
+                    + "</mtr>" for each in rows)
+    return f"<mtable{TABLES.get(kind, '')}>{cells}</mtable>"
 
 
 def shown(words: str, spaces: bool = False) -> str:
@@ -233,3 +169,22 @@ def style(words: str, kind: str) -> str:
     tag = "mn" if words.isdigit() else "mi"
     upright = ' mathvariant="normal"' if kind == "normal" else ""
     return f"<{tag}{upright}>{shown(words.translate(BOLD) if kind == 'bold' else words)}</{tag}>"
+
+
+# MathML as a notation: the elements of a row are put together as the signs of LaTeX are.
+
+@lru_cache(maxsize=4096)
+def elements_of(latex: str) -> tuple[Element, ...]:
+    return elements(read(latex))
+
+
+def of_leaf(leaf: Written) -> Written:
+    """A name or a number that is written in LaTeX."""
+    return leaf._replace(text=elements_of(leaf.text))
+
+
+MATHML = Notation(LATEX.template, lambda name: of_leaf(LATEX.label(name)), lambda x: of_leaf(LATEX.number(x)),
+                  lambda text, latex, binds: of_leaf(LATEX.quote(text, latex, binds)),
+                  lambda template, operands: elements(template.boxes, operands),
+                  lambda parts: (f"<mrow><mo>(</mo>{row(parts)}<mo>)</mo></mrow>",), LATEX.fence_begins)
+SLOTTED = MATHML._replace(slot=lambda parts, slot: (f'<mrow data-slot="{escape(slot)}">{row(parts)}</mrow>',))

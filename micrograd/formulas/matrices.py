@@ -20,47 +20,34 @@ from ..engine import Value
 from ..ops import CONSTANT
 from ..terminal import Printed, Spelling, folded
 from .algebra import (
-    CALL,
     DOTS,
     ONE,
     ZERO,
-    Formula,
     Name,
     Term,
     Terms,
     addends,
-    both,
     comes_to,
-    derivative_of,
-    name_of,
+    is_function,
     parts,
-    prime,
     product_of,
-    signed,
-    symbol,
     with_number,
-    written,
 )
+from .boxes import LETTER
+from .formula import Formula, composed, derivative_of, laid_out, name_of, prime, signed, symbol
 from .graph import Graph
+from .labels import SUBSCRIPT, indices
 from .layers import FoundLayer, LayerFinder, NoFormError
-from .layout import (
-    LATEX,
-    LETTER,
-    SUBSCRIPT,
-    UNICODE,
-    Notation,
-    Written,
-    fenced,
-    indices,
-    rounded,
-)
+from .layout import Fenced
 from .matrix_names import MOST, ONES, MatrixNames, shortened
+from .notations import LATEX, QUOTIENT, UNICODE, Notation, Signs, rounded
 
 Rows = tuple[tuple[float, ...], ...]
 Piece = Union[Rows, str]  # of a line: a matrix, what stands between two, as a key of SIGNS, or a number as a Formula
 
 TALL = {"(": "⎛⎜⎝", ")": "⎞⎟⎠"}
 SIGNS = {"(": r"\left(", ")": r"\right)", "ᵀ": r"^{\top}", "⊙": r" \odot ", "+": " + ", "−": "-"}
+SLOPE = Signs("s′({0})", r"s'\left({0}\right)")
 LONG = 20                 # names, numbers and ops in the factor of a penalty: a longer one is for nobody to read
 
 
@@ -246,9 +233,8 @@ class Lines:
         argument, layer = symbol(self.names.z[k]), self.layers[k]
         ops = {a.op if z in a.parents else None for pair in zip(layer.a, layer.z) for a, z in zip(*pair)}
         op = ops.pop() if len(ops) == 1 else None
-        same = op is not None and CALL.fullmatch(op.latex) is not None
-        text, latex = (prime(op, UNICODE), prime(op, LATEX)) if op is not None and same else ("s′", "s'")
-        slope = Formula(f"{text}({argument})", rf"{latex}\left({argument.latex}\right)")
+        same = op is not None and is_function(op)
+        slope = composed(prime(op) if op is not None and same else SLOPE, argument)
         if not same:
             self.notes.append(f"{slope} is the slope of each neuron's own output by its weighted sum.")
         return slope
@@ -303,7 +289,7 @@ class Lines:
         """The line, with λ W where the root has a penalty such as λ/2 · Σ w²."""
         factor = self.penalty(list(chain(*nodes)), left, name, layer)
         if factor is not None:
-            spelled = both(lambda notation: as_factor(written(factor, notation), notation))
+            spelled = Formula.of(Fenced("power", [Fenced("product", [laid_out(factor)])], QUOTIENT))
             right = right.plus(factor.x, None if factor == ONE else spelled, side(name, data_of(nodes)))
         line = right.checked(left, tuple(tuple(self.graph.gradients[node] for node in row) for row in nodes))
         self.covered.update(dict.fromkeys(chain(*nodes)))
@@ -353,11 +339,6 @@ def multiple(term: Term, name: Name) -> Term | None:
             return None
         found = found + product_of(0.0, coefficient * times_it, others)
     return with_number(found, comes_to(found))
-
-
-def as_factor(piece: Written, notation: Notation) -> Written:
-    """A coefficient before a matrix: (λ / n) W."""
-    return Written(fenced(piece, "power" if " / " in piece.text else "product", notation), "atom")
 
 
 def nabla(a: str, C: Formula) -> Formula:

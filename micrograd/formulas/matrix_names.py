@@ -11,9 +11,9 @@ from itertools import chain
 from typing import Any
 
 from ..engine import Value
-from .algebra import Formula, symbol
+from .formula import Formula, symbol
+from .labels import indices, unicode_label, word_of
 from .layers import FoundLayer, LayerFinder, Nodes
-from .layout import indices, unicode_label, word_of
 
 MOST = 6  # items in a row or column that are shown; of more of them the first few and the last
 ONES = Formula("1", r"\mathbf{1}")

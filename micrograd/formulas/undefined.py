@@ -1,4 +1,4 @@
-"""Why a derivative has no value: where 0 meets ∞ on the way back from the root, or a nan comes about in another way.
+"""The reason why a derivative has no value: where 0 meets ∞ on the way back from the root, or another nan arises.
 
 A derivative is computed factor by factor, and 0 · ∞ is nan, as in IEEE arithmetic. Here is found which slope is the
 infinite one and which factor is the 0, and it is said in words.
@@ -14,9 +14,10 @@ from typing import Any
 
 from .. import ops
 from ..engine import Value
-from .algebra import Formula, both, chained, forward_rule, left_out, name_of, number_of, partial
+from .formula import Chained, forward_rule, left_out, name_of, number_of, partial
 from .graph import Edge, Graph, passes
-from .layout import Notation, Written, apply, rounded
+from .layout import Applied, Layout, ShownNumber
+from .notations import DIGITS
 
 ZERO_INFINITE, DIFFERENCE, SLOPE, NUMBER = ("0 · ∞", "∞ − ∞", "slope", "value")
 BESIDE = 1e-3     # how far away a point is looked at, as a fraction of |x|; at 0 by itself
@@ -29,7 +30,7 @@ Way = tuple[Edge, Any]  # an edge, and the way that goes on from there; None at 
 
 @dataclass(frozen=True, slots=True)
 class Undefined:
-    """Why a derivative is nan.
+    """The reason why a derivative is nan.
 
     kind: "0 · ∞"; "∞ − ∞", contributions to one node that are infinite, with either sign; "slope", a local derivative
     that is nan at numbers that are not; "value", a number of the graph that is nan itself, or comes of an infinite one.
@@ -45,7 +46,7 @@ class Undefined:
 
 
 def undefined(graph: Graph, x: Value) -> Undefined | None:
-    """Why ∂root/∂x is nan; None if it is a number. x: a node of the graph."""
+    """The reason why ∂root/∂x is nan; None if it is a number. x: a node of the graph."""
     if not isnan(graph.gradients[x]):
         return None
     node, edge = x, lost_along(graph, x)
@@ -81,7 +82,7 @@ def arriving(graph: Graph, x: Value) -> list[Edge]:
 
 
 def source(graph: Graph, x: Value, infinite: bool) -> Edge | None:
-    """The edge whose slope makes the gradient of a node infinite, or 0; None if it is no single one: a product too
+    """The edge whose slope makes the gradient of a node infinite, or 0; None if it is not a single one: a product too
     large or too small for a float, or contributions that cancel."""
     while True:
         edges = arriving(graph, x)
@@ -118,31 +119,29 @@ def ways(graph: Graph, x: Value, stops: Container[Value]) -> list[list[Edge]]:
     return found
 
 
-def worked_out(graph: Graph, x: Value, stops: Container[Value], top: Value | None = None) -> Formula:
+def worked_out(graph: Graph, x: Value, stops: Container[Value], top: Value | None = None) -> Layout:
     """∂root/∂x as its factors come, in numbers, before anything cancels: ∞ · 0 + 1. stops: where the gradient is known.
     top: of these the only one that matters, whose own gradient is left out: what is written is ∂top/∂x."""
     found = [way for way in ways(graph, x, stops) if top in (None, way[0].node)]
 
-    def write(notation: Notation) -> Written:
-        products = []
-        for way in found[:SHOWN]:
-            upstream = graph.gradients[way[0].node] if top is None else 1.0
-            factors = [factor for factor in (upstream, *(edge.local for edge in way)) if factor != 1] or [1.0]
-            telling = factors
-            if len(factors) > FACTORS:
-                telling = [factor for factor in factors if factor == 0 or not isfinite(factor)][:FACTORS]
-            pieces = [rounded(factor, notation) for factor in telling]
-            if len(factors) > len(telling):
-                pieces.append(left_out(f"{len(factors) - len(telling):,} more factors", notation))
-            products.append(chained(pieces, notation))
-        if len(found) > SHOWN:
-            products.append(left_out("more", notation))
-        return reduce(lambda a, b: apply(ops.add, [a, b], notation), products)
-    return both(write)
+    products: list[Layout] = []
+    for way in found[:SHOWN]:
+        upstream = graph.gradients[way[0].node] if top is None else 1.0
+        factors = [factor for factor in (upstream, *(edge.local for edge in way)) if factor != 1] or [1.0]
+        telling = factors
+        if len(factors) > FACTORS:
+            telling = [factor for factor in factors if factor == 0 or not isfinite(factor)][:FACTORS]
+        pieces: list[Layout] = [ShownNumber(factor, DIGITS) for factor in telling]
+        if len(factors) > len(telling):
+            pieces.append(left_out(f"{len(factors) - len(telling):,} more factors"))
+        products.append(Chained(pieces))
+    if len(found) > SHOWN:
+        products.append(left_out("more"))
+    return reduce(lambda a, b: Applied(ops.add, [a, b]), products)
 
 
 def no_answer(graph: Graph, x: Value) -> list[str]:
-    """What there is to say of a derivative that is nan, in sentences; nothing of one that is a number."""
+    """Notes on a derivative that is nan, in sentences; none on one that is a number."""
     reason = undefined(graph, x)
     if reason is None:
         return []
@@ -184,7 +183,7 @@ def zero_factor(graph: Graph, zero: Edge | None, node: Value, steep: Edge | None
 
 
 def beside(graph: Graph, x: Value) -> str:
-    """What ∂root/∂x is at points beside x, in a sentence: "Beside it there is an answer: 0.5 at x = 1.001". "" for a
+    """The derivative at points beside x, in a sentence: "Beside it there is an answer: 0.5 at x = 1.001". "" for a
     graph that is too large to compute again."""
     if len(graph.order) > LARGEST or not isfinite(x.data):
         return ""

@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 
 from ..arguments import counted
 from ..engine import Value
-from ..formulas.algebra import name_of
+from ..formulas.formula import name_of
 from ..formulas.graph import look
-from ..formulas.layout import unicode_label
+from ..formulas.labels import unicode_label
 from ..page import BLUE, RED, YELLOW, Block, Entry, Grid, GridRow, Page, Summary
 from ..terminal import Spelling, wrapped
 from . import evidence
 from .evidence import ERROR, NOTE, SEVERITIES, WARNING, Evidence, Parameters, Patient, number, shortened
+
+__all__ = ["diagnose"]
 
 # What may be found, the worst first.
 KINDS = {

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from ..arguments import counted
 from ..engine import Value
-from ..formulas.algebra import Terms, formula_of, number_of
+from ..formulas.algebra import Terms
+from ..formulas.formula import formula_of, number_of
 from ..formulas.graph import edges_of
-from ..formulas.layout import cut, printable, unicode_label
+from ..formulas.labels import cut, printable, unicode_label
 from ..ops import CONSTANT, Op
 from .grouping import Arrow, Grouping, LayerBox, NeuronBox, title_of
 

@@ -34,8 +34,8 @@ except ImportError as error:
 from ..arguments import counted, is_number, number
 from ..engine import Value, topological_order
 from ..files import FileName, write_whole
-from ..formulas.algebra import number_of
-from ..formulas.layout import cut, indices, printable
+from ..formulas.formula import number_of
+from ..formulas.labels import cut, indices, printable
 from ..packages import IN_BROWSER
 from ..page import Format, Grid, GridRow, Summary, html_of, image, page, saved
 from .dot import LONGEST_LABEL, Options, Painter, symbol

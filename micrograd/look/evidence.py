@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 from .. import ops
 from ..arguments import counted
 from ..engine import Value
-from ..formulas.algebra import forward_rule, name_of, number_of
-from ..formulas.algebra import partial as derivative
 from ..formulas.deltas import weighted_sums
+from ..formulas.formula import forward_rule, name_of, number_of
+from ..formulas.formula import partial as derivative
 from ..formulas.graph import Edge, Graph, recomputed
-from ..formulas.layout import DIGITS, SUPERSCRIPT, indices
+from ..formulas.labels import SUPERSCRIPT, indices
+from ..formulas.notations import DIGITS
 from ..formulas.undefined import SLOPE, ZERO_INFINITE, undefined
 from ..ops import CONSTANT, LEAF, Op
 from .changes import Changes

@@ -6,40 +6,30 @@
     δ⁴ = ∂C/∂z⁴ = (a⁴ − y) · σ′(z⁴) = …            form="delta": error terms, layer by layer from the output back
     δ³ = ∂C/∂z³ = δ⁴ · w⁴ · σ′(z³) = …
 
-An Explanation is data: factors, lines, numbers. Its views in text, LaTeX, MathML and HTML are made of the lines. The
-labels of the nodes decide how coarse the derivation is.
+What results is an Explanation, see `derivation`. The labels of the nodes decide how coarse it is.
 """
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from math import isfinite, isnan, log10, prod
 from operator import attrgetter
-from typing import Any, Union, overload
+from typing import Union, overload
 
 from ..engine import Value
-from ..formulas.algebra import (
-    DOTS,
-    LONGEST,
-    ONE,
-    ZERO,
-    Call,
+from ..formulas.algebra import DOTS, LONGEST, ONE, ZERO, Call, Name, Term, Terms, addends, comes_to
+from ..formulas.deltas import missing, weighted_sums
+from ..formulas.factors import Link, depending_on, links
+from ..formulas.formula import (
+    Chained,
     Formula,
-    Name,
-    Term,
-    Terms,
-    addends,
-    both,
-    chained,
-    comes_to,
-    derivative_written,
+    derivative,
     equation,
     formula_of,
     forward_rule,
+    laid_out,
     left_out,
     loses_digits,
     name_of,
@@ -47,231 +37,25 @@ from ..formulas.algebra import (
     partial,
     positive_first,
     symbol,
-    written,
 )
-from ..formulas.deltas import missing, weighted_sums
-from ..formulas.factors import Link, depending_on, links
 from ..formulas.graph import Graph, edges_of, look
-from ..formulas.layout import (
-    LATEX,
-    MINUS,
-    SUPERSCRIPT,
-    UNICODE,
-    Notation,
-    Written,
-    columns,
-    fenced,
-    formula,
-    rounded,
-    text_in_latex,
-    unicode_label,
-)
-from ..formulas.mathml import mathml
-from ..formulas.matrices import Matrix, matrix_form
-from ..formulas.parse import Names
+from ..formulas.labels import SUPERSCRIPT, unicode_label
+from ..formulas.layout import Applied, Fenced, Layout, ShownNumber, formula, layouts_of
+from ..formulas.matrices import matrix_form
+from ..formulas.names import Names
+from ..formulas.notations import DIGITS, LATEX, PLUS, UNICODE, Signs, to_digits
 from ..formulas.undefined import no_answer, worked_out
 from ..ops import CONSTANT, LEAF
-from ..page import Format, Savable, as_json, page
-from ..terminal import Printed, Spelling, folded, padded, wrapped
-from .tex import as_tex, text_in_tex
+from .derivation import CHAIN, DELTA, FORMS, Explanation, Explanations, Factor, Line, summed
 
 __all__ = ["explain"]
 
-FORMS = CHAIN, DELTA = ("chain", "delta")
 SHOWN = 4      # paths that are written out
 NEURONS = 8    # of one layer, in the delta form
 DEFINED = 12   # nodes without a label whose names are explained
 FACTORS = 30   # of a path that are written out
 LEAVES = 40    # leaves that the delta form of a whole graph lists
-WIDTH = 100    # characters; a longer side of a line in LaTeX is broken
 RESULT = 6     # digits of the result
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Factor(Printed):
-    """One factor of a product: ∂a⁴/∂z⁴ = σ′(z⁴) = a⁴(1 − a⁴) = 0.2384."""
-
-    symbols: Formula  # ∂a⁴/∂z⁴
-    rule: Formula     # σ′(z⁴); the same as `formula`, where there is no shorter notation
-    formula: Formula  # a⁴(1 − a⁴)
-    value: float      # as the graph has recorded it
-
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        whole = equation(self.symbols, self.rule, self.formula, number_of(self.value))
-        return "\n".join(folded(spell(whole), width))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The factor as plain data."""
-        return {"symbols": self.symbols.to_dict(), "rule": self.rule.to_dict(), "formula": self.formula.to_dict(),
-                "value": self.value}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Line(Printed):
-    """left = side = side = ...; a side is a sum, in parts at which a long line may be broken."""
-
-    left: Formula
-    sides: tuple[tuple[Formula, ...], ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The line as plain data."""
-        return {"left": self.left.to_dict(), "sides": [[part.to_dict() for part in side] for side in self.sides]}
-
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        return "\n".join(self.in_text(False, columns(spell(self.left)), width, spell))
-
-    def in_text(self, stacked: bool, left: int, width: int, spell: Spelling) -> list[str]:
-        """The rows of the line as text: one, if it is short enough; a row for each side of a long one, or if `stacked`;
-        and if a side is too long for that, a row for each part of it. left: columns of the left side."""
-        name = spell(self.left)
-        if not self.sides:
-            return wrapped(name, width)
-        sides = [[spell(part) for part in side] for side in self.sides]
-        row = " = ".join([padded(name, left), *map(summed, sides)])
-        if not stacked and columns(row) <= width:
-            return [row]
-        widest = max(columns(word) for side in sides for part in side for word in part.split(" "))
-        below = left > width // 2 or left + 3 + widest > width  # the sides, where there is no room beside
-        rows = folded(name, width, 4) if below else []
-        before = "  " if below else padded(name, left) + " "
-        for side in sides:
-            whole = f"{before}= {summed(side)}"
-            if columns(whole) <= width or len(side) == 1:
-                rows += folded(whole, width, len(before) + 4)
-            else:
-                rows += folded(f"{before}= {side[0]}", width, len(before) + 6)
-                for part in side[1:]:
-                    sign, rest = sign_of(part)
-                    rows += folded(f"{' ' * len(before)}{sign:>3} {rest}", width, len(before) + 6)
-            before = " " * columns(before)
-        return rows
-
-    def in_latex(self, stacked: bool) -> list[str]:
-        """The rows of the line, for an aligned environment."""
-        if not self.sides:
-            return [f"& {self.left.latex}"]
-        sides = []
-        for side in self.sides:
-            parts = [part.latex for part in side]
-            if stacked and len(summed(side)) > WIDTH:
-                parts[1:] = [rf" \\ & \qquad {' '.join(sign_of(part))}" for part in parts[1:]]
-                sides.append("= " + "".join(parts))
-            else:
-                sides.append("= " + summed(parts))
-        return [f"{self.left.latex} & {side}" if i == 0 else f"& {side}"
-                for i, side in enumerate(sides if stacked else [" ".join(sides)])]
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Explanation(Printed, Savable):
-    """What `explain` found. Print it, show it in a notebook, take it apart, or `.save("w.html")` it.
-
-    Attributes:
-        symbols: ∂C/∂w²; or the name of the node that is explained.
-        form: "chain" or "delta"; "node" for one node alone.
-        value: the derivative, as backward() finds it; a node's number.
-        paths: the products whose sum is the derivative; of many paths the first few.
-        count: how many paths there are.
-        lines: the derivation.
-        matrices: the same for whole layers, in matrices.
-        notes: what else there is to say.
-
-    Example:
-        >>> w, x = micrograd.Value(0.5, "w"), micrograd.Value(2.0, "x")
-        >>> found = micrograd.explain(w * x, w)
-        >>> found.value, found.count
-        (2.0, 1)
-    """
-
-    symbols: Formula
-    form: str
-    value: float
-    paths: tuple[tuple[Factor, ...], ...]
-    count: int
-    lines: tuple[Line, ...]
-    matrices: tuple[Matrix, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def factors(self) -> tuple[Factor, ...]:
-        """The factors in reading order: of the one path, or of all that are written out, one path after the other."""
-        return tuple(chain.from_iterable(self.paths))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The explanation as plain data."""
-        return {"symbols": self.symbols.to_dict(), "form": self.form, "value": self.value, "count": self.count,
-                "paths": [[factor.to_dict() for factor in path] for path in self.paths],
-                "lines": [line.to_dict() for line in self.lines],
-                "matrices": [matrix.to_dict() for matrix in self.matrices], "notes": list(self.notes)}
-
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        left = max((columns(spell(line.left)) for line in self.lines if line.sides), default=0)
-        rows = [row.rstrip() for line in self.lines for row in line.in_text(self.form == CHAIN, left, width, spell)]
-        notes = [row for note in self.notes for row in wrapped(spell(note), width)]
-        return "\n\n".join(filter(None, ["\n".join(rows), *(each._laid_out(width, spell) for each in self.matrices),
-                                         "\n".join(notes)]))
-
-    @property
-    def latex(self) -> str:
-        """The derivation as one aligned environment, without dollar signs."""
-        rows = [row for line in self.lines for row in line.in_latex(self.form == CHAIN)]
-        rows += [matrix.latex for matrix in self.matrices]
-        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
-
-    def _repr_latex_(self) -> str:
-        notes = "".join(rf" \\\\[0.5em] & {text_in_latex(note)}" for note in self.notes)
-        return "$$" + self.latex.replace("\n\\end{aligned}", notes + "\n\\end{aligned}") + "$$"
-
-    def to_mathml(self) -> str:
-        """The derivation as one <math> element."""
-        return mathml(self.latex, display=True)
-
-    def to_html(self) -> str:
-        """The derivation as a piece of a page, in MathML, with the notes below."""
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
-        return f'<div class="derivation" style="overflow: auto hidden">{self.to_mathml()}{notes}</div>'
-
-    def _formats(self) -> Mapping[str, Format]:
-        return Explanations([self])._formats()
-
-
-class Explanations(Printed, Savable, tuple[Explanation, ...]):
-    """Several of them, as `explain` finds for a list: a tuple that prints, shows and saves itself as one derivation."""
-
-    __slots__ = ()
-
-    def _laid_out(self, width: int, spell: Spelling) -> str:
-        return "\n\n".join(each._laid_out(width, spell) for each in self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of them as plain data: {"explanations": [...]}."""
-        return {"explanations": [each.to_dict() for each in self]}
-
-    @property
-    def latex(self) -> str:
-        """A list of aligned environments, without dollar signs."""
-        return "\n\\\\[1em]\n".join(each.latex for each in self)
-
-    def _repr_latex_(self) -> str:
-        return "\n\n".join(each._repr_latex_() for each in self)
-
-    def to_html(self) -> str:
-        """One piece of a page after the other."""
-        return "\n".join(each.to_html() for each in self)
-
-    def _formats(self) -> Mapping[str, Format]:
-        names = ", ".join(each.symbols for each in self)
-        return {
-            ".txt": lambda: f"{self.text}\n",
-            ".tex": lambda: as_tex("\n\n".join(in_tex(each) for each in self)),
-            ".html": lambda: page(names, [each.to_html() for each in self]),
-            ".json": lambda: as_json(self.to_dict() if len(self) != 1 else self[0].to_dict())}
-
-
-def in_tex(found: Explanation) -> str:
-    r"""A derivation inside of a document: the lines, and the notes as paragraphs."""
-    notes = "".join(f"\n\n\\noindent {text_in_tex(note)}" for note in found.notes)
-    return rf"\[ {found.latex} \]{notes}"
 
 
 Several = Union[list[Value], list[str], list[Union[Value, str]], tuple[Union[Value, str], ...]]
@@ -307,8 +91,8 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
         An `Explanation`, with the numbers that the graph recorded: print it, or show it in a notebook.
 
     Raises:
-        TypeError: for what is no Value.
-        ValueError: if y does not depend on x, if no node or several are called so, or if there is no weighted sum for
+        TypeError: if y is not a Value.
+        ValueError: if y does not depend on x, if no node or several are called that, or if there is no weighted sum for
             "delta".
 
     Example:
@@ -329,7 +113,7 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
     if isinstance(wrt, Iterable) and not isinstance(wrt, str):
         found = Explanations(explain(y, each, form, detail=detail) for each in wrt)
         if not found:
-            raise ValueError("explain(y, wrt=[...]) needs one Value or label at least, to differentiate by; found none")
+            raise ValueError("explain(y, wrt=[...]) needs at least one Value or label to differentiate by; found none")
         return found
     x = find(graph, wrt)
     between = depending_on(graph, x)
@@ -358,8 +142,15 @@ def find(graph: Graph, x: Value | str) -> Value:
 
 # One node
 
+def recorded(node: Value, numbers: bool, names: Mapping[Value, str]) -> Formula:
+    """The formula of a node in terms of the labelled ones below it. A ValueError says so of one that is too long."""
+    text, _ = (formula(node, 1, notation, "explain(y)", numbers, names) for notation in (UNICODE, LATEX))
+    *_, (_, layout) = layouts_of(node, 1, numbers, names)
+    return Formula(text, layout)
+
+
 def one_node(graph: Graph, detail: str | None) -> Explanation:
-    """How the root was computed from the labelled nodes nearest to it, and its derivatives by them."""
+    """The root as it was computed from the labelled nodes nearest to it, and its derivatives by them."""
     node, name, place = graph.root, name_of(graph, graph.root), {node: i for i, node in enumerate(graph.order)}
     result = number_of(node.data, RESULT)
     if not node.parents:
@@ -375,8 +166,7 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         reached = {link.x: link for link in found}
         found = [reached.get(v, Link(node, v, 0.0, ZERO, ZERO)) for v in nearest]
     try:
-        rule = [Formula(*(formula(node, 1, notation, "explain(y)", numbers, names) for notation in (UNICODE, LATEX)))
-                for numbers in (False, True)]
+        rule = [recorded(node, numbers, names) for numbers in (False, True)]
     except ValueError:  # too long to read
         found = []
     if not found:  # no label in reach: the op alone, with names for its arguments
@@ -389,7 +179,7 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
     for link in found:
         factor = factor_of(graph, link)
         if contradicts(comes_to(link.formula), link.local):
-            sides = [worked_out(graph, link.x, terms.names, link.y)]
+            sides = [Formula.of(worked_out(graph, link.x, terms.names, link.y))]
             unclear += [*no_answer(graph, link.x), simplified(factor.formula)]
         else:
             sides = [factor.rule, factor.formula, formula_of(link.formula, numbers=True)]
@@ -450,11 +240,11 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
             found.append(path)
         stack += [(link.x, [*path, link]) for link in reversed(below[node])]
     more, notes = count[root] - len(found), no_answer(graph, x)
-    sides = [[product(path, write, len(found) > 1) for path in found] for write in (
-        lambda link, notation: derivative_written(graph.names[link.y], graph.names[link.x], notation),
-        lambda link, notation: written(link.rule, notation),
-        lambda link, notation: written(link.formula, notation),
-        lambda link, notation: local_written(graph, link, names, notation))]
+    sides = [[Formula.of(product(path, laid, len(found) > 1)) for path in found] for laid in (
+        lambda link: derivative(graph.names[link.y], graph.names[link.x]),
+        lambda link: laid_out(link.rule),
+        lambda link: laid_out(link.formula),
+        lambda link: local(graph, link, names))]
     formal = [sum(prod(comes_to(formula(link)) for link in path) for path in found) for formula in (
         attrgetter("rule"), attrgetter("formula"))]
     if not more and any(contradicts(x, value) for x in formal):
@@ -462,7 +252,7 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
         sides[1:3] = [side for side, x in zip(sides[1:3], formal) if not contradicts(x, value)]
     if more:
         for side in sides:
-            side.append(both(lambda notation: left_out(f"{many(more)} more", notation)))
+            side.append(Formula.of(left_out(f"{many(more)} more")))
         hint = f": form={DELTA!r} sums them neuron by neuron" * any(z in between for z in weighted_sums(graph))
         notes.append(f"{many(count[root])} paths lead from {name_of(graph, root)} to {name_of(graph, x)}{hint}.")
     if any(len(path) == 1 for path in found) and count[root] > 1:
@@ -485,16 +275,16 @@ def many(n: int) -> str:
     return f"{n:,}" if digits < 15 else f"about 10{str(digits).translate(SUPERSCRIPT)}"
 
 
-def local_written(graph: Graph, link: Link, stops: Container[Value], notation: Notation) -> Written:
+def local(graph: Graph, link: Link, stops: Container[Value]) -> Layout:
     """The number of a factor; where it is none, the products that it is the sum of: 0 · ∞ + 1."""
     if isfinite(link.local):
-        return rounded(link.local, notation)
+        return ShownNumber(link.local, DIGITS)
     whole = worked_out(graph, link.x, stops, link.y)
-    return Written(whole.latex if notation is LATEX else whole, "sum" if " " in whole else "atom")
+    return whole if isinstance(whole, Chained) and len(whole.operands) == 1 else Applied(LOOSE, [whole])
 
 
 def contradicts(formal: float, value: float) -> bool:
-    """Whether a formula comes to a number where the derivative, computed factor by factor, is none or infinite."""
+    """Tell whether a formula comes to a number where the derivative, computed factor by factor, is none or infinite."""
     return not isfinite(value) and formal != value and not isnan(formal)
 
 
@@ -511,8 +301,8 @@ def written_out(root: Value, names: Container[Value]) -> list[Value]:
 
 def digits_lost(nodes: Iterable[Value], parents: Container[Value], graph: Graph, terms: Terms,
                 slope: Callable[[Value, int], Term] | None = None) -> list[str]:
-    """What to say of formulas that do not come to the numbers beside them. parents: the arguments that a derivative is
-    asked for by; slope: how the slopes are written, if not all as the book has them."""
+    """Notes on formulas that do not come to the numbers beside them. parents: the arguments that a derivative is asked
+    for by; slope: how the slopes are written, if not all as the book has them."""
     notes: dict[str, None] = {}
     for node in nodes:
         for edge in edges_of(node) if node.op.book else ():
@@ -525,20 +315,20 @@ def digits_lost(nodes: Iterable[Value], parents: Container[Value], graph: Graph,
 
 
 def too_long(sides: Iterable[Iterable[str]], remedy: str = ": label nodes on the way (z.label = 'z')") -> list[str]:
-    """What to say of three dots, if there are any."""
+    """A note on three dots, if there are any."""
     if any(DOTS in part for side in sides for part in side):
         return [f"Where … stands, the formula is too long to read{remedy}."]
     return []
 
 
 def simplified(formal: str) -> str:
-    """What to say of a formula that contradicts the number, as what makes that infinite, or nan, has cancelled."""
+    """A note on a formula that contradicts the number, as what makes that infinite, or nan, has cancelled."""
     return (f"Simplified, the formula would be {formal}; but a derivative is computed factor by factor, before "
             "anything cancels.")
 
 
 def sample_note(graph: Graph, nodes: Iterable[Value]) -> list[str]:
-    """What the numbers in parentheses mean, where there are any."""
+    """A note on what the numbers in parentheses mean, where there are any."""
     for node in nodes:
         if node.label and graph.names[node] != node.label:
             return [f"Several nodes are called {symbol(node.label)}; they are told apart by numbers in parentheses, as "
@@ -546,17 +336,21 @@ def sample_note(graph: Graph, nodes: Iterable[Value]) -> list[str]:
     return []
 
 
-def product(path: Sequence[Link], write: Callable[[Link, Notation], Written], addend: bool) -> Formula:
+def product(path: Sequence[Link], laid: Callable[[Link], Layout], addend: bool) -> Layout:
     """The factors of a path in one product; one whose formula is 1 is left out. addend: one of several."""
-    def whole(notation: Notation) -> Written:
-        pairs = [(link, write(link, notation)) for link in path[:FACTORS]]
-        factors = [factor for link, factor in pairs if factor.text != "1" or link.formula != ONE] or [pairs[0][1]]
-        if len(path) > FACTORS:
-            factors.append(left_out(f"{len(path) - FACTORS:,} more factors", notation))
-        result = chained(factors, notation)
-        is_sum = addend and re.search(" [-+−] ", result.text[1:]) and result.binds == "sum"
-        return Written(fenced(result, "product", notation), "atom") if is_sum else result
-    return both(whole)
+    pairs = [(link, laid(link)) for link in path[:FACTORS]]
+    factors = [factor for link, factor in pairs if link.formula != ONE or not is_one(factor)] or [pairs[0][1]]
+    if len(path) > FACTORS:
+        factors.append(left_out(f"{len(path) - FACTORS:,} more factors"))
+    return Fenced("product", [Chained(factors)], PLUS) if addend else Chained(factors)
+
+
+def is_one(factor: Layout) -> bool:
+    """Tell whether a factor is written as 1."""
+    return isinstance(factor, ShownNumber) and to_digits(factor.x, DIGITS) == 1
+
+
+LOOSE = Signs("{0}", "{0}", "sum")  # what has parentheses in a product, whatever it is
 
 
 # Error terms, layer by layer
@@ -615,7 +409,7 @@ def derived(graph: Graph, between: dict[Value, None], zs: Mapping[Value, str], w
             sides = [parts_of(gradient), parts_of(gradient, numbers=True)]
             if contradicts(comes_to(gradient), value):
                 notes += [*no_answer(graph, node), simplified(summed(sides[0]))]
-                sides = [(worked_out(graph, node, zs),)]
+                sides = [(Formula.of(worked_out(graph, node, zs)),)]
             elif not undefined:
                 notes += no_answer(graph, node)
             symbols = partial(graph, graph.root, node)
@@ -642,7 +436,7 @@ def layers_of(between: Iterable[Value], zs: Mapping[Value, str]) -> list[list[Va
 
 
 def heights(between: Iterable[Value], zs: Container[Value]) -> dict[Value, int]:
-    """How many of the zs lie on the longest way up to each node, itself included: the layer of a z, or its time. Those
+    """The number of zs on the longest way up to each node, itself included: the layer of a z, or its time. Those
     of one height do not depend on each other, and a δ is made of those that are higher."""
     height: dict[Value, int] = {}
     for node in between:
@@ -655,7 +449,7 @@ def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
     parts = [formula_of(coefficient * part, numbers) for part, coefficient in positive_first(addends(term))]
     if len(parts) > LONGEST:
         more = len(parts) - 4
-        parts[3:-1] = [both(lambda notation: left_out(f"{more} more", notation))]
+        parts[3:-1] = [Formula.of(left_out(f"{more} more"))]
     return tuple(parts)
 
 
@@ -665,7 +459,7 @@ def first_few(layer: list[Value]) -> list[Value]:
 
 
 def how_many_more(layer: list[Value]) -> list[Line]:
-    """What stands for the others."""
+    """A line that stands for the others."""
     more = len(layer) - len(first_few(layer))
     words = f"({more} more in this layer)"
     return [line(Formula(f"⋮ {words}", rf"\vdots \text{{ {words}}}"))] * bool(more)
@@ -701,14 +495,3 @@ def down_to(sides: Iterable[tuple[Formula, ...]], x: float) -> tuple[tuple[Formu
 def once(sides: Sequence[tuple[Formula, ...]]) -> tuple[tuple[Formula, ...], ...]:
     """The sides of a line, without those that only repeat the one before."""
     return tuple(side for place, side in enumerate(sides) if place == 0 or side != sides[place - 1])
-
-
-def summed(parts: Sequence[str]) -> str:
-    """The sum of the parts: a + −b is a − b."""
-    first, *rest = parts
-    return " ".join([first, *(word for part in rest for word in sign_of(part))])
-
-
-def sign_of(part: str) -> tuple[str, str]:
-    """An addend as its sign and the rest."""
-    return (part[0], part[1:]) if part.startswith(MINUS) else ("+", part)

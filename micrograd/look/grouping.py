@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..engine import Value
 from ..formulas.graph import name_nodes
-from ..formulas.layout import indices
+from ..formulas.labels import indices
 from ..ops import CONSTANT, add, div, mul, neg, sub
 
 NODES = 60          # a graph with more is a summary in a notebook, not a picture

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from ..arguments import number
 from ..engine import Value
-from ..formulas.algebra import name_of, number_of, partial, signed
+from ..formulas.formula import name_of, number_of, partial, signed
 from ..formulas.graph import look
-from ..formulas.layout import columns, cut
+from ..formulas.labels import columns, cut
 from ..formulas.undefined import undefined
 from ..ops import CONSTANT
 from ..page import Format, Grid, GridRow, Page, image

@@ -7,7 +7,6 @@ of the stepper are views of them. Nothing is stored on a node by looking.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,11 @@ from math import isclose, isnan
 from typing import Any, overload
 
 from ..engine import Value
-from ..formulas.algebra import (
+from ..formulas.algebra import Terms
+from ..formulas.formula import (
     Formula,
-    Terms,
+    as_factor,
+    composed,
     equation,
     forward_rule,
     local_rule,
@@ -28,6 +29,7 @@ from ..formulas.algebra import (
     signed,
 )
 from ..formulas.graph import Edge, Graph, look
+from ..formulas.notations import Signs
 from ..ops import CONSTANT
 from ..page import Block, Entry, Format, Grid, GridRow, Page, Summary
 from ..terminal import Spelling, folded
@@ -35,6 +37,8 @@ from .tex import as_tex
 
 __all__ = ["steps"]
 
+ADDS, TIMES = Signs("{0} += {1}", "{0} += {1}"), Signs("{0} · {1}", r"{0} \cdot {1}")
+RUNNING = Signs("{0} + {1} = {2}", "{0} + {1} = {2}")
 ORDERS = ("topological", "naive")
 LONGEST = 40   # frames of each pass that a table shows
 FORWARD = ("step", "node", "rule", "in numbers", "value")
@@ -105,7 +109,7 @@ class Frame(Entry):
         if self.edge is None or self.parent is None:
             return equation(partial(graph, node, node), number_of(1.0))
         gradient = partial(graph, graph.root, self.parent)
-        return compose("{} += {}", gradient, equation(self.product, self.symbols, self.numbers,
+        return composed(ADDS, gradient, equation(self.product, self.symbols, self.numbers,
                                                       number_of(self.contribution or 0.0)))
 
     @property
@@ -113,7 +117,7 @@ class Frame(Entry):
         """Backward: upstream times local derivative, as derivatives: ∂C/∂a · ∂a/∂z."""
         if self.parent is None:
             return partial(self.graph, self.node, self.node)
-        return compose("{} · {}", partial(self.graph, self.graph.root, self.node),
+        return composed(TIMES, partial(self.graph, self.graph.root, self.node),
                        partial(self.graph, self.node, self.parent))
 
     @property
@@ -121,7 +125,7 @@ class Frame(Entry):
         """The same with the local derivative's formula: ∂C/∂a · a(1 − a)."""
         if self.edge is None:
             return number_of(1.0)
-        return compose("{} · {}", partial(self.graph, self.graph.root, self.node),
+        return composed(TIMES, partial(self.graph, self.graph.root, self.node),
                        as_factor(local_rule(self.graph, self.node, self.edge.i)))
 
     @property
@@ -129,14 +133,14 @@ class Frame(Entry):
         """The same in numbers: 0.43 · 0.238."""
         if self.upstream is None or self.local is None:
             return number_of(1.0)
-        return compose("{} · {}", number_of(self.upstream), signed(self.local))
+        return composed(TIMES, number_of(self.upstream), signed(self.local))
 
     @property
     def running_sum(self) -> Formula | None:
         """At a fork, what has come together so far: 0.3 + 0.2 = 0.5. None where there is one path only."""
         if self.before is None or self.contribution is None or self.after is None or self.path in ("", "1 of 1"):
             return None
-        return compose("{} + {} = {}", number_of(self.before), signed(self.contribution), number_of(self.after))
+        return composed(RUNNING, number_of(self.before), signed(self.contribution), number_of(self.after))
 
     def to_dict(self) -> dict[str, Any]:
         """The frame as plain data for JSON: the nodes by name, the rule as text."""
@@ -384,19 +388,3 @@ def depth_first(root: Value) -> Iterator[Value]:
 def same(x: float, y: float) -> bool:
     """True if two gradients differ by no more than the order of summation explains."""
     return isclose(x, y, rel_tol=1e-9) or (isnan(x) and isnan(y))
-
-
-# Formulas put together
-
-def compose(template: str, *parts: Formula) -> Formula:
-    """The template with the parts in its slots, in text and in LaTeX."""
-    latex = template.replace("·", r"\cdot").replace("(", r"\left(").replace(")", r"\right)")
-    return Formula(template.format(*parts), latex.format(*(part.latex for part in parts)))
-
-
-def as_factor(formula: Formula) -> Formula:
-    """The formula as a factor of a product: a sum or a negative one in parentheses."""
-    inner = re.sub(r"\([^()]*\)", "", formula)
-    while inner != (inner := re.sub(r"\([^()]*\)", "", inner)):
-        pass
-    return compose("({})", formula) if formula.startswith("−") or re.search(" [+−] ", inner) else formula

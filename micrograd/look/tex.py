@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..formulas.layout import GREEK, SUBSCRIPT, SUPERSCRIPT, printable
-from ..formulas.mathml import IDENTIFIERS, OPERATORS
+from ..formulas.boxes import GREEK, IDENTIFIERS, OPERATORS
+from ..formulas.labels import SUBSCRIPT, SUPERSCRIPT, printable
 
 # How a sign is written that pdflatex does not know: all that this package writes.
 SIGNS = {sign: rf"\ensuremath{{{command}}}" for command, sign in {**OPERATORS, **IDENTIFIERS}.items()
@@ -71,7 +71,7 @@ def tikz(layout: Mapping[str, Any]) -> str:
 
 
 def drawn(thing: Mapping[str, Any]) -> Iterator[str]:
-    """How a box, an arrow or a frame is drawn: its lines and its words."""
+    """The lines and the words that draw a box, an arrow or a frame."""
     for layer in ("_draw_", "_hdraw_", "_tdraw_", "_ldraw_"):
         pen, fill, width, dashes, size, weight = "", "", 1.0, "", 12.0, ""
         for step in thing.get(layer, ()):

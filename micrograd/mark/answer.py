@@ -17,7 +17,9 @@ from unicodedata import decimal
 
 from .. import ops
 from ..data.quantities import quantity
-from ..formulas.parse import LENGTH, ExpressionError, Names
+from ..formulas.expression import ExpressionError
+from ..formulas.names import Names
+from ..formulas.reading import LENGTH
 
 EXACT = 17  # digits and decimals of what is not rounded
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from .. import ops
 from ..engine import Value
-from ..formulas.algebra import formula_of, partial
 from ..formulas.factors import Link, links
+from ..formulas.formula import formula_of, partial
 from ..formulas.graph import Edge, Pass
-from ..formulas.layout import indices
+from ..formulas.labels import indices
 from . import mistakes
 from .mistakes import (
     Candidate,

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..arguments import as_float, counted, is_number
 from ..engine import Value
+from ..formulas.expression import Expression, ExpressionError, Variable
 from ..formulas.graph import Graph, Pass
-from ..formulas.parse import Expression, ExpressionError, Name
 from .answer import NUMBER, half_unit, precision, sides_of, tidied
 from .points import slope_between
 
@@ -67,7 +67,7 @@ class Reference:
         return self.text[place:place + len(name)]
 
     def place_of(self, name: str) -> int:
-        return next(step.place for step in self.expression.program if isinstance(step, Name) and step.name == name)
+        return next(step.place for step in self.expression.program if isinstance(step, Variable) and step.name == name)
 
 
 @dataclass(frozen=True, slots=True)

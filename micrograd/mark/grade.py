@@ -17,9 +17,9 @@ from typing import Any
 from .. import ops
 from ..arguments import is_number
 from ..engine import Value
-from ..formulas.algebra import Formula, number_of, partial
+from ..formulas.formula import Formula, number_of, partial
 from ..formulas.graph import Graph, look, passes
-from ..formulas.layout import cut, printable
+from ..formulas.labels import cut, printable
 from ..formulas.undefined import undefined
 from .derivation import Computation, Derivation
 from .given import Reference, Submitted, Writing, finite
@@ -46,6 +46,8 @@ from .sheets import read_sheets
 from .submission import ANY, TINY, WANTS, Submission
 from .trial import Failure
 from .verdicts import Basis, Noise, Standard, relative
+
+__all__ = ["grade", "grade_class"]
 
 MOVED = 6           # numbers with which a formula is shown to be wrong
 OFF = (WRONG, CARRIED, FROM_ZERO)  # verdicts on numbers that are not the right ones

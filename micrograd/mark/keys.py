@@ -16,10 +16,11 @@ from typing import Any, NamedTuple, Union
 from unicodedata import name as name_of_character
 
 from ..engine import Value
-from ..formulas.algebra import Formula, partial
+from ..formulas.boxes import GREEK_LETTERS
 from ..formulas.deltas import missing
-from ..formulas.layout import GREEK_LETTERS, OPERATOR, cut
-from ..formulas.parse import Names, in_usual_signs, is_word, on_one_line
+from ..formulas.formula import Formula, partial
+from ..formulas.labels import OPERATOR, cut
+from ..formulas.names import Names, in_usual_signs, is_word, on_one_line
 from ..ops import CONSTANT
 from .mistakes import Context
 

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from math import isnan
 
 from .. import ops
 from ..engine import Value
-from ..formulas.algebra import (
-    ONE,
-    Formula,
-    Term,
-    both,
-    chained,
-    combine,
-    equation,
-    formula_of,
-    number_of,
-    partial,
-    written,
-)
+from ..formulas.algebra import ONE, Term, combine
+from ..formulas.formula import Chained, Formula, equation, formula_of, laid_out, number_of, partial
 from ..formulas.graph import Pass
-from ..formulas.layout import LATEX, Notation, Written, apply
+from ..formulas.layout import Applied, Layout
 from ..formulas.undefined import worked_out
 from .derivation import Derivation
 from .mistakes import Context
@@ -49,7 +39,7 @@ class Lines:
         pieces = self.pieces(right)
         if isnan(self.graph.gradients[x]):  # nothing is simplified: what makes it nan would cancel
             pieces = []
-            steps.append(worked_out(self.graph, x, right.tops))
+            steps.append(Formula.of(worked_out(self.graph, x, right.tops)))
         elif not pieces or width(pieces) > WIDEST:
             labelled = {node: None for node in self.graph.order if node.parents and context.is_named(node)}
             pieces = self.pieces(Derivation(context, x, labelled, self.right, self.rates))
@@ -63,20 +53,14 @@ class Lines:
 
     def sum_of_products(self, pieces: list[tuple[Value, Term]], numbers: bool) -> Formula:
         """∂C/∂a · formula + ..., or the same in numbers."""
-        def write(notation: Notation) -> Written:
-            result = None
-            for top, term in pieces:
-                factors = [] if term == ONE and top is not self.graph.root else [written(term, notation, numbers)]
-                if top is not self.graph.root:
-                    upstream = self.graph.gradients[top]
-                    name = number_of(upstream) if numbers else self.context.gradient(top)
-                    text = name.latex if notation is LATEX else name.text
-                    factors.insert(0, Written(text, "sum" if numbers and upstream < 0 else "atom"))
-                product = chained(factors, notation)
-                result = product if result is None else apply(ops.add, [result, product], notation)
-            assert result is not None
-            return result
-        return both(write)
+        products: list[Layout] = []
+        for top, term in pieces:
+            factors = [] if term == ONE and top is not self.graph.root else [laid_out(term, numbers)]
+            if top is not self.graph.root:
+                upstream = number_of(self.graph.gradients[top]) if numbers else self.context.gradient(top)
+                factors.insert(0, upstream.layout)
+            products.append(Chained(factors))
+        return Formula.of(reduce(lambda a, b: Applied(ops.add, [a, b]), products))
 
     def forward(self, node: Value) -> Formula:
         """The right step to a forward value."""

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from .. import ops
 from ..engine import Value
-from ..formulas.algebra import Formula, Terms, formula_of, name_of, number_of, partial, symbol
+from ..formulas.algebra import Terms
 from ..formulas.deltas import weighted_sums
+from ..formulas.formula import Formula, formula_of, name_of, number_of, partial, symbol
 from ..formulas.graph import Edge, Graph
-from ..formulas.layout import indices, word_of
+from ..formulas.labels import indices, word_of
 from ..ops import CONSTANT, LEAF, Op
 
 FORK = "path forgotten at a fork"

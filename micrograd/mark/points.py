@@ -19,7 +19,7 @@ from typing import Any
 from .. import ops
 from ..engine import Value
 from ..formulas.graph import Graph, Pass, onward_from, passes
-from ..formulas.layout import word_of
+from ..formulas.labels import word_of
 from ..ops import CONSTANT, Op
 from ..rows import carries
 

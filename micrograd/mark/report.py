@@ -13,8 +13,8 @@ from typing import Any
 from ..data.delimited import harmless
 from ..engine import Value
 from ..files import File, write_whole
-from ..formulas.algebra import Formula, number_of
-from ..formulas.layout import cut, printable, unicode_label
+from ..formulas.formula import Formula, number_of
+from ..formulas.labels import cut, printable, unicode_label
 from ..page import BLUE, GREEN, GREY, RED, YELLOW, Block, Entry, Grid, GridRow, Page, Remark, Summary
 from .keys import Given, Key, Nodes
 

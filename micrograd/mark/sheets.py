@@ -9,7 +9,9 @@ from pathlib import Path
 from ..data.delimited import Row, read_delimited
 from ..engine import Value
 from ..files import File, read_whole
-from ..formulas.parse import ExpressionError, is_invisible, parse
+from ..formulas.expression import ExpressionError
+from ..formulas.names import is_invisible
+from ..formulas.parse import parse
 from .answer import numeral, tidied
 from .given import Submitted, submitted
 from .keys import DERIVATIVE, Nodes, NotUnderstood, listed, quoted

@@ -13,10 +13,12 @@ from math import isfinite, isnan
 from ..engine import Value
 from ..formulas.algebra import Number as NumberTerm
 from ..formulas.algebra import Term, combine
+from ..formulas.expression import ExpressionError
 from ..formulas.factors import depending_on, links
 from ..formulas.graph import passes
-from ..formulas.layout import OPERATOR
-from ..formulas.parse import ExpressionError, Names, parse
+from ..formulas.labels import OPERATOR
+from ..formulas.names import Names
+from ..formulas.parse import parse
 from .answer import DATE, Numeral, has_decimal_commas, numeral, refuse_doubts
 from .given import PRECISION, Reference, Submitted, digits_of, of_float, submitted, writing_of
 from .keys import DERIVATIVE, Given, Nodes

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Union
 
 from .. import ops
 from ..engine import Value
-from ..formulas.parse import NUMBER, Expression, Name, Slope
+from ..formulas.expression import Expression, Slope, Variable
+from ..formulas.reading import NUMBER
 from ..ops import Op
 from ..rows import Ieee, bare
 from .answer import half_unit
@@ -109,7 +110,7 @@ class Trial:
             if isinstance(step, float) and isfinite(step) and (points.has_powers or not is_exponent):
                 name = f"number {place}"
                 self.written[name] = self.number(step, digits.get(fabs(step), 0), place in factors)
-                program[place] = Name(name, 0)
+                program[place] = Variable(name, 0)
         self.expression = replace(expression, program=tuple(program))
         sources = [source.node for number in self.written.values() for source in number.sources if source]
         used = [node for node in (*self.named, *sources) if not node.parents]
@@ -243,7 +244,7 @@ class Trial:
         """Evaluate the formula at a point with each choice of these numbers, subexpression by subexpression."""
         stack: list[list[float]] = []
         for step in self.expression.program:
-            if isinstance(step, Name):
+            if isinstance(step, Variable):
                 stack.append(numbers.get(step.name) or [setting.values[step.name]])
             elif isinstance(step, float):
                 stack.append([step])
@@ -287,7 +288,7 @@ def factors_of(expression: Expression) -> set[int]:
     alone, factor, term = range(3)
     stack: list[dict[int, int]] = []  # of each subexpression, what is in it
     for place, step in enumerate(expression.program):
-        if isinstance(step, (float, Name)):
+        if isinstance(step, (float, Variable)):
             stack.append({place: alone})
             continue
         row = step.row if isinstance(step, Slope) else step

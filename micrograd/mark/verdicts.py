@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import ops
 from ..engine import Value
-from ..formulas.algebra import number_of
+from ..formulas.formula import number_of
 from ..formulas.graph import Graph, Rounding, passes
 from .derivation import Computation, Derivation
 from .given import PRECISION, Submitted, Writing

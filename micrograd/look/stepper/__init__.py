@@ -19,9 +19,10 @@ from graphviz import ExecutableNotFound
 
 from ...arguments import number
 from ...engine import Value, topological_order
-from ...formulas.algebra import Formula, forward_rule, local_rule, name_of, number_of, partial
+from ...formulas.formula import Formula, forward_rule, local_rule, name_of, number_of, partial
 from ...formulas.graph import Graph, look
-from ...formulas.layout import printable
+from ...formulas.labels import printable
+from ...formulas.mathml import one_element
 from ...ops import CONSTANT
 from ...page import Format, Savable, as_json, image, policy
 from ...terminal import in_signs_of_stdout
@@ -201,7 +202,7 @@ def run_data(steps: Steps, pieces: dict[str, int]) -> dict[str, Any]:
     graph, place = steps.graph, places(steps.graph)
 
     def piece(formula: Formula) -> int:
-        return pieces.setdefault(re.sub("^<math[^>]*>|</math>$", "", formula.mathml), len(pieces))
+        return pieces.setdefault(one_element(formula.layout), len(pieces))
 
     def frame_data(frame: Frame) -> list[Any]:
         if frame.kind == "forward":
