@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -76,6 +77,7 @@ class Context:
                 self.alike.setdefault(word_of(node.label), []).append(node)
         self.deltas = weighted_sums(graph)
         self.names: dict[Value, Formula] = {}
+        self.gradients: dict[Value, Formula] = {}
 
     def is_named(self, node: Value) -> bool:
         """True if formulas stop at this node: it has a label, or there is nothing below it, or it is the root."""
@@ -89,8 +91,10 @@ class Context:
 
     def gradient(self, node: Value) -> Formula:
         """δ⁴ for the gradient of z⁴, ∂C/∂a⁴ for all others."""
-        name = self.deltas.get(node)
-        return symbol(name) if name is not None else partial(self.graph, self.graph.root, node)
+        if node not in self.gradients:
+            name = self.deltas.get(node)
+            self.gradients[node] = symbol(name) if name is not None else partial(self.graph, self.graph.root, node)
+        return self.gradients[node]
 
     def slope(self, node: Value) -> str:
         """The derivative of a function of one argument: σ′(z⁴) = a⁴(1 − a⁴)."""
@@ -248,10 +252,15 @@ def updates(at: Place) -> list[Case]:
     return by(at.way.up(at.other), "own") + by(at.context.graph.gradients[at.other], "right")
 
 
+@cache
+def rate_in_words(rate: float) -> Formula:
+    return number_of(rate)
+
+
 def by_rates(at: Place, number: Callable[[float], float], unknown: float = 2.0) -> list[Case]:
     """unknown: how much more far-fetched it is if the learning rate of the exercise is not known."""
     found = at.way.rates
-    return [Case(number(rate), number_of(rate), unknown if len(found) > 1 else 0.0, (rate,)) for rate in found]
+    return [Case(number(rate), rate_in_words(rate), unknown if len(found) > 1 else 0.0, (rate,)) for rate in found]
 
 
 def changes(at: Place) -> list[Case]:
