@@ -95,7 +95,7 @@ def against_hand(rounds, widths, dtype):
         net, loss = scalar_loss(width)
         start = time.perf_counter()
         step = micrograd.compile(loss, inputs=(2, None), backend="jax", dtype=dtype)
-        step._plan("train")
+        step._executors.plan("train")
         planned = time.perf_counter() - start
         ours = jax.jit(step.jax())
         hand, pairs = by_hand(net, dtype)
@@ -114,7 +114,7 @@ def against_hand(rounds, widths, dtype):
             np.testing.assert_allclose(slopes, np.concatenate(flat), atol=close * max(np.abs(x).max() for x in flat))
             if rows == ROWS[-1]:
                 starts.append({"width": width, "nodes": step.stats["program nodes"], "trace and plan": planned,
-                               "array operations": len(step._plan("train").steps), "first call": first,
+                               "array operations": len(step._executors.plan("train").steps), "first call": first,
                                "first call by hand": first_by_hand})
             found = timed({"ours": lambda: jax.block_until_ready(ours(params, batch)),  # noqa: B023
                            "by hand": lambda: jax.block_until_ready(hand(pairs, batch))}, rounds)  # noqa: B023
@@ -135,7 +135,7 @@ def worker(question, count):
             _, loss = scalar_loss(width)
             step = micrograd.compile(loss, inputs=(2, None), backend="jax", devices=count, verify=0)
             x, y = data(rows)
-            machine = step._executor("train")
+            machine = step._executors.executor("train")
             placed = machine.shared(np.column_stack([x, y]))
             with machine.precision():
                 run, p, n = machine.function("uniform", False), machine.replicated(machine.numbers(step.params)), \

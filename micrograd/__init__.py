@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # the same names as below: those in `__all__` of each module
     from .look.stepper import *
     from .look.steps import *
     from .compiler.api import *
+    from .compiler.compiled import *
     from .compiler.program import *
     from .symbolic import *
     from .train import *
@@ -78,7 +79,8 @@ _LAZY = {
     "look.nudge": ("nudge",),
     "look.stepper": ("stepper",),
     "look.steps": ("steps",),
-    "compiler.api": ("compile", "Compiled"),
+    "compiler.api": ("compile",),
+    "compiler.compiled": ("Compiled",),
     "compiler.program": ("TraceError",),
     "sklearn": (),
     "symbolic": ("to_sympy", "from_sympy"),

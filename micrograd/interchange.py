@@ -23,7 +23,7 @@ from .packages import needed
 from .standardizer import Standardizer
 
 if TYPE_CHECKING:
-    from .compiler.api import Compiled
+    from .compiler.compiled import Compiled
 
 __all__ = ["to_torch", "from_torch", "to_safetensors", "from_safetensors", "to_onnx"]
 

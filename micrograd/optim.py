@@ -1,4 +1,4 @@
-"""Gradient steps: SGD, Adam, AdamW, and learning rates that change with time.
+"""Gradient steps: SGD, Adam, AdamW, and classes of your own.
 
 An optimizer reads p.grad and changes p.data of the parameters that it was given; it knows nothing of how they came
 about. A step is taken whole or not at all. How one parameter moves is said once, by `rule`, for floats and for whole
@@ -8,24 +8,24 @@ arrays of NumPy or JAX alike.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Union
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from .arguments import as_float, many, number
 from .engine import Value
+from .training.failures import why_step_failed
+from .training.schedules import Rate, cosine_decay, exponential_decay, linear_decay, step_decay, warmup
 
 __all__ = [
     "Optimizer", "SGD", "Adam", "AdamW",
     "step_decay", "exponential_decay", "linear_decay", "cosine_decay", "warmup",
 ]
 
-Rate = Union[float, Callable[[int], float]]  # a learning rate, or a function of the number of steps taken so far
 Rule = Callable[..., tuple[Any, ...]]  # (x, gradient, *memory) → (x after the step, *memory after it)
 
 
 class Optimizer:
-    """What the optimizers share: the parameters, the learning rate, and that a step is whole.
+    """The base of all optimizers: the parameters, the learning rate, and steps that are whole.
 
     A class of your own states its `rule`, and names in `remembers` what it keeps of each parameter. One that needs to
     see all the numbers at once overrides `update` instead; its steps are taken in Python.
@@ -37,7 +37,7 @@ class Optimizer:
 
     Raises:
         ValueError: for a learning rate or a weight decay that is out of range.
-        TypeError: for parameters that are no Values.
+        TypeError: for parameters that are not Values.
 
     Example:
         >>> class Signs(micrograd.optim.Optimizer):
@@ -50,7 +50,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Value] | None, lr: Rate, weight_decay: float) -> None:
         if not callable(lr) and not 0.0 < number(lr, "the learning rate lr") < math.inf:
-            raise ValueError(f"the learning rate lr is a number > 0 or a function of the step, found {lr!r}")
+            raise ValueError(f"the learning rate lr must be a number > 0 or a function of the step, found {lr!r}")
         _check("weight_decay", weight_decay, 0.0, math.inf)
         self.lr = lr
         self.weight_decay = weight_decay
@@ -66,7 +66,7 @@ class Optimizer:
             params: the Values to change.
 
         Raises:
-            TypeError: for what is no Value.
+            TypeError: for what is not a Value.
         """
         if not isinstance(params, Iterable):
             raise TypeError(f"an optimizer changes Values, found {type(params).__name__} {params!r}; did you mean "
@@ -81,7 +81,7 @@ class Optimizer:
 
     @property
     def remembers(self) -> tuple[str, ...]:
-        """What is kept of each parameter from step to step: names of attributes, lists of a number for each."""
+        """The names of attributes that keep a number of each parameter from step to step, in lists."""
         return ()
 
     def reset(self) -> None:
@@ -116,7 +116,7 @@ class Optimizer:
         gradients = [p.grad for p in self.params]
         lr = self.rate()
         if not all(map(math.isfinite, gradients)) or not 0.0 <= lr < math.inf:
-            raise FloatingPointError(trouble(0.0, zip(self.params, gradients), lr, self.steps))
+            raise FloatingPointError(why_step_failed(0.0, zip(self.params, gradients), lr, self.steps))
         before = [p.data for p in self.params]
         after = self.update(before, gradients, lr)
         try:
@@ -145,17 +145,21 @@ class Optimizer:
         names = self.remembers
         move = self.rule(lr, self.steps, math.sqrt)
         after = list(map(move, before, gradients, *[getattr(self, name) for name in names]))
-        self.check_moved(after[0])
+        self._check_moved(after[0])
         for i, name in enumerate(names, start=1):
             setattr(self, name, [numbers[i] for numbers in after])
         return [numbers[0] for numbers in after]
 
     def rule(self, lr: Any, step: Any, sqrt: Callable[[Any], Any] = math.sqrt) -> Rule:
-        """How one parameter moves. The numbers are floats, or arrays of one shape for as many parameters.
+        """Say how one parameter moves. The numbers are floats, or arrays of one shape for as many parameters.
+
+        Where a rule can be recorded, a compiled loss is trained by it in native code or on devices. So it depends on
+        its arguments and on settings of the optimizer alone, and multiplies by (g > 0) in the place of an if. Where it
+        cannot, the steps are taken in Python, and `History.ran` says why.
 
         Args:
             lr: the rate of this step.
-            step: how many were taken before. Both may be numbers that JAX traces.
+            step: how many were taken before. Both may be nodes that are recorded.
             sqrt: the square root for such numbers.
 
         Returns:
@@ -168,20 +172,25 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} states no step: give it a rule(lr, step, sqrt) or an "
                                   "update(before, gradients, lr)")
 
-    def check_moved(self, found: Any) -> None:
-        """Refuse what a rule gave, where it is not the parameter and all that is remembered of it.
-
-        Args:
-            found: what it gave.
-
-        Raises:
-            ValueError: if so.
-        """
+    def _check_moved(self, found: Any) -> None:
+        """Raise ValueError for what a rule gave, where it is not the parameter and all that is remembered of it."""
         names = ("x", *self.remembers)
         if not isinstance(found, (tuple, list)) or len(found) != len(names):
             shown = len(found) if isinstance(found, (tuple, list)) else type(found).__name__
-            raise ValueError(f"the rule of {type(self).__name__} is to give a tuple of {len(names)} a parameter: "
-                             f"{', '.join(names)}; found {shown}")
+            raise ValueError(f"the rule of {type(self).__name__} must return a tuple of {len(names)} for each "
+                             f"parameter: {', '.join(names)}; found {shown}")
+
+    def _goes_by_rule(self) -> bool:
+        """False where there is more to a step than the rule: a class that overrides `step`, `update` or `rate`, or
+        methods of this one object."""
+        kind = type(self)
+        return (kind.step is Optimizer.step and kind.update is Optimizer.update and kind.rate is Optimizer.rate
+                and not any(hasattr(kind, name) for name in vars(self)))
+
+    def _constants(self) -> str:
+        """Everything that the rule may depend on besides its arguments, in one text that changes when it does."""
+        others = ("params", "steps", "lr", *self.remembers)
+        return repr((len(self.params), {name: x for name, x in vars(self).items() if name not in others}))
 
     def decay(self, x: Any, g: Any, lr: Any) -> tuple[Any, Any]:
         """Weight decay of one parameter, as an L2 penalty: part of the gradient.
@@ -199,14 +208,14 @@ class Optimizer:
     # For checkpoints
 
     def settings(self) -> dict[str, Any]:
-        """What was chosen, as plain JSON data, so that two optimizers can be told apart; lr is None where it is a
+        """The settings as plain JSON data, so that two optimizers can be told apart; lr is None where it is a
         function.
         """
         return {"optimizer": type(self).__name__, "lr": None if callable(self.lr) else as_float(self.lr),
                 "weight_decay": as_float(self.weight_decay)}
 
     def state_dict(self) -> dict[str, list[float]]:
-        """What is kept of the parameters. With `steps` it is all that the next step depends on, besides settings.
+        """A copy of what is kept of the parameters; with `steps` all that the next step depends on, besides settings.
 
         Returns:
             A list for each name of `remembers`.
@@ -228,7 +237,7 @@ class Optimizer:
 
         Raises:
             ValueError: if the names or lengths are not those of this one: then nothing is changed.
-            TypeError: for what is no number.
+            TypeError: for what is not a number.
 
         Example:
             >>> one, other = (micrograd.Adam([micrograd.Value(1.0)]) for _ in range(2))
@@ -244,7 +253,7 @@ class Optimizer:
                 raise ValueError(f"this optimizer has {len(self.params)} parameters, found {len(state[name])} numbers "
                                  f"in {name!r}: attach the parameters first, or it is the state of others")
         if not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"steps is a whole number >= 0, found {steps!r}")
+            raise ValueError(f"steps must be a whole number >= 0, found {steps!r}")
         memory = {name: [number(x, f"{name!r}, item {i},") for i, x in enumerate(state[name])] for name in names}
         for name, numbers in memory.items():
             setattr(self, name, numbers)
@@ -334,7 +343,7 @@ class Adam(Optimizer):
         for beta in many(betas, "betas", "a pair of numbers such as (0.9, 0.999)"):
             _check("betas", beta, 0.0, 1.0)
         if len(betas) != 2:
-            raise ValueError(f"betas is a pair of numbers such as (0.9, 0.999), found {betas!r}")
+            raise ValueError(f"betas must be a pair of numbers such as (0.9, 0.999), found {betas!r}")
         _check("eps", eps, 0.0, math.inf)
         self.betas = betas
         self.eps = eps
@@ -388,231 +397,12 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def decay(self, x: Any, g: Any, lr: Any) -> tuple[Any, Any]:
-        """Weight decay of one parameter, which shrinks by itself and leaves the gradient alone.
-
-        Args:
-            x: the parameter.
-            g: its gradient.
-            lr: the rate of this step.
-
-        Returns:
-            The pair (x, g) to go on with.
-        """
         return x - lr * self.weight_decay * x, g
-
-
-class StartError(FloatingPointError):
-    """What is inf or nan was so before the first step: no learning rate is to blame."""
-
-
-def trouble(loss: float, slopes: Iterable[tuple[Value, float]], rate: float, step: int) -> str:
-    """Why a gradient step was not taken."""
-    advice = "try a smaller learning rate" if step else "micrograd.diagnose(loss) shows where it comes from"
-    if not math.isfinite(loss):
-        return f"the loss of step {step} is {loss}; {advice}"
-    for p, slope in slopes:
-        if not math.isfinite(slope):
-            return f"the gradient of {_name(p)} is {slope} in step {step}: no parameter was changed; {advice}"
-    return f"the learning rate of step {step} is {rate}: no parameter was changed"
-
-
-Sum = Callable[[Sequence[int]], tuple[float, list[tuple[Value, float]]]]
-
-
-def started(run: Iterator[list[float]], optimizer: Optimizer, others: Iterable[Value], rows: int,
-            row: Callable[[int], Sequence[float]], total: Sum) -> Iterator[list[float]]:
-    """A run of gradient steps whose FloatingPointError is a StartError if what it started with is to blame.
-
-    others: parameters that are not trained. row: the numbers of a row of the data. total: the loss over some rows, and
-    its derivatives by the parameters.
-    """
-    before = {p: p.data for p in [*optimizer.params, *others]}
-    fresh = not optimizer.steps  # else earlier steps may be to blame
-    try:
-        yield from run
-    except FloatingPointError:
-        why = trouble_at_start(before, rows, row, total) if fresh else ""
-        if why:
-            raise StartError(why) from None
-        raise
-
-
-def trouble_at_start(before: Mapping[Value, float], rows: int, row: Callable[[int], Sequence[float]],
-                     total: Sum) -> str:
-    """What was inf or nan already when the parameters had the numbers `before`, and what to do; "" if nothing was."""
-    for p, x in before.items():
-        if not math.isfinite(x):
-            return f"{_name(p)} is {x} before the first step: give the parameters finite numbers"
-
-    def wrong(part: Sequence[int]) -> tuple[str, float] | None:
-        loss, slopes = total(part)
-        found = [("the loss of", loss), *[(f"the gradient of {_name(p)} in", slope) for p, slope in slopes]]
-        return next(((what, x) for what, x in found if not math.isfinite(x)), None)
-
-    now = [p.data for p in before]
-    try:
-        for p, x in before.items():
-            p.data = x
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # it is said here
-            part = range(rows)
-            while len(part) > 1 and wrong(part):
-                half = len(part) // 2
-                part = part[:half] if wrong(part[:half]) else part[half:]
-            found = wrong(part) if len(part) == 1 else None
-    finally:
-        for p, x in zip(before, now):
-            p.data = x
-    if found is None:
-        return ""
-    numbers = row(part[0])
-    for x in numbers:
-        if not math.isfinite(x):
-            return f"row {part[0]} holds {x}: leave the row out, or fill the gap"
-    shown = ", ".join(f"{x:g}" for x in numbers[:SHOWN]) + ", ..." * (len(numbers) > SHOWN)
-    what, x = found
-    return (f"{what} row {part[0]} ({shown}) is {x} before the first step, so that a smaller learning rate would not "
-            "help: micrograd.diagnose of that row's loss shows where it comes from. Where a probability rounds to 0 or "
-            "1, losses.binary_cross_entropy_from_logits or losses.cross_entropy takes the logit instead")
-
-
-SHOWN = 6  # numbers of a row in a sentence
-
-
-def _name(p: Value) -> str:
-    return p.label or "a parameter"
-
-
-# Learning rates as functions of the step: pass one as lr
-
-def step_decay(lr: float, every: int, factor: float = 0.1) -> Callable[[int], float]:
-    """A learning rate that is multiplied by `factor` after each `every` steps.
-
-    Args:
-        lr: the rate of the first step.
-        every: a number of steps, > 0.
-        factor: what it is multiplied by.
-
-    Returns:
-        A function of the number of steps taken so far, to be given as lr.
-
-    Raises:
-        ValueError: if every is not > 0.
-
-    Example:
-        >>> rate = micrograd.optim.step_decay(1.0, every=10, factor=0.5)
-        >>> rate(9), rate(10), rate(20)
-        (1.0, 0.5, 0.25)
-    """
-    _rates("step_decay", lr=lr, factor=factor)
-    _length("step_decay(every)", every)
-    return lambda step: lr * factor ** (step // every)
-
-
-def exponential_decay(lr: float, rate: float) -> Callable[[int], float]:
-    """The learning rate lr · e^(−rate · step).
-
-    Args:
-        lr: the rate of the first step.
-        rate: how fast it falls.
-
-    Returns:
-        A function of the number of steps taken so far, to be given as lr.
-
-    Example:
-        >>> rate = micrograd.optim.exponential_decay(1.0, rate=0.5)
-        >>> rate(0), rate(2) == micrograd.exp(-1.0)
-        (1.0, True)
-    """
-    _rates("exponential_decay", lr=lr, rate=rate)
-    return lambda step: lr * math.exp(-rate * step)
-
-
-def linear_decay(lr: float, steps: int, end: float = 0.0) -> Callable[[int], float]:
-    """A learning rate that falls on a straight line, and stays at its end.
-
-    Args:
-        lr: the rate of the first step.
-        steps: how many it falls for, > 0.
-        end: the rate from there on.
-
-    Returns:
-        A function of the number of steps taken so far, to be given as lr.
-
-    Raises:
-        ValueError: if steps is not > 0.
-
-    Example:
-        >>> rate = micrograd.optim.linear_decay(1.0, steps=100)
-        >>> rate(0), rate(50), rate(200)
-        (1.0, 0.5, 0.0)
-    """
-    _rates("linear_decay", lr=lr, end=end)
-    _length("linear_decay(steps)", steps)
-    return lambda step: lr + (end - lr) * min(step / steps, 1.0)
-
-
-def cosine_decay(lr: float, steps: int, end: float = 0.0) -> Callable[[int], float]:
-    """A learning rate that falls along half a cosine, and stays at its end. (Loshchilov and Hutter 2017.)
-
-    Args:
-        lr: the rate of the first step.
-        steps: how many it falls for, > 0.
-        end: the rate from there on.
-
-    Returns:
-        A function of the number of steps taken so far, to be given as lr.
-
-    Raises:
-        ValueError: if steps is not > 0.
-
-    Example:
-        >>> rate = micrograd.optim.cosine_decay(1.0, steps=100)
-        >>> rate(0), round(rate(50), 9), rate(200)
-        (1.0, 0.5, 0.0)
-    """
-    _rates("cosine_decay", lr=lr, end=end)
-    _length("cosine_decay(steps)", steps)
-    return lambda step: end + 0.5 * (lr - end) * (1 + math.cos(math.pi * min(step / steps, 1.0)))
-
-
-def warmup(steps: int, then: Rate) -> Callable[[int], float]:
-    """A learning rate that rises from 0 on a straight line.
-
-    Args:
-        steps: how many it rises for, > 0.
-        then: the rate from there on, or a function of the number of steps.
-
-    Returns:
-        A function of the number of steps taken so far, to be given as lr.
-
-    Raises:
-        ValueError: if steps is not > 0.
-
-    Example:
-        >>> rate = micrograd.optim.warmup(4, then=1.0)
-        >>> rate(0), rate(1), rate(9)
-        (0.25, 0.5, 1.0)
-    """
-    _length("warmup(steps)", steps)
-    if not callable(then):
-        _rates("warmup", then=then)
-    return lambda step: (then(step) if callable(then) else then) * min((step + 1) / steps, 1.0)
-
-
-def _rates(where: str, **given: Any) -> None:
-    for name, x in given.items():
-        number(x, f"{where}({name})")
-
-
-def _length(where: str, steps: Any) -> None:
-    if not number(steps, where) > 0.0:
-        raise ValueError(f"{where} needs a number of steps > 0, found {steps!r}")
 
 
 def _check(name: str, x: float, low: float, high: float) -> None:
     if not low <= number(x, name) < high:
-        raise ValueError(f"{name} is in [{low:g}, {high:g}), found {x!r}")
+        raise ValueError(f"{name} must be in [{low:g}, {high:g}), found {x!r}")
 
 
 def _some(names: Iterable[str]) -> str:

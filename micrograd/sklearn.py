@@ -24,7 +24,9 @@ from .data import dataset
 from .nn import MLP, Activation, Init
 from .optim import SGD, Adam, Optimizer
 from .packages import needed
-from .train import Criterion, History, Loss, fit
+from .train import fit
+from .training.history import Criterion, History
+from .training.judge import Loss
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -43,7 +45,7 @@ SCALES = ("lower learning_rate_init; columns of large numbers want standardize=T
 
 
 class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
-    """What the two estimators share; not for use by itself."""
+    """The base of the two estimators; not for use by itself."""
 
     def __init__(self, hidden_layer_sizes: Sequence[int] | int = (100,), activation: Activation | list[Activation] =
                  "relu", *, solver: str = "adam", alpha: float = 0.0001, batch_size: int | str = "auto",
@@ -75,23 +77,9 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
             standardize: scale each column of X by its mean and deviation; ``net_`` does so by itself then, so that it
                 takes raw rows.
         """
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.momentum = momentum
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.init = init
-        self.standardize = standardize
+        given = {**locals()}
+        for name in set(given) - {"self"}:
+            setattr(self, name, given[name])
 
     def _train(self, X: Any, y: list[Any], outputs: int, loss: Loss) -> None:
         """Make the network and train it on rows and targets that were checked."""
@@ -138,16 +126,16 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
                                  ("tol", 0, False)):
             x = getattr(self, name)
             if not is_number(x) or not low <= x < math.inf or (whole and x != int(x)):
-                raise ValueError(f"{name} is a {'whole ' * whole}number >= {low}, found {x!r}")
+                raise ValueError(f"{name} must be a {'whole ' * whole}number >= {low}, found {x!r}")
         size: Any = self.batch_size
         if size != "auto" and not (hasattr(size, "__index__") and size >= 1):
-            raise ValueError(f"batch_size is a whole number >= 1, or 'auto', found {size!r}")
+            raise ValueError(f"batch_size must be a whole number >= 1, or 'auto', found {size!r}")
         if self.solver not in ("adam", "sgd"):
-            raise ValueError(f"solver is 'adam' or 'sgd', found {self.solver!r}")
+            raise ValueError(f"solver must be 'adam' or 'sgd', found {self.solver!r}")
         if self.early_stopping and not (is_number(self.validation_fraction) and 0 < self.validation_fraction < 1):
-            raise ValueError(f"validation_fraction is a share in (0, 1), found {self.validation_fraction!r}")
+            raise ValueError(f"validation_fraction must be a share in (0, 1), found {self.validation_fraction!r}")
         if self.early_stopping and rows < 2:
-            raise ValueError("early_stopping needs two rows at least, one of them to stop by; found one")
+            raise ValueError("early_stopping needs at least two rows, one of them to stop by; found one")
 
     def _widths(self) -> list[int]:
         widths: Any = self.hidden_layer_sizes
@@ -164,7 +152,7 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
         return Adam(lr=self.learning_rate_init)
 
     def _stopping(self) -> dict[str, Any]:
-        """When training ends, as arguments of `fit`."""
+        """The arguments of `fit` that say when training ends."""
         if self.early_stopping:
             return {"validation": float(self.validation_fraction), "patience": int(self.n_iter_no_change)}
         return {"until": _settled(self.tol, self.n_iter_no_change)}
@@ -242,7 +230,7 @@ class MLPClassifier(base.ClassifierMixin, Perceptron):  # type: ignore[misc, nam
             check_classification_targets(y)
             self.classes_, indices = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
-                raise ValueError("MLPClassifier needs rows of two classes at least, found one class, "
+                raise ValueError("MLPClassifier needs rows of at least two classes, found one class, "
                                  f"{self.classes_.tolist()[0]!r}")
             if len(self.classes_) == 2:
                 self._train(X, indices.tolist(), 1, losses.binary_cross_entropy_from_logits)
@@ -294,16 +282,7 @@ class MLPClassifier(base.ClassifierMixin, Perceptron):  # type: ignore[misc, nam
 class MLPRegressor(base.RegressorMixin, Perceptron):  # type: ignore[misc, name-defined]
     """A multilayer perceptron for numbers: it minimises half the squared error. The arguments are those of `__init__`.
 
-    Attributes:
-        net_: after fit, as all that follow: the micrograd.MLP.
-        history_: the micrograd.History of the run.
-        loss_curve_: the mean loss of each epoch.
-        loss_: the last of them.
-        n_iter_: how many epochs there were.
-        coefs_: the weights of each layer, an array (inputs, outputs).
-        intercepts_: the biases of each layer, an array (outputs,).
-        n_features_in_: how many columns X had.
-        feature_names_in_: what they are called, where X has names.
+    After fit it has the attributes of `MLPClassifier`, but for ``classes_``.
 
     Example:
         >>> from micrograd.sklearn import MLPRegressor

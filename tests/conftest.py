@@ -16,7 +16,7 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_p
 os.environ["SCIPY_ARRAY_API"] = "1"
 
 import micrograd
-from micrograd.compiler.api import native
+from micrograd.compiler.executors import native
 
 # "ci" asks the same of each change; "nightly" asks ten times as much, and something else each night.
 alike = {"deadline": None, "database": None, "print_blob": True, "suppress_health_check": [HealthCheck.too_slow]}

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from micrograd import Value
-from micrograd.compiler import api as compiled
+from micrograd import Value, compile
+from micrograd.compiler import executors
 from micrograd.compiler.batch import flat_columns, one_sample, prepared
 from micrograd.compiler.program import Argument
 
-BACKENDS = ["python"] + (["native"] if compiled.native is not None else [])
+BACKENDS = ["python"] + (["native"] if executors.native is not None else [])
 
 A = [1.5, -2.0, 0.25, 3.0, -0.5]
 B = [2.0, 1.0, -1.0, 0.5, 4.0]
@@ -98,12 +98,12 @@ PRODUCT = [x * y + x for x, y in zip(A, B)]
 
 @pytest.fixture(params=BACKENDS, scope="module")
 def f(request):
-    return compiled.compile(product, backend=request.param)
+    return compile(product, backend=request.param)
 
 
 @pytest.fixture(params=BACKENDS, scope="module")
 def pair(request):
-    return compiled.compile(of_pair, inputs=(2, None), backend=request.param)
+    return compile(of_pair, inputs=(2, None), backend=request.param)
 
 
 def check(f, expected, *data):
@@ -151,7 +151,7 @@ def test_a_number_stands_for_a_column(f, number):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_function_of_one_list(backend):
-    g = compiled.compile(lambda xs: xs[0] - 2 * xs[1], inputs=[2], backend=backend)
+    g = compile(lambda xs: xs[0] - 2 * xs[1], inputs=[2], backend=backend)
     rows = [*zip(A, B)]
     for make in TABLES.values():
         check(g, [x - 2 * y for x, y in rows], lambda make=make: make(rows))
@@ -160,7 +160,7 @@ def test_a_function_of_one_list(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_function_of_one_number(backend):
-    square = compiled.compile(lambda x: x * x, backend=backend)
+    square = compile(lambda x: x * x, backend=backend)
     check(square, [x * x for x in A], lambda: A)
     check(square, [x * x for x in A], lambda: np.array([A]).T)
     check(square, [x * x for x in A], lambda: np.array(A))
@@ -174,7 +174,7 @@ def test_inf_and_nan_go_through_as_eagerly(backend):
         return 1 / x + (x * 2).relu()
 
     specials = [math.inf, -math.inf, math.nan, 0.0, -0.0, 1e308, 5e-324]
-    f = compiled.compile(g, backend=backend)
+    f = compile(g, backend=backend)
     eager = [g(Value(x)).data for x in specials]
     for make in (list, np.array, lambda xs: array("d", xs)):
         assert [repr(x) for x in f.map(make(specials))] == [repr(x) for x in eager]
@@ -222,7 +222,7 @@ WRONG = {
     "text in a table": (([[1.0, 2.0], [3.0, "4"]],), TypeError, "the table, row 1, column 1: a real number is needed, found str '4'"),
     "a row that is text": (([[1.0, 2.0], "ab"],), TypeError, "the table, row 1 needs numbers"),
     "object table": ((np.array([[1.0, 2.0], [3.0, "4"]], object),), TypeError, "the table, row 1, column 1: a real number is needed, found str '4'"),
-    "no rows": (([], []), ValueError, "over no rows is asked for; one row at least is needed"),
+    "no rows": (([], []), ValueError, "over no rows is asked for; at least one row is needed"),
     "no rows in an array": ((np.zeros(0), np.zeros(0)), ValueError, "over no rows is asked for"),
     "no rows in a table": (([],), ValueError, "the table has no rows"),
     "no rows in a table of NumPy": ((np.zeros((0, 2)),), ValueError, "over no rows is asked for"),
@@ -276,7 +276,7 @@ def test_numbers_alone_are_a_sample_and_no_columns(f):
 
 def test_nothing_is_changed_by_data_that_are_refused():
     w = Value(2.0)
-    f = compiled.compile(lambda x, y: w * x * y)
+    f = compile(lambda x, y: w * x * y)
     f(A, B)
     before = w.grad
     for data, kind, _ in WRONG.values():

@@ -2,10 +2,12 @@
 
 import copy
 import gc
+import json
 import math
 import os
 import pickle
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -20,11 +22,15 @@ from hypothesis import strategies as st
 
 import micrograd as m
 from micrograd import MLP, SGD, Adam, AdamW, TraceError, Value, losses, ops, where
-from micrograd.compiler import api as compiled
-from micrograd.compiler.api import Compiled, compile
-from micrograd.optim import Optimizer, cosine_decay, linear_decay, warmup
+from micrograd.compiler import executors
+from micrograd.compiler.api import compile
+from micrograd.compiler.compiled import Compiled
+from micrograd.optim import Optimizer
+from micrograd.training.rules import rule_in_native_code
+from micrograd.training.schedules import cosine_decay, linear_decay, warmup
+from micrograd.training.steps import Stepper
 
-BACKENDS = ["python"] + (["native"] if compiled.native is not None else [])
+BACKENDS = ["python"] + (["native"] if executors.native is not None else [])
 every_backend = pytest.mark.parametrize("backend", BACKENDS)
 
 CLOSE = 1e-12  # a replay adds and multiplies the same numbers as the engine, in another order
@@ -32,7 +38,7 @@ STEPS = 1e-9   # some dozens of gradient steps, each of which hands its rounding
 
 
 def test_the_compiled_engine_comes_with_the_kernel():
-    assert (compiled.native is not None) == (m.engine_kind() == "compiled")
+    assert (executors.native is not None) == (m.engine_kind() == "compiled")
 
 
 def close(found, expected, tolerance=CLOSE, scale=1.0):
@@ -408,7 +414,7 @@ def test_pickles_and_copies(backend):
 def test_a_pickle_is_read_where_there_is_no_kernel(monkeypatch):
     step = compile(lambda x: x * 2, backend=BACKENDS[-1])
     pickled = pickle.dumps(step)
-    monkeypatch.setattr(compiled, "native", None)
+    monkeypatch.setattr(executors, "native", None)
     other = pickle.loads(pickled)
     assert other.backend == "python" and other([1.0, 3.0]) == 4.0
 
@@ -428,7 +434,7 @@ def test_what_a_compiled_function_says_of_itself(backend):
     text = str(step)
     assert "lambda(x, y), mean over the rows, in " in text and "2 parameters" in text and "compiled in" in text
     assert ("native code" in text) == (backend == "native")
-    assert step.tape is step._tape and str(step.tape)
+    assert step.tape is step._executors.program and str(step.tape)
     (root,) = step.graph(1.0, 2.0)
     assert root.data == loss(Value(1.0), Value(2.0)).data
     assert "def one(sample, parameters)" in compile(lambda x: x * x, backend=backend).source
@@ -439,12 +445,12 @@ def test_what_a_compiled_function_says_of_itself(backend):
 # Wrong use
 
 @pytest.mark.parametrize("options, kind, words", [
-    ({"reduce": "max"}, ValueError, "reduce is 'mean' or 'sum', found 'max'"), ({"reduce": None}, ValueError, "reduce is"),
-    ({"backend": "cuda"}, ValueError, "backend is one of auto, native, python, jax; found 'cuda'"), ({"threads": 0}, ValueError, "threads is a whole number from 1 to 1024, found 0"),
-    ({"threads": 2.0}, ValueError, "threads is a whole number"), ({"threads": True}, ValueError, "threads is a whole number"),
-    ({"verify": -1}, ValueError, "verify is how many rows to compare"), ({"verify": True}, ValueError, "verify is how many rows"),
-    ({"params": [1.0]}, TypeError, "params are Values that you made, found 1.0"), ({"params": [Value(1.0) * 2]}, TypeError, "params are Values that you made"),
-    ({"params": 3}, TypeError, "params are Values that you made, in a list; found 3"), ({"inputs": "x"}, TypeError, "inputs must be how many numbers"),
+    ({"reduce": "max"}, ValueError, "reduce must be 'mean' or 'sum', found 'max'"), ({"reduce": None}, ValueError, "reduce must be"),
+    ({"backend": "cuda"}, ValueError, "backend must be one of auto, native, python, jax; found 'cuda'"), ({"threads": 0}, ValueError, "threads must be a whole number from 1 to 1024, found 0"),
+    ({"threads": 2.0}, ValueError, "threads must be a whole number"), ({"threads": True}, ValueError, "threads must be a whole number"),
+    ({"verify": -1}, ValueError, "verify must be how many rows to compare"), ({"verify": True}, ValueError, "verify must be how many rows"),
+    ({"params": [1.0]}, TypeError, "params must be Values that you made, found 1.0"), ({"params": [Value(1.0) * 2]}, TypeError, "params must be Values that you made"),
+    ({"params": 3}, TypeError, "params must be Values that you made, in a list; found 3"), ({"inputs": "x"}, TypeError, "inputs must be how many numbers"),
 ])
 def test_options_of_a_wrong_kind(options, kind, words):
     with pytest.raises(kind, match=words):
@@ -458,14 +464,14 @@ def test_what_is_no_function():
 
 
 def test_the_native_backend_says_why_it_is_not_there(monkeypatch):
-    monkeypatch.setattr(compiled, "native", None)
+    monkeypatch.setattr(executors, "native", None)
     with pytest.raises(RuntimeError, match=r"needs the compiled kernel.*MICROGRAD_PURE.*backend='auto'"):
         compile(lambda x: x, backend="native")
     assert compile(lambda x: x).backend == "python"
 
 
 def test_micrograd_pure_runs_in_python():
-    code = ("import micrograd as m; w = m.Value(2.0); s = m.compile(lambda x: w * x); print(s.backend, s([1.0, 2.0]), w.grad, s.fit([1.0], epochs=2))")
+    code = ("import micrograd as m; w = m.Value(2.0); s = m.compile(lambda x: w * x); print(s.backend, s([1.0, 2.0]), w.grad, s.fit([1.0], epochs=2).loss)")
     found = subprocess.run([sys.executable, "-c", code], env={**os.environ, "MICROGRAD_PURE": "1"}, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["python", "3.0", "1.5", "[2.0,", "1.9]"] and not found.stderr
 
@@ -591,8 +597,68 @@ class Halved(SGD):
         return super().update(before, gradients, lr / 2)
 
 
+class Lion(Optimizer):
+    """By a rule that compares, has a root of the step, and keeps what it has read."""
+
+    remembers = ("average", "taken")
+
+    def __init__(self, lr, scale=1.0):
+        self.scale = scale
+        super().__init__(None, lr, 0.0)
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        rate = lr / sqrt(1 + step / 10)
+
+        def move(x, g, average, taken):
+            mixed = 0.9 * average + 0.1 * g
+            return x - rate * self.scale * ((mixed > 0) - 1.0 * (mixed < 0)), taken + g - taken * 0.01, x
+        return move
+
+
+class Bare(Lion):
+    """By a rule that looks at the number."""
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        return lambda x, g, average, taken: (x - lr * max(g, -0.5), taken, g)
+
+
+class Counted(Lion):
+    """By a rule that asks what it was not given."""
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        return lambda x, g, average, taken: (x - self.rate() * g / (1 + self.steps) / len(self.params), g, average)
+
+
+class Joint(Lion):
+    """By a rule that sees all parameters at once."""
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        largest = max(abs(p.data) for p in self.params)
+        return lambda x, g, average, taken: (x - lr * g / (1 + largest), average, taken)
+
+
+@pytest.mark.skipif(executors.native is None, reason="there is no kernel")
+@pytest.mark.parametrize("make, words", [
+    (SGD, ""), (Adam, ""), (lambda: Lion(0.1), ""), (lambda: Counted(0.1), ""),
+    (lambda: Bare(0.1), "the rule of Bare is not compiled, TraceError: "),
+    (lambda: Joint(0.1), "the rule of Joint is not compiled, TraceError: "),
+])
+def test_a_rule_is_a_program_of_the_kernel(make, words):
+    optimizer = make()
+    optimizer.attach([Value(1.0), Value(2.0)])
+    found = rule_in_native_code(optimizer)
+    assert found.startswith(words) if words else type(found) is executors.native.Machine
+    stepper = Stepper(compile(lambda x: optimizer.params[0] * optimizer.params[1] * x)._executors, optimizer, False)
+    found = stepper.rule()  # which is kept
+    assert stepper.rule() is found and isinstance(found, str) == bool(words)
+    optimizer.weight_decay = 0.5
+    assert stepper.rule() is not found and stepper.rule() is stepper.rule()
+
+
 @every_backend
-@pytest.mark.parametrize("make", [lambda: Signs(0.01), lambda: Halved(lr=0.1, momentum=0.5)])
+@pytest.mark.parametrize("make", [lambda: Signs(0.01), lambda: Halved(lr=0.1, momentum=0.5), lambda: Lion(0.01),
+                                  lambda: Lion(cosine_decay(0.05, 10), 0.5), lambda: Bare(0.01), lambda: Counted(0.02),
+                                  lambda: Joint(0.02)])
 def test_optimizers_of_ones_own(make, backend):
     loss, w, b, xs, ys = line()
     step = compile(loss, backend=backend)
@@ -665,7 +731,7 @@ def test_fit_refuses_what_makes_no_sense(backend):
     step = compile(loss, backend=backend)
     for options, kind, words in [
             ({"batch_size": 0}, ValueError, "fit needs batch_size >= 1 and epochs >= 0, found 0 and 100"), ({"epochs": -1}, ValueError, "found None and -1"),
-            ({"optimizer": "adam"}, TypeError, "optimizer is an object such as micrograd.Adam"), ({"optimizer": SGD}, TypeError, "optimizer is an object"),
+            ({"optimizer": "adam"}, TypeError, "optimizer must be an object such as micrograd.Adam"), ({"optimizer": SGD}, TypeError, "optimizer must be an object"),
             ({"optimizer": SGD([Value(1.0, "stranger")])}, ValueError, r"(?s)has parameters that lambda does not use .*stranger")]:
         with pytest.raises(kind, match=words):
             step.fit(xs, ys, **options)
@@ -1053,3 +1119,92 @@ def test_the_garbage_collector_rests_while_a_function_is_recorded():
     assert gc.isenabled()
     compile(function)
     assert gc.isenabled() and seen and not any(seen)
+
+
+# The same run at both doors
+
+def parabola(backend, **options):
+    """A function whose parameter goes from 0 to 2, while 1 would be right for the row that it is judged by."""
+    w = Value(0.0, "w")
+    step = compile(lambda x, y: (w * x - y) ** 2 / 2, backend=backend)
+    history = step.fit([1.0], [2.0], optimizer=SGD(lr=0.05), validation=([1.0], [1.0]), **options)
+    return w.data, history
+
+
+@every_backend
+def test_the_best_epoch_is_kept_by_a_compiled_function_too(backend):
+    found, history = parabola(backend, patience=5)
+    best = min(range(len(history)), key=history.validation_loss.__getitem__) + 1
+    assert (history.best, history.epochs, history.stopped) == (best, best + 5, "no better for 5 epochs")
+    assert history.ran == backend and history.accuracy == []
+    again, whole = parabola(backend, epochs=best)
+    assert found == again and whole.best is None and whole.stopped == "all epochs done"
+    assert history[:best] == whole == whole.loss
+
+
+@every_backend
+def test_a_function_of_the_history_and_a_callback(backend):
+    seen = []
+    found, history = parabola(backend, until=lambda history: len(history) == 4, callback=lambda history: seen.append(list(history)))
+    assert (len(history), history.stopped, len(history.validation_loss)) == (4, "converged", 4)
+    assert seen == [history[:i] for i in range(1, 5)]
+    same, _ = parabola(backend, epochs=4)
+    assert found == same
+
+
+@every_backend
+@pytest.mark.parametrize("count", [2, 7, 40])
+def test_a_share_is_held_out(backend, count):
+    seen = []
+
+    def run(**options):
+        w = Value(0.5, "w")
+        step = compile(lambda x: (w - x) ** 2, backend=backend)
+        return step.fit([float(i) for i in range(count)], epochs=2, batch_size=3, seed=1, **options), w.data
+
+    history, found = run(validation=0.25, callback=seen.append)
+    assert len(history.validation_loss) == 2 and seen == [history, history]
+    assert (history, found) == run(validation=0.25)
+    assert found != run()[1] or count == 2
+
+
+def test_what_no_run_can_be_told():
+    w = Value(1.0)
+    step = compile(lambda x: w * x)
+    for options, words in (({"validation": 1.5}, r"validation must be a share in \(0, 1\), or data as in a call, found 1.5"),
+                           ({"patience": 0}, r"fit\(patience\) needs 1 or more"), ({"callback": 3}, "callback must be a function, found 3"),
+                           ({"until": "0.1"}, "until must be a number, the loss to stop at, or a function of the history"),
+                           ({"validation": 0.5, "checkpoint": "run"}, "holds out the same rows then: give it a seed")):
+        with pytest.raises((TypeError, ValueError), match=words):
+            step.fit([1.0, 2.0], **options)
+    with pytest.raises(ValueError, match="at least two rows to hold one out"):
+        step.fit([1.0], validation=0.5)
+    with pytest.raises(ValueError, match="of a stream no share can be held out"):
+        step.fit(batches=[([1.0],)], validation=0.5)
+    assert step.fit(batches=[([1.0],)] * 3, validation=([2.0],), every=1).stopped == "all batches seen"
+
+
+@pytest.mark.skipif(executors.native is None, reason="there is no kernel")
+def test_a_history_says_where_the_steps_were_taken():
+    loss, _, _, xs, ys = line()
+    step = compile(loss)
+    assert [step.fit(xs, ys, epochs=1, optimizer=make).ran for make in (None, Lion(0.01), Signs(0.01))] == ["native"] * 3
+    assert re.match(r"native, steps in Python: the rule of Bare is not compiled, TraceError: .* branches on a number",
+                    step.fit(xs, ys, epochs=1, optimizer=Bare(0.01)).ran)
+    net = MLP(2, [1], rng=1)
+    history = m.fit(net, [[0.0, 1.0]] * 20, [1.0] * 20, optimizer=Bare(0.01), epochs=60, progress=False)
+    assert history.ran.startswith("native, steps in Python: the rule of Bare is not compiled")
+    same = MLP(2, [1], rng=1)
+    close(m.fit(same, [[0.0, 1.0]] * 20, [1.0] * 20, optimizer=Bare(0.01), epochs=60, progress=False, backend="eager"),
+          history, STEPS)
+
+
+def test_a_history_is_a_list_of_losses():
+    history = m.train.History([3.0, 2.0], validation_loss=[4.0, 5.0], best=1, stopped="converged", ran="python")
+    assert history == history.loss == [3.0, 2.0] and history + history[:1] == [3.0, 2.0, 3.0] and sum(history) == 5.0
+    assert json.loads(json.dumps(history)) == [3.0, 2.0]
+    for other in (copy.copy(history), copy.deepcopy(history), pickle.loads(pickle.dumps(history))):
+        assert (type(other), other.to_dict()) == (type(history), history.to_dict())
+    assert history.to_dict() == {"loss": [3.0, 2.0], "accuracy": [], "validation_loss": [4.0, 5.0], "validation_accuracy": [],
+                                 "stopped": "converged", "ran": "python", "best": 1}
+    assert str(history) == "2 epochs (converged; epoch 1 kept): loss 3, validation loss 4"

@@ -472,7 +472,7 @@ def test_a_refusal_leaves_all_as_it_was():
     (lambda: fit(MLP(2, [1]), np.ones((3, 4)), np.ones(3)), "found 4 in row 0"),
     (lambda: fit(MLP(2, [1]), [[1.0, 2.0], [1.0]], [1.0, 2.0]), "found 1 in row 1"),
     (lambda: fit(MLP(2, [1]), np.ones((3, 2)), np.ones(4)), "found 3 rows and 4 targets"),
-    (lambda: fit(MLP(2, [1]), np.ones((3, 2)), np.ones(3), validation=(np.ones((3, 2)),)), "validation is a share"),
+    (lambda: fit(MLP(2, [1]), np.ones((3, 2)), np.ones(3), validation=(np.ones((3, 2)),)), "validation must be a share"),
     (lambda: fit(MLP(2, [1]), np.ones((3, 2)), np.ones(3), validation=(np.ones((3, 3)), np.ones(3))), "validation: X needs 2 numbers"),
     (lambda: fit(MLP(2, [1]), np.ones((3, 2)), np.ones(3), validation=([[1.0, math.nan]], [1.0])), "validation: X holds nan in row 0, column 1"),
     (lambda: MLP(2, [1]).predict([1.0, 2.0]), "found one flat list of 2 numbers"),

@@ -20,7 +20,7 @@ CLOSE = {"rel": 1e-12, "abs": 1e-12}  # sums of a few numbers near 1, in another
 def equations(function, inputs=None, kind="train"):
     """The equations of a function, and its parameters as numbers."""
     compiled = micrograd.compile(function, inputs=inputs, backend="python", verify=0)
-    found = plan(compiled._program(kind), [compiled._places[p] for p in compiled.params])
+    found = plan(compiled._executors.schedule(kind), [compiled._executors.places[p] for p in compiled.params])
     return Equations(found, function.__name__), [p.data for p in compiled.params]
 
 

@@ -21,14 +21,16 @@ import numpy as np
 
 import micrograd as m
 from micrograd import MLP, SGD, Adam, AdamW, TraceError, Value, ops
-from micrograd.compiler import api as compiled
-from micrograd.optim import Optimizer, cosine_decay, linear_decay
+from micrograd.compiler import executors
+from micrograd.optim import Optimizer
+from micrograd.training.schedules import cosine_decay, linear_decay
+from micrograd.training.steps import Stepper
 
 CLOSE = 1e-12   # the same sums in another order, of numbers of about 1
 STEPS = 1e-10   # some dozens of gradient steps, each of which hands its roundings on to the next
 FLOAT32 = 2e-5  # some dozens of roundings of 6e-8 each, in sums that cancel in part
 
-WRONG = re.escape('devices is None, a number, "all" or a list of jax.devices(), found ')
+WRONG = re.escape('devices must be None, a number, "all" or a list of jax.devices(), found ')
 
 
 def data(rows, seed=0):
@@ -246,7 +248,7 @@ def test_copies(copied):
 def test_a_pickle_where_there_are_fewer_devices():
     w = Value(2.0, "w")
     step = m.compile(lambda x: x * w, backend="jax", devices=8)
-    code = f"import pickle; step = pickle.loads({pickle.dumps(step)!r}); print(step([1.0, 2.0]), len(step._devices))"
+    code = f"import pickle; step = pickle.loads({pickle.dumps(step)!r}); print(step([1.0, 2.0]), len(step._executors.devices))"
     assert python(code, devices=2) == "3.0 2\n"
 
 
@@ -416,7 +418,7 @@ def test_a_setting_that_changes_in_a_list():
 def test_a_rule_that_gives_too_few_numbers(backend):
     net, step = make(backend)
     before = [p.data for p in net.parameters()]
-    with pytest.raises(ValueError, match=r"the rule of Scaled is to give a tuple of 2 .*: x, average; found 1"):
+    with pytest.raises(ValueError, match=r"the rule of Scaled must return a tuple of 2 .*: x, average; found 1"):
         step.fit(*data(20), optimizer=Scaled(0.0), epochs=2)
     assert [p.data for p in net.parameters()] == before
 
@@ -546,9 +548,9 @@ def test_one_reduction_a_step_and_a_question(reduce, rows):
 
     step = m.compile(loss, inputs=(2, None), backend="jax", devices=3, reduce=reduce)
     optimizer = Adam(step.params, lr=0.01)
-    machine, descent = step._executor("train"), step._task(optimizer).descent()
+    machine, descent = step._executors.executor("train"), Stepper(step._executors, optimizer, reduce == "sum").choose()
     with machine.precision():
-        arrays = machine.shared(machine.table(step._prepared(data(rows))))
+        arrays = machine.shared(machine.table(step._checks.prepared(data(rows))))
         masked = len(arrays) > 1
         assert masked == (rows == 10)
         descent.load()
@@ -648,8 +650,8 @@ def test_where_the_user_wants_no_numbers_of_mixed_kinds():
     ({"devices": -1}, ValueError, "devices=-1, and JAX has"), ({"devices": 999}, ValueError, "XLA_FLAGS=--xla_force_host"),
     ({"devices": "two"}, TypeError, WRONG + "'two'"), ({"devices": []}, TypeError, WRONG), ({"devices": True}, TypeError, WRONG + "True"),
     ({"devices": 1.5}, TypeError, WRONG + "1.5"), ({"devices": [0, 1]}, TypeError, WRONG), ({"devices": ["cpu"]}, TypeError, WRONG),
-    ({"dtype": "float16"}, ValueError, "dtype is float64 or float32, found 'float16'"), ({"dtype": None}, ValueError, "dtype is"),
-    ({"dtype": float}, ValueError, "dtype is float64 or float32"),
+    ({"dtype": "float16"}, ValueError, "dtype must be float64 or float32, found 'float16'"), ({"dtype": None}, ValueError, "dtype must be"),
+    ({"dtype": float}, ValueError, "dtype must be float64 or float32"),
     ({"backend": "native", "devices": 2}, ValueError, "devices and dtype are of JAX: give backend='jax'"),
     ({"backend": "auto", "dtype": "float32"}, ValueError, "devices and dtype are of JAX"),
     ({"backend": "python", "devices": "all"}, ValueError, "devices and dtype are of JAX"),
@@ -760,7 +762,7 @@ def test_tables_tuples_lists_and_numbers_as_a_batch(pure):
     (lambda f, p, X, Y: f(p, [X[:, 0].tolist(), X[:, 1].tolist(), Y.tolist()]), r"found shapes \(3, 12\)"),
     (lambda f, p, X, Y: f(p, (X.T, Y)), r"found shapes \(2, 12\), \(12,\)"),
     (lambda f, p, X, Y: f(p, (X,)), r"found shapes \(12, 2\)"), (lambda f, p, X, Y: f(p, Y), r"found shapes \(12,\)"),
-    (lambda f, p, X, Y: f(p, (X[:0], Y[:0])), r"with a row at least, .* found shapes \(0, 2\), \(0,\)"),
+    (lambda f, p, X, Y: f(p, (X[:0], Y[:0])), r"with at least one row, .* found shapes \(0, 2\), \(0,\)"),
     (lambda f, p, X, Y: f(p, (X[None], Y)), r"found shapes \(1, 12, 2\)"), (lambda f, p, X, Y: f(p, (1.0, 2.0)), r"found shapes \(\), \(\)"),
     (lambda f, p, X, Y: jax.jit(f)(p, (X, Y[:5])), r"found shapes \(12, 2\), \(5,\)"), (lambda f, p, X, Y: f(p, ()), "batch must be a table"),
 ])
@@ -833,4 +835,4 @@ def test_nothing_heavy_is_loaded_before_it_is_asked_for():
 def test_the_kernel_answers_for_one_sample_where_there_is_one():
     step = make()[1]
     step([1.0, 2.0], 1.0)
-    assert ("native" in type(step._singles["map"]).__module__) == (compiled.native is not None)
+    assert ("native" in type(step._singles["map"]).__module__) == (executors.native is not None)

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from micrograd import Value, check_gradients, compile, explain, losses
-from micrograd.compiler import api as compiled
+from micrograd.compiler import executors
 from micrograd.losses import (
     binary_cross_entropy,
     binary_cross_entropy_from_logits,
@@ -22,7 +22,7 @@ from micrograd.losses import (
     softmax,
 )
 
-WAYS = ["eager", "python"] + (["native"] if compiled.native is not None else [])
+WAYS = ["eager", "python"] + (["native"] if executors.native is not None else [])
 every_way = pytest.mark.parametrize("way", WAYS)
 EPS = 2.0 ** -52
 

@@ -10,7 +10,7 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, elu, maximum, ops, sigmoid, tanh, where
-from micrograd.compiler import api as compiled
+from micrograd.compiler import executors
 from micrograd.compiler.encode import encode, missing
 from micrograd.compiler.gradient import gradient
 from micrograd.compiler.program import AT_LEAST, GREATER, KEPT, simplified
@@ -18,7 +18,7 @@ from micrograd.compiler.schedule import schedule
 from micrograd.compiler.trace import record
 from micrograd.rows import spelling
 
-native = compiled.native  # (conftest.py leaves this file out where there is no kernel)
+native = executors.native  # (conftest.py leaves this file out where there is no kernel)
 
 SIZES = (1, 7, 8, 9, 63, 64, 65, 1000)
 CLOSE = 1e-12  # sums are added in another order, and a product may be rounded once with its sum
@@ -209,8 +209,8 @@ def test_no_row_of_the_table_is_left_to_generated_python(row):
                                   params=params, verify=0)  # (a condition on a parameter alone is a branch taken now)
     for step, kinds in ((by_columns, ("value", "map", "slopes", "curves")), (by_params, ("train", "map", "slopes"))):
         for kind in kinds:
-            assert missing(step._program(kind), native.codes) == []
-            assert isinstance(step._executor(kind), native.Machine)
+            assert missing(step._executors.schedule(kind), native.codes) == []
+            assert isinstance(step._executors.executor(kind), native.Machine)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from micrograd import SGD, Adam, AdamW, Value
-from micrograd.optim import Optimizer, cosine_decay, exponential_decay, linear_decay, step_decay, warmup
+from micrograd.optim import Optimizer
+from micrograd.training.schedules import cosine_decay, exponential_decay, linear_decay, step_decay, warmup
 
 
 def run(optimizer_of: object, gradients: list[float], start: float = 1.0) -> list[float]:
@@ -121,8 +122,8 @@ def test_an_interrupted_step_is_undone() -> None:
 
 
 @pytest.mark.parametrize("make, error", [
-    (lambda: SGD(lr=0), "lr is a number > 0"), (lambda: SGD(lr=-1.0), "lr is a number > 0"),
-    (lambda: SGD(momentum=1.0), r"momentum is in \[0, 1\)"), (lambda: SGD(nesterov=True), "needs a momentum"),
+    (lambda: SGD(lr=0), "lr must be a number > 0"), (lambda: SGD(lr=-1.0), "lr must be a number > 0"),
+    (lambda: SGD(momentum=1.0), r"momentum must be in \[0, 1\)"), (lambda: SGD(nesterov=True), "needs a momentum"),
     (lambda: Adam(betas=(0.9, 1.0)), "betas"), (lambda: Adam(eps=-1), "eps"), (lambda: AdamW(weight_decay=-1), "weight_decay"),
 ])
 def test_wrong_settings(make: object, error: str) -> None:
@@ -230,8 +231,8 @@ def test_an_optimizer_goes_on_from_its_state(name: str) -> None:
     ({"mean": [0.5, 1.0]}, 3, "Adam remembers 'mean', 'square', found 'mean': it is the state of another optimizer"),
     ({"velocity": [0.5, 1.0]}, 3, "found 'velocity'"), ({}, 3, "found nothing"),
     ({"mean": [0.5, 1.0], "square": [0.5]}, 3, "has 2 parameters, found 1 numbers in 'square'"),
-    ({"mean": [0.5, 1.0], "square": [0.5, 1.0]}, -1, "steps is a whole number >= 0, found -1"),
-    ({"mean": [0.5, 1.0], "square": [0.5, 1.0]}, 2.0, r"steps is a whole number >= 0, found 2\.0"),
+    ({"mean": [0.5, 1.0], "square": [0.5, 1.0]}, -1, "steps must be a whole number >= 0, found -1"),
+    ({"mean": [0.5, 1.0], "square": [0.5, 1.0]}, 2.0, r"steps must be a whole number >= 0, found 2\.0"),
 ])
 def test_a_state_that_does_not_fit_changes_nothing(state: object, steps: object, error: str) -> None:
     optimizer = Adam([Value(1.0), Value(2.0)])

@@ -39,18 +39,18 @@ def compiled(function, inputs=None, params=None):
 
 def lowered(step, kind="train"):
     """A program of a compiled function, and its plan."""
-    program = step._program(kind)
-    return program, plan(program, [step._places[p] for p in everything(step)])
+    program = step._executors.schedule(kind)
+    return program, plan(program, [step._executors.places[p] for p in everything(step)])
 
 
 def everything(step):
     """All parameters, those that are trained first and in their order."""
-    return list(dict.fromkeys([*step.params, *step._places]))
+    return list(dict.fromkeys([*step.params, *step._executors.places]))
 
 
 def generated(step, program, table):
     """What generated Python gives: the uniform outputs, a column for each varying one."""
-    script = Script(program, list(step._places))
+    script = Script(program, list(step._executors.places))
     columns = [column.tolist() for column in table.T]
     rows = len(table)
     outs = [np.zeros(rows) for _ in program.varying]
@@ -585,7 +585,7 @@ def test_random_formulas_by_onnxruntime(own, case, at_edges):
         found = lowered(step, kind)[1]
         if any(isinstance(s, Map) and s.op in own for s in found.steps):
             with pytest.raises(ValueError, match=r"(hard|blend|left) cannot be written in ONNX .must be real number"):
-                by_onnx(step._program(kind), found, p, data)
+                by_onnx(step._executors.schedule(kind), found, p, data)
         else:
             agree(step, kind, data, rng, lambda step, program, data, found=found: by_onnx(program, found, p, data))
 
@@ -598,7 +598,7 @@ def test_outputs_in_another_order():
     data = np.random.default_rng(1).normal(size=(5, 2))
     expected = planned(step, program, found, data)[0]
     order = [3, 0, 2, 2]
-    again = plan(program, [step._places[p] for p in everything(step)], [program.uniform[i] for i in order])
+    again = plan(program, [step._executors.places[p] for p in everything(step)], [program.uniform[i] for i in order])
     assert_same(planned(step, program, again, data)[0], expected[order], 1.0)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from micrograd.nn import MLP
 from micrograd.plots import STEPS, decision_boundary, learning_curve
-from micrograd.train import History
+from micrograd.training.history import History
 
 X = [[0.0, 0.0, 5.0], [1.0, 2.0, 7.0], [4.0, 1.0, 6.0]]
 

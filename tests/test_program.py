@@ -8,7 +8,7 @@ import pytest
 
 import micrograd as m
 from micrograd import MLP, Value, gradient, losses, ops, where
-from micrograd.compiler import api as compiled
+from micrograd.compiler import executors
 from micrograd.compiler.gradient import gradient as differentiate
 from micrograd.compiler.program import (
     AT_LEAST,
@@ -27,7 +27,7 @@ from micrograd.compiler.program import (
 )
 from micrograd.compiler.trace import record
 
-BACKENDS = ["python"] + (["native"] if compiled.native is not None else [])
+BACKENDS = ["python"] + (["native"] if executors.native is not None else [])
 ROWS = [row for row in ops.OPS.values() if row.builtin]
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the engine warns of inf and nan
 
@@ -76,7 +76,7 @@ def eagerly(function, samples):
 def check(function, samples, backend, curves=True, inputs=None):
     """Value, gradient and Hessian by the inputs at each sample."""
     samples = [[float(x) for x in sample] for sample in samples]
-    step = compiled.compile(function, backend=backend, verify=0, inputs=inputs)
+    step = m.compile(function, backend=backend, verify=0, inputs=inputs)
     values, slopes = step.map(*zip(*samples), grad=True)
     slopes = slopes if isinstance(slopes, tuple) else (slopes,)
     for i, (y, by_input, second, scale) in enumerate(eagerly(function, samples)):
@@ -128,7 +128,7 @@ def test_constants_on_either_side(row, backend):
         check(lambda x, c=c: row(c, x), samples, backend, curves=False, inputs=1)
         p = Value(c)
         for order in (lambda x, p=p: (x, p), lambda x, p=p: (p, x)):
-            step = compiled.compile(lambda x, order=order: row(*order(x)), backend=backend, verify=0)
+            step = m.compile(lambda x, order=order: row(*order(x)), backend=backend, verify=0)
             for (x,) in samples:
                 node = Value(x)
                 p.grad = 0.0
@@ -159,7 +159,7 @@ def test_small_powers_are_products_and_large_ones_are_not():
 @pytest.mark.parametrize("compare", [lambda a, b: a > b, lambda a, b: a >= b, lambda a, b: a < b, lambda a, b: a <= b])
 def test_comparisons(compare, backend):
     check(lambda a, b: where(compare(a, b), a * a, b), [*itertools.product(EDGES, repeat=2)], backend, curves=False)
-    step = compiled.compile(lambda a, b: compare(a, b) * a + compare(a, 1), backend=backend, verify=0)
+    step = m.compile(lambda a, b: compare(a, b) * a + compare(a, 1), backend=backend, verify=0)
     for a, b in itertools.product((-1.0, 0.0, 1.0, 2.0), repeat=2):
         assert step(a, b) == compare(a, b) * a + compare(a, 1)
         assert step.grad(a, b) == (float(compare(a, b)), 0.0)
@@ -220,7 +220,7 @@ def test_branches_that_are_not_taken_are_not_felt(case, backend):
 
 def by_parameters(function, parameters, samples, backend):
     """The mean and its gradient by the parameters."""
-    step = compiled.compile(function, params=parameters, backend=backend, verify=0)
+    step = m.compile(function, params=parameters, backend=backend, verify=0)
     total, slopes, scale = 0.0, [0.0] * len(parameters), 1.0
     for sample in samples:
         for p in parameters:
@@ -292,7 +292,7 @@ def test_a_branch_that_no_sample_takes_leaves_no_trace_of_its_parameters(backend
     zero = Value(0.0, "zero")
     for function in (lambda x: where(x > 0, m.log(zero) * x, x), lambda x: where(x > 0, x / zero, x * zero),
                      lambda x: where(x <= 0, x, m.sqrt(zero) * m.log(zero) + x)):
-        step = compiled.compile(function, params=[zero], backend=backend, verify=0)
+        step = m.compile(function, params=[zero], backend=backend, verify=0)
         _, (slope,) = step.value_and_grad([-1.0, -3.0])
         expected = 0.0
         for x in (-1.0, -3.0):
@@ -327,7 +327,7 @@ def test_hessians_are_those_of_micrograd(backend):
     functions = [lambda x, y: net([x, y]), lambda x, y: m.exp(x * y) / (1 + x * x), lambda x, y: (x**3 * y - y**2 / x).tanh(),
                  lambda x, y: m.hypot(x, y) * m.atan2(x, y), lambda x, y: where(x > y, x * x * y, y**4), lambda x, y: x**y + m.gelu(x * y)]
     for function in functions:
-        step = compiled.compile(function, backend=backend)
+        step = m.compile(function, backend=backend)
         for point in [(0.5, 1.25), (1.5, -0.75)]:
             expected = m.hessian(function)(*point)
             for found, row in zip(step.hessian(*point), expected):
@@ -364,9 +364,9 @@ def test_user_ops_that_take_floats_run_in_python(user_op):
     step = check(lambda x: gauss(x) * p, [(1.0,), (-0.5,), (0.0,)], "auto")
     assert step.backend == "python"
     by_parameters(lambda x: gauss(x * p) * x, [p], [(1.0,), (2.0,)], "auto")
-    wanted = "cannot run gauss: an op of your own runs natively if its" if compiled.native is not None else "needs the compiled kernel"
+    wanted = "cannot run gauss: an op of your own runs natively if its" if executors.native is not None else "needs the compiled kernel"
     with pytest.raises(RuntimeError, match=wanted):
-        compiled.compile(lambda x: gauss(x) * p, backend="native")
+        m.compile(lambda x: gauss(x) * p, backend="native")
     branching = user_op("branching", lambda x: x * x if x > 0 else 0.0, lambda y, x: 2 * m.relu(x))
     assert check(lambda x: branching(x), [(1.0,), (-0.5,), (0.0,)], "auto").backend == "python"
 
@@ -374,7 +374,7 @@ def test_user_ops_that_take_floats_run_in_python(user_op):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_user_ops_are_total_too(backend, user_op):
     inverse = user_op("inverse", lambda x: 1 / x, lambda y, x: -y * y, domain=(0.5, 2.0))
-    step = compiled.compile(lambda x: inverse(x) + inverse(2 * x), backend=backend)
+    step = m.compile(lambda x: inverse(x) + inverse(2 * x), backend=backend)
     assert step(2.0) == 0.75
     assert math.isnan(step(math.nan)) and step(math.inf) == 0.0
     assert not math.isfinite(step(0.0))

@@ -19,10 +19,11 @@ import numpy as np
 
 import micrograd as m
 from micrograd import MLP, SGD, Adam, Value
-from micrograd.compiler import api as compiled
-from micrograd.optim import Optimizer, cosine_decay
+from micrograd.compiler import executors
+from micrograd.optim import Optimizer
+from micrograd.training.schedules import cosine_decay
 
-BACKENDS = ["python"] + (["native"] if compiled.native is not None else [])
+BACKENDS = ["python"] + (["native"] if executors.native is not None else [])
 STEPS = 1e-10  # some dozens of gradient steps, each of which hands its roundings on to the next
 
 without_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None,
@@ -272,7 +273,7 @@ def test_where_nothing_can_be_written_nothing_is_trained(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, True, "2"])
 def test_every_is_a_count(every, tmp_path):
-    with pytest.raises(ValueError, match="every is a whole number >= 1"):
+    with pytest.raises(ValueError, match="every must be a whole number >= 1"):
         make("python")[1].fit(X, Y, every=every, checkpoint=tmp_path / "run")
 
 
@@ -471,7 +472,7 @@ def test_wrong_streams():
     with pytest.raises(TypeError, match="data, or batches, not both"):
         step.fit(X, Y, batches=batches())
     for wrong in (3, None.__class__, len):
-        with pytest.raises(TypeError, match="batches is an iterable of minibatches"):
+        with pytest.raises(TypeError, match="batches must be an iterable of minibatches"):
             step.fit(batches=wrong)
 
 
@@ -535,3 +536,42 @@ def test_a_process_that_is_killed_goes_on(backend, tmp_path):
         for process in (child, whole):
             process.kill()
             process.communicate()
+
+
+# The rest of a history
+
+@every_backend
+def test_the_best_epoch_goes_on_too(backend, tmp_path):
+    """Validation, patience and the numbers of the best epoch, wherever a run was cut."""
+    options = {"batch_size": 7, "seed": 5, "validation": 0.3, "patience": 4}
+
+    def train(epochs, start=1, **more):
+        net, step = make(backend, start)
+        optimizer = Adam(lr=0.1)
+        history = step.fit(X, Y, optimizer=optimizer, epochs=epochs, **options, **more)
+        return history.to_dict(), [p.data for p in net.parameters()], optimizer.state_dict()
+
+    whole = train(60)
+    assert whole[0]["best"] and len(whole[0]["loss"]) == whole[0]["best"] + 4
+    for start, epochs in enumerate((2, whole[0]["best"] + 2, 60, 60), 1):
+        last = train(epochs, start, checkpoint=tmp_path / "run")
+    assert last == whole
+
+
+@pytest.mark.parametrize("backend", ["eager", *BACKENDS])
+@pytest.mark.parametrize("more", [{"batch_size": 7}, {"validation": 0.3, "patience": 5, "batch_size": 4, "standardize": True}, {"shuffle": False}])
+def test_a_network_goes_on(backend, more, tmp_path):
+    """`fit` keeps its runs as a compiled function does."""
+    def train(epochs, start=1, **options):
+        net = MLP(2, [3, 1], activation="tanh", rng=start)
+        optimizer = Adam(lr=0.05)
+        history = m.fit(net, X, Y, optimizer=optimizer, epochs=epochs, seed=5, backend=backend, progress=False, **more, **options)
+        return history.to_dict(), [p.data for p in net.parameters()], optimizer.steps, optimizer.state_dict()
+
+    whole = train(9)
+    for epochs in (1, 4, 9, 2):
+        last = train(epochs, start=epochs, checkpoint=tmp_path / "run", every=3)
+    assert last == whole
+    with pytest.raises(ValueError, match="holds another run: batch_size is "):
+        m.fit(MLP(2, [3, 1]), X, Y, optimizer=Adam(lr=0.05), seed=5, progress=False, backend=backend, checkpoint=tmp_path / "run",
+              **{**more, "batch_size": 5})

@@ -182,21 +182,21 @@ def test_names_of_columns_are_kept():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ({"solver": "lbfgs"}, "solver is 'adam' or 'sgd', found 'lbfgs'"),
-    ({"max_iter": 0}, "max_iter is a whole number >= 1, found 0"),
-    ({"max_iter": 2.5}, "max_iter is a whole number >= 1, found 2.5"),
-    ({"n_iter_no_change": "5"}, "n_iter_no_change is a whole number >= 1, found '5'"),
-    ({"alpha": -1}, "alpha is a number >= 0, found -1"),
-    ({"alpha": math.nan}, "alpha is a number >= 0, found nan"),
-    ({"tol": math.inf}, "tol is a number >= 0, found inf"),
-    ({"batch_size": 0}, "batch_size is a whole number >= 1, or 'auto', found 0"),
-    ({"batch_size": 0.5}, "batch_size is a whole number >= 1, or 'auto', found 0.5"),
-    ({"early_stopping": True, "validation_fraction": 1.5}, r"validation_fraction is a share in \(0, 1\), found 1.5"),
+    ({"solver": "lbfgs"}, "solver must be 'adam' or 'sgd', found 'lbfgs'"),
+    ({"max_iter": 0}, "max_iter must be a whole number >= 1, found 0"),
+    ({"max_iter": 2.5}, "max_iter must be a whole number >= 1, found 2.5"),
+    ({"n_iter_no_change": "5"}, "n_iter_no_change must be a whole number >= 1, found '5'"),
+    ({"alpha": -1}, "alpha must be a number >= 0, found -1"),
+    ({"alpha": math.nan}, "alpha must be a number >= 0, found nan"),
+    ({"tol": math.inf}, "tol must be a number >= 0, found inf"),
+    ({"batch_size": 0}, "batch_size must be a whole number >= 1, or 'auto', found 0"),
+    ({"batch_size": 0.5}, "batch_size must be a whole number >= 1, or 'auto', found 0.5"),
+    ({"early_stopping": True, "validation_fraction": 1.5}, r"validation_fraction must be a share in \(0, 1\), found 1.5"),
     ({"hidden_layer_sizes": (0,)}, "needs 1 or more, found 0"),
     ({"hidden_layer_sizes": np.array([3, 0])}, "needs 1 or more, found 0"),
     ({"activation": "nope"}, "no activation is called 'nope'"),
     ({"init": "nope"}, "init must be one of"),
-    ({"learning_rate_init": 0}, "the learning rate lr is a number > 0"),
+    ({"learning_rate_init": 0}, "the learning rate lr must be a number > 0"),
 ])
 def test_arguments_that_make_no_sense(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -206,9 +206,9 @@ def test_arguments_that_make_no_sense(arguments, message):
 def test_what_cannot_be_learnt():
     with pytest.raises(TypeError, match="hidden_layer_sizes needs a list of widths, found NoneType"):
         small(hidden_layer_sizes=None).fit(X, Y)
-    with pytest.raises(ValueError, match="early_stopping needs two rows at least, one of them to stop by; found one"):
+    with pytest.raises(ValueError, match="early_stopping needs at least two rows, one of them to stop by; found one"):
         small(MLPRegressor, early_stopping=True).fit(X[:1], TARGETS[:1])
-    with pytest.raises(ValueError, match="needs rows of two classes at least, found one class, 'setosa'"):
+    with pytest.raises(ValueError, match="needs rows of at least two classes, found one class, 'setosa'"):
         small().fit(X[:9], NAMES[:9])
     line = small(MLPRegressor, hidden_layer_sizes=(), solver="sgd", standardize=False)
     with pytest.warns(ConvergenceWarning, match="the loss rose from .* to .*: lower learning_rate_init; columns of large"):

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from micrograd import MLP, SGD, Adam, Module, Value, accuracy, compile, fit, losses, train_test_split, where
-from micrograd.compiler import api as compiled
+from micrograd.compiler import executors
 from micrograd.losses import binary_cross_entropy, binary_cross_entropy_from_logits
-from micrograd.train import HELD_OUT, History, converged
+from micrograd.train import converged
+from micrograd.training.door import HELD_OUT
+from micrograd.training.history import History
 from micrograd.training.progress import watched
 
 LINE_X, LINE_Y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
@@ -118,7 +120,7 @@ def test_a_run_that_diverges_stops_before_the_numbers_are_gone() -> None:
     assert all(math.isfinite(p.data) for p in net.parameters())
 
 
-EVERY_WAY = ["eager", "python"] + (["native"] if compiled.native is not None else [])
+EVERY_WAY = ["eager", "python"] + (["native"] if executors.native is not None else [])
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -357,8 +359,8 @@ def test_split_of_few_rows_leaves_one_on_each_side() -> None:
     (lambda: fit(line(), LINE_X, LINE_Y, batch_size=0), r"fit\(batch_size\) needs 1 or more, found 0"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1), r"a share in \(0, 1\).*, found int 1"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1.5), r"in \(0, 1\)"),
-    (lambda: fit(line(), LINE_X, LINE_Y, validation=math.nan), r"validation is a share in \(0, 1\).*, found float nan"),
-    (lambda: fit(line(), LINE_X[:1], LINE_Y[:1], patience=1), "two rows at least to hold one out, found one; give others"),
+    (lambda: fit(line(), LINE_X, LINE_Y, validation=math.nan), r"validation must be a share in \(0, 1\).*, found float nan"),
+    (lambda: fit(line(), LINE_X[:1], LINE_Y[:1], patience=1), "at least two rows to hold one out, found one; give others"),
     (lambda: train_test_split([[1]], [1]), "two rows"),
     (lambda: fit(line(), [[1.0], [math.nan]], [1.0, 2.0]), "X holds nan in row 1"),
     (lambda: fit(line(), [[1.0], [2.0]], [1.0, math.inf]), "y holds inf in row 1"),
@@ -370,11 +372,11 @@ def test_wrong_data(call: object, error: str) -> None:
 
 
 @pytest.mark.parametrize("call, error", [
-    (lambda: fit(line(), LINE_X, LINE_Y, loss="mse"), "loss is a function"),
-    (lambda: fit(line(), LINE_X, LINE_Y, optimizer="adam"), "optimizer is an object"),
-    (lambda: fit(line(), LINE_X, LINE_Y, until="lowest"), "until is a number, the loss to stop at, or a function"),
-    (lambda: fit(line(), LINE_X, LINE_Y, penalty="l2"), "penalty is a function, found 'l2'"),
-    (lambda: fit(line(), LINE_X, LINE_Y, callback=[print]), "callback is a function, found"),
+    (lambda: fit(line(), LINE_X, LINE_Y, loss="mse"), "loss must be a function"),
+    (lambda: fit(line(), LINE_X, LINE_Y, optimizer="adam"), "optimizer must be an object"),
+    (lambda: fit(line(), LINE_X, LINE_Y, until="lowest"), "until must be a number, the loss to stop at, or a function"),
+    (lambda: fit(line(), LINE_X, LINE_Y, penalty="l2"), "penalty must be a function, found 'l2'"),
+    (lambda: fit(line(), LINE_X, LINE_Y, callback=[print]), "callback must be a function, found"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation="0.2"), r"a share in \(0, 1\).*, found str '0.2'"),
     (lambda: fit(line(), LINE_X, LINE_Y, until=converged), "with parentheses"),
     (lambda: fit(line(), LINE_X, [1.0, None, 1.0, 1.0]), "row 1: a real number is needed, found NoneType None"),
@@ -548,5 +550,5 @@ def test_jax_takes_the_same_steps(devices: int | None) -> None:
 def test_devices_are_of_jax(backend: str) -> None:
     with pytest.raises(ValueError, match="devices are of JAX: give backend='jax'"):
         fit(line(), LINE_X, LINE_Y, backend=backend, devices=2)
-    with pytest.raises(ValueError, match="backend is auto, eager, native, python or jax; found 'JAX'"):
+    with pytest.raises(ValueError, match="backend must be auto, eager, native, python or jax; found 'JAX'"):
         fit(line(), LINE_X, LINE_Y, backend="JAX")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import Value, gradient
-from micrograd.compiler import api as compiled
+from micrograd.compiler import executors
 from micrograd.compiler.program import TraceError
 
-SETS = compiled.native.available if compiled.native is not None else []
+SETS = executors.native.available if executors.native is not None else []
 quiet = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 TINY = 5e-324
@@ -88,7 +88,7 @@ def compile_by(request, monkeypatch):
     """compile, for an instruction set of the kernel or as Python source."""
     if request.param == "python":
         return lambda function, inputs: mg.compile(function, inputs=inputs, backend="python", verify=0)
-    monkeypatch.setattr(compiled.native, "available", [request.param])
+    monkeypatch.setattr(executors.native, "available", [request.param])
     return lambda function, inputs: mg.compile(function, inputs=inputs, backend="native", verify=0)
 
 

@@ -149,7 +149,7 @@ def compiled() -> None:
 
     step = mg.compile(loss)
     assert_type(step([1.0, 2.0], [3.0, 4.0]), float)
-    assert_type(step.fit([1.0, 2.0], [3.0, 4.0], optimizer=mg.SGD(lr=0.1), epochs=2), list[float])
+    assert_type(step.fit([1.0, 2.0], [3.0, 4.0], optimizer=mg.SGD(lr=0.1), epochs=2), mg.History)
     also: Compiled = mg_compile(lambda x, y: (w * x - y) ** 2)
     print(also(1.0, 2.0), also.grad(1.0, 2.0), step.map([1.0], [2.0])[0], step.plan, also.source)
     two = mg.compile(MLP(2, [2]))

@@ -23,7 +23,9 @@ from ..data.table import CsvPlan, CsvTable, Target, brief, find_target, listed, 
 from ..nn import MLP
 from ..optim import AdamW
 from ..page import as_csv
-from ..train import HELD_OUT, History, accuracy, fit, train_test_split
+from ..train import accuracy, fit, train_test_split
+from ..training.door import HELD_OUT
+from ..training.history import History
 from .console import (
     FILE,
     QUIET,
@@ -299,7 +301,7 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, as_jso
             say(f"Model written to {out}{replaced}.\nNext: {typed('micrograd', 'predict', out)} NEW.csv")
         if as_json:
             write_json({"data": table.path, "model": str(out), "rows": len(table.rows), **asdict(trained.plan),
-                        "network": trained.net.config(), "history": asdict(trained.history), "verdict": found})
+                        "network": trained.net.config(), "history": trained.history.to_dict(), "verdict": found})
 
 
 @main.command(short_help="Predict with a trained network.")

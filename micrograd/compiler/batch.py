@@ -18,8 +18,11 @@ from .program import Argument
 
 
 class Batch(NamedTuple):
-    """The rows that an executor takes. given: for each argument a number for all rows, a buffer of doubles, or one of
-    two dimensions. table: whether it is one such buffer for all arguments together."""
+    """Rows of data, as an executor takes them.
+
+    given: for each argument a number for all rows, a buffer of doubles, or one of two dimensions. table: whether it is
+    one such buffer for all arguments together.
+    """
 
     given: tuple[Any, ...]
     table: bool
@@ -86,6 +89,8 @@ def flat_columns(data: Batch, arguments: Sequence[Argument]) -> list[Sequence[fl
     for x in data.given:
         if isinstance(x, float):
             found.append(array("d", [x]) * data.rows)
+        elif isinstance(x, array) and x.typecode == "d":
+            found.append(x)
         else:
             view = memoryview(x)
             if view.ndim == 1:
@@ -93,6 +98,20 @@ def flat_columns(data: Batch, arguments: Sequence[Argument]) -> list[Sequence[fl
             else:
                 found += [array("d", column) for column in zip(*view.tolist())]
     return found
+
+
+def numbers_of(columns: Batch, i: int) -> list[float]:
+    """The numbers of one row, side by side."""
+    numbers: list[float] = []
+    for x in columns.given:
+        if isinstance(x, float):
+            numbers.append(x)
+        elif memoryview(x).ndim == 1:
+            numbers.append(x[i])
+        else:
+            view = memoryview(x)
+            numbers += [view[i, j] for j in range(view.shape[1] if view.shape else 0)]
+    return numbers
 
 
 def check_output(out: Any, rows: int) -> None:

@@ -16,8 +16,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ..engine import Value
-from ..optim import Optimizer, trouble
+from ..optim import Optimizer
 from ..packages import needed
+from ..training.failures import why_step_failed
 from .arrays import PlanRun
 from .batch import Batch
 from .libraries import jax_library
@@ -27,7 +28,7 @@ AXIS = "rows"  # of the mesh
 AHEAD = 2      # steps that may be waiting for the devices: each of them holds a batch
 
 
-def chosen(devices: Any) -> list[Any]:
+def resolve_devices(devices: Any) -> list[Any]:
     """The devices meant by None (the first of this process), a number (so many of all), "all", or a list of them.
 
     Raises ImportError without JAX, TypeError and ValueError for what names none.
@@ -47,7 +48,7 @@ def chosen(devices: Any) -> list[Any]:
     elif isinstance(devices, (list, tuple)) and devices and all(isinstance(d, jax.Device) for d in devices):
         found = list(dict.fromkeys(devices))
     else:
-        raise TypeError(f'devices is None, a number, "all" or a list of jax.devices(), found {devices!r}')
+        raise TypeError(f'devices must be None, a number, "all" or a list of jax.devices(), found {devices!r}')
     if not any(d.process_index == jax.process_index() for d in found):
         raise ValueError(f"devices={devices!r} has none of process {jax.process_index()}: every process takes part "
                          'with devices of its own, devices="all", say')
@@ -72,7 +73,7 @@ class OnDevices:
         self.several = len(processes) > 1  # who share these devices
         self.first = self.jax.process_index() == min(processes)
         self.compiled: dict[tuple[str, bool], Any] = {}
-        self.descent: Descent | None = None  # the newest, which is compiled for its optimizer
+        self.steps: DeviceSteps | None = None  # the newest, which is compiled for its optimizer
 
     def precision(self) -> AbstractContextManager[Any]:
         """In which double precision is what it says, whatever the user has set."""
@@ -97,6 +98,12 @@ class OnDevices:
                                  "the same data, and takes its share of the rows by itself. Give seeds to networks and "
                                  "to fit (rng=1, seed=1), and a checkpoint that all of them can read")
 
+    def steps_by(self, trained: int, optimizer: Optimizer, summed: bool, outputs: int) -> DeviceSteps:
+        """The steps of an optimizer on the devices; the newest ones are kept, as they are compiled."""
+        if self.steps is None or self.steps.optimizer is not optimizer:
+            self.steps = DeviceSteps(self, trained, optimizer, summed, outputs)
+        return self.steps
+
     # Questions
 
     def total(self, data: Batch) -> list[float]:
@@ -117,8 +124,8 @@ class OnDevices:
                 self.numpy.asarray(out)[:] = self.numpy.asarray(column)[:data.rows]
 
     def function(self, what: str, masked: bool) -> Any:
-        """What is compiled for a question: (parameters, table, mask if there is one, rows) → the uniform outputs, or
-        (parameters, table) → the varying ones."""
+        """The function that answers a question, compiled: (parameters, table, mask if there is one, rows) → the uniform
+        outputs, or (parameters, table) → the varying ones."""
         if (what, masked) not in self.compiled:
             if what == "uniform":
                 def asked(p: Any, table: Any, *rest: Any) -> Any:
@@ -158,7 +165,7 @@ class OnDevices:
     # Numbers to the devices
 
     def table(self, data: Batch, own: bool = False) -> Any:
-        """Data as one array: a row for each sample, a column for each input. own: a copy, where nobody waits for the
+        """Batch as one array: a row for each sample, a column for each input. own: a copy, where nobody waits for the
         result: JAX reads the memory of an array of NumPy's as it is, and later; by then its owner may have changed it.
         """
         np = self.numpy
@@ -198,7 +205,7 @@ class OnDevices:
             return self.jax.make_array_from_callback(x.shape, sharding, lambda part: x[part])
 
 
-class Descent:
+class DeviceSteps:
     """Gradient steps on the devices. The numbers stay there from `load` to `store`; a step whose loss or gradient is
     inf or nan is not taken, nor any after it.
 
@@ -213,17 +220,16 @@ class Descent:
         self.summed = summed
         self.outputs = outputs
         self.compiled: dict[bool, Any] = {}
-        self.chosen = ""
+        self.constants = ""
 
     def load(self) -> None:
         """Take over the numbers of the parameters and of the optimizer."""
         machine, optimizer = self.machine, self.optimizer
         place = {p: i for i, p in enumerate(optimizer.params)}
         memory = [[getattr(optimizer, name)[place[p]] for p in self.trained] for name in optimizer.remembers]
-        chosen = repr({key: x for key, x in vars(optimizer).items()
-                       if key not in ("params", "steps", "lr", *optimizer.remembers)})  # a list in it may change
-        if chosen != self.chosen:  # they are compiled in
-            self.compiled, self.chosen = {}, chosen
+        constants = optimizer._constants()
+        if constants != self.constants:  # they are compiled in
+            self.compiled, self.constants = {}, constants
         zeros = [0.0] * self.outputs
         with machine.precision():
             x = machine.numbers(self.trained)
@@ -233,13 +239,22 @@ class Descent:
         self.start = optimizer.steps
         self.asked = self.start  # how many steps there will be when all are done
 
-    def step(self, arrays: Sequence[Any], rows: int) -> None:
-        """One step on a batch: `OnDevices.shared` of a table of so many rows. FloatingPointError for a learning rate
-        that is none."""
+    def table(self, columns: Batch) -> Any:
+        """Data as a table of the library's, from which batches are taken."""
+        return self.machine.table(columns, own=True)
+
+    def batch(self, table: Any, rows: Sequence[int] | None, size: int) -> tuple[list[Any], int]:
+        """These rows of a table on the devices, padded to as many as the largest batch has; and how many they are."""
+        table = table if rows is None else table[rows]
+        return self.machine.shared(table, size), len(table)
+
+    def step(self, batch: tuple[list[Any], int]) -> None:
+        """One step on a batch. FloatingPointError for a learning rate that is none."""
+        arrays, rows = batch
         machine, lr = self.machine, self.optimizer.lr
         rate = lr(self.asked) if callable(lr) else lr
         if not 0.0 <= rate < math.inf:
-            raise FloatingPointError(trouble(0.0, (), rate, self.asked))
+            raise FloatingPointError(why_step_failed(0.0, (), rate, self.asked))
         with machine.precision():
             self.state = self.update(len(arrays) > 1)(
                 (self.state, self.rest, machine.replicated([rate, self.asked, rows])), *arrays)
@@ -269,7 +284,7 @@ class Descent:
                     raise TypeError(f"the rule of {type(optimizer).__name__} is for numbers, and not for arrays of "
                                     "them: let it use operators and the sqrt that it is given; or override update, "
                                     "whose steps are taken in Python") from error
-                optimizer.check_moved(moved)
+                optimizer._check_moved(moved)
                 x, *memory = (jnp.where(fine > 0, new, old) for new, old in zip(moved, (x, *memory)))
                 totals = totals + jnp.where(fine > 0, means if self.summed else means * rows, 0.0)
                 return x, taken + fine, fine, totals, means, slopes, *memory
@@ -303,6 +318,6 @@ class Descent:
             raise
         if not fine:
             found_slopes = [(self.trained[i], slopes[i]) for i in order]
-            raise FloatingPointError(trouble(means[0], found_slopes, 0.0, optimizer.steps))
+            raise FloatingPointError(why_step_failed(means[0], found_slopes, 0.0, optimizer.steps))
         found: list[float] = totals
         return found

@@ -11,7 +11,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..files import FileName, write_whole
@@ -21,6 +21,7 @@ FORMAT, VERSION = "micrograd training run", 1
 NUMBERS = ("parameters", "gradients", "losses")  # fields of Progress that are tensors
 COUNTS = ("steps", "epochs", "batches")  # and those that are in the metadata
 MEMORY = "memory."  # before the names of what the optimizer remembers, as names of tensors
+CURVE, BEST = "curve.", "best"  # before the names of what was measured, and the parameters of the best epoch
 START_AFRESH = "delete the file to start afresh, or name another"
 ABSENT = object()
 OPERATIONS = "the checksum of its operations"  # the fact that tells one function from another
@@ -28,12 +29,13 @@ OPERATIONS = "the checksum of its operations"  # the fact that tells one functio
 
 @dataclass(slots=True)
 class Progress:
-    """Where a run is: all that its next step depends on, and what it has found so far.
+    """The state of a run: all that its next step depends on, and what it has found so far.
 
     parameters, gradients: their numbers, in the order of the parameters. memory: of the optimizer, by name, and steps:
     how many it has taken. epochs: how many are finished; batches: of a stream, how many were seen since the start, 0
     for a table. losses: of the finished epochs. order: the rows in the order that is shuffled next, empty if there is
-    none. random: the getstate() of the random.Random that shuffles, or None.
+    none. random: the getstate() of the random.Random that shuffles, or None. curves: what else was measured of each
+    epoch, by name. best: the best epoch, from 1, 0 for none, and kept: the parameters after it.
     """
 
     parameters: list[float]
@@ -45,6 +47,9 @@ class Progress:
     losses: list[float]
     order: list[int]
     random: Any
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    best: int = 0
+    kept: list[float] = field(default_factory=list)
 
 
 def write(path: FileName, progress: Progress, run: Mapping[str, Any]) -> None:
@@ -58,16 +63,20 @@ def write(path: FileName, progress: Progress, run: Mapping[str, Any]) -> None:
     file_name = _in_a_folder(path)
     tensors = {name: np.array(getattr(progress, name), np.float64) for name in NUMBERS}
     tensors |= {MEMORY + name: np.array(numbers, np.float64) for name, numbers in progress.memory.items()}
+    tensors |= {CURVE + name: np.array(numbers, np.float64) for name, numbers in progress.curves.items()}
+    if progress.best:
+        tensors[BEST] = np.array(progress.kept, np.float64)
     tensors["order"] = np.array(progress.order, np.int64)
     counts = {name: getattr(progress, name) for name in COUNTS}
     notes = {"format": FORMAT, "version": str(VERSION), "run": json.dumps(run, allow_nan=False),
-             "progress": json.dumps({**counts, "memory": list(progress.memory), "random": progress.random})}
+             "progress": json.dumps({**counts, "memory": list(progress.memory), "random": progress.random,
+                                     "curves": list(progress.curves), "best": progress.best})}
     notes["checksum"] = _checksum(notes, tensors)
     write_whole(file_name, safetensors.numpy.save(tensors, notes))
 
 
 def read(path: FileName, run: Mapping[str, Any]) -> Progress | None:
-    """Where the run in a file is, to the last bit; None if there is no such file.
+    """The state of the run in a file, to the last bit; None if there is no such file.
 
     run: as for `write`. Raises ValueError for the file of another run (naming the first fact that differs), of a later
     version, of something else, and for a damaged one; FileNotFoundError for a folder that does not exist, where nothing
@@ -98,7 +107,7 @@ def parameters_in(path: FileName, operations: str) -> list[float]:
 
 
 def _opened(safetensors: Any, file_name: str) -> tuple[dict[str, Any], Progress]:
-    """What tells the run in a file from another, and where it is."""
+    """The facts that tell the run in a file from another, and its state."""
     try:
         opened = safetensors.safe_open(file_name, framework="numpy")
     except safetensors.SafetensorError as error:
@@ -121,7 +130,9 @@ def _opened(safetensors: Any, file_name: str) -> tuple[dict[str, Any], Progress]
                 **{name: tensors[name].tolist() for name in (*NUMBERS, "order")},
                 **{name: facts[name] for name in COUNTS},
                 memory={name: tensors[MEMORY + name].tolist() for name in facts["memory"]},
-                random=state and (state[0], tuple(state[1]), state[2]))  # JSON has no tuples
+                random=state and (state[0], tuple(state[1]), state[2]),  # JSON has no tuples
+                curves={name: tensors[CURVE + name].tolist() for name in facts.get("curves", ())},
+                best=facts.get("best", 0), kept=tensors[BEST].tolist() if BEST in tensors else [])
         except (ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise ValueError(f"{file_name} is damaged ({error}): {START_AFRESH}") from None
     return found, progress

@@ -18,7 +18,7 @@ class NoBar:
 
 
 def watched() -> bool:
-    """Whether somebody can see a bar move: in a terminal, or a notebook. In a file it is a long line of nonsense."""
+    """Ask whether anybody can see a bar move: in a terminal, or a notebook. In a file it is a long line of nonsense."""
     shell = sys.modules.get("IPython")
     kernel = shell is not None and getattr(shell.get_ipython(), "kernel", None)  # of a notebook
     return bool(kernel) or (sys.stderr is not None and sys.stderr.isatty())

@@ -1,4 +1,4 @@
-/* The kernel of the compiled replay: programs over tables of samples. machine.h has the instructions; this file builds
+/* The kernel of compiled functions: programs over tables of samples. machine.h has the instructions; this file builds
    it for each instruction set, checks programs, shares the samples among threads, and takes gradient steps.
 
    Results do not depend on the number of threads: a table is cut into pieces by its length alone, and their sums are
@@ -394,39 +394,23 @@ int run(const Program *p, int set, double *slots, const Column *columns, double 
     return DONE;
 }
 
-/* Gradient steps, as optim.py has them */
+/* Gradient steps */
 
-static void update(double *x, const double *g, int n, double rate, Optimizer *o) {
-    o->steps++;
-    if (!o->adam) {
-        for (int i = 0; i < n; i++) {
-            double slope = o->decay != 0 ? g[i] + o->decay * x[i] : g[i];
-            if (o->momentum != 0) {
-                o->average[i] = o->momentum * o->average[i] + slope;
-                slope = o->nesterov ? slope + o->momentum * o->average[i] : o->average[i];
-            }
-            x[i] -= rate * slope;
-        }
-        return;
-    }
-    const double c1 = 1 - pow(o->beta1, o->steps), c2 = 1 - pow(o->beta2, o->steps);
-    for (int i = 0; i < n; i++) {
-        double slope = g[i], before = x[i];
-        if (o->decay != 0) {
-            if (o->decoupled) before -= rate * o->decay * before;
-            else slope += o->decay * before;
-        }
-        o->average[i] = o->beta1 * o->average[i] + (1 - o->beta1) * slope;
-        o->square[i] = o->beta2 * o->square[i] + (1 - o->beta2) * slope * slope;
-        x[i] = before - rate * (o->average[i] / c1) / (sqrt(o->square[i] / c2) + o->eps);
-    }
+/* One step of n parameters. Its results are kept apart at first: a program may write one before it reads another. */
+static void move(const Rule *rule, int set, ptrdiff_t n, double rate, double step) {
+    const Program *p = rule->program;
+    rule->slots[0] = rate;
+    rule->slots[1] = step;
+    machines[set].once(p->code[BEFORE], p->size[BEFORE], rule->slots);
+    machines[set].body(p, rule->slots, aligned(rule->memory), NULL, rule->columns, rule->outs, 0, n);
+    for (int i = 0; i < p->outs; i++) memcpy((double *)rule->columns[i ? i + 1 : 0].data, rule->outs[i], sizeof(double) * n);
 }
 
 int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff_t rows, ptrdiff_t size, long epochs,
-        int summed, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer, const int32_t *outputs,
-        int noutputs, double *history, void *memory, int threads, Poll poll, long *done) {
-    double *g = malloc(sizeof(double) * (n + 1)), last = now();
-    int ended = g ? DONE : NO_MEMORY;
+        int summed, int n, const int32_t *gradients, const double *rates, const Rule *rule, double steps,
+        const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll, long *done) {
+    double *g = (double *)rule->columns[1].data, last = now();
+    int ended = DONE;
     *done = 0;
     for (long epoch = 0; epoch < epochs && ended == DONE; epoch++)
         for (ptrdiff_t from = 0; from < rows && ended == DONE; from += size) {
@@ -442,13 +426,12 @@ int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff
             }
             if (ended == DONE && !(rates[*done] >= 0 && isfinite(rates[*done]))) ended = BAD_RATE;
             if (ended != DONE) break;
-            update(slots, g, n, rates[*done], optimizer);
+            move(rule, set, n, rates[*done], steps + *done);
             ++*done;
             if (poll && now() - last > 0.05) {
                 if (poll()) ended = STOPPED;
                 last = now();
             }
         }
-    free(g);
     return ended;
 }

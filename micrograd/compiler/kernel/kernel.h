@@ -21,13 +21,13 @@ typedef struct {
     int columns, outs;
 } Program;
 
-typedef struct {                   /* see optim.py for what they mean */
-    int adam;                      /* or else SGD */
-    int nesterov, decoupled;
-    double momentum, decay, beta1, beta2, eps;
-    long steps;                    /* taken so far */
-    double *average, *square;      /* of the gradients (SGD: the velocity), of their squares; one for each parameter */
-} Optimizer;
+typedef struct {                   /* how an optimizer moves: a program whose rows are the parameters */
+    const Program *program;        /* without means */
+    double *slots;                 /* in the first two: the learning rate, the number of steps taken before */
+    const Column *columns;         /* the parameters, their gradients, each number that is remembered of them */
+    double *const *outs;           /* room for what these are after a step, but for the gradients */
+    void *memory;                  /* a workspace of the program */
+} Rule;
 
 typedef int (*Poll)(void);         /* called a few times a second: not 0 to stop */
 
@@ -48,9 +48,10 @@ int run(const Program *p, int set, double *slots, const Column *columns, double 
         ptrdiff_t to, double scale, void *memory, int threads, Poll poll);
 
 /* Gradient steps over batches of `size` rows, the last of them shorter, `epochs` times, on the n parameters in the
-   first slots. gradients: the slots of theirs. summed: the loss is the sum over a batch, and not the mean. Each step
-   writes its uniform outputs to `history`. A step that would not be finite is not taken; *done counts those taken. */
+   first slots, where `rule` has them, too. gradients: the slots of theirs. steps: taken before. summed: the loss is the
+   sum over a batch, and not the mean. Each step writes its uniform outputs to `history`. A step that would not be
+   finite is not taken; *done counts those taken. */
 int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff_t rows, ptrdiff_t size, long epochs,
-        int summed, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer, const int32_t *outputs,
-        int noutputs, double *history, void *memory, int threads, Poll poll, long *done);
+        int summed, int n, const int32_t *gradients, const double *rates, const Rule *rule, double steps,
+        const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll, long *done);
 #endif

@@ -26,12 +26,12 @@ cdef extern from "kernel.h":
         const int32_t *code[3]
         Py_ssize_t size[3]
         int slots, registers, block, means, first_mean, columns, outs
-    ctypedef struct Optimizer:
-        int adam, nesterov, decoupled
-        double momentum, decay, beta1, beta2, eps
-        long steps
-        double *average
-        double *square
+    ctypedef struct Rule:
+        const Program *program
+        double *slots
+        const Column *columns
+        double *const *outs
+        void *memory
     ctypedef int (*Poll)() noexcept
     const char *const row_names[]
     const char *const instruction_sets[]
@@ -42,8 +42,8 @@ cdef extern from "kernel.h":
     int run(const Program *p, int set, double *slots, const Column *columns, double *const *outs, Py_ssize_t start,
             Py_ssize_t stop, double scale, void *memory, int threads, Poll poll) nogil
     int fit(const Program *p, int set, double *slots, const Column *columns, Py_ssize_t rows, Py_ssize_t size,
-            long epochs, int summed, int n, const int32_t *gradients, const double *rates, Optimizer *optimizer,
-            const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll,
+            long epochs, int summed, int n, const int32_t *gradients, const double *rates, const Rule *rule,
+            double steps, const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll,
             long *done) nogil
 
 cdef extern from "Python.h":
@@ -61,7 +61,7 @@ available = [name for number, name in enumerate(sets) if supported(number)]
 
 
 def lanes(str name):
-    """How many numbers are in a vector of that instruction set."""
+    """The number of numbers in a vector of that instruction set."""
     return lanes_of(sets.index(name))
 
 
@@ -129,7 +129,7 @@ cdef dict known = {}
 
 
 cdef bint veiled(kind):
-    """Whether arrays of that type may be masked: their buffers show what lies behind the mask as numbers."""
+    """Ask whether arrays of that type may be masked: their buffers show what lies behind the mask as numbers."""
     if kind not in known:
         known[kind] = hasattr(kind, "mask")
     return known[kind]
@@ -189,7 +189,7 @@ cdef class Machine:
         self.threads = threads
         self.set = sets.index(instruction_set)
         if instruction_set not in available:
-            raise ValueError(f"this processor has not got {instruction_set}")
+            raise ValueError(f"this processor does not support {instruction_set}")
         for i, words in enumerate(self.code[:3]):
             self.p.size[i] = len(words)
             if self.p.size[i]:
@@ -319,7 +319,7 @@ cdef class Machine:
         return rows
 
     cdef int helpers(self, Py_ssize_t rows) noexcept:
-        """How many threads share so many rows. By itself, one if there is less than a tenth of a millisecond to do."""
+        """The number of threads that share so many rows. By itself, one if there is less than a tenth of a millisecond to do."""
         if self.threads > 0:
             return self.threads
         return -self.threads if <double>rows * self.words > 4e6 else 1
@@ -419,42 +419,71 @@ cdef class Machine:
         finally:
             self.release()
 
-    def fit(self, tuple data, bint table, order, Py_ssize_t size, long epochs, bint summed, rates, settings, average,
-            square):
+    cdef int bind_rule(self, Rule *rule, Py_ssize_t n, double *parameters, list kept, double *room) except -1:
+        """Point the columns at the n parameters and at what is kept of them. room: for their gradients, and for all
+        that a step changes."""
+        cdef double[::1] remembered
+        cdef int i
+        if self.p.means or self.p.columns != len(kept) + 2 or self.p.outs != len(kept) + 1 or len(self.values) != 2:
+            raise ValueError("a rule takes the parameters, their gradients, and each number that is remembered of them; "
+                             "it gives all but the gradients")
+        for i in range(self.p.columns):
+            self.columns[i].data = room if i == 1 else parameters
+            self.columns[i].stride = sizeof(double)
+            if i > 1:
+                remembered = kept[i - 2]
+                if remembered.shape[0] != n:
+                    raise ValueError("fit needs a number for each parameter in the optimizer")
+                self.columns[i].data = &remembered[0] if n else NULL
+        for i in range(self.p.outs):
+            self.outs[i] = room + (i + 1) * n
+        rule.program, rule.slots, rule.columns, rule.outs, rule.memory = (
+            &self.p, self.slots, self.columns, self.outs, self.memory)
+        return 0
+
+    def fit(self, tuple data, bint table, order, Py_ssize_t size, long epochs, bint summed, rates, Machine rule,
+            double steps, list kept):
         """Gradient steps on the trained parameters, whose numbers are set at the end, whatever happens.
 
-        order: None, or the rows in the order in which they are seen, as a buffer of "q". settings: (adam, nesterov,
-        decoupled, momentum, decay, beta1, beta2, eps, steps). average, square: of the optimizer, in the order of
-        values. Returns None where the data are not buffers that fit; or: what ended it, a word ("" for a whole run,
-        "not finite", "rate"), or the error itself; how many steps were taken; the uniform outputs at each of them and
-        at the one that was not; the gradient at the last.
+        order: None, or the rows in the order in which they are seen, as a buffer of "q". rule: a machine whose rows are
+        the parameters, and whose own values are the learning rate and the number of steps taken before, which are
+        `steps` at first. kept: what the optimizer remembers, a buffer for each kind, in the order of values. Returns
+        None where the data are not buffers that fit; or: what ended it, a word ("" for a whole run, "not finite",
+        "rate"), or the error itself; how many steps were taken; the uniform outputs at each of them and at the one that
+        was not; the gradient at the last.
         """
-        cdef Py_ssize_t rows, i, steps
+        cdef Py_ssize_t rows, i, batches
         cdef long done = 0
         cdef int how = DONE, threads
-        cdef Optimizer o
+        cdef Rule moves
         cdef const long long[::1] places
         cdef double *shuffled = NULL
+        cdef double *room = NULL
         cdef const double[::1] rate = rates
-        cdef double[::1] first = average, second = square, history
+        cdef double[::1] history
         cdef list values = self.values
         data = plain(data)
-        if self.p.outs or size < 1 or epochs < 0:
+        if self.p.outs or size < 1 or epochs < 0 or rule is self:
             raise ValueError("fit needs a program without outputs for each row, a size >= 1 and epochs >= 0")
-        self.acquire()
+        rule.acquire()
+        try:
+            self.acquire()
+        except BaseException:
+            rule.release()
+            raise
         try:
             rows = self.bind(data, table)
             if rows <= 0:
                 return None
             size = min(size, rows)
             threads = self.helpers(size)
-            steps = (rows + size - 1) // size
-            if epochs > PY_SSIZE_T_MAX // steps // 64 // (self.outputs + 1):
+            batches = (rows + size - 1) // size
+            if epochs > PY_SSIZE_T_MAX // batches // 64 // (self.outputs + 1):
                 raise MemoryError("there is not enough memory for the history of so many steps")
-            steps *= epochs
-            if rate.shape[0] < steps or first.shape[0] < self.trained or second.shape[0] < self.trained:
-                raise ValueError("fit needs a rate for each step, and a number for each parameter in the optimizer")
-            record = array("d", bytes(8 * (steps + 1) * self.outputs))
+            batches *= epochs
+            if rate.shape[0] < batches:
+                raise ValueError("fit needs a rate for each step")
+            record = array("d", bytes(8 * (batches + 1) * self.outputs))
             history = record
             if order is not None:
                 places = order
@@ -467,15 +496,16 @@ cdef class Machine:
                 if shuffled == NULL:
                     raise MemoryError("there is not enough memory to shuffle the rows")
                 shuffle(self.columns, self.p.columns, &places[0], rows, shuffled)
+            room = <double *>PyMem_Malloc(sizeof(double) * (self.trained * (len(kept) + 2) + 1))
+            if room == NULL:
+                raise MemoryError("there is not enough memory for a step of so many parameters")
+            rule.bind_rule(&moves, self.trained, self.slots, kept, room)
             self.read_parameters()
-            o.adam, o.nesterov, o.decoupled, o.momentum, o.decay, o.beta1, o.beta2, o.eps, o.steps = settings
-            o.average = &first[0] if self.trained else NULL
-            o.square = &second[0] if self.trained else NULL
-            if steps and self.outputs:
+            if batches and self.outputs:
                 with nogil:
                     how = fit(&self.p, self.set, self.slots, self.columns, rows, size, epochs, summed, self.trained,
-                              self.uniform + self.outputs, &rate[0], &o, self.uniform, self.outputs, &history[0],
-                              self.memory, threads, poll, &done)
+                              self.uniform + self.outputs, &rate[0], &moves, steps, self.uniform, self.outputs,
+                              &history[0], self.memory, threads, poll, &done)
             for i in range(self.trained):
                 (<Value>values[i])._data = self.slots[i]
             end = "not finite" if how == NOT_FINITE else "rate" if how == BAD_RATE else ""
@@ -486,4 +516,6 @@ cdef class Machine:
             return end, done, record, [self.slots[self.uniform[self.outputs + i]] for i in range(self.trained)]
         finally:
             PyMem_Free(shuffled)
+            PyMem_Free(room)
             self.release()
+            rule.release()
