@@ -27,7 +27,7 @@ from .rows import carries
 __all__ = ["check_gradients", "GradientReport", "Check"]
 
 
-class Probe(NamedTuple):
+class CheckedPoint(NamedTuple):
     """A point that the differences look at."""
 
     x: float
@@ -35,7 +35,7 @@ class Probe(NamedTuple):
     rounding: float  # how far y may be off because numbers were rounded on the way
 
 
-Probes = list[Probe]
+Probes = list[CheckedPoint]
 
 RELATIVE = 1e-6   # a derivative may be off the differences by this fraction of its size
 LOST = 0.1        # an error of this fraction of a derivative leaves no digit to compare
@@ -228,9 +228,9 @@ class Experiment:
         try:
             variables, outputs = self.moved(j, x)
         except (ArithmeticError, ValueError):
-            return [Probe(x, nan, nan)] * len(self.outputs)
+            return [CheckedPoint(x, nan, nan)] * len(self.outputs)
         rounding = roundings(outputs, variables)
-        return [Probe(x, y.data, rounding.get(y, 0.0)) for y in outputs]
+        return [CheckedPoint(x, y.data, rounding.get(y, 0.0)) for y in outputs]
 
     def slope(self, j: int, k: int, x: float) -> float:
         """The derivative of the k-th output by the j-th number there, or nan."""
@@ -251,7 +251,7 @@ class Experiment:
         ahead, behind = ([self.probes(j, x + sign * h) for h in steps] for sign in (1, -1))
         checks = []
         for k, y in enumerate(self.outputs):
-            here = [Probe(x, y.data, self.rounding.get(y, 0.0))] * len(steps)
+            here = [CheckedPoint(x, y.data, self.rounding.get(y, 0.0))] * len(steps)
             before, after = finite(behind, k), finite(ahead, k)
             found = Found(self.reverse[k][j].data, float(moving.get(y, 0.0)), self.errors[k].get(variable, 0.0),
                           size_near(x, here + before + after), limit(after, before, 2),
@@ -269,7 +269,7 @@ class Experiment:
                                 found.left.slope, found.right.slope, verdict, note))
         return checks
 
-    def refuted(self, j: int, k: int, found: Found, here: Probe, before: Probes, after: Probes) -> bool:
+    def refuted(self, j: int, k: int, found: Found, here: CheckedPoint, before: Probes, after: Probes) -> bool:
         """True if the differences that contradict the derivative are right."""
         sides = ((after, found.right), (before, found.left), (after, found.central), (before, found.central))
         return any(refuted([here, *probes], side.reach, lambda x: self.slope(j, k, x))

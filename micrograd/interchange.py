@@ -1,8 +1,7 @@
 """Networks that come from elsewhere and go there: PyTorch modules, safetensors files, ONNX files.
 
-An MLP is read as its layers (a matrix, a bias, an activation), and each format is a way to write these down. The
-packages themselves (torch, safetensors, onnx, numpy) are loaded when a function needs them. This module knows nothing
-of training.
+An MLP is read as its layers (a matrix, a bias, an activation), and each format is a way to write these down. Packages
+(torch, safetensors, onnx, numpy) are loaded when a function needs them. This module knows nothing of training.
 """
 
 from __future__ import annotations
@@ -467,7 +466,7 @@ def to_onnx(net: MLP | Compiled[Any], path: FileName, dtype: str = "float64", gr
     if dtype not in DTYPES:
         raise ValueError(f"to_onnx: dtype must be 'float64' or 'float32', found {dtype!r}")
     write = getattr(net, "onnx_model", None)  # of a compiled function
-    if write is None and grad:
+    if grad and write is None:
         raise TypeError("to_onnx: grad=True needs a compiled function: micrograd.compile(net)")
     try:
         write_whole(path, _network(net, dtype) if write is None else write(dtype, grad))

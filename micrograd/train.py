@@ -34,7 +34,7 @@ from .training.loop import Run, Until
 from .training.loop import epochs as each_epoch
 from .training.progress import progress_bar
 from .training.samples import checked, refuse_gaps, width
-from .training.steps import Order, Stepper
+from .training.steps import Order, StepChooser
 
 __all__ = ["fit", "History", "converged", "train_test_split", "accuracy"]
 
@@ -211,7 +211,7 @@ class _Task:
         """By the compiled loss, where it can be compiled; eagerly from where it has changed."""
         sums, data, why = self.compiled(epochs)
         history, eagerly_held = run.history, self.held if self.held_X else None
-        history.ran = f"eager: {why}" if sums is None else Stepper(sums._executors, self.optimizer, False).ran()
+        history.ran = f"eager: {why}" if sums is None else StepChooser(sums._executors, self.optimizer, False).ran()
         run.held = eagerly_held
         if sums is not None and self.held_X:
             means, held, _ = self.compile(self.held_X, self.held_y, None)

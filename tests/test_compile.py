@@ -28,7 +28,7 @@ from micrograd.compiler.compiled import Compiled
 from micrograd.optim import Optimizer
 from micrograd.training.rules import rule_in_native_code
 from micrograd.training.schedules import cosine_decay, linear_decay, warmup
-from micrograd.training.steps import Stepper
+from micrograd.training.steps import StepChooser
 
 BACKENDS = ["python"] + (["native"] if executors.native is not None else [])
 every_backend = pytest.mark.parametrize("backend", BACKENDS)
@@ -648,7 +648,7 @@ def test_a_rule_is_a_program_of_the_kernel(make, words):
     optimizer.attach([Value(1.0), Value(2.0)])
     found = rule_in_native_code(optimizer)
     assert found.startswith(words) if words else type(found) is executors.native.Machine
-    stepper = Stepper(compile(lambda x: optimizer.params[0] * optimizer.params[1] * x)._executors, optimizer, False)
+    stepper = StepChooser(compile(lambda x: optimizer.params[0] * optimizer.params[1] * x)._executors, optimizer, False)
     found = stepper.rule()  # which is kept
     assert stepper.rule() is found and isinstance(found, str) == bool(words)
     optimizer.weight_decay = 0.5

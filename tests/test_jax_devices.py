@@ -24,7 +24,7 @@ from micrograd import MLP, SGD, Adam, AdamW, TraceError, Value, ops
 from micrograd.compiler import executors
 from micrograd.optim import Optimizer
 from micrograd.training.schedules import cosine_decay, linear_decay
-from micrograd.training.steps import Stepper
+from micrograd.training.steps import StepChooser
 
 CLOSE = 1e-12   # the same sums in another order, of numbers of about 1
 STEPS = 1e-10   # some dozens of gradient steps, each of which hands its roundings on to the next
@@ -548,7 +548,7 @@ def test_one_reduction_a_step_and_a_question(reduce, rows):
 
     step = m.compile(loss, inputs=(2, None), backend="jax", devices=3, reduce=reduce)
     optimizer = Adam(step.params, lr=0.01)
-    machine, descent = step._executors.executor("train"), Stepper(step._executors, optimizer, reduce == "sum").choose()
+    machine, descent = step._executors.executor("train"), StepChooser(step._executors, optimizer, reduce == "sum").choose()
     with machine.precision():
         arrays = machine.shared(machine.table(step._checks.prepared(data(rows))))
         masked = len(arrays) > 1

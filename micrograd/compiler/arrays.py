@@ -8,9 +8,11 @@ from the plan and its equations, because libraries are faster so. This module kn
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 from typing import Any
 
 from .. import ops
+from ..engine import Value
 from ..ops import Op
 from .libraries import Library
 from .onnx_graph import ROWS, OnnxGraph, as_array, onnx_library
@@ -271,15 +273,18 @@ def loss_and_gradient(plan: Plan, library: Library, frozen: Sequence[float], arg
     return loss_and_grads
 
 
-def onnx_model(plan: Plan, parameters: Sequence[float], arguments: Sequence[Argument], outputs: int,
+def onnx_model(plan: Plan, parameters: Sequence[Value], arguments: Sequence[Argument], outputs: int,
                dtype: str) -> bytes:
     """A plan as an ONNX model, from its arguments to its first outputs as "value" and the others as "gradient"."""
+    for p in parameters:
+        if not isfinite(p.data):
+            raise ValueError(f"to_onnx: the parameter {p!r} is not finite: a model that diverged is not passed on")
     graph, library = OnnxGraph(dtype), onnx_library()
     given = [graph.input(a.name, *([] if a.width is None else [a.width])) for a in arguments]
     if not given:
         raise ValueError("to_onnx: the function takes no argument, so that a model of it would have no rows")
     table = library.concatenate([x if len(x.shape) > 1 else x.reshape(ROWS, 1) for x in given])
-    found = PlanRun(plan, library, as_array(parameters, dtype), table).columns()
+    found = PlanRun(plan, library, as_array([p.data for p in parameters], dtype), table).columns()
     taken = {a.name for a in arguments}
     return graph.model({name + "_" * (name in taken): library.concatenate(some)
                         for name, some in (("value", found[:outputs]), ("gradient", found[outputs:])) if some})

@@ -114,11 +114,18 @@ def numbers_of(columns: Batch, i: int) -> list[float]:
     return numbers
 
 
-def check_output(out: Any, rows: int) -> None:
-    """Raise ValueError if a buffer cannot take as many doubles as there are rows."""
-    view = as_view(out)
-    if view is None or view.format != "d" or view.shape != (rows,) or not view.c_contiguous or view.readonly:
-        raise ValueError(f"an output must be a writable buffer of {rows} doubles without gaps; found another buffer")
+def outputs_of(name: str, rows: int, count: int, out: Any) -> list[Any]:
+    """So many buffers with a double for each row: new ones, or those in `out`, a buffer or several."""
+    if out is None:
+        return [array("d", bytes(8 * rows)) for _ in range(count)]
+    outs = list(out) if isinstance(out, (list, tuple)) else [out]
+    if len(outs) != count:
+        raise ValueError(f"{name}: out needs {count} buffers of doubles, found {len(outs)}")
+    for view in map(as_view, outs):
+        if view is None or view.format != "d" or view.shape != (rows,) or not view.c_contiguous or view.readonly:
+            raise ValueError(f"an output must be a writable buffer of {rows} doubles without gaps; found another "
+                             "buffer")
+    return outs
 
 
 def as_table(columns: Sequence[Sequence[float]]) -> Any:

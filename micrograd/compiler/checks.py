@@ -15,7 +15,7 @@ from ..engine import Value, made
 from .batch import Batch, numbers_of, one_sample, prepared
 from .executors import Executors
 from .program import Program, TraceError, growing
-from .trace import change
+from .trace import Traced, change, refuse
 
 # By how much a replay may differ from the engine, relatively: sums are added in another order, and with the one digit
 # after another that half as many bits cost
@@ -52,6 +52,9 @@ class Checks:
 
     def columns(self, data: Sequence[Any]) -> Batch:
         """The same, and the first rows are verified."""
+        for x in data:
+            if isinstance(x[0] if isinstance(x, (list, tuple)) and x else x, Traced):
+                refuse(f"calls {self.recording.name}, which is compiled", "call the function that it was made of")
         columns = self.prepared(data)
         self.verify(columns)
         return columns

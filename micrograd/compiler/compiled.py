@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import os
 import random
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import isfinite
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic
 
 from ..arguments import as_float, counted, is_number
 from ..engine import Value, in_signs, made
 from ..optim import Optimizer
-from ..training.door import Options, fit, table_steps
+from ..training.door import FitOptions, fit, table_steps
 from ..training.history import History
 from ..training.loop import Until
 from . import executors
 from .arrays import loss_and_gradient, onnx_model
-from .batch import check_output, one_sample, prepared
+from .batch import one_sample, outputs_of, prepared
 from .checks import Checks
 from .equations import Equations
 from .executors import Executors, uncollected
@@ -27,7 +25,7 @@ from .libraries import Library, jax_library, numpy_library, torch_library
 from .listing import graph_of, listing, shortened, stats
 from .loading import load
 from .program import Program
-from .trace import Traced, change, refuse
+from .trace import change
 
 __all__ = ["Compiled"]
 
@@ -78,8 +76,6 @@ class Compiled(Generic[Found]):
     def seconds(self) -> float:
         """The time that it took to compile, in seconds."""
         return self._started + self._executors.seconds
-
-    # Asking
 
     def __call__(self, *data: Any) -> Found:
         """On columns, the mean (or sum) over the rows; on numbers, the value of one sample.
@@ -137,9 +133,6 @@ class Compiled(Generic[Found]):
         sample = one_sample(self.arguments, data)
         if sample is not None:
             return self._one(sample)
-        for x in data:
-            if isinstance(x[0] if isinstance(x, (list, tuple)) and x else x, Traced):
-                refuse(f"calls {self.name}, which is compiled", "call the function that it was made of")
         means, slopes = self._checks.totals("train", self._checks.columns(data))
         for p, slope in zip(self.params, slopes):
             p.grad += slope
@@ -151,9 +144,7 @@ class Compiled(Generic[Found]):
         return shaped
 
     def columns(self, *data: Any) -> tuple[Any, ...]:
-        """The data of a call as buffers of doubles, for those who call with the same data again and again.
-
-        The first rows are verified.
+        """The data of a call, verified, as buffers of doubles, for those who call with the same data again and again.
 
         Args:
             *data: as for a call on columns.
@@ -218,9 +209,7 @@ class Compiled(Generic[Found]):
         except (TypeError, ValueError, OverflowError):
             found = executor.one(self._checks.sample(data))
         del found[:len(self._outputs)]
-        if self._lists or len(found) == 1:
-            return self._checks.shaped(found)
-        return tuple(found)
+        return self._checks.shaped(found) if self._lists or len(found) == 1 else tuple(found)
 
     def hessian(self, *data: Any) -> list[list[float]]:
         """The second derivatives of one sample's (first) output by the inputs.
@@ -268,14 +257,7 @@ class Compiled(Generic[Found]):
         varying = self._executors.schedule(kind).varying
         columns = prepared(self.name, self.arguments, data)
         self._checks.verify(columns)
-        if out is None:
-            outs = [array("d", bytes(8 * columns.rows)) for _ in varying]
-        else:
-            outs = list(out) if isinstance(out, (list, tuple)) else [out]
-            if len(outs) != len(varying):
-                raise ValueError(f"{self.name}: out needs {len(varying)} buffers of doubles, found {len(outs)}")
-        for x in outs:
-            check_output(x, columns.rows)
+        outs = outputs_of(self.name, columns.rows, len(varying), out)
         self._executors.map(kind, columns, outs)
         outputs = len(self._outputs)
         values: Any = outs[:outputs] if self.several else outs[0]
@@ -336,7 +318,7 @@ class Compiled(Generic[Found]):
             >>> micrograd.compile(lambda x: (w - x) ** 2).fit([1.0], epochs=2, optimizer=micrograd.SGD(lr=0.5)).loss
             [9.0, 0.0]
         """
-        return fit(self._checks, data, batches, optimizer, Options(
+        return fit(self._checks, data, batches, optimizer, FitOptions(
             epochs, batch_size, shuffle, seed, until, validation, patience, progress, callback, checkpoint, every))
 
     def epochs(self, *data: Any, optimizer: Optimizer, epochs: int, batch_size: int | None = None,
@@ -389,10 +371,8 @@ class Compiled(Generic[Found]):
     def plan(self) -> Equations:
         """The program of a step, or of a sample where there are no parameters, as operations on whole arrays: `print`
         shows the matrix equations that were found in the scalars, the layers of a network, say."""
-        if not self.params:
-            return Equations(self._executors.plan("map"))
-        note = "(the sums that are asked for are these means times rows)"
-        return Equations(self._executors.plan("train"), note=note if self._checks.summed else "")
+        note = "(the sums that are asked for are these means times rows)" if self.params and self._checks.summed else ""
+        return Equations(self._executors.plan("train" if self.params else "map"), note=note)
 
     def numpy(self) -> Callable[..., tuple[Any, Any]]:
         """As `jax`, for arrays of NumPy.
@@ -463,13 +443,8 @@ class Compiled(Generic[Found]):
             ImportError: where onnx or numpy is missing.
         """
         self._checks.keep_up()
-        parameters = self._executors.in_plan
-        diverged = next((p for p in parameters if not isfinite(p.data)), None)
-        if diverged is not None:
-            raise ValueError(f"to_onnx: the parameter {diverged!r} is not finite: a model that diverged is not passed "
-                             "on")
-        return onnx_model(self._executors.plan("slopes" if grad else "map"), [p.data for p in parameters],
-                          self.arguments, len(self._executors.outputs), dtype)
+        return onnx_model(self._executors.plan("slopes" if grad else "map"), self._executors.in_plan, self.arguments,
+                          len(self._outputs), dtype)
 
     @property
     def tape(self) -> Program:

@@ -92,7 +92,7 @@ def matrix_form(graph: Graph, x: Value | None, errors: Mapping[Value, str]) -> t
     try:
         layers = finder.found(x)
         names = MatrixNames(finder, layers, errors)
-        form = Lines(finder, layers, names)
+        form = MatrixLines(finder, layers, names)
         lines = form.all_lines(x) if form.wide() else []
     except NoFormError as reason:
         return (), [f"There is no matrix form: {reason}."] if finder.several() else [], {}
@@ -163,7 +163,7 @@ def joined(a: Formula, b: Formula, text: str = " ", latex: str = " ") -> Formula
     return Formula(f"{a}{text}{b}", f"{a.latex}{latex}{b.latex}")
 
 
-class Lines:
+class MatrixLines:
     """The lines of a network whose layers were found, the last one first."""
 
     def __init__(self, found: LayerFinder, layers: list[FoundLayer], names: MatrixNames) -> None:

@@ -52,7 +52,7 @@ def symbol(op: Op) -> str:
     return SYMBOLS.get(op.symbol, op.symbol)
 
 
-class Options(NamedTuple):
+class DrawOptions(NamedTuple):
     """See the arguments of `draw`."""
 
     direction: str
@@ -74,7 +74,7 @@ class Painter:
         drawing: what to write to.
     """
 
-    def __init__(self, grouping: Grouping, options: Options, drawing: Any) -> None:
+    def __init__(self, grouping: Grouping, options: DrawOptions, drawing: Any) -> None:
         self.grouping = grouping
         self.options = options
         self.drawing = drawing

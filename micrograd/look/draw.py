@@ -38,7 +38,7 @@ from ..formulas.formula import number_of
 from ..formulas.labels import cut, indices, printable
 from ..packages import IN_BROWSER
 from ..page import Format, Grid, GridRow, Summary, html_of, image, page, saved
-from .dot import LONGEST_LABEL, Options, Painter, symbol
+from .dot import LONGEST_LABEL, DrawOptions, Painter, symbol
 from .grouping import NODES, Grouping, collapse_of, is_network, roles_of, symbolic_outputs, values_of
 from .tex import tikz_document
 
@@ -149,7 +149,7 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
     if by_gradient and not any(node.grad for node in order):
         raise ValueError("draw(by_gradient=True) needs gradients, and all are 0: call backward() on the result first")
     drawing = Drawing(format="svg")
-    options = Options(direction, values, gradients, slopes, by_gradient, clusters, collapse, names)
+    options = DrawOptions(direction, values, gradients, slopes, by_gradient, clusters, collapse, names)
     Painter(grouping, options, drawing).paint(boxes)
     return drawing
 

@@ -1,9 +1,8 @@
 """What learners get wrong: the numbers that a wrong derivation comes to, to be held against an answer.
 
 A derivative follows from the gradients next above it, which are known, by factors along edges and by sums at forks.
-Every mistake spoils some of these: a factor is left out or taken from elsewhere, a path is forgotten. A flaw is
-a row of a table: the number that is taken for the right one, where it can happen, and what is said of it. This module
-works out what each would come to. It knows nothing of answers and verdicts.
+Every mistake spoils some of these. A flaw is a row of a table: the number taken for the right one, where it can happen,
+and what is said of it. This module works out what each would come to; answers and verdicts are for others.
 """
 
 from __future__ import annotations

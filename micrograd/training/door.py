@@ -21,7 +21,7 @@ from .failures import started
 from .history import History
 from .loop import Run, Until, epochs, stream
 from .progress import progress_bar
-from .steps import Order, Stepper
+from .steps import Order, StepChooser
 
 STREAMED = 100   # batches of a stream between two reports
 HELD_OUT = 0.2   # the share of the rows to stop by, where none is given
@@ -29,7 +29,7 @@ FileName = Union[str, "os.PathLike[str]"]
 
 
 @dataclass(slots=True)
-class Options:
+class FitOptions:
     """The options of `Compiled.fit`."""
 
     epochs: int
@@ -63,7 +63,7 @@ def check_optimizer(optimizer: Any) -> Optimizer:
     return optimizer
 
 
-def check(data: tuple[Any, ...], batches: Any, options: Options) -> None:
+def check(data: tuple[Any, ...], batches: Any, options: FitOptions) -> None:
     """Raise TypeError and ValueError for arguments that make no sense."""
     every = options.every
     check_asked(options.until, options.patience, options.callback)
@@ -83,7 +83,7 @@ def check(data: tuple[Any, ...], batches: Any, options: Options) -> None:
                          "validation=(X, y)")
 
 
-def share_of(options: Options) -> float | None:
+def share_of(options: FitOptions) -> float | None:
     """The share of the rows that is held out; None where other rows are, or none."""
     if options.validation is None:
         return None if options.patience is None else HELD_OUT
@@ -117,7 +117,7 @@ def table_steps(checks: Checks, columns: Batch, optimizer: Optimizer, count: int
     checks.verify(columns)
     shuffler = shuffler if size < columns.rows else None  # of a whole batch the order does not matter
     order = Order(columns.rows, size, shuffler, seen if shuffler is not None else None)
-    stepper = Stepper(checks.executors, optimizer, checks.summed)
+    stepper = StepChooser(checks.executors, optimizer, checks.summed)
 
     def total(rows: Sequence[int]) -> tuple[float, list[tuple[Value, float]]]:
         means, slopes = checks.totals("train", checks.rows(columns, rows))
@@ -141,7 +141,7 @@ def stream_steps(checks: Checks, batches: Iterable[Any], optimizer: Optimizer, e
             checks.verify(columns)
             yield columns
 
-    return stream(Stepper(checks.executors, optimizer, checks.summed).choose, given(), every)
+    return stream(StepChooser(checks.executors, optimizer, checks.summed).choose, given(), every)
 
 
 class File:
@@ -192,7 +192,7 @@ class File:
 
 
 def fit(checks: Checks, data: tuple[Any, ...], batches: Iterable[Any] | None, optimizer: Optimizer | None,
-        options: Options) -> History:
+        options: FitOptions) -> History:
     """`Compiled.fit`."""
     check(data, batches, options)
     optimizer = check_optimizer(optimizer)
@@ -223,7 +223,7 @@ def fit(checks: Checks, data: tuple[Any, ...], batches: Iterable[Any] | None, op
                                  every, options.checkpoint is None],
         "the order of the rows": shuffler and options.batch_size and [seen, shuffler.getstate()],
         "where the run is": [run.epochs, run.batches, run.history.loss]})
-    run.history.ran = Stepper(checks.executors, optimizer, checks.summed).ran()
+    run.history.ran = StepChooser(checks.executors, optimizer, checks.summed).ran()
     run.history.stopped = run.reason()
     if options.progress is not False and not streamed:
         run.bar = progress_bar(options.epochs, options.progress)
@@ -239,7 +239,7 @@ def fit(checks: Checks, data: tuple[Any, ...], batches: Iterable[Any] | None, op
 
 
 def steps_of(run: Run, checks: Checks, columns: Batch, batches: Iterable[Any] | None, optimizer: Optimizer,
-             options: Options, shuffler: random.Random | None, seen: list[int]) -> Iterator[list[float]]:
+             options: FitOptions, shuffler: random.Random | None, seen: list[int]) -> Iterator[list[float]]:
     """The steps that are left of a run."""
     if batches is not None:
         for means, count in stream_steps(checks, batches, optimizer, options.every or STREAMED, run.batches):
@@ -252,7 +252,7 @@ def steps_of(run: Run, checks: Checks, columns: Batch, batches: Iterable[Any] | 
                                stretch=all(each is None for each in told))
 
 
-def held_out(checks: Checks, columns: Batch, options: Options) -> tuple[Batch, Batch | None]:
+def held_out(checks: Checks, columns: Batch, options: FitOptions) -> tuple[Batch, Batch | None]:
     """The rows to train on, and those that are not trained on."""
     share = share_of(options)
     if share is None:

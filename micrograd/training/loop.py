@@ -1,7 +1,7 @@
 """Training: the loop over epochs and batches, and what is done after each epoch.
 
 It is the same for a network that is trained sample by sample and for a compiled function, on a table and on a stream of
-batches; who takes the steps is for `Steps` to know.
+batches; who takes the steps is for `GradientSteps` to know.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any, Union
 from ..arguments import counted
 from ..engine import Value
 from .history import History
-from .steps import InNativeCode, Order, Steps
+from .steps import GradientSteps, InNativeCode, Order
 
 Until = Union[float, Callable[[History], bool], None]
 
 
-def epochs(choose: Callable[[], Steps], data: Any, order: Order, count: int,
+def epochs(choose: Callable[[], GradientSteps], data: Any, order: Order, count: int,
            stretch: bool = False) -> Iterator[list[float]]:
     """Train for so many epochs; yield the mean (or sum) of each output over the rows, as they were met, after each.
 
     choose: who takes the steps, asked before each epoch. stretch: several epochs may be done at once and then be told.
     FloatingPointError for a step that is not taken.
     """
-    steps: Steps | None = None
+    steps: GradientSteps | None = None
     while count > 0:
         if steps is not (chosen := choose()):
             steps, table, whole = chosen, chosen.table(data), None
@@ -47,7 +47,8 @@ def epochs(choose: Callable[[], Steps], data: Any, order: Order, count: int,
         yield [total if steps.summed else total / order.rows for total in totals]
 
 
-def stream(choose: Callable[[], Steps], batches: Iterator[Any], every: int) -> Iterator[tuple[list[float], int]]:
+def stream(choose: Callable[[], GradientSteps], batches: Iterator[Any],
+           every: int) -> Iterator[tuple[list[float], int]]:
     """Take a step on each batch; yield the mean (or sum) of each output over the rows of so many batches, and how many
     these were."""
     while True:

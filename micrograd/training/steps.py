@@ -54,7 +54,7 @@ class Order:
                 yield self.seen[start:start + self.size]
 
 
-class Steps(Protocol):
+class GradientSteps(Protocol):
     """Gradient steps of one optimizer. The numbers of the parameters may be elsewhere between `load` and `store`."""
 
     summed: bool  # whether sums over the rows are minimised, not means
@@ -208,7 +208,7 @@ class InNativeCode:
 
 
 @dataclass(slots=True)
-class Stepper:
+class StepChooser:
     """The choice of who takes the steps of an optimizer on a compiled function. It may change from one epoch to the
     next, where the optimizer does."""
 
@@ -217,10 +217,10 @@ class Stepper:
     summed: bool
     steps: InPython | InNativeCode | None = None  # the last that were chosen
 
-    def choose(self) -> Steps:
+    def choose(self) -> GradientSteps:
         machine, rule = self.executors.executor("train"), self.rule()
         if rule is None:
-            on_devices: Steps = machine.steps_by(len(self.executors.params), self.optimizer, self.summed,
+            on_devices: GradientSteps = machine.steps_by(len(self.executors.params), self.optimizer, self.summed,
                                                  len(self.executors.outputs))
             return on_devices
         if isinstance(rule, str):
