@@ -89,7 +89,7 @@ def write_json(data: Any) -> None:
 
 
 def source(file: Path) -> Path | IO[bytes]:
-    """What to read: a file, or standard input, which can be read once."""
+    """The file to read, or standard input, which can be read once."""
     if file != STREAM:
         return file
     if sys.stdin is None or fact(READ):
@@ -100,7 +100,7 @@ def source(file: Path) -> Path | IO[bytes]:
 
 
 def opened(file: Path) -> Path | IO[bytes]:
-    """What to write to: a file, or standard output."""
+    """The file to write, or standard output."""
     if file != STREAM:
         return file
     if sys.stdout is None:

@@ -142,7 +142,7 @@ def train_on(table: CsvTable, target: str, *, task: str = "auto", ignore: Sequen
 
 
 def judged(trained: Trained) -> dict[str, Any]:
-    """How good the network is on rows that it has not seen, against a guess that looks at no column."""
+    """The score of the network on rows that it has not seen, and that of a guess that looks at no column."""
     net, target, held = trained.net, trained.plan.target, bool(trained.held_X)
     X, y = (trained.held_X, trained.held_y) if held else (trained.X, trained.y)
     rows = {"rows": len(y), "held_out": held}
@@ -159,7 +159,7 @@ def judged(trained: Trained) -> dict[str, Any]:
 
 
 def verdict(found: Mapping[str, Any]) -> str:
-    """What `judged` has found, in words."""
+    """The findings of `judged`, in words."""
     rows = f"the {found['rows']} {'held-out' if found['held_out'] else 'training'} rows"
     if "accuracy" in found:
         return (f"Accuracy on {rows}: {found['accuracy']:.1%} ({found['right']} right). "
@@ -363,7 +363,7 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_j
 
 
 def predicted(net: MLP, plan: CsvPlan, x: list[float]) -> tuple[str | float | None, list[float]]:
-    """What the network makes of the inputs x: a number; or a class, and the probability of each. None, and no
+    """The answer of the network to the inputs x: a number; or a class, and the probability of each. None, and no
     probability, where it makes inf or nan of them."""
     target, output = plan.target, net(x)
     shares = [share.data for share in losses.softmax(output)] if target.classes else []

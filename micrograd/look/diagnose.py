@@ -97,7 +97,7 @@ class Finding(Entry):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Diagnosis(Page):
-    """What `diagnose` found. Print it, show it in a notebook, or `.save("C.html")` it. True if there are only notes.
+    """The findings of `diagnose`. Print it, show it in a notebook, or `.save("C.html")` it. True if all are notes.
 
     Attributes:
         subject: what was looked at.
@@ -115,7 +115,7 @@ class Diagnosis(Page):
 
     @property
     def ok(self) -> bool:
-        """Whether there is no error and no warning."""
+        """True if there is no error and no warning."""
         return all(finding.severity == NOTE for finding in self.findings)
 
     def __bool__(self) -> bool:
