@@ -46,8 +46,12 @@ def pytest_configure(config: pytest.Config) -> None:
             pytest.exit(f"{built.name} is older than its source: compile again (pip install -e .) or set MICROGRAD_PURE=1", 2)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """At night, the tests that say themselves how many examples they want have ten times as many, too."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a kernel, its tests are left out. At night, the tests that say themselves how many examples they want have
+    ten times as many, too."""
+    if native is None and (left_out := [item for item in items if item.get_closest_marker("kernel")]):
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for test in {item.obj for item in items if isinstance(item, pytest.Function)} if PROFILE == "nightly" else ():
         if own := getattr(test, "_hypothesis_internal_use_settings", None):
             test._hypothesis_internal_use_settings = settings(own, derandomize=False, max_examples=min(1000, 10 * own.max_examples))

@@ -637,7 +637,7 @@ class Joint(Lion):
         return lambda x, g, average, taken: (x - lr * g / (1 + largest), average, taken)
 
 
-@pytest.mark.skipif(executors.native is None, reason="there is no kernel")
+@pytest.mark.kernel
 @pytest.mark.parametrize("make, words", [
     (SGD, ""), (Adam, ""), (lambda: Lion(0.1), ""), (lambda: Counted(0.1), ""),
     (lambda: Bare(0.1), "the rule of Bare is not compiled, TraceError: "),
@@ -1184,7 +1184,7 @@ def test_what_no_run_can_be_told():
     assert step.fit(batches=[([1.0],)] * 3, validation=([2.0],), every=1).stopped == "all batches seen"
 
 
-@pytest.mark.skipif(executors.native is None, reason="there is no kernel")
+@pytest.mark.kernel
 def test_a_history_says_where_the_steps_were_taken():
     loss, _, _, xs, ys = line()
     step = compile(loss)
