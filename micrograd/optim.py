@@ -185,7 +185,7 @@ class Optimizer:
         methods of this one object."""
         kind = type(self)
         return (kind.step is Optimizer.step and kind.update is Optimizer.update and kind.rate is Optimizer.rate
-                and not any(hasattr(kind, name) for name in vars(self)))
+                and not any(callable(getattr(kind, name, None)) for name in vars(self)))
 
     def _constants(self) -> str:
         """Everything that the rule may depend on besides its arguments, in one text that changes when it does."""

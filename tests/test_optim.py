@@ -203,6 +203,20 @@ def test_an_optimizer_of_ones_own_states_its_rule() -> None:
         Optimizer(None, 0.1, 0.0).update([1.0], [1.0], 0.1)
 
 
+def test_a_setting_with_a_default_in_the_class_is_no_reason_to_step_in_python() -> None:
+    class Scaled(Optimizer):
+        scale = 1.0
+
+        def rule(self, lr, step, sqrt=math.sqrt):
+            return lambda x, g: (x - lr * self.scale * g,)
+
+    optimizer = Scaled([Value(1.0)], 0.25, 0.0)
+    optimizer.scale = 2.0
+    assert optimizer._goes_by_rule()
+    optimizer.rule = lambda lr, step, sqrt: lambda x, g: (x,)
+    assert not optimizer._goes_by_rule()
+
+
 # Going on later
 
 @pytest.mark.parametrize("name", KINDS)

@@ -20,7 +20,7 @@ from ..compiler.jax_devices import OnDevices
 from ..compiler.python_code import Script
 from ..optim import Optimizer
 from .failures import why_step_failed
-from .rules import rule_in_native_code
+from .rules import rule_in_native_code, why_not_on_devices
 
 STRETCH = 0.05  # seconds of training between two reports, by a guess:
 SLOW = 1e-10    # seconds that a word of native code takes for a sample, at the most
@@ -237,11 +237,10 @@ class StepChooser:
         if isinstance(machine, Script) or not optimizer._goes_by_rule() or (
                 set(optimizer.params) != set(self.executors.params)):
             return ""
-        if isinstance(machine, OnDevices):
-            return None
         settings, known = optimizer._constants(), self.executors.rule
         if known[0] is not optimizer or known[1] != settings:
-            self.executors.rule = known = optimizer, settings, rule_in_native_code(optimizer)
+            find = why_not_on_devices if isinstance(machine, OnDevices) else rule_in_native_code
+            self.executors.rule = known = optimizer, settings, find(optimizer)
         return known[2]
 
     def ran(self) -> str:
