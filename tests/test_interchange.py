@@ -746,6 +746,10 @@ def test_compiled_functions_that_onnx_has_not(run_onnx, own_ops, tmp_path):
         to_onnx(micrograd.compile(lambda x: x * 1e60), path, "float32")
     with pytest.raises(ValueError, match="to_onnx: dtype must be 'float64' or 'float32', found 'float16'"):
         to_onnx(bare, path, "float16")
+    with pytest.raises(ValueError, match="to_onnx: dtype must be 'float64' or 'float32', found 'float16'"):
+        micrograd.compile(lambda x: x * 2).onnx_model("float16")
+    with pytest.raises(ValueError, match="to_onnx: a number is beyond those of float32"):
+        micrograd.compile(lambda x: x * 1e60).onnx_model("float32")
     with pytest.raises(TypeError, match=r"to_onnx: grad=True needs a compiled function: micrograd.compile\(net\)"):
         to_onnx(MLP(1, [1]), path, grad=True)
     step = micrograd.compile(lambda x: x * W[0])

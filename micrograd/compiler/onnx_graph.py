@@ -22,6 +22,7 @@ from .libraries import Arrays, Library, numpy_library, rows, same
 from .program import DETACHED
 
 OPSET, IR_VERSION = 17, 8  # of 2022: newer ones have nothing that is needed here, and older runtimes know these
+DTYPES = ("float64", "float32")
 ROWS = "rows"              # the first dimension of what varies
 
 Shape = tuple[Union[int, str], ...]
@@ -39,6 +40,8 @@ class OnnxGraph:
     """The inputs, the constants and the nodes of an ONNX graph, in the order in which they come."""
 
     def __init__(self, dtype: str) -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f"to_onnx: dtype must be 'float64' or 'float32', found {dtype!r}")
         self.onnx, self.numpy = needed("onnx", "onnx"), needed("numpy", "onnx")
         self.dtype = self.numpy.dtype(dtype)
         self.inputs: list[Tensor] = []
