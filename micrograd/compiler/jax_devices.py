@@ -252,8 +252,7 @@ class DeviceSteps:
     def step(self, batch: tuple[list[Any], int]) -> None:
         """One step on a batch. FloatingPointError for a learning rate that is none."""
         arrays, rows = batch
-        machine, lr = self.machine, self.optimizer.lr
-        rate = lr(self.asked) if callable(lr) else lr
+        machine, rate = self.machine, self.optimizer._rate_of(self.asked)
         if not 0.0 <= rate < math.inf:
             raise FloatingPointError(why_step_failed(0.0, (), rate, self.asked))
         with machine.precision():

@@ -177,7 +177,7 @@ class InNativeCode:
         outputs of each, the slopes of the last, and the learning rates."""
         optimizer = self.optimizer
         lr, several = optimizer.lr, range(optimizer.steps, optimizer.steps + epochs * len(order.lengths))
-        rates = array("d", map(lr, several) if callable(lr) else [lr]) * (1 if callable(lr) else len(several))
+        rates = array("d", map(optimizer._rate_of, several) if callable(lr) else [lr] * len(several))
         memory = [(name, getattr(optimizer, name)) for name in optimizer.remembers]
         kept = [array("d", [numbers[i] for i in self.places]) for _, numbers in memory]
         asked = (columns.given, columns.table, None if order.shuffler is None else array("q", order.seen), order.size,
