@@ -516,6 +516,7 @@ def frozen(optimizer, lr):
     (lambda self, lr: lambda x, g: (x - lr * (g if g > 0 else 2 * g),), 0.1, "branches on a number"),
     (lambda self, lr: lambda x, g: (x - lr * (1 + self.params[0].data) * g,), 0.1, "reads .data of a Value"),
     (frozen, 0.1, "branches on a number"),
+    (lambda self, lr: lambda x, g: (m.where(g > 0, x - lr * g, x - 2 * lr * g),), 0.1, "is not compiled"),
     (lambda self, lr: lambda x, g: (x - self.rate() * g,), lambda step: 0.1 / (1 + step), ""),
     (lambda self, lr: lambda x, g: (x - lr / (1 + self.steps) * g,), 0.1, ""),
 ])
