@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import ops
-from .compiler.onnx_graph import ROWS, Functions, OnnxGraph, Tensor, as_array, onnx_library
+from .compiler.onnx_graph import DTYPES, ROWS, Functions, OnnxGraph, Tensor, as_array, onnx_library
 from .files import FileName, write_whole
 from .modules import FORMAT, VERSION, check_shape
 from .nn import MLP, Activation, Layer, Neuron
@@ -39,7 +39,6 @@ TORCH: dict[ops.Op, tuple[str, dict[str, Any]]] = {
 }
 LEAST_THRESHOLD = 20  # torch's own for Softplus, which is off by 2.1e-9 there; a lower one is another function
 
-DTYPES = ("float64", "float32")
 KEY = "micrograd"  # of the metadata in a safetensors file
 
 
@@ -463,8 +462,6 @@ def to_onnx(net: MLP | Compiled[Any], path: FileName, dtype: str = "float64", gr
         >>> micrograd.to_onnx(micrograd.MLP(2, [3, 1]), "net.onnx")
         >>> micrograd.to_onnx(micrograd.compile(lambda a, b: a * micrograd.exp(b)), "f.onnx", grad=True)
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"to_onnx: dtype must be 'float64' or 'float32', found {dtype!r}")
     write = getattr(net, "onnx_model", None)  # of a compiled function
     if grad and write is None:
         raise TypeError("to_onnx: grad=True needs a compiled function: micrograd.compile(net)")

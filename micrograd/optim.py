@@ -96,7 +96,11 @@ class Optimizer:
 
     def rate(self) -> float:
         """The learning rate of the next step."""
-        return self.lr(self.steps) if callable(self.lr) else self.lr
+        return self._rate_of(self.steps)
+
+    def _rate_of(self, step: int) -> float:
+        """The learning rate of a step; TypeError for a schedule that gives no number."""
+        return number(self.lr(step), f"the learning rate of step {step}") if callable(self.lr) else self.lr
 
     def step(self) -> None:
         """Change every parameter by one step; an interrupted step is undone.
@@ -185,7 +189,7 @@ class Optimizer:
         methods of this one object."""
         kind = type(self)
         return (kind.step is Optimizer.step and kind.update is Optimizer.update and kind.rate is Optimizer.rate
-                and not any(hasattr(kind, name) for name in vars(self)))
+                and not any(callable(getattr(kind, name, None)) for name in vars(self)))
 
     def _constants(self) -> str:
         """Everything that the rule may depend on besides its arguments, in one text that changes when it does."""
@@ -245,6 +249,8 @@ class Optimizer:
             >>> other.load_state_dict(one.state_dict(), one.steps)
         """
         names = self.remembers
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict needs what state_dict() gave, found {type(state).__name__} {state!r}")
         if sorted(state) != sorted(names):
             raise ValueError(f"{type(self).__name__} remembers {_some(names)}, found {_some(state)}: it is the state "
                              "of another optimizer")
@@ -252,7 +258,7 @@ class Optimizer:
             if len(state[name]) != len(self.params):
                 raise ValueError(f"this optimizer has {len(self.params)} parameters, found {len(state[name])} numbers "
                                  f"in {name!r}: attach the parameters first, or it is the state of others")
-        if not isinstance(steps, int) or steps < 0:
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
             raise ValueError(f"steps must be a whole number >= 0, found {steps!r}")
         memory = {name: [number(x, f"{name!r}, item {i},") for i, x in enumerate(state[name])] for name in names}
         for name, numbers in memory.items():

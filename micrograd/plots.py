@@ -10,12 +10,13 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from .arguments import as_float
+from .arguments import as_float, many, number
 from .data import dataset
 from .engine import Value
 from .losses import softmax
 from .nn import MLP, rows_for
 from .packages import to_install
+from .training.history import History
 
 try:
     from matplotlib.axes import Axes
@@ -36,7 +37,7 @@ def learning_curve(history: Any) -> Figure:
     """The loss of each epoch, and the accuracy where there is one. A line marks the epoch that patience kept.
 
     Args:
-        history: what `fit` returned.
+        history: what `fit` returned, or the losses alone, as a part of it is: history[10:].
 
     Returns:
         A Figure of matplotlib.
@@ -45,6 +46,8 @@ def learning_curve(history: Any) -> Figure:
         >>> from micrograd.plots import learning_curve
         >>> learning_curve(micrograd.History(loss=[1.0, 0.5, 0.25])).savefig("curve.png")
     """
+    history = history if isinstance(history, History) else History(
+        [number(x, f"learning_curve: loss {i}") for i, x in enumerate(many(history, "history", "a list of losses"))])
     shown = [("loss", history.loss, history.validation_loss)]
     if history.accuracy:
         shown.append(("accuracy", history.accuracy, history.validation_accuracy))
@@ -62,7 +65,7 @@ def learning_curve(history: Any) -> Figure:
         axes.set_xlim(left=0)
         if name == "accuracy":
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        else:
+        elif min([*trained, *held], default=0.0) >= 0.0:
             axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
         plain(axes)

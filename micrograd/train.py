@@ -28,7 +28,7 @@ from .optim import Optimizer
 from .standardizer import Standardizer
 from .training.door import HELD_OUT, File, check_asked, check_optimizer
 from .training.failures import StartError, started, why_step_failed
-from .training.history import Criterion, History
+from .training.history import Criterion, History, converged
 from .training.judge import Judge, Loss, flat, judge_of, numbers
 from .training.loop import Run, Until
 from .training.loop import epochs as each_epoch
@@ -160,8 +160,6 @@ def _check(net: Any, loss: Any, penalty: Any, callback: Any, until: Any, patienc
     _refuse_no_network(net, "fit(net, X, y)")
     if not callable(loss):
         raise TypeError(f"loss must be a function such as micrograd.losses.cross_entropy, found {loss!r}")
-    if until is converged:
-        raise TypeError("until=converged() with parentheses: converged makes the function that fit asks")
     check_asked(until, patience, callback)
     if penalty is not None and not callable(penalty):
         raise TypeError(f"penalty must be a function, found {penalty!r}")
@@ -352,36 +350,6 @@ class _Eagerly:
 
 
 MOST_TARGETS = 50  # that a loss is tried on, before it is compiled
-
-
-def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History], bool]:
-    """For ``until=``: stop when the loss hardly falls any more.
-
-    Args:
-        tolerance: the share of the loss.
-        patience: a number of epochs, 1 or more.
-
-    Returns:
-        A function of the history that is true once the loss has fallen by less than that share in each of so many
-        epochs.
-
-    Raises:
-        ValueError: if patience is not a whole number, or < 1.
-
-    Example:
-        >>> until = micrograd.train.converged(tolerance=0.01, patience=2)
-        >>> until(micrograd.History(loss=[1.0, 0.5, 0.4999, 0.4998]))
-        True
-    """
-    arguments.number(tolerance, "converged(tolerance)")
-    whole(patience, "converged(patience)", 1)
-
-    @Criterion
-    def until(history: History) -> bool:
-        recent = history[-patience - 1:]
-        return len(recent) > patience and all(
-            before - after <= tolerance * math.fabs(before) for before, after in zip(recent, recent[1:]))
-    return until
 
 
 def train_test_split(X: Any, y: Any, test: float = 0.25,

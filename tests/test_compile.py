@@ -1181,6 +1181,10 @@ def test_what_no_run_can_be_told():
         step.fit([1.0], validation=0.5)
     with pytest.raises(ValueError, match="of a stream no share can be held out"):
         step.fit(batches=[([1.0],)], validation=0.5)
+    with pytest.raises(TypeError, match=r"until=converged\(\) with parentheses"):
+        step.fit([1.0, 2.0], until=m.converged)
+    with pytest.raises(TypeError, match=r"validation: .*: x needs numbers"):
+        step.fit([1.0, 2.0], validation=("text",))
     assert step.fit(batches=[([1.0],)] * 3, validation=([2.0],), every=1).stopped == "all batches seen"
 
 
@@ -1203,7 +1207,8 @@ def test_a_history_is_a_list_of_losses():
     history = m.train.History([3.0, 2.0], validation_loss=[4.0, 5.0], best=1, stopped="converged", ran="python")
     assert history == history.loss == [3.0, 2.0] and history + history[:1] == [3.0, 2.0, 3.0] and sum(history) == 5.0
     assert json.loads(json.dumps(history)) == [3.0, 2.0]
-    for other in (copy.copy(history), copy.deepcopy(history), pickle.loads(pickle.dumps(history))):
+    pickled = [pickle.loads(pickle.dumps(history, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    for other in (copy.copy(history), copy.deepcopy(history), *pickled):
         assert (type(other), other.to_dict()) == (type(history), history.to_dict())
     assert history.to_dict() == {"loss": [3.0, 2.0], "accuracy": [], "validation_loss": [4.0, 5.0], "validation_accuracy": [],
                                  "stopped": "converged", "ran": "python", "best": 1}

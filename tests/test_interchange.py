@@ -608,7 +608,7 @@ def test_the_onnx_model_is_as_documented(run_onnx, tmp_path):
         rows, columns = end.type.tensor_type.shape.dim
         assert (end.name, rows.dim_param, columns.dim_value) == (name, "rows", width)
         assert end.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE
-    assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu", "Gemm", "Identity"]
+    assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu", "Gemm"]
     assert [(t.name, list(t.dims)) for t in model.graph.initializer] == [
         ("0.weight", [4, 3]), ("0.bias", [4]), ("2.weight", [2, 4]), ("2.bias", [2])]
     assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
@@ -714,6 +714,20 @@ def test_the_outputs_of_a_compiled_function_are_named_beside_its_arguments(tmp_p
     step = micrograd.compile(lambda value, gradient: value * gradient)
     found = run_compiled(step, tmp_path, {"value": [2.0], "gradient": [3.0]}, grad=True)
     assert found == {"value_": [[6.0]], "gradient_": [[3.0, 2.0]]}
+    step = micrograd.compile(lambda value, value_, Mul_0, constant_0: value * value_ + Mul_0 * 2 + constant_0)
+    found = run_compiled(step, tmp_path, {"value": [2.0], "value_": [3.0], "Mul_0": [4.0], "constant_0": [5.0]})
+    assert found == {"value__": [[19.0]]}
+
+
+def test_an_output_that_the_gradient_is_computed_from(tmp_path):
+    """An Identity behind such a one has led onnxruntime to an invalid model."""
+    step = micrograd.compile(lambda x: micrograd.silu(x))
+    found = run_compiled(step, tmp_path, {"x": [0.25, -2.0]}, grad=True)
+    values, slopes = step.map([0.25, -2.0], grad=True)
+    same(found["value"], [[y] for y in values], 1e-15)
+    same(found["gradient"], [[slope] for slope in slopes], 1e-15)
+    assert run_compiled(micrograd.compile(lambda x: micrograd.exp(x)), tmp_path, {"x": [0.0]}, grad=True) == {
+        "value": [[1.0]], "gradient": [[1.0]]}
 
 
 @pytest.mark.filterwarnings(r"ignore:.* is (-?inf|nan)")
@@ -732,6 +746,10 @@ def test_compiled_functions_that_onnx_has_not(run_onnx, own_ops, tmp_path):
         to_onnx(micrograd.compile(lambda x: x * 1e60), path, "float32")
     with pytest.raises(ValueError, match="to_onnx: dtype must be 'float64' or 'float32', found 'float16'"):
         to_onnx(bare, path, "float16")
+    with pytest.raises(ValueError, match="to_onnx: dtype must be 'float64' or 'float32', found 'float16'"):
+        micrograd.compile(lambda x: x * 2).onnx_model("float16")
+    with pytest.raises(ValueError, match="to_onnx: a number is beyond those of float32"):
+        micrograd.compile(lambda x: x * 1e60).onnx_model("float32")
     with pytest.raises(TypeError, match=r"to_onnx: grad=True needs a compiled function: micrograd.compile\(net\)"):
         to_onnx(MLP(1, [1]), path, grad=True)
     step = micrograd.compile(lambda x: x * W[0])

@@ -496,19 +496,40 @@ def test_ctrl_c_keeps_whole_steps():
     assert ends[0] == ends[1] and ends[0][-1] == 2
 
 
-def test_a_rule_that_is_for_bare_numbers_says_so():
-    class Bare(Optimizer):
-        def __init__(self):
-            super().__init__(None, 0.1, 0.0)
+class Rule(Optimizer):
+    """By a rule that is given as a function of the optimizer."""
 
-        def rule(self, lr, step, sqrt=math.sqrt):
-            return lambda x, g: (x - lr * (g if g > 0 else 2 * g),)
+    def __init__(self, how, lr=0.1):
+        self.how = how
+        super().__init__(None, lr, 0.0)
 
-    net, step, X, Y = diverging("jax")
-    before = [p.data for p in net.parameters()]
-    with pytest.raises(TypeError, match="the rule of Bare is for numbers, and not for arrays"):
-        step.fit(X, Y, optimizer=Bare())
-    assert [p.data for p in net.parameters()] == before
+    def rule(self, lr, step, sqrt=math.sqrt):
+        return self.how(self, lr)
+
+
+def frozen(optimizer, lr):
+    at = optimizer.steps % 2
+    return lambda x, g: (x - (lr if at else 2 * lr) * g,)
+
+
+@pytest.mark.parametrize(("how", "lr", "words"), [
+    (lambda self, lr: lambda x, g: (x - lr * (g if g > 0 else 2 * g),), 0.1, "branches on a number"),
+    (lambda self, lr: lambda x, g: (x - lr * (1 + self.params[0].data) * g,), 0.1, "reads .data of a Value"),
+    (frozen, 0.1, "branches on a number"),
+    (lambda self, lr: lambda x, g: (m.where(g > 0, x - lr * g, x - 2 * lr * g),), 0.1, "is not compiled"),
+    (lambda self, lr: lambda x, g: (x - self.rate() * g,), lambda step: 0.1 / (1 + step), ""),
+    (lambda self, lr: lambda x, g: (x - lr / (1 + self.steps) * g,), 0.1, ""),
+])
+def test_a_rule_that_looks_beyond_its_arguments(how, lr, words):
+    """It is frozen by nobody: its steps are taken in Python, or what it looks at is that of the step."""
+    ends = []
+    for backend in ("jax", "python"):
+        net, step, X, Y = diverging(backend)
+        history = step.fit(X[:10], Y[:10], optimizer=Rule(how, lr), epochs=3, batch_size=5, shuffle=False)
+        ends.append([p.data for p in net.parameters()])
+        if backend == "jax":
+            assert (words in history.ran and "steps in Python" in history.ran) if words else history.ran == "jax"
+    assert ends[0] == pytest.approx(ends[1], rel=1e-12)
 
 
 def test_a_buffer_that_is_used_again():

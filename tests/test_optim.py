@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from micrograd import SGD, Adam, AdamW, Value
+from micrograd import SGD, Adam, AdamW, Value, compile
 from micrograd.optim import Optimizer
 from micrograd.training.schedules import cosine_decay, exponential_decay, linear_decay, step_decay, warmup
 
@@ -203,7 +203,38 @@ def test_an_optimizer_of_ones_own_states_its_rule() -> None:
         Optimizer(None, 0.1, 0.0).update([1.0], [1.0], 0.1)
 
 
+def test_a_setting_with_a_default_in_the_class_is_no_reason_to_step_in_python() -> None:
+    class Scaled(Optimizer):
+        scale = 1.0
+
+        def rule(self, lr, step, sqrt=math.sqrt):
+            return lambda x, g: (x - lr * self.scale * g,)
+
+    optimizer = Scaled([Value(1.0)], 0.25, 0.0)
+    optimizer.scale = 2.0
+    assert optimizer._goes_by_rule()
+    optimizer.rule = lambda lr, step, sqrt: lambda x, g: (x,)
+    assert not optimizer._goes_by_rule()
+
+
+@pytest.mark.parametrize("backend", ["auto", "python"])
+def test_a_schedule_that_gives_no_number(backend: str) -> None:
+    w = Value(1.0)
+    step = compile(lambda x: (w - x) ** 2, backend=backend)
+    with pytest.raises(TypeError, match="the learning rate of step 0 needs a real number, found NoneType None"):
+        step.fit([2.0], optimizer=SGD(lr=lambda step: None))
+    assert w.data == 1.0
+
+
 # Going on later
+
+def test_the_state_of_no_optimizer() -> None:
+    optimizer = Adam([Value(1.0)])
+    with pytest.raises(TypeError, match=r"load_state_dict needs what state_dict\(\) gave, found NoneType None"):
+        optimizer.load_state_dict(None, 0)
+    with pytest.raises(ValueError, match="steps must be a whole number >= 0, found True"):
+        optimizer.load_state_dict(optimizer.state_dict(), True)
+
 
 @pytest.mark.parametrize("name", KINDS)
 def test_an_optimizer_goes_on_from_its_state(name: str) -> None:

@@ -54,6 +54,13 @@ def test_the_learning_curve_shows_what_there_is(history: History) -> None:
     figure.savefig(io.BytesIO())
 
 
+def test_the_learning_curve_of_losses_alone() -> None:
+    [axes] = learning_curve(History([3.0, 2.0, -1.0], [0.1, 0.5, 0.9])[1:]).axes
+    assert list(axes.lines[0].get_ydata()) == [2.0, -1.0] and axes.get_ylim()[0] < -1.0
+    with pytest.raises(TypeError, match="history needs a list of losses, found NoneType"):
+        learning_curve(None)
+
+
 def test_the_boundary_is_where_the_outputs_are_equal() -> None:
     net = net_of([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])  # class 0 where x_1 > x_2, whatever x_3 is
     figure = decision_boundary(net, X, [0, 1, 0], names=["p", "q", "r"], classes=["below", "above"])

@@ -193,6 +193,19 @@ def test_who_only_looks_at_the_history_costs_no_run_of_the_loss() -> None:
 AND_JAX = [*EVERY_WAY, "jax"]
 
 
+def test_until_a_truth_of_another_kind() -> None:
+    """As comparisons of NumPy's numbers have it."""
+    class Truth:
+        def __init__(self, truth: bool) -> None:
+            self.truth = truth
+
+        def __bool__(self) -> bool:
+            return self.truth
+
+    history = fit(line(), LINE_X, LINE_Y, until=lambda history: Truth(history.epochs == 3), progress=False)
+    assert (history.epochs, history.stopped) == (3, "converged")
+
+
 def up_to_two(backend: str, net: MLP | None = None, lr: float = 0.05, **options: object) -> tuple[list[float], History]:
     """An output that grows from 0 to 2, while it is judged by a row for which 1 would be right."""
     if backend == "jax":
@@ -379,6 +392,7 @@ def test_wrong_data(call: object, error: str) -> None:
     (lambda: fit(line(), LINE_X, LINE_Y, callback=[print]), "callback must be a function, found"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation="0.2"), r"a share in \(0, 1\).*, found str '0.2'"),
     (lambda: fit(line(), LINE_X, LINE_Y, until=converged), "with parentheses"),
+    (lambda: fit(line(), LINE_X, LINE_Y, until=lambda history: converged()), "it returned a function"),
     (lambda: fit(line(), LINE_X, [1.0, None, 1.0, 1.0]), "row 1: a real number is needed, found NoneType None"),
     (lambda: fit(line(), LINE_X, ["a", "b", "a", "b"]), "found 'a' in row 0; give each class its index"),
 ])
@@ -415,7 +429,7 @@ def test_a_bar_is_shown_where_it_is_seen(monkeypatch: pytest.MonkeyPatch, shell:
 def test_the_history_prints_itself() -> None:
     history = fit(line(), LINE_X, LINE_Y, epochs=2, progress=False)
     assert str(history).startswith("2 epochs (all epochs done): loss ")
-    assert "no epoch" in str(History())
+    assert "no epoch" in str(History()) and "no epoch" in History().brief()
     assert repr(history) == f"<History: {history}>"
 
 

@@ -13,6 +13,7 @@ import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from typing import Any
 
 from ..engine import Value
@@ -251,8 +252,7 @@ class DeviceSteps:
     def step(self, batch: tuple[list[Any], int]) -> None:
         """One step on a batch. FloatingPointError for a learning rate that is none."""
         arrays, rows = batch
-        machine, lr = self.machine, self.optimizer.lr
-        rate = lr(self.asked) if callable(lr) else lr
+        machine, rate = self.machine, self.optimizer._rate_of(self.asked)
         if not 0.0 <= rate < math.inf:
             raise FloatingPointError(why_step_failed(0.0, (), rate, self.asked))
         with machine.precision():
@@ -278,8 +278,10 @@ class DeviceSteps:
                 means, slopes = (jnp.where(fine > 0, new, old) for new, old in
                                  ((found[:outputs], means), (found[outputs:], slopes)))
                 fine = jnp.where(jnp.isfinite(means[0]) & jnp.isfinite(slopes).all(), fine, 0.0)
+                twin = copy(optimizer)  # whose rate and steps are not frozen as they are now
+                vars(twin).update(lr=rate, steps=steps)
                 try:
-                    moved = optimizer.rule(rate, steps, jnp.sqrt)(x, slopes, *memory)
+                    moved = twin.rule(rate, steps, jnp.sqrt)(x, slopes, *memory)
                 except (TypeError, ValueError) as error:
                     raise TypeError(f"the rule of {type(optimizer).__name__} is for numbers, and not for arrays of "
                                     "them: let it use operators and the sqrt that it is given; or override update, "

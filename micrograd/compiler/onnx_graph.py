@@ -22,6 +22,7 @@ from .libraries import Arrays, Library, numpy_library, rows, same
 from .program import DETACHED
 
 OPSET, IR_VERSION = 17, 8  # of 2022: newer ones have nothing that is needed here, and older runtimes know these
+DTYPES = ("float64", "float32")
 ROWS = "rows"              # the first dimension of what varies
 
 Shape = tuple[Union[int, str], ...]
@@ -39,17 +40,26 @@ class OnnxGraph:
     """The inputs, the constants and the nodes of an ONNX graph, in the order in which they come."""
 
     def __init__(self, dtype: str) -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f"to_onnx: dtype must be 'float64' or 'float32', found {dtype!r}")
         self.onnx, self.numpy = needed("onnx", "onnx"), needed("numpy", "onnx")
         self.dtype = self.numpy.dtype(dtype)
         self.inputs: list[Tensor] = []
         self.constants: list[Any] = []
         self.nodes: list[Any] = []
         self.known: dict[Any, Tensor] = {}  # what nodes and constants without a name have given
+        self.given_out: set[str] = set()  # the names of outputs
 
     def input(self, name: str, *shape: int) -> Tensor:
         """A new input with a row for each sample."""
         self.inputs.append(Tensor(self, name, (ROWS, *shape), self.dtype))
         return self.inputs[-1]
+
+    def free(self, name: str) -> str:
+        """The name, or one like it that no input has."""
+        while any(tensor.name == name for tensor in self.inputs):
+            name += "_"
+        return name
 
     def node(self, kind: str, *inputs: Any, shape: Shape | None = None, dtype: Any = None, **attributes: Any) -> Tensor:
         """The result of a node for these inputs: Tensors, arrays or numbers. shape: as they broadcast, by default."""
@@ -58,7 +68,8 @@ class OnnxGraph:
         key = kind, *names, *map(str, attributes.items())
         if key not in self.known:
             shape = broadcast([x.shape for x in tensors]) if shape is None else shape
-            self.known[key] = found = Tensor(self, f"{kind}_{len(self.nodes)}", shape, dtype or tensors[-1].dtype)
+            self.known[key] = found = Tensor(self, self.free(f"{kind}_{len(self.nodes)}"), shape,
+                                             dtype or tensors[-1].dtype)
             self.nodes.append(self.onnx.helper.make_node(kind, names, [found.name], **attributes))
         return self.known[key]
 
@@ -68,7 +79,8 @@ class OnnxGraph:
         array = self.numpy.asarray(numbers) if kept else as_array(numbers, self.dtype)
         key = name, array.dtype, array.shape, array.tobytes()
         if key not in self.known:
-            constant = Tensor(self, name or f"constant_{len(self.constants)}", array.shape, array.dtype)
+            free = self.free(f"constant_{len(self.constants)}")
+            constant = Tensor(self, name or free, array.shape, array.dtype)
             self.constants.append(self.onnx.numpy_helper.from_array(array, constant.name))
             self.known[key] = constant
         return self.known[key]
@@ -79,11 +91,24 @@ class OnnxGraph:
         sizes = self.node("Concat", rows, self.numpy.array(shape[1:], "int64"), axis=0, shape=(len(shape),))
         return self.node("Expand", 0.0, sizes, shape=shape, dtype=self.dtype)
 
+    def give_out(self, tensor: Tensor, name: str) -> None:
+        """Make a tensor an output. The node that computes it has its name then: of an Identity behind one that others
+        read, too, onnxruntime makes an invalid model. Inputs, constants, and what is an output already are copied."""
+        maker = next((node for node in self.nodes if tensor.name in node.output), None)
+        if maker is None or tensor.name in self.given_out:
+            self.nodes.append(self.onnx.helper.make_node("Identity", [tensor.name], [name]))
+            return
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                names[:] = [name if each == tensor.name else each for each in names]
+        tensor.name = name
+        self.given_out.add(name)
+
     def model(self, outputs: Mapping[str, Tensor]) -> bytes:
         """The whole model, checked."""
         helper = self.onnx.helper
         for name, tensor in outputs.items():
-            self.nodes.append(helper.make_node("Identity", [tensor.name], [name]))
+            self.give_out(tensor, name)
         kind = helper.np_dtype_to_tensor_dtype(self.dtype)
         ends = [[helper.make_tensor_value_info(name, kind, tensor.shape) for name, tensor in some]
                 for some in ([(tensor.name, tensor) for tensor in self.inputs], outputs.items())]

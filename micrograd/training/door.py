@@ -18,7 +18,7 @@ from ..engine import Value
 from ..optim import SGD, Optimizer
 from .checkpoint import OPERATIONS, Progress, read, write
 from .failures import started
-from .history import History
+from .history import History, converged
 from .loop import Run, Until, epochs, stream
 from .progress import progress_bar
 from .steps import Order, StepChooser
@@ -51,6 +51,8 @@ def check_asked(until: Any, patience: Any, callback: Any) -> None:
         whole(patience, "fit(patience)", 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function, found {callback!r}")
+    if until is converged:
+        raise TypeError("until=converged() with parentheses: converged makes the function that fit asks")
     if until is not None and not callable(until) and not is_number(until):
         raise TypeError(f"until must be a number, the loss to stop at, or a function of the history, found {until!r}")
 
@@ -257,7 +259,10 @@ def held_out(checks: Checks, columns: Batch, options: FitOptions) -> tuple[Batch
     share = share_of(options)
     if share is None:
         given = options.validation
-        return columns, None if given is None else checks.prepared(given if isinstance(given, tuple) else (given,))
+        try:
+            return columns, None if given is None else checks.prepared(given if isinstance(given, tuple) else (given,))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"validation: {error}") from None
     if columns.rows < 2:
         raise ValueError("fit needs at least two rows to hold one out, found one; give others as validation=(X, y)")
     rows = list(range(columns.rows))

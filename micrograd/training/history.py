@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from ..arguments import number, whole
 
 
 class History(list[float]):
@@ -72,6 +75,8 @@ class History(list[float]):
 
     def brief(self) -> str:
         """The newest numbers in a few words, for a progress bar: "loss 0.0267, accuracy 99.1%, validation 97.2%"."""
+        if not self:
+            return "no epoch was finished"
         words = [f"loss {self[-1]:.4g}"]
         if self.accuracy:
             words.append(f"accuracy {self.accuracy[-1]:.1%}")
@@ -80,6 +85,10 @@ class History(list[float]):
         elif self.validation_loss:
             words.append(f"validation {self.validation_loss[-1]:.4g}")
         return ", ".join(words)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle, by every protocol, and for copy."""
+        return type(self), (self.loss, *[getattr(self, name) for name in self.__slots__])
 
     def __repr__(self) -> str:
         return f"<History: {self}>"
@@ -99,3 +108,33 @@ class Criterion:
 
     def __call__(self, history: History) -> bool:
         return self.function(history)
+
+
+def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History], bool]:
+    """For ``until=``: stop when the loss hardly falls any more.
+
+    Args:
+        tolerance: the share of the loss.
+        patience: a number of epochs, 1 or more.
+
+    Returns:
+        A function of the history that is true once the loss has fallen by less than that share in each of so many
+        epochs.
+
+    Raises:
+        ValueError: if patience is not a whole number, or < 1.
+
+    Example:
+        >>> until = micrograd.train.converged(tolerance=0.01, patience=2)
+        >>> until(micrograd.History(loss=[1.0, 0.5, 0.4999, 0.4998]))
+        True
+    """
+    number(tolerance, "converged(tolerance)")
+    whole(patience, "converged(patience)", 1)
+
+    @Criterion
+    def until(history: History) -> bool:
+        recent = history[-patience - 1:]
+        return len(recent) > patience and all(
+            before - after <= tolerance * math.fabs(before) for before, after in zip(recent, recent[1:]))
+    return until

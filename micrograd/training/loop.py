@@ -136,9 +136,12 @@ class Run:
     def reason(self) -> str:
         """The reason why the run is over; "" if it goes on."""
         history, until, patience = self.history, self.until, self.patience
-        if until is not None and history and (
-                until(history) is True if callable(until) else history[-1] <= until):
-            return "converged"
+        if until is not None and history:
+            reached: Any = until(history) if callable(until) else history[-1] <= until
+            if callable(reached):
+                raise TypeError("until must be a function of the history that is true or false; it returned a function")
+            if reached:
+                return "converged"
         if patience is not None and len(history) - (history.best or 0) >= patience:
             never = "" if history.best else ": the validation loss was never finite"
             return f"no better for {counted(patience, 'epoch')}{never}"

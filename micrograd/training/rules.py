@@ -17,6 +17,7 @@ from ..compiler.schedule import schedule
 from ..compiler.trace import Traced, record
 from ..engine import Value
 from ..optim import Optimizer
+from ..packages import needed
 
 
 def rule_in_native_code(optimizer: Optimizer) -> Any:
@@ -24,8 +25,23 @@ def rule_in_native_code(optimizer: Optimizer) -> Any:
     try:
         return compiled(recording_of(optimizer))
     except Exception as error:  # of the rule: it may be any
-        return " ".join(f"the rule of {type(optimizer).__name__} is not compiled, {type(error).__name__}: {error}"
-                        .split())
+        return not_compiled(optimizer, error)
+
+
+def why_not_on_devices(optimizer: Optimizer) -> str | None:
+    """The words why JAX, which traces a rule once, would freeze some of it or fail; None where it does neither."""
+    numpy = needed("numpy", "jax")
+    pair = numpy.ones(2)
+    try:
+        recording_of(optimizer)
+        copy(optimizer).rule(0.5, 1.0, numpy.sqrt)(pair, pair, *[pair for _ in optimizer.remembers])
+    except Exception as error:
+        return not_compiled(optimizer, error)
+    return None
+
+
+def not_compiled(optimizer: Optimizer, error: Exception) -> str:
+    return " ".join(f"the rule of {type(optimizer).__name__} is not compiled, {type(error).__name__}: {error}".split())
 
 
 def recording_of(optimizer: Optimizer) -> Program:

@@ -20,7 +20,7 @@ from ..compiler.jax_devices import OnDevices
 from ..compiler.python_code import Script
 from ..optim import Optimizer
 from .failures import why_step_failed
-from .rules import rule_in_native_code
+from .rules import rule_in_native_code, why_not_on_devices
 
 STRETCH = 0.05  # seconds of training between two reports, by a guess:
 SLOW = 1e-10    # seconds that a word of native code takes for a sample, at the most
@@ -177,7 +177,7 @@ class InNativeCode:
         outputs of each, the slopes of the last, and the learning rates."""
         optimizer = self.optimizer
         lr, several = optimizer.lr, range(optimizer.steps, optimizer.steps + epochs * len(order.lengths))
-        rates = array("d", map(lr, several) if callable(lr) else [lr]) * (1 if callable(lr) else len(several))
+        rates = array("d", map(optimizer._rate_of, several) if callable(lr) else [lr] * len(several))
         memory = [(name, getattr(optimizer, name)) for name in optimizer.remembers]
         kept = [array("d", [numbers[i] for i in self.places]) for _, numbers in memory]
         asked = (columns.given, columns.table, None if order.shuffler is None else array("q", order.seen), order.size,
@@ -237,11 +237,10 @@ class StepChooser:
         if isinstance(machine, Script) or not optimizer._goes_by_rule() or (
                 set(optimizer.params) != set(self.executors.params)):
             return ""
-        if isinstance(machine, OnDevices):
-            return None
         settings, known = optimizer._constants(), self.executors.rule
         if known[0] is not optimizer or known[1] != settings:
-            self.executors.rule = known = optimizer, settings, rule_in_native_code(optimizer)
+            find = why_not_on_devices if isinstance(machine, OnDevices) else rule_in_native_code
+            self.executors.rule = known = optimizer, settings, find(optimizer)
         return known[2]
 
     def ran(self) -> str:
