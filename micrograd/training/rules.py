@@ -19,6 +19,10 @@ from ..engine import Value
 from ..optim import Optimizer
 from ..packages import needed
 
+# What stand for the learning rate and the number of steps. They are made once: a new leaf would have compiled functions ask
+# whether their parameters are still theirs.
+RATE, STEPS = Value(0.0, "lr"), Value(0.0, "steps")
+
 
 def rule_in_native_code(optimizer: Optimizer) -> Any:
     """The machine that takes the steps of an optimizer which goes by its rule; or the words why there is none."""
@@ -63,7 +67,7 @@ def recording_of(optimizer: Optimizer) -> Program:
         raise TypeError("it computes with a Value of its own")
     found.ops[:2] = [ops.LEAF] * 2
     found.inputs, found.arguments = found.inputs[2:], found.arguments[2:]
-    found.parameters = {0: Value(0.0, "lr"), 1: Value(0.0, "steps")}
+    found.parameters = {0: RATE, 1: STEPS}
     return found
 
 
