@@ -19,8 +19,8 @@ from ..engine import Value
 from ..optim import Optimizer
 from ..packages import needed
 
-# What stand for the learning rate and the number of steps. They are made once: a new leaf would have compiled functions ask
-# whether their parameters are still theirs.
+# What stand for the learning rate and the number of steps. They are made once: a new leaf would have compiled functions
+# ask whether their parameters are still theirs.
 RATE, STEPS = Value(0.0, "lr"), Value(0.0, "steps")
 
 
