@@ -165,7 +165,8 @@ class Program:
             simpler: int | None = SIMPLER[op](self, *args)
             if simpler is not None:
                 return simpler
-        rank = UNIFORM if op is MEAN else max(map(self.rank.__getitem__, args))
+        ranks = self.rank
+        rank = UNIFORM if op is MEAN else max([ranks[arg] for arg in args])
         if rank == FIXED:
             return self.constant(op.value(*[self.numbers[arg] for arg in args]))
         formula = inlining(op)
@@ -173,8 +174,8 @@ class Program:
         self.repeats = self.repeats or node is not None
         self.ops.append(op)
         self.args.append(args)
-        self.rank.append(rank)
-        node = self.known[key] = len(self.ops) - 1
+        ranks.append(rank)
+        node = self.known[key] = len(ranks) - 1
         if made is not None:
             self.inlined[node] = made
         return node

@@ -74,6 +74,11 @@ class Patient:
         return bool(self.leaves) and all(self.gradients[leaf] == 0 for leaf in self.leaves)
 
     @cached_property
+    def sums(self) -> dict[Value, str]:
+        """The weighted sums, each with the name of its error term."""
+        return weighted_sums(self.graph)
+
+    @cached_property
     def changes(self) -> Changes:
         return Changes(self.graph)
 
@@ -382,7 +387,7 @@ def trend(kind: str, terms: Mapping[int, Sequence[Value]], size: Callable[[Value
 def ratios_of_layers(kind: str, patient: Patient) -> Iterator[Evidence]:
     """Error terms, the gradients of weighted sums such as z^{k}."""
     terms: dict[int, list[Value]] = {}
-    for node in weighted_sums(patient.graph):
+    for node in patient.sums:
         layer = (indices(node.label) or ("", "", ""))[1]
         if layer.isdecimal():
             terms.setdefault(int(layer), []).append(node)
