@@ -55,6 +55,7 @@ class Patient:
     def __init__(self, graph: Graph, parameters: Sequence[tuple[str, Value]] = ()) -> None:
         self.graph, self.root = graph, graph.root
         self.gradients = graph.gradients
+        self.sums = weighted_sums(graph)
         self.leaves = [node for node in graph.order if node.op is LEAF]
         self.parameters = [value for _, value in parameters]
         self.called = {value: name for name, value in parameters}
@@ -72,11 +73,6 @@ class Patient:
     def stuck(self) -> bool:
         """True if no leaf learns."""
         return bool(self.leaves) and all(self.gradients[leaf] == 0 for leaf in self.leaves)
-
-    @cached_property
-    def sums(self) -> dict[Value, str]:
-        """The weighted sums, each with the name of its error term."""
-        return weighted_sums(self.graph)
 
     @cached_property
     def changes(self) -> Changes:
