@@ -51,7 +51,7 @@ def gradient(program: Program, y: int, xs: Sequence[int]) -> list[int]:
                 if regions is not None:
                     contribution: Any = regions.leave(node, i, upstream, local)
                 else:
-                    contribution = upstream if local == one else program.emit(ops.mul, (upstream, local))
+                    contribution = upstream if local == one else program.times(upstream, local)
                 waiting.setdefault(arg, []).append(contribution)
     return [found.get(x, zero) for x in xs]
 
@@ -172,8 +172,8 @@ class Regions:
                 factors = [self.cut(region.condition, region.side, x) for x in factors]
                 region = region.around
         elif len(factors) > 1 and mask is not None:  # the slope may be 0 * inf where the node is of no use
-            return region, self.cut(mask, 1, program.emit(ops.mul, (factors[0], factors[1]))), mask
-        return region, factors[0] if len(factors) == 1 else program.emit(ops.mul, (factors[0], factors[1])), mask
+            return region, self.cut(mask, 1, program.times(factors[0], factors[1])), mask
+        return region, factors[0] if len(factors) == 1 else program.times(factors[0], factors[1]), mask
 
     def cut(self, condition: int, side: int, x: int) -> int:
         """x on one side of a condition, and 0 on the other."""

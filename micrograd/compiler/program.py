@@ -180,6 +180,20 @@ class Program:
             self.inlined[node] = made
         return node
 
+    def times(self, a: int, b: int) -> int:
+        """a * b; at once where neither is a constant, as most of a gradient is such products."""
+        ranks = self.rank
+        if ranks[a] == FIXED or ranks[b] == FIXED:
+            return self.emit(ops.mul, (a, b))
+        key = (ops.mul, (a, b) if a <= b else (b, a))
+        node = self.known.get(key)
+        if node is None:
+            node = self.known[key] = len(ranks)
+            self.ops.append(ops.mul)
+            self.args.append((a, b))
+            ranks.append(max(ranks[a], ranks[b]))
+        return node
+
     def total(self, terms: Sequence[int]) -> int:
         """The sum of any number of nodes."""
         if len(terms) <= 2:
