@@ -1,10 +1,11 @@
 """How fast the engine is, next to the original micrograd and to xad.
 
-    python benchmarks/engine.py [--json FILE] [--rounds N] [--quick]
+    python benchmarks/engine.py [--json FILE] [--rounds N] [--quick] [--before FOLDER]
 
 Measures the installed micrograd, compiled and pure, and the two others, which are installed into benchmarks/.peers/
-once. Each engine runs in a process of its own; in every round each is asked in turn, so that whatever else the machine
-does hits all alike. Prints a table of the best and the median round, and the ratios; workloads.py says what is timed.
+once; with --before what stands in another checkout (built in place), too, to tell what a change costs. Each engine runs
+in a process of its own; in every round each is asked in turn, so that whatever else the machine does hits all alike.
+Prints a table of the best and the median round, and the ratios; workloads.py says what is timed.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from workloads import LAYERS, POINTS
 HERE = Path(__file__).parent
 WIDTHS = [8, 16, 32, 64]
 COMPILED, PURE, ORIGINAL, XAD = "compiled", "pure", "micrograd 0.1.0", "xad 1.5.2"
+BEFORE, BEFORE_PURE = "compiled, before", "pure, before"
 
 
 class Worker:
@@ -62,9 +64,11 @@ def peer(name):
     return folder
 
 
-def engines():
+def engines(before):
     """How to start each engine: the arguments of Worker."""
     started = {COMPILED: ("values",), PURE: ("values", None, True)}
+    if before:
+        started |= {BEFORE: ("values", before), BEFORE_PURE: ("values", before, True)}
     for name, kind in ((ORIGINAL, "values"), (XAD, "xad")):
         folder = peer(name)
         if folder:
@@ -100,10 +104,10 @@ def summary(taken):
     return {"best": min(taken), "median": statistics.median(taken)}
 
 
-def run(rounds, quick):
+def run(rounds, quick, before=None):
     chains = [10_000] if quick else [50_000, 100_000]  # steps of x * a + b: two nodes each
     widths = WIDTHS[:2] if quick else WIDTHS
-    how = engines()
+    how = engines(before)
     workers = [Worker(name, *arguments) for name, arguments in how.items()]
     about = {worker.name: worker.ask("about") for worker in workers}
     if about[COMPILED]["kind"] != "compiled":
@@ -120,7 +124,7 @@ def run(rounds, quick):
         jobs[f"training step, {gc}"] = ("step", LAYERS, collect)
     milliseconds = measure(workers, jobs, rounds, dict.fromkeys(jobs, 1e3))
 
-    ours = [worker for worker in workers if worker.name in (COMPILED, PURE)]
+    ours = [worker for worker in workers if worker.name not in (ORIGINAL, XAD)]
     shapes = {f"width {width}": [2, width, width, 1] for width in widths}
     nodes = {label: ours[0].ask("count", argument=sizes)["nodes"] for label, sizes in shapes.items()}
     per_node = measure(ours, {label: ("step", sizes, False) for label, sizes in shapes.items()}, rounds,
@@ -146,8 +150,15 @@ def run(rounds, quick):
 def ratios(milliseconds):
     """How many times faster our engines are than each peer, by the best rounds and by the medians."""
     return {label: {f"{engine} to {name}": {which: row[name][which] / row[engine][which] for which in row[name]}
-                    for engine in (COMPILED, PURE) for name in row if name not in (COMPILED, PURE)}
+                    for engine, name in compared(row)}
             for label, row in milliseconds.items()}
+
+
+def compared(names):
+    """Each of our engines beside each peer, and beside itself before a change."""
+    peers = [name for name in names if name not in (COMPILED, PURE, BEFORE, BEFORE_PURE)]
+    before = [(COMPILED, BEFORE), (PURE, BEFORE_PURE)] if BEFORE in names else []
+    return [*before, *((engine, name) for engine in (COMPILED, PURE) for name in peers)]
 
 
 def cpu():
@@ -182,11 +193,12 @@ def show(report):
     table("milliseconds", names, [(label, [pair(row[name], ".1f") for name in names])
                                   for label, row in report["milliseconds"].items()])
     if report["peers"]:
-        columns = [f"{engine} to {name}" for engine in (COMPILED, PURE) for name in report["peers"]]
+        columns = [f"{engine} to {name}" for engine, name in compared(names)]
         table("times as fast", columns, [(label, [pair(row[column], ".1f") for column in columns])
                                          for label, row in report["ratios"].items()])
-    table("nanoseconds a node, gc off", [COMPILED, PURE],
-          [(f"{label}: {report['nodes'][label]:,} nodes", [pair(row[name], ".0f") for name in (COMPILED, PURE)])
+    ours = [name for name in names if name not in (ORIGINAL, XAD)]
+    table("nanoseconds a node, gc off", ours,
+          [(f"{label}: {report['nodes'][label]:,} nodes", [pair(row[name], ".0f") for name in ours])
            for label, row in report["nanoseconds per node"].items()])
     table("bytes a node", names, [(label, ["" if row[name] is None else f"{row[name]:.0f}" for name in names])
                                   for label, row in report["bytes per node"].items()])
@@ -201,8 +213,9 @@ def main():
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there, too")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often to ask each engine (default: 7)")
     parser.add_argument("--quick", action="store_true", help="short chains, two widths: to see that it runs")
+    parser.add_argument("--before", type=Path, metavar="FOLDER", help="another checkout to measure along with this one")
     arguments = parser.parse_args()
-    report = run(max(arguments.rounds, 1), arguments.quick)
+    report = run(max(arguments.rounds, 1), arguments.quick, arguments.before)
     show(report)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

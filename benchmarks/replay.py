@@ -1,11 +1,13 @@
 """How fast compiled replay is, next to C, NumPy, JAX, torch, CasADi and numba by hand, and to the original micrograd.
 
     python benchmarks/replay.py [--json FILE] [--rounds N] [--quick] [--only PATTERN] [--without ENGINE]
+                                [--before FOLDER]
 
-Measures the installed micrograd. The others are installed into benchmarks/.peers/ once (torch with what it brings along
-takes 6 GB: --without torch); C is built by gcc. Each engine runs in a process of its own, replay_peers.py; in every
-round each is asked in turn, so that whatever else the machine does hits all alike. Before anything is timed, all must
-come to the same numbers. Prints tables of the best and the median round, and each goal beside what was measured.
+Measures the installed micrograd; with --before what stands in another checkout (built in place), too. The others are
+installed into benchmarks/.peers/ once (torch with what it brings along takes 6 GB: --without torch); C is built by gcc.
+Each engine runs in a process of its own, replay_peers.py; in every round each is asked in turn, so that whatever else
+the machine does hits all alike. Before anything is timed, all must come to the same numbers. Prints tables of the best
+and the median round, and each goal beside what was measured.
 """
 
 import argparse
@@ -33,6 +35,7 @@ PACKAGES = {  # what each engine needs; all are installed into one environment
     "numba": ["numpy==2.4.6", "numba==0.68.1"],
 }
 OURS, ONE, PYTHON = "micrograd", "micrograd, 1 thread", "micrograd, Python"
+BEFORE, ONE_BEFORE = "before", "before, 1 thread"
 HAND, LIMIT, NUMPY, BLOCKS = "C -O3", "C, limit", "NumPy", "NumPy in blocks"
 JAX, JAX_ONE, TORCH, CASADI, NUMBA = "JAX", "JAX, 1 thread", "torch", "CasADi", "numba"
 ORIGINAL, ORIGINAL_OFF, PLAIN = "micrograd 0.1.0", "micrograd 0.1.0, gc off", "Python"
@@ -124,7 +127,7 @@ def available(python, without):
     return found
 
 
-def engines(python, without):
+def engines(python, without, before):
     """How to start each engine: {name: arguments of Worker}. The pattern says which jobs it is asked to do."""
     found, original = available(python, without), {"folder": str(HERE / ".peers" / ORIGINAL.replace(" ", "-"))}
     one_thread = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1", "NPROC": "1"}
@@ -133,6 +136,8 @@ def engines(python, without):
         (OURS, sys.executable, "Compiled", {}, {}, ""),
         (ONE, sys.executable, "Compiled", {"threads": 1}, {}, every),
         (PYTHON, sys.executable, "Compiled", {"backend": "python"}, {}, small),
+        (BEFORE, sys.executable, "Compiled", {}, {"PYTHONPATH": str(before)}, ""),
+        (ONE_BEFORE, sys.executable, "Compiled", {"threads": 1}, {"PYTHONPATH": str(before)}, every),
         (HAND, python, "C", {"flags": ["-O3"]}, {}, ""),
         (LIMIT, python, "C", {"flags": ["-O3", "-march=native", "-ffast-math"]}, {}, every),
         (NUMPY, python, "NumPy", {}, {}, ""),
@@ -146,6 +151,8 @@ def engines(python, without):
         (ORIGINAL_OFF, python, "Original", {**original, "gc": False}, {}, f"^({TRAINING}|{CALL})$"),
         (PLAIN, python, "Plain", {}, {}, ""),
     ]
+    if before:
+        found |= {BEFORE, ONE_BEFORE}
     needs = {HAND: "gcc", LIMIT: "gcc", BLOCKS: NUMPY, JAX_ONE: JAX, ORIGINAL_OFF: ORIGINAL}
     return {name: (name, *rest) for name, *rest in rows
             if name not in without and (name in (OURS, ONE, PYTHON, PLAIN) or needs.get(name, name) in found)}
@@ -233,9 +240,9 @@ def summary(taken):
     return {"best": min(taken), "median": statistics.median(taken)}
 
 
-def run(rounds, quick, only, without):
+def run(rounds, quick, only, without, before):
     python = environment()
-    how = engines(python, without)
+    how = engines(python, without, before)
     jobs = {label: job for label, job in work(quick).items() if re.search(only, label)}
     workers = [Worker(*arguments) for arguments in how.values()]
     about = {worker.name: worker.ask("about") for worker in workers}
@@ -362,8 +369,9 @@ def main():
     parser.add_argument("--quick", action="store_true", help="fewer widths, fewer points: to see that it runs")
     parser.add_argument("--only", default="", metavar="PATTERN", help="measure only what this regular expression finds")
     parser.add_argument("--without", action="append", default=[], metavar="ENGINE", help="leave out; may be repeated")
+    parser.add_argument("--before", type=Path, metavar="FOLDER", help="another checkout to measure along with this one")
     arguments = parser.parse_args()
-    report = run(max(arguments.rounds, 1), arguments.quick, arguments.only, arguments.without)
+    report = run(max(arguments.rounds, 1), arguments.quick, arguments.only, arguments.without, arguments.before)
     show(report)
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
