@@ -49,7 +49,7 @@ def say(words: str, result: bool = False) -> None:
 def note(words: str) -> None:
     """Say what is odd, beside what is printed."""
     if not fact(QUIET):
-        put(words, sys.stderr)
+        put(on_one_line(words), sys.stderr)
 
 
 def put(words: str, stream: IO[str]) -> None:
@@ -92,9 +92,8 @@ def source(file: Path) -> Path | IO[bytes]:
     """The file to read, or standard input, which can be read once."""
     if file != STREAM:
         return file
-    if sys.stdin is None or fact(READ):
-        raise Problem("- and -: standard input is one file; give the other a name" if sys.stdin else
-                      "there is no standard input to read")
+    if sys.stdin is None:
+        raise Problem("there is no standard input to read")
     click.get_current_context().meta[READ] = True
     return sys.stdin.buffer
 
@@ -120,7 +119,7 @@ def typed(*words: object) -> str:
     return subprocess.list2cmdline(plain) if os.name == "nt" else shlex.join(plain)
 
 
-def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False, quiet: bool = False) -> None:
+def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False) -> None:
     """Before any work: check all files that are to be written, and that each has a place of its own."""
     if list(read).count(STREAM) + fact(READ) > 1:
         raise Problem("- and -: standard input is one file; give the other a name")
@@ -133,7 +132,7 @@ def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False,
     places = [os.path.realpath(file) for file in files if file.is_file() or not file.exists()]
     if len(set(places)) < len(places):
         raise Problem(f"{files[0]} is to be written twice; choose a name for each file")
-    click.get_current_context().meta.update({QUIET: quiet, TAKEN: bool(taken)})
+    click.get_current_context().meta[TAKEN] = bool(taken)
 
 
 def check_out(out: Path, *read: Path) -> None:
@@ -157,16 +156,23 @@ def check_out(out: Path, *read: Path) -> None:
             raise Problem(f"{out} is the file that is being read; choose another name to write to")
 
 
-def keep(out: Path, again: Callable[[bytes], bool]) -> None:
+def by_default(option: str) -> bool:
+    """True if nobody has given this option."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.DEFAULT
+
+
+def keep(out: Path | None, again: Callable[[bytes], bool]) -> None:
     """Refuse to write to the default name of a file that exists, which nobody has asked to have replaced. again:
     whether its content is an earlier form of what is to be written."""
-    default = click.get_current_context().get_parameter_source("out") is ParameterSource.DEFAULT
-    if default and out.exists() and not (out.is_file() and again(out.read_bytes())):
+    if out and by_default("out") and out.exists() and not (out.is_file() and again(out.read_bytes())):
         raise Problem(f"there is another {out} already: add {typed('--out', out)} to replace it, or another name")
 
 
-quietly = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.")
-json_too = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def printing(command: Callable[..., None]) -> Callable[..., None]:
+    """The options --json and --quiet."""
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Print results and errors only.", expose_value=False,
+                         callback=lambda context, _option, quiet: context.meta.update({QUIET: quiet}))
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(quiet(command))
 
 
 class Problem(click.ClickException):
@@ -193,13 +199,13 @@ class Commands(click.Group):
 
 
 @contextmanager
-def complaints() -> Iterator[None]:
-    """Errors of users and of files as a `Problem`."""
+def complaints(fault: type[ValueError] = ExpressionError) -> Iterator[None]:
+    """Errors of users and of files as a `Problem`. fault: what is wrong with other things than tables and files."""
     try:
         yield
     except TableError as error:
         raise Problem(on_one_line(error)) from None
-    except ExpressionError as error:
+    except fault as error:
         raise Problem(str(error)) from None
     except BrokenPipeError:  # `| head` has read enough; click leaves quietly
         raise

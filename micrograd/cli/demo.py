@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import click
-from click.core import ParameterSource
 
 from .. import losses
 from ..data.table import read_table
@@ -26,7 +25,7 @@ from ..look.stepper import stepper
 from ..nn import MLP
 from ..packages import to_install
 from ..terminal import spelling_of, width_of_stdout
-from .console import Problem, main, say, typed, write
+from .console import Problem, by_default, main, say, typed, write
 from .expressions import derivation_page
 from .tables import Trained, judged, train_on, verdict
 
@@ -45,9 +44,8 @@ def demo(out: Path, seed: int) -> None:
     writes the model and pictures of it to a folder.
     """
     start = time.perf_counter()
-    named = click.get_current_context().get_parameter_source("out") is not ParameterSource.DEFAULT
     there = [out / name for name in DEMO if (out / name).exists()]
-    if named and there and len(there) < len(DEMO):
+    if not by_default("out") and 0 < len(there) < len(DEMO):
         raise Problem(f"{there[0]} is there already, and is not the demo's: name another folder")
     out.mkdir(parents=True, exist_ok=True)
     say("1. THE CHAIN RULE, on four layers of one neuron each\n")

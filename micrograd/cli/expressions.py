@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from .. import ops
 from ..engine import Value, topological_order
@@ -26,31 +26,15 @@ from ..formulas.notations import LATEX, UNICODE, Notation
 from ..formulas.parse import parse, parse_program, parse_values
 from ..look.derivation import CHAIN, DELTA, FORMS, Explanation
 from ..look.draw import svg_of
-from ..look.explain import explain
+from ..look.explain import explain as derivation_of
 from ..look.stepper import stepper
 from ..look.steps import steps
 from ..mark.grade import grade_class
 from ..mark.submission import WANTS
 from ..page import page
 from ..terminal import folded, width_of_stdout
-from .console import (
-    FILE,
-    STREAM,
-    Problem,
-    is_stdout,
-    json_too,
-    keep,
-    main,
-    note,
-    opened,
-    quietly,
-    say,
-    settle,
-    source,
-    typed,
-    write,
-    write_json,
-)
+from . import console
+from .console import FILE, STREAM, Problem, main, note, say, typed
 
 
 class ExpressionCommand(click.Command):
@@ -86,7 +70,7 @@ def program(_context: click.Context, _argument: click.Parameter, text: str) -> s
     """The value of EXPR: the text itself, or what standard input has."""
     if text != str(STREAM):
         return text
-    where, content = read_whole(source(STREAM))
+    where, content = read_whole(console.source(STREAM))
     try:
         return content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
@@ -97,7 +81,7 @@ def expression_and_values(command: Callable[..., None]) -> Callable[..., None]:
     """The argument EXPR and the option --at."""
     at = click.option("--at", "values", multiple=True, callback=numbers, metavar="NAME=NUMBER ...",
                       help="Values for the names: --at w=0.5 x=1/3.")
-    return click.argument("expression", metavar="EXPR", callback=program)(at(json_too(quietly(command))))
+    return click.argument("expression", metavar="EXPR", callback=program)(at(console.printing(command)))
 
 
 def recorded(expression: str, values: dict[str, float]) -> tuple[Value, dict[str, Value]]:
@@ -181,7 +165,7 @@ def derivation_page(title: str, root: Value, derivations: Sequence[Explanation])
                         *(derivation.to_html() for derivation in derivations)])
 
 
-@main.command("explain", cls=ExpressionCommand, short_help="Derive a derivative, step by step.")
+@main.command(cls=ExpressionCommand, short_help="Derive a derivative, step by step.")
 @expression_and_values
 @click.option("--wrt", multiple=True, metavar="NAME", help="By which name to differentiate; may be repeated.")
 @click.option("--form", type=click.Choice(FORMS), default=CHAIN, show_default=True,
@@ -190,8 +174,8 @@ def derivation_page(title: str, root: Value, derivations: Sequence[Explanation])
 @click.option("--latex", is_flag=True, help="Print LaTeX.")
 @click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write the derivation as a page.")
 @click.option("--svg", "svg_file", type=FILE, metavar="GRAPH.svg", help="Also draw the graph, with local derivatives.")
-def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: str, detail: str | None, latex: bool,
-           html_file: Path | None, svg_file: Path | None, as_json: bool, quiet: bool) -> None:
+def explain(expression: str, values: dict[str, float], wrt: Sequence[str], form: str, detail: str | None, latex: bool,
+            html_file: Path | None, svg_file: Path | None, as_json: bool) -> None:
     """Derive the derivative of EXPR by a name, the way lecture notes do: with symbols, formulas and numbers.
 
     EXPR has numbers, names, + - * / ** and functions such as exp, ln, sin, tanh, sigmoid, relu, max. Give parts of it
@@ -206,7 +190,7 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
       micrograd explain "z = w*x; a = tanh(z); C = (a - y)**2" \\
           --at w=0.5 x=2 y=1 --wrt w --form delta --html page.html
     """
-    settle(html_file, svg_file, as_json=as_json, quiet=quiet)
+    console.settle(html_file, svg_file, as_json=as_json)
     if latex and as_json:
         raise Problem("--latex or --json: the result is printed once (--json has the LaTeX of every formula)")
     root, nodes = recorded(expression, values)
@@ -220,7 +204,8 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
         for node, name in look(root, "explain").names.items():
             node.label = name
     try:
-        derivations = [explain(root, meant(name, nodes), form) for name in names] or [explain(root, form=form)]
+        derivations = ([derivation_of(root, meant(name, nodes), form) for name in names] or
+                       [derivation_of(root, form=form)])
     except ExpressionError:
         raise
     except ValueError as error:
@@ -229,29 +214,28 @@ def derive(expression: str, values: dict[str, float], wrt: Sequence[str], form: 
     derivations = [replace(derivation, notes=tuple(map(on_the_command_line, derivation.notes)))
                    for derivation in derivations]
     if as_json:
-        write_json({"expression": expression, "values": values, "result": root.data,
-                    "derivations": [derivation.to_dict() for derivation in derivations]})
+        console.write_json({"expression": expression, "values": values, "result": root.data,
+                            "derivations": [derivation.to_dict() for derivation in derivations]})
     else:
         say("\n\n".join(derivation.latex for derivation in derivations) if latex else
             in_one_notation("\n\n".join(["\n".join(
                 row for line in forward(root, UNICODE) for row in folded(line, width_of_stdout(), 6)),
                 *map(str, derivations)])).lstrip(), result=True)
     if html_file:
-        write(html_file, derivation_page(expression, root, derivations))
+        console.write(html_file, derivation_page(expression, root, derivations))
     if svg_file:
         root.backward()
         try:
-            write(svg_file, svg_of(root, slopes=True) + "\n")
+            with console.complaints(ValueError):
+                console.write(svg_file, svg_of(root, slopes=True) + "\n")
         except RuntimeError:  # graphviz.ExecutableNotFound
             raise Problem("to draw, install graphviz-pure: pip install graphviz-pure") from None
-        except ValueError as error:
-            raise Problem(str(error)) from None
 
 
-@main.command("step", cls=ExpressionCommand, short_help="A page that steps through the chain rule.")
+@main.command(cls=ExpressionCommand, short_help="A page that steps through the chain rule.")
 @expression_and_values
 @click.option("--out", type=FILE, default="step.html", show_default=True, help="Where the page goes.")
-def walk(expression: str, values: dict[str, float], out: Path, as_json: bool, quiet: bool) -> None:
+def step(expression: str, values: dict[str, float], out: Path, as_json: bool) -> None:
     """Write a page that steps through EXPR, forward and backward, one operation at a time. It works offline.
 
     With --json the steps are printed instead, and a page is written only if --out names it.
@@ -260,24 +244,20 @@ def walk(expression: str, values: dict[str, float], out: Path, as_json: bool, qu
     Example:
       micrograd step "0.5*(y - sigmoid(w*x + b))**2" --at w=0.5 x=1.5 b=0.1 y=1
     """
-    if as_json and click.get_current_context().get_parameter_source("out") is ParameterSource.DEFAULT:
-        settle(as_json=True, quiet=quiet)
-        write_json(steps(recorded(expression, values)[0]).to_dict())
-        return
-    settle(out, as_json=as_json, quiet=quiet)
-    keep(out, lambda page: b"<h1>Forward and backward pass of " in page)
+    where = None if as_json and console.by_default("out") else out
+    console.settle(where, as_json=as_json)
+    console.keep(where, lambda page: b"<h1>Forward and backward pass of " in page)
     root, _ = recorded(expression, values)
-    try:
-        write(out, stepper(root).html())
-    except ValueError as error:
-        raise Problem(str(error)) from None
+    if where:
+        with console.complaints(ValueError):
+            console.write(where, stepper(root).html())
     if as_json:
-        write_json(steps(root).to_dict())
-    if not is_stdout(out):
-        say(f"Page written to {out}: open it in a browser.")
+        console.write_json(steps(root).to_dict())
+    if where and not console.is_stdout(where):
+        say(f"Page written to {where}: open it in a browser.")
 
 
-@main.command("grade", cls=ExpressionCommand, short_help="Mark derivations that were done by hand.")
+@main.command(cls=ExpressionCommand, short_help="Mark derivations that were done by hand.")
 @expression_and_values
 @click.option("--answers", type=FILE, metavar="ANSWERS.csv", help="The answer sheets.  [required]")
 @click.option("--lr", type=float, help="The learning rate of the exercise, if it has one.")
@@ -288,8 +268,8 @@ def walk(expression: str, values: dict[str, float], out: Path, as_json: bool, qu
               help="What an answer has to be: a number, also as an expression; a formula, with names; or either.")
 @click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write a page, with every sheet.")
 @click.option("--out", type=FILE, metavar="MARKS.csv", help="Also write a table of the marks.")
-def mark(expression: str, values: dict[str, float], answers: Path | None, lr: float | None, digits: int | None,
-         decimals: int | None, want: str, html_file: Path | None, out: Path | None, as_json: bool, quiet: bool) -> None:
+def grade(expression: str, values: dict[str, float], answers: Path | None, html_file: Path | None, out: Path | None,
+          as_json: bool, **options: Any) -> None:
     """Mark derivatives of EXPR that were worked out by hand, and find the first wrong link and the likely mistake.
 
     ANSWERS.csv has a row for each student: the name, then the answers. The headings of the columns say what was asked:
@@ -305,19 +285,17 @@ def mark(expression: str, values: dict[str, float], answers: Path | None, lr: fl
     """
     if answers is None:
         raise Problem("--answers is missing: the CSV file with the answers")
-    settle(html_file, out, read=[answers], as_json=as_json, quiet=quiet)
+    console.settle(html_file, out, read=[answers], as_json=as_json)
     root, _ = recorded(expression, values)
-    try:
-        marked = grade_class(root, source(answers), lr=lr, digits=digits, decimals=decimals, want=want)
-    except ValueError as error:
-        raise Problem(str(error)) from None
+    with console.complaints(ValueError):
+        marked = grade_class(root, console.source(answers), **options)
     reports = marked.students
     if as_json:
-        write_json(marked.to_dict())
+        console.write_json(marked.to_dict())
     else:
         say(str(marked if len(reports) > 1 else next(iter(reports.values()))), result=True)
     if html_file:
         overview, *sheets = marked._sections()
-        write(html_file, page(expression, [overview, *sheets] if len(sheets) > 1 else sheets))
+        console.write(html_file, page(expression, [overview, *sheets] if len(sheets) > 1 else sheets))
     if out:
-        marked.to_csv(opened(out))
+        console.write(out, marked.csv)

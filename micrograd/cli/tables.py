@@ -26,28 +26,8 @@ from ..page import as_csv
 from ..train import accuracy, fit, train_test_split
 from ..training.door import HELD_OUT
 from ..training.history import History
-from .console import (
-    FILE,
-    QUIET,
-    STREAM,
-    Problem,
-    fact,
-    is_stdout,
-    json_too,
-    keep,
-    main,
-    note,
-    on_one_line,
-    opened,
-    quietly,
-    say,
-    settle,
-    source,
-    typed,
-    without_warnings,
-    write,
-    write_json,
-)
+from . import console
+from .console import FILE, STREAM, Problem, main, note, say, typed
 
 AS_GOOD = 1.05  # times the lowest loss, on the validation rows: within this factor, which network is better is chance
 
@@ -78,10 +58,10 @@ def describe(table: CsvTable, target: Target, y: Sequence[float], auto: bool, co
     told = {**columns, target.name: f"the target, {found}"}
     width = min(max(map(len, told)), 30)
     for name, words in told.items():
-        say(on_one_line(f"  {brief(name):{width}}  {words}"))
+        say(console.on_one_line(f"  {brief(name):{width}}  {words}"))
     for words in notes:
         if not words.endswith("missing"):
-            say(on_one_line(f"  treated as missing: {words}"))
+            say(console.on_one_line(f"  treated as missing: {words}"))
 
 
 def train_on(table: CsvTable, target: str, *, task: str = "auto", ignore: Sequence[str] = (), test: float = 0.25,
@@ -103,11 +83,9 @@ def train_on(table: CsvTable, target: str, *, task: str = "auto", ignore: Sequen
         learnt_X, stop_X, learnt_y, stop_y = train_test_split(X, targets, test=validation, seed=seed)
         learnt, stop_by = (learnt_X, learnt_y), (stop_X, stop_y)
     widths = [*layers, len(wanted.classes) or 1]
-    try:  # all begin with the same numbers
+    with console.complaints(ValueError):  # all begin with the same numbers
         tries = [(decay, AdamW(lr=lr, weight_decay=decay), MLP(len(X[0]), widths, activation=activation, init="auto",
                                                                rng=seed)) for decay in weight_decay]
-    except ValueError as error:
-        raise Problem(str(error)) from None
     if stop_by is None:
         del tries[1:]  # nobody could choose among them
     net = tries[0][-1]
@@ -116,11 +94,11 @@ def train_on(table: CsvTable, target: str, *, task: str = "auto", ignore: Sequen
         f"(--validation), {len(held)} for the test (--test).")
     runs: list[tuple[float, float, MLP, History]] = []  # validation loss, weight decay, network, history
     for decay, optimizer, net in tries:
-        with without_warnings():  # fit stops there, and says so
+        with console.without_warnings():  # fit stops there, and says so
             history = fit(net, *learnt, loss=losses.cross_entropy if wanted.classes else losses.half_squared_error,
                           optimizer=optimizer, epochs=epochs, batch_size=batch_size, standardize=True, seed=seed,
                           validation=stop_by, patience=patience if stop_by else None,
-                          progress=False if fact(QUIET) else None)
+                          progress=False if console.fact(console.QUIET) else None)
         patient = history.stopped.startswith("no better") and history.best
         if history.stopped not in ("all epochs done", "interrupted") and not patient:
             raise Problem(f"after {history.epochs} of {epochs} epochs, {history.stopped.removeprefix('diverged: ')}")
@@ -266,10 +244,8 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
               help="Share of the other rows to hold out for validation; with 0 all epochs run and the last is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same network.")
 @click.option("--out", type=FILE, default="model.json", show_default=True, help="Where the model goes.")
-@json_too
-@quietly
-def train(data: Path, target: str | None, out: Path, decimal: str | None, as_json: bool, quiet: bool,
-          **options: Any) -> None:
+@console.printing
+def train(data: Path, target: str | None, out: Path, decimal: str | None, as_json: bool, **options: Any) -> None:
     """Train a network to predict one column of a CSV file from the others.
 
     The first line of DATA.csv names the columns. Numbers (1,234.5, 1.234,5, 5 cm, 1.2K), categories, missing values,
@@ -284,23 +260,23 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, as_jso
       micrograd train houses.csv --target price --layers 64 --patience 50
       micrograd train wine.csv --target quality --task regression --ignore id
     """
-    settle(out, read=[data], as_json=as_json, quiet=quiet)
-    table = read_table(source(data), decimal)
+    console.settle(out, read=[data], as_json=as_json)
+    table = read_table(console.source(data), decimal)
     if target is None:
         raise Problem(f"--target is missing; {table.path} has the columns {listed(table.header, 20)}")
     table.place(target)
-    keep(out, lambda model: predicts(model) == target)
+    console.keep(out, lambda model: predicts(model) == target)
     with ends_as_ctrl_c():
         trained = train_on(table, target, **options)
         replaced = ", in the place of an older one" * out.is_file()
-        trained.net.save(opened(out))
-        with without_warnings():
+        trained.net.save(console.opened(out))
+        with console.without_warnings():
             found = judged(trained)
         say(verdict(found))
-        if not is_stdout(out):
+        if not console.is_stdout(out):
             say(f"Model written to {out}{replaced}.\nNext: {typed('micrograd', 'predict', out)} NEW.csv")
         if as_json:
-            write_json({"data": table.path, "model": str(out), "rows": len(table.rows), **asdict(trained.plan),
+            console.write_json({"data": table.path, "model": str(out), "rows": len(table.rows), **asdict(trained.plan),
                         "network": trained.net.config(), "history": trained.history.to_dict(), "verdict": found})
 
 
@@ -309,9 +285,8 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, as_jso
 @click.argument("data", type=FILE, metavar="DATA.csv")
 @DECIMAL
 @click.option("--out", type=FILE, help="The CSV file to write; by default the terminal.")
-@json_too
-@quietly
-def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_json: bool, quiet: bool) -> None:
+@console.printing
+def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_json: bool) -> None:
     """Predict the target for each row of DATA.csv, with a model that `micrograd train` wrote.
 
     What comes out is DATA.csv (as UTF-8) with the prediction in one more column, and the probability of each class in
@@ -322,43 +297,44 @@ def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_j
     Example:
       micrograd predict model.json new.csv --out predicted.csv
     """
-    settle(out, read=[model, data], as_json=as_json, quiet=quiet)
+    console.settle(out, read=[model, data], as_json=as_json)
     name = "<stdin>" if model == STREAM else str(model)
     try:
-        net = MLP.load(source(model))
+        net = MLP.load(console.source(model))
     except ValueError as error:
-        raise Problem(on_one_line(error)) from None
+        raise Problem(console.on_one_line(error)) from None
     if "table" not in net.meta:
         raise Problem(f"{name} was not made by `micrograd train`: it does not say how to read a table")
     try:
         plan = CsvPlan.of(net.meta["table"])
     except ValueError as error:
-        raise Problem(on_one_line(f"{name} is damaged: {error}")) from None
+        raise Problem(console.on_one_line(f"{name} is damaged: {error}")) from None
     nouts, outputs = [len(layer.neurons) for layer in net.layers], len(plan.target.classes) or 1
     if (net.nin, nouts[-1]) != (plan.inputs, outputs):
         raise Problem(f"{name} is damaged: MLP({net.nin}, {nouts}) does not fit its table, which has {plan.inputs} "
                       f"inputs and {counted(outputs, 'output')}")
-    table = read_table(source(data), decimal)
+    table = read_table(console.source(data), decimal)
     X, notes = plan.encode(table, table.rows)
-    with without_warnings():
+    with console.without_warnings():
         answers = [predicted(net, plan, x) for x in X]
     new = [f"predicted {plan.target.name}", *(f"P({name})" for name in plan.target.classes)]
     kept = [place for place, name in enumerate(table.header) if name not in new]
     if out or not as_json:
-        rows = zip([table.header, *(row.cells for row in table.rows)],
-                   [new, *(cells(*answer, decimal=table.decimal or ".", n=len(new)) for answer in answers)])
-        write(out or STREAM, as_csv(([row[place] for place in kept] + more for row, more in rows), table.delimiter))
+        old = [table.header, *(row.cells for row in table.rows)]
+        more = [new, *(cells(*answer, decimal=table.decimal or ".", n=len(new)) for answer in answers)]
+        rows = ([row[place] for place in kept] + cells for row, cells in zip(old, more))
+        console.write(out or STREAM, as_csv(rows, table.delimiter))
     if as_json:
-        write_json({"target": plan.target.name, "notes": notes, "predictions": [
+        console.write_json({"target": plan.target.name, "notes": notes, "predictions": [
             {"line": row.line, "predicted": answer, "probabilities": dict(zip(plan.target.classes, shares))}
             for row, (answer, shares) in zip(table.rows, answers)]})
     for what in notes:
-        note(on_one_line(f"{what}: filled in"))
+        note(f"{what}: filled in")
     lost = [row.line for row, (answer, _) in zip(table.rows, answers) if answer is None]
     if lost:
         note(f"{plan.target.name}: left empty in {counted(len(lost), 'row')} (line {lost[0]} first), where the "
              "network's answer is not a number")
-    if out and not is_stdout(out):
+    if out and not console.is_stdout(out):
         say(f"{len(table.rows)} predictions written to {out}")
 
 
