@@ -112,15 +112,6 @@ if not TYPE_CHECKING:
         return sorted([*__all__, "abs", "compile", "pow", "round", "__doc__", "__version__"])
 
 
-def _in_notebook(thing: Any) -> dict[str, str]:
-    view: dict[str, str] = import_module(f"{__name__}.look.draw").notebook_view(thing)
-    return view
-
-
-def _spelled(words: str) -> str:
-    plain: str = import_module(f"{__name__}.terminal").in_signs_of_stdout(words)
-    return plain
-
-
-engine.in_notebook, engine.spelled = _in_notebook, _spelled
+engine.in_notebook = lambda thing: import_module(f"{__name__}.look.draw").notebook_view(thing)
+engine.spelled = lambda words: import_module(f"{__name__}.terminal").in_signs_of_stdout(words)
 _describe(lambda: import_module(f"{__name__}.formulas.docs"))

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 from math import ceil, floor, inf, isfinite, isinf, isnan, pi, trunc
 from numbers import Integral
@@ -349,20 +349,14 @@ class Value:
         return self.__op__(ops.where, (self, a, b))
 
     # NumPy's other names: np.arcsin(v) calls v.arcsin(), and so for each Value of an array
-    def arcsin(self) -> Value: """See micrograd.asin."""; return unary(ops.asin, self)
-    def arccos(self) -> Value: """See micrograd.acos."""; return unary(ops.acos, self)
-    def arctan(self) -> Value: """See micrograd.atan."""; return unary(ops.atan, self)
-    def arcsinh(self) -> Value: """See micrograd.asinh."""; return unary(ops.asinh, self)
-    def arccosh(self) -> Value: """See micrograd.acosh."""; return unary(ops.acosh, self)
-    def arctanh(self) -> Value: """See micrograd.atanh."""; return unary(ops.atanh, self)
-    def arctan2(self, x: Number) -> Value: """See micrograd.atan2."""; return binary(ops.atan2, self, as_value(x))
-    def rint(self) -> Value: """See micrograd.round."""; return unary(ops.round, self)
-    def fabs(self) -> Value: """See micrograd.abs."""; return unary(ops.abs, self)
+    arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
+    arcsinh, arccosh, arctanh = asinh, acosh, atanh
+    rint, fabs = round, abs
+
     def exp2(self) -> Value: """2 ** x."""; return power(constant(2.0), self)
     def radians(self) -> Value: """x · π/180."""; return times(self, constant(pi / 180.0))
-    def deg2rad(self) -> Value: """x · π/180."""; return times(self, constant(pi / 180.0))
     def degrees(self) -> Value: """x · 180/π."""; return times(self, constant(180.0 / pi))
-    def rad2deg(self) -> Value: """x · 180/π."""; return times(self, constant(180.0 / pi))
+    deg2rad, rad2deg = radians, degrees
     def conjugate(self) -> Value: """x itself: np.std and np.var multiply by it."""; return self
 
     def fmod(self, other: Number) -> Value:
@@ -381,20 +375,6 @@ class Value:
         b = abs(as_value(other))
         return (-self).step().where(-(-self % b), self % b)
 
-    # What NumPy has for floats alone, so that an array is asked so: np.vectorize(Value.isnan)(a)
-
-    def isnan(self) -> bool:
-        """True if its number is nan."""
-        return isnan(self.data)
-
-    def isinf(self) -> bool:
-        """True if its number is inf or -inf."""
-        return isinf(self.data)
-
-    def isfinite(self) -> bool:
-        """True if its number is neither inf nor nan."""
-        return isfinite(self.data)
-
     def logaddexp(self, other: Number) -> Value:
         """log(e^x + e^y), stable over the whole line.
 
@@ -411,6 +391,11 @@ class Value:
         high = self.maximum(other)
         gap: Value = ops.where(abs(high) < inf, self.minimum(other) - high, as_value(0.0))
         return high + gap.softplus()
+
+    # What NumPy has for floats alone, so that an array is asked so: np.vectorize(Value.isnan)(a)
+    def isnan(self) -> bool: """True if its number is nan."""; return isnan(self.data)
+    def isinf(self) -> bool: """True if its number is inf or -inf."""; return isinf(self.data)
+    def isfinite(self) -> bool: """True if its number is neither inf nor nan."""; return isfinite(self.data)
 
     def __op__(self, op: Op, args: Sequence[Any]) -> Value:
         """Record a row called on nodes (what `Op.__call__` asks of a node)."""
@@ -514,7 +499,7 @@ class Value:
         return in_signs(f"Value(data={self._data}, grad={self.grad}{label})")
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return shown_in_notebook(self)
+        return in_notebook(self)
 
     def _sympy_(self) -> Any:
         """SymPy asks what a Value is to it: not a number, which would end the graph; r * v for a Rational r is v's."""
@@ -579,8 +564,8 @@ made = [0]
 
 # How a notebook shows a Value or a network, a function from it to {MIME type: text}; and how words are spelled for a
 # standard output that lacks some of their signs. The package hangs both in.
-in_notebook: Any = None
-spelled: Any = None
+in_notebook: Callable[[Any], dict[str, str]] = lambda thing: {"text/plain": repr(thing)}
+spelled: Callable[[str], str] = str
 
 
 def engine_kind() -> str:
@@ -613,15 +598,9 @@ if IN_BROWSER and engine_kind() == "pure":
     Value.__del__ = let_go  # type: ignore[attr-defined]
 
 
-def shown_in_notebook(thing: Any) -> dict[str, str]:
-    """The view of a Value or a network in a notebook: what `in_notebook` makes of it, or else its repr."""
-    shown: dict[str, str] = {"text/plain": repr(thing)} if in_notebook is None else in_notebook(thing)
-    return shown
-
-
 def in_signs(words: str) -> str:
     """The words in signs that standard output has, so that they can be printed."""
-    return words if words.isascii() or spelled is None else str(spelled(words))
+    return words if words.isascii() else spelled(words)
 
 
 # The kinds of nodes, and the rest of the operations
@@ -1008,11 +987,8 @@ def restore_graph(leaves: dict[int, Value], rows: list[Op], labels: list[str], n
             nodes.append(leaves[len(nodes)])
         node = constant(next(field), label)
         node._row = row.index
-        node._grad = next(field)
-        node._da = next(field)
-        node._db = next(field)
-        node._a = nodes[next(link)]
-        node._b = nodes[next(link)]
+        node._grad, node._da, node._db = next(field), next(field), next(field)
+        node._a, node._b = nodes[next(link)], nodes[next(link)]
         nodes.append(node)
     last: Value = nodes[-1]
     return last

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import mul
 from typing import Any, Literal, TypeVar, overload
 
+from . import engine
 from .arguments import number, shown, whole
 from .data.dataset import tree
-from .engine import Value, shown_in_notebook
+from .engine import Value
 from .files import File, read_whole, write_whole
 from .ops import LEAF
 
@@ -158,7 +159,7 @@ class Module:
         return str(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return shown_in_notebook(self)
+        return engine.in_notebook(self)
 
     def config(self) -> dict[str, Any]:
         """The keyword arguments that make a module of this shape again, as plain JSON data; for `save`.
