@@ -157,7 +157,7 @@ class _OfRow:
 def describe(by: Callable[[], Any]) -> None:
     """Give each row a docstring and a signature of its own, made when they are asked for by the module that `by` loads:
     the table does not know how formulas are printed."""
-    setattr(Op, "__doc__", _OfRow(Op.__doc__, lambda row: by().described(row)))  # noqa: B010
+    setattr(Op, "__doc__", _OfRow(Op.__doc__, lambda row: by().described(row) if row.arity else row.note))  # noqa: B010
     setattr(Op, "__signature__", _OfRow(None, lambda row: by().signature(row)))  # noqa: B010
 
 

@@ -494,6 +494,7 @@ def test_the_table_of_names_and_the_two_kinds_of_leaf():
     assert all(name == row.name and ops.named(name) is row for name, row in ops.OPS.items())
     assert ops.named("leaf") is ops.LEAF and ops.named("constant") is ops.CONSTANT
     assert all(leaf.arity == 0 and leaf.symbol == "" for leaf in ops.LEAVES.values())
+    assert Value(1.0).op.__doc__ == "a Value that the user made"
     with pytest.raises(KeyError, match=r"no op is called 'sine'; there are add, sub.*micrograd\.op"):
         ops.named("sine")
 
