@@ -665,7 +665,7 @@ def test_explain_in_delta_form() -> None:
         assert f"\n{name} " in result.stdout
     result = micrograd_("explain", "x**2", "--at", "x=2", "--form", "delta")
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: form='delta' needs weighted sums")
+    assert result.stderr.startswith("Error: --form delta needs weighted sums")
 
 
 def test_explain_proposes_what_is_typed_here() -> None:
@@ -1411,3 +1411,4 @@ def test_the_error_about_error_terms_speaks_of_the_expression() -> None:
     result = micrograd_("explain", "w*x", "--at", "x=2", "w=1", "--wrt", "w", "--form", "delta")
     assert result.exit_code == 2
     assert "give a part of the expression a name, as in 'z = w*x + b; tanh(z)'" in result.stderr
+    assert result.stderr.startswith("Error: --form delta needs") and result.stderr.endswith("or use --form chain\n")

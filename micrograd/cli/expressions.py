@@ -148,12 +148,15 @@ def forward(root: Value, notation: Notation, align: str = "") -> list[str]:
     return lines
 
 
-def on_the_command_line(note: str) -> str:
-    """A note of a derivation, with what it proposes as it is typed here."""
-    for call, option in (("form='delta'", "--form delta"), ("wrt=...", "--wrt NAME"), (
-            "label nodes on the way (z.label = 'z')", "name parts of the expression, as in 'z = w*x; tanh(z)'")):
-        note = note.replace(call, option)
-    return note
+def on_the_command_line(words: str) -> str:
+    """A note of a derivation, or an error, with what it proposes as it is typed here."""
+    for call, typed_here in (
+            ("form='delta'", "--form delta"), ("form='chain'", "--form chain"), ("wrt=...", "--wrt NAME"),
+            ("label nodes on the way (z.label = 'z')", "name parts of the expression, as in 'z = w*x; tanh(z)'"),
+            ("label it, as z = w*x + b before sigmoid(z)",
+             "give a part of the expression a name, as in 'z = w*x + b; tanh(z)'")):
+        words = words.replace(call, typed_here)
+    return words
 
 
 def derivation_page(title: str, root: Value, derivations: Sequence[Explanation]) -> str:
@@ -209,8 +212,7 @@ def explain(expression: str, values: dict[str, float], wrt: Sequence[str], form:
     except ExpressionError:
         raise
     except ValueError as error:
-        what = "give a part of the expression a name, as in 'z = w*x + b; tanh(z)'"
-        raise Problem(str(error).replace("label it, as z = w*x + b before sigmoid(z)", what)) from None
+        raise Problem(on_the_command_line(str(error))) from None
     derivations = [replace(derivation, notes=tuple(map(on_the_command_line, derivation.notes)))
                    for derivation in derivations]
     if as_json:
