@@ -34,15 +34,7 @@ class Printed:
     __slots__ = ()
 
     def _laid_out(self, width: int, spell: Spelling) -> str:
-        """The whole as text, in lines that can be broken.
-
-        Args:
-            width: the most columns that a line may have, where it can be broken.
-            spell: rewrites words in the signs that there are.
-
-        Returns:
-            The text.
-        """
+        """The whole as text, in lines of at most `width` columns where they can be broken, its words spelled so."""
         raise NotImplementedError
 
     @property

@@ -173,18 +173,16 @@ def ends_as_ctrl_c() -> Iterator[None]:
             came.append(number)
             raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in ENDS}
-    heard = [number for number in ENDS if before[number] is not signal.SIG_IGN]  # nohup has SIGHUP ignored
-    for number in heard:
-        signal.signal(number, handler)
+    before = {number: signal.signal(number, handler) for number in ENDS
+              if signal.getsignal(number) is not signal.SIG_IGN}  # nohup has SIGHUP ignored
     try:
         yield
     except KeyboardInterrupt:
         if not came:
             raise
     finally:
-        for number in heard:
-            signal.signal(number, before[number])
+        for number, action in before.items():
+            signal.signal(number, action)
     if came:
         sys.exit(128 + came[0])
 
