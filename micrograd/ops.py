@@ -19,13 +19,11 @@ from . import functions
 from .arguments import is_number
 from .functions import LN_2, LN_10, SQRT_2, SQRT_PI, SQRT_TAU, normal_below
 from .rows import HELPERS as HELPERS
-from .rows import LEAVES as LEAVES
+from .rows import LEAVES, op, row, shortcut
 from .rows import OPS as OPS
 from .rows import ROWS as ROWS
 from .rows import Op as Op
 from .rows import named as named
-from .rows import op, shortcut
-from .rows import row as row
 
 # What the package takes from here: `op`, and the rows but abs, pow and round, which a star import must not hide.
 __all__ = [

@@ -61,11 +61,6 @@ def spread(args: Sequence[str]) -> list[str]:
     return [*options, "--", *rest] if rest else options
 
 
-def numbers(_context: click.Context, _option: click.Parameter, words: Sequence[str]) -> dict[str, float]:
-    """The value of --at."""
-    return parse_values(*words)
-
-
 def program(_context: click.Context, _argument: click.Parameter, text: str) -> str:
     """The value of EXPR: the text itself, or what standard input has."""
     if text != str(STREAM):
@@ -79,8 +74,8 @@ def program(_context: click.Context, _argument: click.Parameter, text: str) -> s
 
 def expression_and_values(command: Callable[..., None]) -> Callable[..., None]:
     """The argument EXPR and the option --at."""
-    at = click.option("--at", "values", multiple=True, callback=numbers, metavar="NAME=NUMBER ...",
-                      help="Values for the names: --at w=0.5 x=1/3.")
+    at = click.option("--at", "values", multiple=True, callback=lambda _context, _option, words: parse_values(*words),
+                      metavar="NAME=NUMBER ...", help="Values for the names: --at w=0.5 x=1/3.")
     return click.argument("expression", metavar="EXPR", callback=program)(at(console.printing(command)))
 
 
