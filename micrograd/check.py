@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import pairwise, takewhile
@@ -45,7 +46,8 @@ ULPS = 2 * float_info.epsilon  # how far a row may be from its exact result, as 
 TINY = 2.0 ** -1074            # and at least this: numbers near 0 have no more digits than that
 SMALL = 2.0 ** -960
 ARITHMETIC = (ops.add, ops.sub, ops.mul, ops.div, ops.neg)  # rounded right, always
-OK, WRONG, KINK, UNKNOWN, UNDEFINED = VERDICTS = ("ok", "wrong", "kink", "unknown", "undefined")
+OK, WRONG, KINK, UNKNOWN, UNDEFINED = "ok", "wrong", "kink", "unknown", "undefined"
+OTHERS = {KINK: "at a kink", UNKNOWN: UNKNOWN, UNDEFINED: UNDEFINED}  # what a summary calls them
 HEAD = ("derivative", "reverse", "forward", "differences", "± error", "verdict")
 NUMBERS = (1, 2, 3, 4)  # the columns of the report that hold them
 
@@ -126,11 +128,10 @@ class GradientReport(Page):
 
     def summary(self) -> str:
         """One line: how many of each verdict."""
-        count = {verdict: sum(row.verdict == verdict for row in self.rows) for verdict in VERDICTS}
-        kinks = f", {count[KINK]} at a kink" if count[KINK] else ""
-        kinks += "".join(f", {count[each]} {each}" for each in (UNKNOWN, UNDEFINED) if count[each])
+        count = Counter(row.verdict for row in self.rows)
+        others = "".join(f", {count[verdict]} {words}" for verdict, words in OTHERS.items() if count[verdict])
         hidden = " (not listed)" if self.long else ""
-        return f"{counted(len(self.rows), 'derivative')}: {count[OK]} ok{hidden}{kinks}, {count[WRONG]} wrong"
+        return f"{counted(len(self.rows), 'derivative')}: {count[OK]} ok{hidden}{others}, {count[WRONG]} wrong"
 
     def table(self) -> list[tuple[str, ...]]:
         """The report as text, cell by cell, the heading first."""
@@ -189,13 +190,7 @@ def check_gradients(f: Function, at: Any, order: int = 2) -> GradientReport:
 
 
 class Experiment:
-    """A function near a point: its outputs (for order 2 its first derivatives, too) there, and where a number moves.
-
-    Args:
-        f: the function.
-        at: its argument; several in a tuple.
-        order: 1 for the derivatives of f, 2 for those of its derivatives, too.
-    """
+    """A function near a point: its outputs (for order 2 its first derivatives, too) there, and where a number moves."""
 
     def __init__(self, f: Function, at: Any, order: int) -> None:
         self.f = f
