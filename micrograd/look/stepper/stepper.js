@@ -44,51 +44,52 @@
   const isForward = (at) => at < run.forward;
   const receiver = (frame) => frame.length > 3 ? shape.parents[frame[0]][frame[1]] : frame[0];
 
+  // What the panel shows of a step: {what, formula, sum} as HTML, and all of it in words
+
   function forwardStep([node, rule, numbers]) {
-    byId("what").innerHTML = `${math(name(node))} is computed`;
     const inNumbers = numbers < 0 ? [] : [cell("numbers", data.pieces[numbers], "in numbers")];
-    byId("formula").innerHTML = [cell("lhs", name(node), "node"), cell("rule", data.pieces[rule], "rule"), ...inNumbers,
+    const formula = [cell("lhs", name(node), "node"), cell("rule", data.pieces[rule], "rule"), ...inNumbers,
       cell("result", number(run.values[node]), "value")].join(sign("=", ""));
-    byId("formula").className = "forward";
-    byId("sum").innerHTML = "";
-    return `${run.names[node]} is computed: ${run.values[node]}`;
+    return {kind: "forward", what: `${math(name(node))} is computed`, formula, sum: "",
+      words: `${run.names[node]} is computed: ${run.values[node]}`};
   }
 
   function seedStep([node]) {
-    byId("what").innerHTML = `The seed: ${math(name(node))} changes by as much as itself`;
-    byId("formula").className = "seed";
-    byId("formula").innerHTML =
-      cell("lhs", gradientOf(node), "gradient") + sign("=", "") + cell("result", number("1"), "seed");
-    byId("sum").innerHTML = "";
-    return `The backward pass starts: the gradient of ${run.names[node]} is 1`;
+    const formula = cell("lhs", gradientOf(node), "gradient") + sign("=", "") + cell("result", number("1"), "seed");
+    return {kind: "seed", what: `The seed: ${math(name(node))} changes by as much as itself`, formula, sum: "",
+      words: `The backward pass starts: the gradient of ${run.names[node]} is 1`};
   }
 
   function backwardStep(frame) {
     const [node, , upstream, local, contribution, before, after, path, paths, rule] = frame;
     const parent = receiver(frame);
-    byId("what").innerHTML = `${math(name(node))} hands its gradient on to ${math(name(parent))}`;
-    byId("formula").className = "backward";
     const derivative = fraction(name(node), name(parent)) + "<mo>=</mo>" + data.pieces[rule];
-    byId("formula").innerHTML =
+    const formula =
       cell("lhs", gradientOf(parent), "gradient") + sign("+=", "") + cell("upstream", gradientOf(node), "upstream") +
       sign("·", "") + cell("local", derivative, "local derivative") + cell("wide", "") + cell("wide", "", "adds") +
       cell("", "") + sign("=") + cell("upstream number", number(upstream)) + sign("·") +
       cell("local number", signed(local)) + cell("sign equals", "<mo>=</mo>") + cell("result", number(contribution));
     const rest = paths - path;
     const minus = contribution.startsWith("−");
-    byId("sum").innerHTML = paths === 1 ? `<span>the only path into ${math(name(parent))}</span>` :
+    const sum = paths === 1 ? `<span>the only path into ${math(name(parent))}</span>` :
       `<span><b>path ${path} of ${paths}</b> into ${math(name(parent))}</span>` +
       math(number(before) + `<mo>${minus ? "−" : "+"}</mo>` + number(minus ? contribution.slice(1) : contribution) +
            "<mo>=</mo>" + number(after)) + `<span>${rest ? `${rest} more to come` : "✓ complete"}</span>`;
-    return `${run.names[node]} hands on ${upstream} times ${local}, which is ${contribution}, to ` +
-      `${run.names[parent]}; path ${path} of ${paths}; its gradient so far is ${after}`;
+    return {kind: "backward", what: `${math(name(node))} hands its gradient on to ${math(name(parent))}`, formula, sum,
+      words: `${run.names[node]} hands on ${upstream} times ${local}, which is ${contribution}, to ` +
+        `${run.names[parent]}; path ${path} of ${paths}; its gradient so far is ${after}`};
   }
 
   function show(at) {
     place = Math.max(0, Math.min(run.frames.length - 1, at));
     const frame = run.frames[place];
     const forward = isForward(place);
-    const words = forward ? forwardStep(frame) : place === run.forward ? seedStep(frame) : backwardStep(frame);
+    const {kind, what, formula, sum, words} =
+      forward ? forwardStep(frame) : place === run.forward ? seedStep(frame) : backwardStep(frame);
+    byId("what").innerHTML = what;
+    byId("formula").className = kind;
+    byId("formula").innerHTML = formula;
+    byId("sum").innerHTML = sum;
     const note = (!forward && frame[10]) || (place === run.frames.length - 1 && run.verdict) || "";
     byId("note").textContent = note;
     byId("spoken").textContent = `Step ${place + 1} of ${run.frames.length}. ${words}. ${note}`;
@@ -120,13 +121,11 @@
       if (isForward(at)) {
         value[past[0]] = true;
         shape.parents[past[0]].forEach((_, argument) => { if (forward) state[`${past[0]}_${argument}`] = "done"; });
-      } else if (at === run.forward) {
-        gradient[past[0]] = "1";
-        parts[past[0]] = [1, 1];
       } else {
-        gradient[receiver(past)] = past[6];
-        parts[receiver(past)] = [past[7], past[8]];
-        state[`${past[0]}_${past[1]}`] = "done";
+        const [node, argument, , , , , after = "1", path = 1, paths = 1] = past;  // the seed has a node alone
+        gradient[receiver(past)] = after;
+        parts[receiver(past)] = [path, paths];
+        state[`${node}_${argument}`] = "done";
       }
     });
     nodes.forEach((node, i) => {
@@ -231,18 +230,16 @@
 
   function load(index) {
     run = data.runs[index];
-    const before = shape;
-    shape = data.shapes[run.shape];
     const frames = run.frames.length;
     byId("slider").max = frames;
     byId("track").style.setProperty("--split", Math.max(0, run.forward - 0.5) / Math.max(1, frames - 1));
     byId("to-forward").disabled = run.forward === 0;
     byId("to-backward").disabled = run.forward === frames;
     byId("root").innerHTML = math(name(root()));
-    if (shape !== before) {
+    if (shape !== data.shapes[run.shape]) {
+      shape = data.shapes[run.shape];
       const picture = byId(`picture${run.shape}`);
-      byId("picture").replaceChildren(picture ? picture.content.cloneNode(true) : table());
-      picture ? readSvg() : readTable();
+      picture ? showSvg(picture) : showTable();
       interact();
     }
     for (const [id, edge] of Object.entries(edges)) {
@@ -251,7 +248,8 @@
     }
   }
 
-  function readSvg() {
+  function showSvg(picture) {
+    byId("picture").replaceChildren(picture.content.cloneNode(true));
     const svg = byId("picture").querySelector("svg");
     nodes = run.names.map((_, i) => {
       const box = svg.querySelector(`#n${i}`);
@@ -280,9 +278,7 @@
   }
 
   // Where a number stands in the picture; of a constant with a name after that: "x = 0.5"
-  function field(element) {
-    return {element, prefix: element.textContent.match(/^(.* = )?/)[0]};
-  }
+  const field = (element) => ({element, prefix: element.textContent.match(/^(.* = )?/)[0]});
 
   function resize() {
     const svg = byId("picture").querySelector("svg");
@@ -305,23 +301,19 @@
   }
 
   // Where no picture could be made: the nodes as a table
-  function table() {
-    const result = document.createElement("table");
+  function showTable() {
+    const table = document.createElement("table");
     const head = ["node", "from", "data", "grad", ""].map((word) => `<th>${word}</th>`).join("");
-    result.innerHTML = `<thead><tr>${head}</tr></thead><tbody></tbody>`;
-    run.names.forEach((_, i) => {
-      const row = result.tBodies[0].insertRow();
-      row.id = `n${i}`;
+    table.innerHTML = `<thead><tr>${head}</tr></thead><tbody></tbody>`;
+    nodes = run.names.map((_, i) => {
+      const box = table.tBodies[0].insertRow();
+      box.id = `n${i}`;
       const from = shape.parents[i].map((parent) => math(name(parent))).join(", ");
-      row.innerHTML = `<td>${math(name(i))}</td><td>${from}</td><td></td><td></td><td></td>`;
+      box.innerHTML = `<td>${math(name(i))}</td><td>${from}</td><td></td><td></td><td></td>`;
+      return {box, value: field(box.cells[2]), gradient: field(box.cells[3]), mark: box.cells[4]};
     });
-    return result;
-  }
-
-  function readTable() {
-    nodes = [...byId("picture").querySelectorAll("tbody tr")].map((box) =>
-      ({box, value: field(box.cells[2]), gradient: field(box.cells[3]), mark: box.cells[4]}));
     edges = {};
+    byId("picture").replaceChildren(table);
   }
 
   // Clicking a node, pointing at an edge
@@ -329,8 +321,7 @@
   function visit(node) {
     const places = run.frames.flatMap((frame, at) => receiver(frame) === node ? [at] : []);
     if (places.length) {
-      pause();
-      show(places.find((at) => at > place) ?? places[0]);
+      go(places.find((at) => at > place) ?? places[0]);
     } else {
       const why = shape.constants[node] ? "a constant: no gradient is taken" : "given";
       tip(nodes[node].box, `${math(name(node))} is ${why}`);
@@ -340,10 +331,8 @@
   function localOf(node, argument) {
     const frame = run.frames.find((one) => one.length > 3 && one[0] === node && one[1] === argument);
     const parent = shape.parents[node][argument];
-    if (!frame) {
-      return `${math(name(parent))} is a constant: nothing is differentiated by it`;
-    }
-    return math(`${fraction(name(node), name(parent))}<mo>=</mo>${data.pieces[frame[9]]}<mo>=</mo>${number(frame[3])}`) +
+    return !frame ? `${math(name(parent))} is a constant: nothing is differentiated by it` :
+      math(`${fraction(name(node), name(parent))}<mo>=</mo>${data.pieces[frame[9]]}<mo>=</mo>${number(frame[3])}`) +
       "<small>local derivative along this arrow</small>";
   }
 
@@ -393,9 +382,7 @@
     box.style.top = `${above > 4 ? above : Math.min(near.bottom + 6, innerHeight - box.offsetHeight - 4)}px`;
   }
 
-  function hideTip() {
-    byId("tip").hidden = true;
-  }
+  const hideTip = () => { byId("tip").hidden = true; };
 
   // Controls
 
@@ -406,10 +393,6 @@
   }
 
   function play() {
-    if (timer !== null) {
-      pause();
-      return;
-    }
     if (place === run.frames.length - 1) {
       show(0);
     }
@@ -423,8 +406,8 @@
 
   const go = (at) => { pause(); show(at); };
   const actions = {
-    first: () => go(0), back: () => go(place - 1), play, next: () => go(place + 1), last: () => go(run.frames.length - 1),
-    "to-forward": () => go(0), "to-backward": () => go(run.forward),
+    first: () => go(0), back: () => go(place - 1), next: () => go(place + 1), last: () => go(run.frames.length - 1),
+    "to-forward": () => go(0), "to-backward": () => go(run.forward), play: () => timer === null ? play() : pause(),
     smaller: () => enlarge(0.8), larger: () => enlarge(1.25), fit: () => { zoom = "whole"; resize(); bringIntoView("instant"); },
   };
   const keys = {ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", " ": "play"};
@@ -433,10 +416,8 @@
   }
   byId("slider").addEventListener("input", () => go(Number(byId("slider").value) - 1));
   byId("sample").addEventListener("change", () => {
-    const at = place;
-    pause();
     load(byId("sample").selectedIndex);
-    show(at);
+    go(place);
   });
   document.addEventListener("keydown", (event) => {
     const on = event.target.closest("select, input, button, a");
@@ -477,24 +458,19 @@
 
   // Light and dark: as chosen with the button, else as the notebook around has it, else as the system has it
 
+  const iframe = window.frameElement;  // in a notebook; null where there is none, or one of another origin
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const themes = ["automatic", "light", "dark"];
   let theme = "automatic";
 
   function around() {
-    try {
-      const body = parent === window ? null : parent.document.body;
-      if (body?.dataset.jpThemeLight) {
-        return body.dataset.jpThemeLight === "false" ? "dark" : "light";
-      }
-    } catch (error) { /* a page of another origin around this one */ }
-    return dark.matches ? "dark" : "light";
+    const light = iframe?.ownerDocument.body.dataset.jpThemeLight;
+    return (light ? light === "false" : dark.matches) ? "dark" : "light";
   }
 
   function paintTheme() {
     document.documentElement.dataset.theme = theme === "automatic" ? around() : theme;
-    byId("theme").setAttribute("aria-label", `Theme: ${theme}`);
-    byId("theme").title = `Theme: ${theme}`;
+    set(byId("theme"), {"aria-label": `Theme: ${theme}`, title: `Theme: ${theme}`});
   }
 
   byId("theme").addEventListener("click", () => {
@@ -503,27 +479,18 @@
   });
   dark.addEventListener("change", paintTheme);
 
-  // In a notebook: the static picture beside the frame has done its duty, and the frame takes the height that it needs
-  function settle() {
-    try {
-      const frame = window.frameElement;
-      if (!frame) {
-        return;
-      }
-      new MutationObserver(paintTheme).observe(parent.document.body, {attributes: true});
-      frame.parentElement.querySelectorAll("[data-micrograd-static]").forEach((still) => { still.style.display = "none"; });
-      const picture = byId("picture");
-      const wanted = document.body.scrollHeight - picture.clientHeight + picture.scrollHeight;
-      frame.style.height = `${Math.max(460, Math.min(760, wanted + 16))}px`;
-    } catch (error) { /* a page of another origin around this one */ }
-  }
-
   paintTheme();
   byId("samples").hidden = data.runs.length < 2;
   data.runs.forEach((one) => byId("sample").add(new Option(one.name)));
   load(0);
   show(0);
-  settle();
+  if (iframe) {  // the static picture beside it has done its duty, and it takes the height that it needs
+    new MutationObserver(paintTheme).observe(iframe.ownerDocument.body, {attributes: true});
+    iframe.parentElement.querySelectorAll("[data-micrograd-static]").forEach((still) => { still.style.display = "none"; });
+    const picture = byId("picture");
+    const wanted = document.body.scrollHeight - picture.clientHeight + picture.scrollHeight;
+    iframe.style.height = `${Math.max(460, Math.min(760, wanted + 16))}px`;
+  }
   resize();
   bringIntoView("instant");
 })();
