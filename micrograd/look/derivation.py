@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
-from ..files import FileName
 from ..formulas.formula import Formula, equation, number_of
 from ..formulas.labels import columns, text_in_latex
 from ..formulas.layout import Applied, Layout, Quoted, aligned, written
 from ..formulas.mathml import mathml
 from ..formulas.matrices import Matrix
 from ..formulas.notations import LATEX, TERM, Signs
-from ..page import as_json, page, saved
+from ..page import Format, Savable, as_json, page
 from ..terminal import Printed, Spelling, folded, padded, wrapped
 from .tex import as_tex, text_in_tex
 
@@ -41,7 +39,6 @@ class Factor(Printed):
         return "\n".join(folded(spell(whole), width))
 
     def to_dict(self) -> dict[str, Any]:
-        """The factor as plain data."""
         return {"symbols": self.symbols.to_dict(), "rule": self.rule.to_dict(), "formula": self.formula.to_dict(),
                 "value": self.value}
 
@@ -54,7 +51,6 @@ class Line(Printed):
     sides: tuple[tuple[Formula, ...], ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The line as plain data."""
         return {"left": self.left.to_dict(), "sides": [[part.to_dict() for part in side] for side in self.sides]}
 
     def _laid_out(self, width: int, spell: Spelling) -> str:
@@ -114,7 +110,7 @@ def side_signs(n: int, broken: bool) -> Signs:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Explanation(Printed):
+class Explanation(Printed, Savable):
     """The derivation that `explain` found. Print it, show it in a notebook, take it apart, or `.save("w.html")` it.
 
     Attributes:
@@ -165,14 +161,12 @@ class Explanation(Printed):
     @property
     def latex(self) -> str:
         """The derivation as one aligned environment, without dollar signs."""
-        latex: str = written(self.layout(), LATEX).text
-        return latex
+        return str(written(self.layout(), LATEX).text)
 
     def layout(self) -> Layout:
         """The lines as one aligned environment."""
         rows = [row for line in self.lines for row in line.rows(self.form == CHAIN)]
-        rows += [Quoted("", matrix.latex) for matrix in self.matrices]
-        return aligned(rows)
+        return aligned([*rows, *(Quoted("", matrix.latex) for matrix in self.matrices)])
 
     def _repr_latex_(self) -> str:
         notes = "".join(rf" \\\\[0.5em] & {text_in_latex(note)}" for note in self.notes)
@@ -187,19 +181,11 @@ class Explanation(Printed):
         notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
         return f'<div class="derivation" style="overflow: auto hidden">{self.to_mathml()}{notes}</div>'
 
-    def save(self, path: FileName) -> Path:
-        """Write the derivation to a file.
-
-        Args:
-            path: of the file, whose ending says how: .txt, .tex (for pdflatex), .html or .json.
-
-        Returns:
-            The path.
-        """
-        return Explanations([self]).save(path)
+    def _formats(self) -> dict[str, Format]:
+        return Explanations([self])._formats()
 
 
-class Explanations(Printed, tuple[Explanation, ...]):
+class Explanations(Printed, Savable, tuple[Explanation, ...]):
     """Several of them, as `explain` finds for a list: a tuple that prints, shows and saves itself as one derivation."""
 
     __slots__ = ()
@@ -223,21 +209,12 @@ class Explanations(Printed, tuple[Explanation, ...]):
         """One piece of a page after the other."""
         return "\n".join(each.to_html() for each in self)
 
-    def save(self, path: FileName) -> Path:
-        """Write the derivations to one file.
-
-        Args:
-            path: of the file, whose ending says how: .txt, .tex (for pdflatex), .html or .json.
-
-        Returns:
-            The path.
-        """
+    def _formats(self) -> dict[str, Format]:
         names = ", ".join(each.symbols for each in self)
-        return saved("Explanation", path, {
-            ".txt": lambda: f"{self.text}\n",
-            ".tex": lambda: as_tex("\n\n".join(in_tex(each) for each in self)),
-            ".html": lambda: page(names, [each.to_html() for each in self]),
-            ".json": lambda: as_json(self.to_dict() if len(self) != 1 else self[0].to_dict())})
+        return {".txt": lambda: f"{self.text}\n",
+                ".tex": lambda: as_tex("\n\n".join(map(in_tex, self))),
+                ".html": lambda: page(names, [each.to_html() for each in self]),
+                ".json": lambda: as_json(self.to_dict() if len(self) != 1 else self[0].to_dict())}
 
 
 def in_tex(found: Explanation) -> str:

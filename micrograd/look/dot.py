@@ -6,7 +6,7 @@ Which node is in which box is decided in `grouping`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from math import isfinite, log10
 from typing import Any, NamedTuple
@@ -66,13 +66,7 @@ class DrawOptions(NamedTuple):
 
 
 class Painter:
-    """Writes a grouping into a graphviz.Digraph.
-
-    Args:
-        grouping: what to draw.
-        options: how.
-        drawing: what to write to.
-    """
+    """Writes a grouping into a graphviz.Digraph."""
 
     def __init__(self, grouping: Grouping, options: DrawOptions, drawing: Any) -> None:
         self.grouping = grouping
@@ -112,7 +106,8 @@ class Painter:
         terms = Terms(self.grouping.names) if options.slopes == "formulas" else None
         sent = sent_by_backward(self.grouping.order)
         flows = [sum(sent.get(edge, 0.0) for edge in arrow.edges) for arrow in self.arrows]
-        scale = scale_of(flows if options.by_gradient else [w.data for w in self.weights if w is not None])
+        sizes = [abs(x) for x in (flows if options.by_gradient else [w.data for w in self.weights if w is not None])]
+        scale = max(filter(isfinite, sizes), default=1.0) or 1.0
         thickest = 2.0 if dense else 4.0
         met: Counter[Value] = Counter()
         for arrow, weight, flow in zip(self.arrows, self.weights, flows):
@@ -136,7 +131,8 @@ class Painter:
         if options.by_gradient:
             drawing.graph_attr["label"] = flow_legend(scale, flows, thickest)
         elif dense:
-            drawing.graph_attr["label"] = weight_legend(scale)
+            signs = [(PLUS, 2.0, number_of(scale)), (MINUS, 2.0, number_of(-scale))]
+            drawing.graph_attr["label"] = legend("weights", signs, [])
 
     def id(self, node: Value) -> str:
         return f"n{self.grouping.place[node]}"
@@ -171,20 +167,16 @@ class Painter:
             return look | self.layer_box(node)
         if self.options.collapse and node in grouping.member:
             return look | self.neuron_box(grouping.member[node], compact)
-        name = self.name(node)
+        name = self.called(node) if node.label or self.options.names else ""
         if node.op is CONSTANT:
             x = number_of(node.data)
             return look | {"label": f"<{slack(f'{name} = {x}' if name else x)}>"}
         if grouping.symbolic and self.options.collapse:
             return look | disc(name or symbol(node.op))
-        return look | {"label": card(cells(name and bold(name), text(symbol(node.op))), self.numbers(node))}
+        return look | {"label": card([name and bold(name), text(symbol(node.op))], self.numbers(node))}
 
     def called(self, node: Value) -> str:
         return cut(unicode_label(self.grouping.names[node]), LONGEST_LABEL)
-
-    def name(self, node: Value) -> str:
-        """The name in the box of a node; "" if it has none there."""
-        return self.called(node) if node.label or self.options.names else ""
 
     def numbers(self, node: Value) -> list[str]:
         """The rows of data and gradient."""
@@ -208,7 +200,7 @@ class Painter:
             numbers.append(self.gradient("δ", z) if z is not None else self.gradient("grad", last))
         if not (compact or z is None or z is last):
             name = f"{self.called(z)} → {name}"
-        head = cells(bold(name), text(neuron.activation(symbol)))
+        head = [bold(name), text(neuron.activation(symbol))]
         label = line(head, numbers) if compact else card(head, ["".join(numbers)] if numbers else [], 2 * len(numbers))
         return {"class": f"{grouping.roles[last]} neuron", "label": label}
 
@@ -332,10 +324,6 @@ def coloured(words: str, colour: str) -> str:
     return f'<FONT COLOR="{colour}">{text(words)}</FONT>'
 
 
-def cells(*parts: str) -> list[str]:
-    return [part for part in parts if part]
-
-
 def row(caption: str, number: str, colour: str = INK) -> str:
     """The cells of a caption and its number, which has room for ten digits."""
     return f'<TD ALIGN="LEFT">{small(caption)}</TD><TD ALIGN="LEFT" WIDTH="62">{coloured(number, colour)}</TD>'
@@ -343,6 +331,7 @@ def row(caption: str, number: str, colour: str = INK) -> str:
 
 def card(head: list[str], rows: Sequence[str], columns: int = 2) -> str:
     """A box with a head and, below a line, rows of that many cells."""
+    head = [*filter(None, head)]
     span = max(1, columns // len(head)) if head else 0
     above = "".join(f'<TD COLSPAN="{span}"{align}>{part}</TD>' for part, align in
                     zip(head, ("",) if len(head) == 1 else (' ALIGN="LEFT"', ' ALIGN="RIGHT"')))
@@ -352,7 +341,7 @@ def card(head: list[str], rows: Sequence[str], columns: int = 2) -> str:
 
 def line(head: list[str], rows: Sequence[str]) -> str:
     """The same on one line."""
-    name = "".join(f'<TD ALIGN="LEFT" WIDTH="{width}">{part}</TD>' for part, width in zip(head, (44, 30)))
+    name = "".join(f'<TD ALIGN="LEFT" WIDTH="{width}">{part}</TD>' for part, width in zip(head, (44, 30)) if part)
     return f"<{TABLE}<TR>{name}{''.join(rows)}</TR></TABLE>>"
 
 
@@ -375,11 +364,6 @@ def sent_by_backward(order: Sequence[Value]) -> dict[tuple[Value, int], float]:
                     met[edge.parent] = None
                     sent[edge[:2]] = edge.local * node.grad
     return sent
-
-
-def scale_of(numbers: Iterable[float]) -> float:
-    """The largest of the sizes, infinite ones aside; 1 if there is none."""
-    return max((abs(x) for x in numbers if isfinite(x)), default=1.0) or 1.0
 
 
 def flow_line(flow: float, scale: float, thickest: float) -> dict[str, str]:
@@ -415,10 +399,6 @@ def flow_legend(scale: float, flows: Sequence[float], thickest: float) -> str:
     if not all(map(isfinite, flows)):
         notes.append("dashed: ∞ or nan")
     return legend("gradient along an arrow", steps, notes)
-
-
-def weight_legend(scale: float) -> str:
-    return legend("weights", [(PLUS, 2.0, number_of(scale)), (MINUS, 2.0, number_of(-scale))], [])
 
 
 def legend(title: str, steps: Sequence[tuple[str, float, str]], notes: Sequence[str]) -> str:

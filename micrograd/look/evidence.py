@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import copysign, isclose, isfinite, isnan
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -203,23 +203,20 @@ class Flats:
         self.kind: dict[Value, str] = {}
         self.group: dict[Value, tuple[Op, str]] = {}          # the op, and the layer
         self.unit: dict[Value, Any] = {}                      # what stands for a neuron: its label, or the node
-        steepest: dict[tuple[Op, tuple[float, ...]], float] = {}
         for node in graph.order:
             op, rest = node.op, tuple(parent.data for parent in node.parents[1:])
             if not node.parents or op.arity - len(op.defaults) != 1 or node.parents[0].op is CONSTANT:
                 continue
-            if (op, rest) not in steepest:
-                steepest[op, rest] = steepest_slope(op, rest)
             argument = node.parents[0]
             self.group[node] = op, layer_of(node.label) or layer_of(argument.label)
             self.unit[node] = node.label or argument.label or node
-            limit, local = FLAT * steepest[op, rest], node.local_derivatives[0]
+            limit, local = FLAT * steepest_slope(op, rest), node.local_derivatives[0]
             if abs(local) <= limit and (limit == 0 or levels_off(op, argument.data, rest, limit)):  # 0: flat everywhere
                 self.kind[node] = "dead" if local == 0 and op.kink is not None else "saturated"
         self.units = Counter(self.unit.values())
         self.groups = Counter(self.group.values())
-        layers = [layer_of(label) for label in {node.label: None for node in graph.order if node.label}]
-        self.last_layer = max(layers, key=lambda layer: (len(layer), layer), default="")
+        layers = map(layer_of, {node.label for node in graph.order})
+        self.last_layer = max(layers, key=lambda layer: (len(layer), layer))
 
     @cached_property
     def reported(self) -> dict[tuple[str, Op, str], list[Value]]:
@@ -236,6 +233,7 @@ class Flats:
         return groups
 
 
+@lru_cache
 def steepest_slope(op: Op, rest: tuple[float, ...]) -> float:
     low, high = op.domain[0]
     points = [low + (high - low) * k / 8 for k in range(9)]

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import chain
 from math import isfinite, isnan, log10, prod
-from operator import attrgetter
+from operator import add, attrgetter
 from typing import Union, overload
 
 from ..engine import Value
@@ -51,7 +52,7 @@ from .derivation import CHAIN, DELTA, FORMS, Explanation, Explanations, Factor, 
 __all__ = ["explain"]
 
 SHOWN = 4      # paths that are written out
-NEURONS = 8    # of one layer, in the delta form
+NEURONS = 8    # lines of one layer, in the delta form
 DEFINED = 12   # nodes without a label whose names are explained
 FACTORS = 30   # of a path that are written out
 LEAVES = 40    # leaves that the delta form of a whole graph lists
@@ -364,19 +365,25 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
         why = missing(graph) if x is None or not sums else (
             f"of those that are, {known}, none is on the way to {name_of(graph, x)}")
         raise ValueError(f"form='delta' needs weighted sums labelled, and {why}; or use form='chain'")
-    matrices, words, covered = matrix_form(graph, x, sums)
+    matrices, said, covered = matrix_form(graph, x, sums)
     leaves = [x] if x is not None else [
         node for node in between if node.op is LEAF and node.label and node not in covered]
     if len(leaves) > LEAVES:
-        words = [f"{len(leaves):,} leaves{' more' * bool(matrices)} are not listed: wrt=... derives one.", *words]
+        said = [f"{len(leaves):,} leaves{' more' * bool(matrices)} are not listed: wrt=... derives one.", *said]
         leaves = []
     layers = layers_of(between, zs)
+    shown = [layer if len(layer) <= NEURONS else layer[:NEURONS - 1] for layer in layers]
     terms = Terms({node: graph.names[node] for node in graph.order if node.label or node is root or node is x})
-    found, notes = derived(graph, between, zs, {*chain(*map(first_few, layers)), *leaves}, terms)
-    lines = [each for layer in layers for each in [*map(found.__getitem__, first_few(layer)), *how_many_more(layer)]]
+    found, notes = derived(graph, between, zs, {*chain(*shown), *leaves}, terms)
+    lines = []
+    for layer, few in zip(layers, shown):
+        lines += [found[z] for z in few]
+        if len(few) < len(layer):
+            words = f"({len(layer) - len(few)} more in this layer)"
+            lines.append(line(Formula(f"⋮ {words}", rf"\vdots \text{{ {words}}}")))
     lines += [found[leaf] for leaf in leaves if leaf not in zs]
     lost = digits_lost((node for node in between if node is not x), between, graph, terms, terms.prime)
-    notes += lost + words + too_long((side for each in lines for side in each.sides), remedy="")
+    notes += lost + said + too_long((side for each in lines for side in each.sides), remedy="")
     notes += sample_note(graph, zs)
     if x is None:
         return Explanation(name_of(graph, root), DELTA, root.data, (), 0, tuple(lines), matrices, tuple(notes))
@@ -400,10 +407,7 @@ def derived(graph: Graph, between: dict[Value, None], zs: Mapping[Value, str], w
     for node in reversed(between):
         if node not in so_far:
             continue
-        first, *others = reversed(so_far.pop(node))  # in the order of the graph
-        gradient = first
-        for other in others:
-            gradient = gradient + other
+        gradient = reduce(add, reversed(so_far.pop(node)))  # in the order of the graph
         value = graph.gradients[node]
         if node in wanted:
             sides = [parts_of(gradient), parts_of(gradient, numbers=True)]
@@ -426,22 +430,16 @@ def derived(graph: Graph, between: dict[Value, None], zs: Mapping[Value, str], w
 
 def layers_of(between: Iterable[Value], zs: Mapping[Value, str]) -> list[list[Value]]:
     """The weighted sums by height, from the output back; those of one height by the numbers in their names, of layer,
-    sample and neuron."""
-    layers: dict[int, list[Value]] = {}
-    for node, height in heights(between, zs).items():
-        if node in zs:
-            layers.setdefault(height, []).append(node)
-    return [sorted(layer, key=lambda z: [int(n) for n in re.findall("[0-9]+", zs[z])])
-            for _, layer in sorted(layers.items(), reverse=True)]
-
-
-def heights(between: Iterable[Value], zs: Container[Value]) -> dict[Value, int]:
-    """The number of zs on the longest way up to each node, itself included: the layer of a z, or its time. Those
-    of one height do not depend on each other, and a δ is made of those that are higher."""
+    sample and neuron. The height is the number of zs on the longest way up to a z, itself included: its layer, or its
+    time. Those of one height do not depend on each other, and a δ is made of those that are higher."""
     height: dict[Value, int] = {}
+    layers: dict[int, list[Value]] = {}
     for node in between:
         height[node] = max((height[parent] for parent in node.parents if parent in height), default=0) + (node in zs)
-    return height
+        if node in zs:
+            layers.setdefault(height[node], []).append(node)
+    return [sorted(layer, key=lambda z: [int(n) for n in re.findall("[0-9]+", zs[z])])
+            for _, layer in sorted(layers.items(), reverse=True)]
 
 
 def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
@@ -451,18 +449,6 @@ def parts_of(term: Term, numbers: bool = False) -> tuple[Formula, ...]:
         more = len(parts) - 4
         parts[3:-1] = [Formula.of(left_out(f"{more} more"))]
     return tuple(parts)
-
-
-def first_few(layer: list[Value]) -> list[Value]:
-    """Those of a layer that have a line; all, if it is not wide."""
-    return layer if len(layer) <= NEURONS else layer[:NEURONS - 1]
-
-
-def how_many_more(layer: list[Value]) -> list[Line]:
-    """A line that stands for the others."""
-    more = len(layer) - len(first_few(layer))
-    words = f"({more} more in this layer)"
-    return [line(Formula(f"⋮ {words}", rf"\vdots \text{{ {words}}}"))] * bool(more)
 
 
 def last_links(graph: Graph, x: Value, between: dict[Value, None], zs: dict[Value, str],

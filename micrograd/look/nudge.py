@@ -4,11 +4,12 @@ change against the one that the gradient predicts; with a picture of the functio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from math import inf, isclose, isfinite, isnan, nan
-from typing import Any, NamedTuple
+from itertools import groupby
+from math import inf, isclose, isfinite, isnan
+from typing import Any
 
 from ..arguments import number
 from ..engine import Value
@@ -102,7 +103,13 @@ class Nudge(Page):
     @property
     def svg(self) -> str:
         """The function, its tangent and the two points that the nudge leads to, as an SVG picture."""
-        return picture_of(self)
+        plot = Plot(self)
+        return "".join([
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}" height="{HIGH}" '
+            f'font-family="Helvetica, Arial, sans-serif" font-size="13"><title>{escape(self._title())}</title>'
+            f'<clipPath id="plot"><rect x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"/>'
+            f'</clipPath><rect width="{WIDE}" height="{HIGH}" rx="6" fill="{GROUND}"/>',
+            *axes(self, plot), *curves(self, plot), *legend(self), "</svg>"])
 
     def _title(self) -> str:
         return f"{self.result} as a function of {self.name}"
@@ -185,33 +192,15 @@ INK, PALE, CURVE, TANGENT, GROUND = "#1f2937", "#9aa3af", "#3567b0", "#d97b16", 
 WIDE, HIGH = 540, 340
 LEFT, TOP, RIGHT, BOTTOM = 84.0, 18.0, 520.0, 262.0  # of the plot, in pixels
 LONGEST = 10  # characters of a name at an axis
-DASHED = 'stroke-width="1.8" stroke-dasharray="7 4"'
+DASHED, CLIPPED = 'stroke-width="1.8" stroke-dasharray="7 4"', 'clip-path="url(#plot)"'
 
 
-def picture_of(found: Nudge) -> str:
-    """See `Nudge.svg`."""
-    plot = Plot.of(found)
-    title = f"{escape(found.result)} as a function of {escape(found.name)}"
-    return "".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}" height="{HIGH}" '
-        f'font-family="Helvetica, Arial, sans-serif" font-size="13"><title>{title}</title>'
-        f'<clipPath id="plot"><rect x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"/></clipPath>'
-        f'<rect width="{WIDE}" height="{HIGH}" rx="6" fill="{GROUND}"/>',
-        *axes(found, plot), *curves(found, plot), *legend(found), "</svg>"])
-
-
-class Plot(NamedTuple):
+class Plot:
     """The place of numbers in the picture, in pixels."""
 
-    start: float
-    end: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, found: Nudge) -> Plot:
-        start, end = sorted((found.curve[0][0], found.curve[-1][0]))
-        return cls(start, end, *window(found))
+    def __init__(self, found: Nudge) -> None:
+        self.start, self.end = sorted((found.curve[0][0], found.curve[-1][0]))
+        self.low, self.high = window(found)
 
     def x(self, t: float) -> float:
         return LEFT + (t - self.start) / (self.end - self.start) * (RIGHT - LEFT)
@@ -243,15 +232,15 @@ def axes(found: Nudge, plot: Plot) -> Iterator[str]:
 def curves(found: Nudge, plot: Plot) -> Iterator[str]:
     """The function, its tangent, and the points that the nudge leads from and to."""
     x, y, ahead = plot.x(found.x), plot.y(found.before), plot.x(found.x + found.h)
-    for stretch in stretches(found.curve):
-        points = " ".join(f"{plot.x(t):.1f},{plot.y(value):.1f}" for t, value in stretch)
-        yield f'<polyline points="{points}" fill="none" stroke="{CURVE}" stroke-width="2.2" clip-path="url(#plot)"/>'
+    for shown, stretch in groupby(found.curve, lambda point: isfinite(point[1])):
+        if shown:  # neither inf nor nan
+            points = " ".join(f"{plot.x(t):.1f},{plot.y(value):.1f}" for t, value in stretch)
+            yield f'<polyline points="{points}" fill="none" stroke="{CURVE}" stroke-width="2.2" {CLIPPED}/>'
     predicted = found.before + found.predicted
     if isfinite(predicted):
         end = plot.y(predicted)
         tilt = (end - y) / (ahead - x)
-        yield line(LEFT, y + tilt * (LEFT - x), RIGHT, y + tilt * (RIGHT - x), TANGENT,
-                   f'{DASHED} clip-path="url(#plot)"')
+        yield line(LEFT, y + tilt * (LEFT - x), RIGHT, y + tilt * (RIGHT - x), TANGENT, f"{DASHED} {CLIPPED}")
         yield line(ahead, y, ahead, end, TANGENT, 'stroke-width="1.2"') + box(ahead, end)
     if isfinite(found.after):
         yield dot(ahead, plot.y(found.after), CURVE)
@@ -294,14 +283,3 @@ def window(found: Nudge) -> tuple[float, float]:
     high = min(max(points + curve), max(points) + room)
     margin = 0.08 * (high - low) or 0.1 * abs(low) or 0.1
     return low - margin, high + margin
-
-
-def stretches(curve: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
-    """The pieces of a curve between the points that are inf or nan."""
-    piece: list[tuple[float, float]] = []
-    for point in [*curve, (nan, nan)]:
-        if isfinite(point[1]):
-            piece.append(point)
-        elif piece:
-            yield piece
-            piece = []

@@ -102,15 +102,12 @@ class Frame(Entry):
 
         It is worked out when asked for, with the numbers that the nodes hold then.
         """
-        graph, node = self.graph, self.node
         if self.kind == "forward":
-            return equation(name_of(graph, node), forward_rule(graph, node), forward_rule(graph, node, numbers=True),
-                            number_of(self.value))
-        if self.edge is None or self.parent is None:
-            return equation(partial(graph, node, node), number_of(1.0))
-        gradient = partial(graph, graph.root, self.parent)
-        return composed(ADDS, gradient, equation(self.product, self.symbols, self.numbers,
-                                                      number_of(self.contribution or 0.0)))
+            return equation(*forward_sides(self))
+        if self.parent is None:
+            return equation(self.product, number_of(1.0))
+        return composed(ADDS, partial(self.graph, self.graph.root, self.parent),
+                        equation(self.product, self.symbols, self.numbers, number_of(self.contribution or 0.0)))
 
     @property
     def product(self) -> Formula:
@@ -118,7 +115,7 @@ class Frame(Entry):
         if self.parent is None:
             return partial(self.graph, self.node, self.node)
         return composed(TIMES, partial(self.graph, self.graph.root, self.node),
-                       partial(self.graph, self.node, self.parent))
+                        partial(self.graph, self.node, self.parent))
 
     @property
     def symbols(self) -> Formula:
@@ -126,7 +123,7 @@ class Frame(Entry):
         if self.edge is None:
             return number_of(1.0)
         return composed(TIMES, partial(self.graph, self.graph.root, self.node),
-                       as_factor(local_rule(self.graph, self.node, self.edge.i)))
+                        as_factor(local_rule(self.graph, self.node, self.edge.i)))
 
     @property
     def numbers(self) -> Formula:
@@ -155,7 +152,7 @@ class Frame(Entry):
         return f"$\\displaystyle {self.rule.latex}$"
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
+@dataclass(frozen=True, slots=True, repr=False)
 class Steps(Page, Sequence[Frame]):
     """The frames that `steps` gives, a sequence. A part of them, steps[3:7], is Steps as well.
 
@@ -172,10 +169,10 @@ class Steps(Page, Sequence[Frame]):
         (4, 1, 3)
     """
 
-    graph: Graph
+    graph: Graph = field(compare=False)
     order: str
     frames: tuple[Frame, ...]
-    wrong: dict[str, tuple[float, float]]
+    wrong: dict[str, tuple[float, float]] = field(compare=False)
 
     _data = ("order", "wrong", "frames")
 
@@ -214,12 +211,6 @@ class Steps(Page, Sequence[Frame]):
     def __iter__(self) -> Iterator[Frame]:
         return iter(self.frames)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Steps) and (self.order, self.frames) == (other.order, other.frames)
-
-    def __hash__(self) -> int:
-        return hash((self.order, self.frames))
-
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickle, which must keep the nodes of all frames one graph: they are taken again from the root."""
         return unpickled, (self.graph.root, self.order, [frame.number for frame in self.frames])
@@ -240,12 +231,12 @@ class Steps(Page, Sequence[Frame]):
 
     def _blocks(self) -> Iterator[Block]:
         yield Summary(self.title())
-        for frames, head, cells in ((self.forward, FORWARD, forward_cells), (self.backward, BACKWARD, backward_cells)):
+        for frames, head, cells in ((self.forward, FORWARD, forward_sides), (self.backward, BACKWARD, backward_cells)):
             if frames:
                 yield ""
                 hidden = max(0, len(frames) - LONGEST)
                 shown = [*frames[:LONGEST // 2], *frames[-LONGEST // 2:]] if hidden else frames
-                yield Grid(head, [GridRow(cells(frame)) for frame in shown],
+                yield Grid(head, [GridRow([str(frame.number), *cells(frame)]) for frame in shown],
                            left_out=f"{hidden:,} more steps, left out" if hidden else "")
         yield from verdicts(self)
 
@@ -258,9 +249,10 @@ class Steps(Page, Sequence[Frame]):
                 ".tex": lambda: as_tex("\n".join(rf"\[ {frame.rule.latex} \]" for frame in self.frames))}
 
 
-def forward_cells(frame: Frame) -> tuple[str, ...]:
+def forward_sides(frame: Frame) -> tuple[Formula, ...]:
+    """The node, its rule in symbols and in numbers, and its number."""
     graph, node = frame.graph, frame.node
-    return (str(frame.number), name_of(graph, node), forward_rule(graph, node), forward_rule(graph, node, numbers=True),
+    return (name_of(graph, node), forward_rule(graph, node), forward_rule(graph, node, numbers=True),
             number_of(frame.value))
 
 
@@ -270,8 +262,8 @@ def backward_cells(frame: Frame) -> tuple[str, ...]:
     if edge is not None:
         upstream, numbers = partial(graph, graph.root, edge.node), frame.numbers
         local = equation(partial(graph, edge.node, edge.parent), local_rule(graph, edge.node, edge.i))
-    return (str(frame.number), partial(graph, graph.root, frame.receiver), frame.path or "seed", upstream, local,
-            numbers, number_of(frame.contribution or 0.0), number_of(frame.after or 0.0) + (" !" if frame.note else ""))
+    return (partial(graph, graph.root, frame.receiver), frame.path or "seed", upstream, local, numbers,
+            number_of(frame.contribution or 0.0), number_of(frame.after or 0.0) + (" !" if frame.note else ""))
 
 
 def csv_row(frame: Frame) -> tuple[Any, ...]:

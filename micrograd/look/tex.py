@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..formulas.boxes import GREEK, IDENTIFIERS, OPERATORS
@@ -51,23 +51,18 @@ EDGE = 4  # of the page, in points
 
 
 def tikz_document(layout: Mapping[str, Any]) -> str:
-    """A laid out graph, as Graphviz writes it as JSON, on a page of its size."""
-    left, bottom, right, top = map(float, layout["bb"].split(","))
-    size = f"paperwidth={right - left + 2 * EDGE:.2f}bp,paperheight={top - bottom + 2 * EDGE:.2f}bp,margin=0bp"
-    return as_tex(tikz(layout), (f"[{size}]{{geometry}}", "{tikz}"),
-                  "\\setlength{\\parindent}{0pt}\\setlength{\\topskip}{0pt}\n")
-
-
-def tikz(layout: Mapping[str, Any]) -> str:
-    """A tikzpicture, for a document that uses the package tikz."""
+    """A laid out graph, as Graphviz writes it as JSON, as a tikzpicture on a page of its size."""
     things = [{"_ldraw_": layout.get("_ldraw_", ())}, *layout.get("objects", ()), *layout.get("edges", ())]
     steps = [step for thing in things for step in drawn(thing)]
     colours = sorted({colour for step in steps for colour in re.findall("micrograd([0-9a-f]{6})", step)})
     defined = [rf"\definecolor{{micrograd{colour}}}{{HTML}}{{{colour.upper()}}}" for colour in colours]
     left, bottom, right, top = map(float, layout["bb"].split(","))
     frame = rf"\useasboundingbox {at(left - EDGE, bottom - EDGE)} rectangle {at(right + EDGE, top + EDGE)};"
-    return "\n".join([*defined, r"\begin{tikzpicture}[x=1bp, y=1bp, line join=round]", frame, *steps,
-                      r"\end{tikzpicture}%"])
+    picture = "\n".join([*defined, r"\begin{tikzpicture}[x=1bp, y=1bp, line join=round]", frame, *steps,
+                         r"\end{tikzpicture}%"])
+    size = f"paperwidth={right - left + 2 * EDGE:.2f}bp,paperheight={top - bottom + 2 * EDGE:.2f}bp,margin=0bp"
+    return as_tex(picture, (f"[{size}]{{geometry}}", "{tikz}"),
+                  "\\setlength{\\parindent}{0pt}\\setlength{\\topskip}{0pt}\n")
 
 
 def drawn(thing: Mapping[str, Any]) -> Iterator[str]:
@@ -107,13 +102,9 @@ def path_of(kind: str, step: Mapping[str, Any]) -> str:
     first, *rest = (at(*point) for point in step["points"])
     closed = " -- cycle" if kind in "pPB" else ""
     if kind in "bB":
-        return first + "".join(f" .. controls {a} and {b} .. {c}" for a, b, c in in_threes(rest)) + closed
+        threes = zip(rest[::3], rest[1::3], rest[2::3])
+        return first + "".join(f" .. controls {a} and {b} .. {c}" for a, b, c in threes) + closed
     return " -- ".join([first, *rest]) + closed
-
-
-def in_threes(points: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    each = iter(points)
-    return zip(each, each, each)
 
 
 def at(x: float, y: float) -> str:

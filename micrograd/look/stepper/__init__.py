@@ -23,13 +23,15 @@ from ...formulas.formula import Formula, forward_rule, local_rule, name_of, numb
 from ...formulas.graph import Graph, look
 from ...formulas.labels import printable
 from ...formulas.mathml import one_element
-from ...ops import CONSTANT
+from ...ops import CONSTANT, Op
 from ...page import Format, Savable, as_json, image, policy
 from ...terminal import in_signs_of_stdout
 from ..draw import svg_of
 from ..steps import Frame, Steps, steps
 
 __all__ = ["stepper"]
+
+Shape = tuple[tuple[str, Op, tuple[int, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -56,10 +58,9 @@ class Stepper(Savable):
         return self.page
 
     def _formats(self) -> dict[str, Format]:
-        formats: dict[str, Format] = {".html": lambda: self.page}
-        if self.picture:
-            formats[".svg"] = lambda: f"{self.picture}\n"
-        return {**formats, ".json": lambda: as_json({name: each.to_dict() for name, each in self.runs.items()})}
+        svg: dict[str, Format] = {".svg": lambda: f"{self.picture}\n"} if self.picture else {}
+        return {".html": lambda: self.page, **svg,
+                ".json": lambda: as_json({name: each.to_dict() for name, each in self.runs.items()})}
 
     def _repr_html_(self) -> str:
         """The page in a frame. Where a notebook is not trusted the frame is taken out, and what is left is the picture:
@@ -142,7 +143,7 @@ def named_roots(root: Any) -> dict[str, Any]:
 def page(runs: Mapping[str, Steps]) -> str:
     """The whole page as text."""
     pieces: dict[str, int] = {}
-    shapes: dict[Any, list[Steps]] = {}
+    shapes: dict[Shape, list[Steps]] = {}
     data = []
     for name, each in runs.items():
         shape = shape_of(each.graph)
@@ -154,8 +155,7 @@ def page(runs: Mapping[str, Steps]) -> str:
         "policy": policy([source("stepper.css")], [source("stepper.js")]),
         "css": source("stepper.css"), "js": source("stepper.js"),
         "pictures": "\n".join(f'<template id="picture{i}">{svg}</template>' for i, svg in enumerate(pictures) if svg),
-        "data": script_data({"pieces": list(pieces), "shapes": [shape_data(same[0].graph) for same in shapes.values()],
-                             "runs": data}),
+        "data": script_data({"pieces": list(pieces), "shapes": [*map(shape_data, shapes)], "runs": data}),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda slot: content[slot[1]], source("page.html"))
 
@@ -185,16 +185,14 @@ def places(graph: Graph) -> dict[Value, int]:
     return {node: i for i, node in enumerate(graph.order)}
 
 
-def shape_of(graph: Graph) -> tuple[Any, ...]:
-    """A key that is equal for graphs that can share a picture: everything but the numbers."""
+def shape_of(graph: Graph) -> Shape:
+    """All but the numbers, equal for graphs that can share a picture: names, ops, and the places of the parents."""
     place = places(graph)
-    return tuple((graph.names[node], node.op.index, *(place[p] for p in node.parents)) for node in graph.order)
+    return tuple((graph.names[node], node.op, tuple(place[p] for p in node.parents)) for node in graph.order)
 
 
-def shape_data(graph: Graph) -> dict[str, Any]:
-    place = places(graph)
-    return {"parents": [[place[p] for p in node.parents] for node in graph.order],
-            "constants": [int(node.op is CONSTANT) for node in graph.order]}
+def shape_data(shape: Shape) -> dict[str, Any]:
+    return {"parents": [parents for _, _, parents in shape], "constants": [int(op is CONSTANT) for _, op, _ in shape]}
 
 
 def run_data(steps: Steps, pieces: dict[str, int]) -> dict[str, Any]:
