@@ -75,6 +75,8 @@ def test_what_is_said_of_other_endings(tmp_path):
     with pytest.raises(ValueError, match=r"^Explanation.save\(path\) writes .txt, .tex, .html, .json, by the ending of the "
                                          r"name; found '.*w.pdf' \(for a PDF, compile the .tex with pdflatex\)$"):
         found.save(tmp_path / "w.pdf")
+    with pytest.raises(ValueError, match=r"^Explanations.save\(path\) writes .txt, .tex, .html, .json"):
+        mg.explain(neuron(), ["w^{4}", "b^{4}"]).save(tmp_path / "both.pdf")
     with pytest.raises(ValueError, match=r"by the ending of the name; found 'w'$"):
         found.save("w")
     with pytest.raises(FileNotFoundError):

@@ -268,9 +268,6 @@ class Symptom(NamedTuple):
 
 
 AGAIN = "run the forward pass again before backward(): a graph is a record of the numbers that it was computed from"
-IN_THIS_WAY = "came about in this way, too"
-GETS_NONE = "{first} gets no gradient{in_uses}: "
-FOR_SUCH_A_REASON = ("gets none for such a reason", "get none for such a reason")
 OF_BIASES = "The gradients of the biases, which are the error terms δ, "
 DIVERGED = "the training has diverged: start again with a smaller learning rate"
 SHRINK = ("shrink by a factor of {factor} a layer on the way back: |δ| is {last} on average in layer {layers[1]}, and "
@@ -279,6 +276,18 @@ GROW = SHRINK.replace("shrink", "grow").replace("small", "large")
 TOO_SMALL = ('draw the weights to fit the activation (init="auto"), take tanh or relu in the place of sigmoid, or '
              "fewer layers")
 TOO_STEEP = 'draw smaller weights (init="auto"), or clip the gradients'
+NO_GRADIENT = {
+    "dead": ("{stops} is dead{one}", "normal if other samples give it a gradient"),
+    "saturated": ("{stops} is saturated{one}",
+                  'draw smaller weights (init="auto"), and bring the inputs to a size of about 1'),
+    "flat": ("{stops} is flat{one}", "at the lowest cost this is as it should be; at another point the slope is not 0"),
+    "zero factor": ("{factor} is multiplied by 0 in {stops}",
+                    "normal if that 0 is data; if it is a weight, do not start all weights at 0"),
+    "cancelled": ("the contributions to {node} along its uses add up to exactly 0",
+                  "the result does not change with it, here at least: is something subtracted from itself?"),
+    "vanishing": ("{upstream} · {local} = {product} is below the smallest float",
+                  "too many small slopes are multiplied: fewer layers, larger weights, or another activation"),
+}
 
 SYMPTOMS = [
     Symptom("stale", ERROR, evidence.changed,
@@ -290,10 +299,8 @@ SYMPTOMS = [
     Symptom("stale", ERROR, lambda patient: evidence.misfits(patient, patient.changes.unclear),
             "{first} holds {now}, but {rule} is {computed} now: {suspects} has changed since, or both{others}.", AGAIN,
             ("does not fit either", "do not fit either")),
-    Symptom("inf", ERROR, partial(evidence.first_not_finite, "inf"), "{what}{others}{more}.", "{advice}",
-            (IN_THIS_WAY, IN_THIS_WAY)),
-    Symptom("nan", ERROR, partial(evidence.first_not_finite, "nan"), "{what}{others}{more}.", "{advice}",
-            (IN_THIS_WAY, IN_THIS_WAY)),
+    *(Symptom(kind, ERROR, partial(evidence.first_not_finite, kind), "{what}{others}{more}.", "{advice}",
+              ("came about in this way, too", "came about in this way, too")) for kind in ("inf", "nan")),
     Symptom("steep", ERROR, evidence.steep,
             "The slope of {equation} is {slope} there, so that {by} is {gradient}{lost}{others}.{why}",
             "keep {at} away from there{way_out}", ("has such a slope, too", "have such slopes, too")),
@@ -315,24 +322,10 @@ SYMPTOMS = [
             "{equation} is dead: its slope {is}{so_are}.", "{advice}"),
     Symptom("saturated", WARNING, partial(evidence.flat_units, "saturated"),
             "{equation} is saturated: its slope {is}{so_are}.", "{advice}"),
-    Symptom("dead", NOTE, partial(evidence.no_gradient, "dead"), GETS_NONE + "{stops} is dead{one}{others}.",
-            "normal if other samples give it a gradient", FOR_SUCH_A_REASON),
-    Symptom("saturated", NOTE, partial(evidence.no_gradient, "saturated"),
-            GETS_NONE + "{stops} is saturated{one}{others}.",
-            'draw smaller weights (init="auto"), and bring the inputs to a size of about 1', FOR_SUCH_A_REASON),
-    Symptom("flat", NOTE, partial(evidence.no_gradient, "flat"), GETS_NONE + "{stops} is flat{one}{others}.",
-            "at the lowest cost this is as it should be; at another point the slope is not 0", FOR_SUCH_A_REASON),
-    Symptom("zero factor", NOTE, partial(evidence.no_gradient, "zero factor"),
-            GETS_NONE + "{factor} is multiplied by 0 in {stops}{others}.",
-            "normal if that 0 is data; if it is a weight, do not start all weights at 0", FOR_SUCH_A_REASON),
-    Symptom("cancelled", NOTE, partial(evidence.no_gradient, "cancelled"),
-            GETS_NONE + "the contributions to {node} along its uses add up to exactly 0{others}.",
-            "the result does not change with it, here at least: is something subtracted from itself?",
-            FOR_SUCH_A_REASON),
-    Symptom("vanishing", WARNING, partial(evidence.no_gradient, "vanishing"),
-            GETS_NONE + "{upstream} · {local} = {product} is below the smallest float{others}.",
-            "too many small slopes are multiplied: fewer layers, larger weights, or another activation",
-            FOR_SUCH_A_REASON),
+    *(Symptom(kind, NOTE, partial(evidence.no_gradient, kind),
+              "{first} gets no gradient{in_uses}: " + why + "{others}.", advice,
+              ("gets none for such a reason", "get none for such a reason"))
+      for kind, (why, advice) in NO_GRADIENT.items()),
     Symptom("kink", NOTE, evidence.kinks,
             "{equation} is exactly at its kink, where the slope jumps: the engine takes {slopes}{note}{others}.",
             "any slope between the two sides would be as good; it matters only if it happens often",

@@ -48,7 +48,6 @@ FRAME = {"style": "rounded", "color": LINE, "penwidth": "0.8"}
 
 
 def symbol(op: Op) -> str:
-    """The sign of an op in a box."""
     return SYMBOLS.get(op.symbol, op.symbol)
 
 
@@ -78,7 +77,6 @@ class Painter:
         self.dense = sum(weight is not None for weight in self.weights) > LABELLED
 
     def paint(self, boxes: list[Value]) -> None:
-        """Write everything."""
         grouping, options, drawing = self.grouping, self.options, self.drawing
         drawing.node_attr |= BOX
         drawing.edge_attr |= ARROW
@@ -144,7 +142,6 @@ class Painter:
                 and self.grouping.roles[arrow.tail] != "parameter")
 
     def beside(self, arrow: Arrow, weight: Value | None, terms: Terms | None) -> str:
-        """The words beside an arrow."""
         if weight is not None:
             name = self.called(weight)
             return f"{name} = {number_of(weight.data)}" if self.options.values else name
@@ -159,7 +156,6 @@ class Painter:
     # Boxes
 
     def box(self, node: Value, compact: bool) -> dict[str, str]:
-        """The DOT attributes of a box."""
         grouping = self.grouping
         role = grouping.roles[node]
         look = {"id": self.id(node), "class": role, **LOOKS[role]}
@@ -228,36 +224,32 @@ class Painter:
 
     def frames(self, drawn: dict[Value, dict[str, str]]) -> list[Value]:
         """Write the boxes that belong to neurons, in frames; return the others."""
-        grouping = self.grouping
-        inside: dict[NeuronBox, list[Value]] = {neuron: [] for neuron in grouping.neurons}
-        layers = grouping.by_layer
-        layer_of = {p: neuron.layer for neuron in grouping.neurons for p in neuron.parameters}
-        shared: dict[str, list[Value]] = {}
+        grouping, layers = self.grouping, self.grouping.by_layer
+        layer_of = {node: "1" for node in drawn if grouping.parts[node][:2] == ("a", "1")}
+        layer_of |= {p: neuron.layer for neuron in grouping.neurons for p in neuron.parameters}
+        layer_of |= {node: neuron.layer for node, neuron in grouping.member.items()}
+        inside: dict[str, dict[NeuronBox | None, list[Value]]] = {
+            layer: {neuron: [] for neuron in (None, *layers.get(layer, ()))}
+            for layer in (layers if "1" in layers else ["1", *layers])}
         rest = []
         for node in drawn:
-            if node in grouping.layers:
-                rest.append(node)
-            elif node in grouping.member:
-                inside[grouping.member[node]].append(node)
-            elif node in layer_of or grouping.parts[node][:2] == ("a", "1"):
-                shared.setdefault(layer_of.get(node, "1"), []).append(node)
+            if node in layer_of and node not in grouping.layers:
+                inside[layer_of[node]][grouping.member.get(node)].append(node)
             else:
                 rest.append(node)
-        for key in layers if "1" in layers else ["1", *layers]:
-            members = layers.get(key, [])
-            if shared.get(key) or any(inside[neuron] for neuron in members):
-                self.frame(key, shared.get(key, []), {neuron: inside[neuron] for neuron in members}, drawn)
+        for layer, members in inside.items():
+            if any(members.values()):
+                self.frame(layer, members, drawn)
         return rest
 
-    def frame(self, layer: str, shared: list[Value], inside: dict[NeuronBox, list[Value]],
+    def frame(self, layer: str, members: dict[NeuronBox | None, list[Value]],
               drawn: dict[Value, dict[str, str]]) -> None:
-        """Write the frame of a layer; several neurons have a frame each in it."""
+        """Write the frame of a layer, with the nodes of each neuron, and those of None; several neurons have a frame
+        each in it."""
         with self.drawing.subgraph(name=f"cluster_{len(self.drawing.body)}") as frame:
             frame.attr(label=f"<{text(title_of(layer))}>", margin="12", **FRAME)
-            for node in shared:
-                frame.node(self.id(node), **drawn[node])
-            for neuron, nodes in inside.items():
-                if self.by_neuron or len(inside) == 1:
+            for neuron, nodes in members.items():
+                if neuron is None or self.by_neuron or len(members) == 2:
                     for node in nodes:
                         frame.node(self.id(node), **drawn[node])
                     continue

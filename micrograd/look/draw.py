@@ -39,7 +39,7 @@ from ..formulas.labels import cut, indices, printable
 from ..packages import IN_BROWSER
 from ..page import Format, Grid, GridRow, Summary, html_of, image, page, saved
 from .dot import LONGEST_LABEL, DrawOptions, Painter, symbol
-from .grouping import NODES, Grouping, collapse_of, is_network, roles_of, symbolic_outputs, values_of
+from .grouping import NODES, Grouping, collapse_of, roles_of, symbolic_outputs, values_of
 from .tex import tikz_document
 
 EVERYWHERE = ("svg", "png", "json", "dot", "gv")  # the formats that every Graphviz writes
@@ -123,7 +123,7 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
     names = names or slopes == "formulas"
     if hasattr(root, "graph"):  # a compiled function, which has been recorded without numbers
         root, values, gradients = root.graph(), False, False
-    network = is_network(root)
+    network = callable(root) and hasattr(root, "parameters")
     roots = symbolic_outputs(root) if network else values_of(root)
     order = topological_order(*roots)
     if network and collapse is None:

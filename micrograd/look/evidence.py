@@ -84,7 +84,19 @@ class Patient:
 
     @cached_property
     def reasons(self) -> dict[Value, Reason]:
-        return reasons(self.graph, self.flats)
+        """For each node with gradient 0 its reason; of several, the one that most of its uses have."""
+        graph = self.graph
+        why: dict[Value, Reason] = {}
+        for node in reversed(graph.order[:-1]):
+            if graph.gradients[node] != 0 or node.op is CONSTANT:
+                continue
+            if any(graph.sent(edge) != 0 for edge in graph.uses[node]):
+                why[node] = Reason("cancelled", node)
+            else:
+                each = [reason_of(edge, self.flats, why) for edge in graph.uses[node]]
+                [(kind, _)] = Counter(reason.kind for reason in each).most_common(1)
+                why[node] = next(reason for reason in each if reason.kind == kind)
+        return why
 
 
 # Numbers that do not fit together
@@ -316,21 +328,6 @@ def reason_of(edge: Edge, flats: Flats, why: dict[Value, Reason]) -> Reason:
         factor = next((parent for parent in node.parents if parent in flats.kind), None)
         return Reason("zero factor", node, edge) if factor is None else Reason(flats.kind[factor], factor)
     return Reason(flats.kind.get(node, "flat" if node.op.kink is None or at_kink(node) else "dead"), node, edge)
-
-
-def reasons(graph: Graph, flats: Flats) -> dict[Value, Reason]:
-    """For each node with gradient 0 its reason; of several, the one that most of its uses have."""
-    why: dict[Value, Reason] = {}
-    for node in reversed(graph.order[:-1]):
-        if graph.gradients[node] != 0 or node.op is CONSTANT:
-            continue
-        if any(graph.sent(edge) != 0 for edge in graph.uses[node]):
-            why[node] = Reason("cancelled", node)
-        else:
-            each = [reason_of(edge, flats, why) for edge in graph.uses[node]]
-            [(kind, _)] = Counter(reason.kind for reason in each).most_common(1)
-            why[node] = next(reason for reason in each if reason.kind == kind)
-    return why
 
 
 def no_gradient(kind: str, patient: Patient) -> Iterator[Evidence]:

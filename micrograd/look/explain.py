@@ -162,9 +162,9 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
     inside = dict.fromkeys(written_out(node, names))
     nearest = [v for v in graph.order
                if v in names and v.op is not CONSTANT and any(use.node in inside for use in graph.uses[v])]
-    found = links(node, names, graph.names, terms, place) if detail is None else []
+    found: list[Link] = []
     if detail is None:  # what only an op that carries nothing leads to has the derivative 0
-        reached = {link.x: link for link in found}
+        reached = {link.x: link for link in links(node, names, graph.names, terms, place)}
         found = [reached.get(v, Link(node, v, 0.0, ZERO, ZERO)) for v in nearest]
     try:
         rule = [recorded(node, numbers, names) for numbers in (False, True)]
@@ -176,9 +176,9 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         found = [Link(node, parent, node.local_derivatives[i], terms.prime(node, i), terms.slope(node, i))
                  for i, parent in enumerate(node.parents) if parent.op is not CONSTANT]
     lines = [line(name, *rule, result)]
+    factors = [factor_of(graph, link) for link in found]
     unclear: list[str] = []
-    for link in found:
-        factor = factor_of(graph, link)
+    for link, factor in zip(found, factors):
         if contradicts(comes_to(link.formula), link.local):
             sides = [Formula.of(worked_out(graph, link.x, terms.names, link.y))]
             unclear += [*no_answer(graph, link.x), simplified(factor.formula)]
@@ -195,8 +195,8 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
         hint = f"; all error terms of a network: form={DELTA!r}" * bool(weighted_sums(graph))
         notes.append(f"To derive a derivative, say by what (wrt=...){hint}.")
     notes = [*dict.fromkeys(unclear), *too_long(side for line in lines for side in line.sides), *notes]
-    factors = tuple((factor_of(graph, link),) for link in found)
-    return Explanation(name, "node", node.data, factors, len(factors), tuple(lines), (), tuple(notes))
+    paths = tuple((factor,) for factor in factors)
+    return Explanation(name, "node", node.data, paths, len(paths), tuple(lines), (), tuple(notes))
 
 
 def nothing_passes(graph: Graph, x: Value) -> Explanation:

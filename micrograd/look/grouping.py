@@ -34,10 +34,6 @@ def values_of(root: Any) -> list[Value]:
     return list(dict.fromkeys(roots))
 
 
-def is_network(root: Any) -> bool:
-    return callable(root) and hasattr(root, "parameters")
-
-
 def symbolic_outputs(network: Any) -> list[Value]:
     """The outputs of a network on placeholders for its inputs: their numbers mean nothing."""
     if isinstance(network, type):
@@ -58,7 +54,6 @@ def symbolic_outputs(network: Any) -> list[Value]:
 
 
 def collapse_of(network: Any, nodes: int) -> str | None:
-    """The default for how a network is drawn."""
     if nodes <= NODES and not hasattr(network, "layers"):
         return None
     layers = getattr(network, "layers", [network])

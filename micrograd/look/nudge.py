@@ -200,7 +200,13 @@ class Plot:
 
     def __init__(self, found: Nudge) -> None:
         self.start, self.end = sorted((found.curve[0][0], found.curve[-1][0]))
-        self.low, self.high = window(found)
+        points = [y for y in (found.before, found.after, found.before + found.predicted) if isfinite(y)]
+        curve = [y for _, y in found.curve if isfinite(y)]
+        room = 3 * (max(points) - min(points)) or inf  # the points are seen, and the curve unless it runs far away
+        low = max(min(points + curve), min(points) - room)
+        high = min(max(points + curve), max(points) + room)
+        margin = 0.08 * (high - low) or 0.1 * abs(low) or 0.1
+        self.low, self.high = low - margin, high + margin
 
     def x(self, t: float) -> float:
         return LEFT + (t - self.start) / (self.end - self.start) * (RIGHT - LEFT)
@@ -272,14 +278,3 @@ def dot(x: float, y: float, colour: str) -> str:
 def box(x: float, y: float) -> str:
     return (f'<rect x="{x - 4.5:.1f}" y="{y - 4.5:.1f}" width="9" height="9" fill="{GROUND}" stroke="{TANGENT}" '
             'stroke-width="2"/>')
-
-
-def window(found: Nudge) -> tuple[float, float]:
-    """The lowest and the highest y of the picture: the points are in it, and the curve unless it runs far away."""
-    points = [y for y in (found.before, found.after, found.before + found.predicted) if isfinite(y)]
-    curve = [y for _, y in found.curve if isfinite(y)]
-    room = 3 * (max(points) - min(points)) or inf
-    low = max(min(points + curve), min(points) - room)
-    high = min(max(points + curve), max(points) + room)
-    margin = 0.08 * (high - low) or 0.1 * abs(low) or 0.1
-    return low - margin, high + margin

@@ -360,7 +360,6 @@ def frames_of(graph: Graph, order: str) -> Steps:
 
 
 def unpickled(root: Value, order: str, numbers: Iterable[int]) -> Steps:
-    """Unpickle some of the steps of root."""
     steps = frames_of(look(root, "steps(root)"), order)
     return steps.part(steps.frames[number - 1] for number in numbers)
 

@@ -141,7 +141,6 @@ def named_roots(root: Any) -> dict[str, Any]:
 # The page
 
 def page(runs: Mapping[str, Steps]) -> str:
-    """The whole page as text."""
     pieces: dict[str, int] = {}
     shapes: dict[Shape, list[Steps]] = {}
     data = []
@@ -150,12 +149,14 @@ def page(runs: Mapping[str, Steps]) -> str:
         shapes.setdefault(shape, []).append(each)
         data.append({"name": name, "shape": list(shapes).index(shape), **run_data(each, pieces)})
     pictures = [slim(picture_of(same)) for same in shapes.values()]
+    text = json.dumps({"pieces": list(pieces), "shapes": [*map(shape_data, shapes)], "runs": data}, ensure_ascii=False,
+                      separators=(",", ":"))
     content = {
         "title": escape(title(runs)), "order": ordered(runs),
         "policy": policy([source("stepper.css")], [source("stepper.js")]),
         "css": source("stepper.css"), "js": source("stepper.js"),
         "pictures": "\n".join(f'<template id="picture{i}">{svg}</template>' for i, svg in enumerate(pictures) if svg),
-        "data": script_data({"pieces": list(pieces), "shapes": [*map(shape_data, shapes)], "runs": data}),
+        "data": re.sub("<(?=[/!sS])", r"\\u003c", text),  # </script>, <!-- and <script would end the one that it is in
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda slot: content[slot[1]], source("page.html"))
 
@@ -172,12 +173,6 @@ def ordered(runs: Mapping[str, Steps]) -> str:
 
 def source(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def script_data(data: Any) -> str:
-    """JSON that cannot end the <script> it stands in."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return re.sub("<(?=[/!sS])", r"\\u003c", text)  # </script>, <!-- and <script
 
 
 def places(graph: Graph) -> dict[Value, int]:
