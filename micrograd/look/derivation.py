@@ -10,7 +10,7 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from ..formulas.formula import Formula, equation, number_of
+from ..formulas.formula import Formula, equation, number_of, series
 from ..formulas.labels import columns, text_in_latex
 from ..formulas.layout import Applied, Layout, Quoted, aligned, written
 from ..formulas.mathml import mathml
@@ -86,20 +86,14 @@ class Line(Printed):
         """The rows of the line, for an aligned environment."""
         if not self.sides:
             return [Applied(ALONE, [self.left.layout])]
-        sides = [Applied(side_signs(len(side), stacked and len(summed(side)) > WIDTH), [part.layout for part in side])
-                 for side in self.sides]
-        if not stacked:
-            return [Applied(line_signs(len(sides)), [self.left.layout, *sides])]
-        return [Applied(line_signs(1), [self.left.layout, sides[0]]), *(Applied(ALONE, [side]) for side in sides[1:])]
+        sides: list[Layout] = [
+            Applied(side_signs(len(side), stacked and len(summed(side)) > WIDTH), [part.layout for part in side])
+            for side in self.sides]
+        first, *others = sides if stacked else [Applied(series(" ", len(sides)), sides)]
+        return [Applied(BESIDE, [self.left.layout, first]), *(Applied(ALONE, [side]) for side in others)]
 
 
-ALONE = Signs("", "& {0}")
-
-
-@cache
-def line_signs(n: int) -> Signs:
-    """A left side, and n on the right."""
-    return Signs("", "{0} & " + " ".join(f"{{{i}}}" for i in range(1, n + 1)))
+BESIDE, ALONE = Signs("", "{0} & {1}"), Signs("", "& {0}")
 
 
 @cache

@@ -128,7 +128,7 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
     order = topological_order(*roots)
     if network and collapse is None:
         collapse = collapse_of(root, len(order))
-    grouping = Grouping(order, roots, network, dict.fromkeys(root.parameters()) if network else None)
+    grouping = Grouping(order, roots, dict.fromkeys(root.parameters()) if network else None)
     if (collapse or clusters) and not grouping.neurons:
         raise ValueError("draw(collapse=..., clusters=...) finds no neuron: they are told by labels such as z^{2}_{1} "
                          "and a^{2}_{1} (or z^{2} and a^{2}, for one neuron per layer) on what is computed from leaves "
@@ -179,12 +179,9 @@ def notebook_view(thing: Any) -> dict[str, str]:
     if isinstance(thing, Value) and not thing.parents:
         return {"text/plain": plain}
     try:
-        if isinstance(thing, Value):
-            order = topological_order(thing)
-            large = len(order) > NODES
-        else:
-            order = topological_order(*symbolic_outputs(thing))
-            large = collapse_of(thing, len(order)) == "layer"
+        alone = isinstance(thing, Value)
+        order = topological_order(*([thing] if alone else symbolic_outputs(thing)))
+        large = len(order) > NODES if alone else collapse_of(thing, len(order)) == "layer"
         if large:
             return {"text/plain": plain, "text/html": summary(thing, order)}
         return {"text/plain": plain, **picture_views(svg_of(thing), plain)}
@@ -201,20 +198,20 @@ def picture_views(svg: str, words: str) -> dict[str, str]:
 
 def summary(thing: Any, order: list[Value]) -> str:
     """A summary, as HTML, of a graph that is too large for a picture."""
-    network = None if isinstance(thing, Value) else dict.fromkeys(thing.parameters())
-    roles = Counter(roles_of(order, [order[-1]], network).values())
+    parameters = dict.fromkeys(() if isinstance(thing, Value) else thing.parameters())
+    roles = Counter(roles_of(order, [order[-1]], parameters).values())
     ops = Counter(symbol(node.op) for node in order if node.parents)
     depth: dict[Value, int] = {}
     for node in order:
         depth[node] = 1 + max((depth[parent] for parent in node.parents), default=-1)
-    if network is None:
+    if isinstance(thing, Value):
         name = printable(thing.label)
         title = f"{name} = {number_of(thing.data)}" if name else f"Value {number_of(thing.data)}"
         labelled = any(node.parents and (indices(node.label) or "?")[0] in ("z", "a") for node in order)
         calls = ['draw(..., collapse="neuron")', 'draw(..., collapse="layer")'] if labelled else []
         calls.append("draw(...) of a part of it")
     else:
-        title = f"{type(thing).__name__}, {counted(len(network), 'parameter')}"
+        title = f"{type(thing).__name__}, {counted(len(parameters), 'parameter')}"
         calls = ["draw(...): one box per layer", 'draw(..., collapse="neuron", max_nodes=...)']
     return html_of([Summary(cut(title, LONGEST_LABEL)), Grid((), [GridRow(row) for row in (
         ("nodes", f"{len(order):,}"),

@@ -444,14 +444,12 @@ def spoilt(kind: str, net: Parameters) -> Iterator[Evidence]:
 
 
 def lost(net: Parameters) -> Iterator[Evidence]:
-    values = [value for value in net.all if not isfinite(value.grad)]
-    if values:
+    if values := [value for value in net.all if not isfinite(value.grad)]:
         yield Evidence(values, {"some": net.some(values, "gradient"), "gradient": values[0].grad})
 
 
 def huge(net: Parameters) -> Iterator[Evidence]:
-    values = [value for value in net.all if isfinite(value.data) and abs(value.data) > HUGE]
-    if values:
+    if values := [value for value in net.all if HUGE < abs(value.data) < math.inf]:
         largest = max(values, key=lambda value: abs(value.data))
         yield Evidence(values, {"some": net.some(values, "parameter"), "name": net.name(largest),
                                 "value": largest.data})

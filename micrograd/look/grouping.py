@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -98,18 +98,17 @@ class LayerBox:
 class Grouping:
     """A graph as it is to be drawn: which nodes belong to which neuron, and in which box each node is found."""
 
-    def __init__(self, order: list[Value], roots: list[Value], symbolic: bool,
-                 parameters: dict[Value, None] | None = None) -> None:
+    def __init__(self, order: list[Value], roots: list[Value], parameters: Container[Value] | None = None) -> None:
         self.order = order
         self.place = {node: i for i, node in enumerate(order)}
         self.names = name_nodes(order)
         self.parts = {node: indices(node.label) or ("", "", "") for node in order}  # letter, layer, index
-        self.symbolic = symbolic  # a network without a sample: only the numbers of the parameters mean something
+        self.symbolic = parameters is not None  # a network without a sample: only their numbers mean something
         self.uses: dict[Value, list[Value]] = {node: [] for node in order}
         for node in order:
             for parent in node.parents:
                 self.uses[parent].append(node)
-        self.roles = roles_of(order, roots, parameters)
+        self.roles = roles_of(order, roots, parameters or ())
         self.reached = reached_by_backward(order)
         self.neurons: list[NeuronBox] = []
         self.by_layer: dict[str, list[NeuronBox]] = {}
@@ -225,7 +224,7 @@ def title_of(layer: str) -> str:
 PARAMETER = re.compile(r"(w|weight|b|bias)[_ ]?[0-9]*")
 
 
-def roles_of(order: list[Value], roots: list[Value], parameters: dict[Value, None] | None) -> dict[Value, str]:
+def roles_of(order: list[Value], roots: list[Value], parameters: Container[Value]) -> dict[Value, str]:
     """The role of each node: a key of LOOKS. A bare b is a bias only beside weights: in y = a + b it is an input."""
     ends = dict.fromkeys(roots)
     letters = {node: letter_of_parameter(node) for node in order if not node.parents and node.op is not CONSTANT}
@@ -237,8 +236,8 @@ def roles_of(order: list[Value], roots: list[Value], parameters: dict[Value, Non
         elif node.op is CONSTANT:
             roles[node] = "constant"
         else:
-            known = parameters is not None and node in parameters
-            roles[node] = "parameter" if known or letters[node] == "w" or (letters[node] and weights) else "input"
+            known = node in parameters or letters[node] == "w" or (letters[node] and weights)
+            roles[node] = "parameter" if known else "input"
     return roles
 
 
