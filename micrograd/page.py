@@ -34,7 +34,7 @@ SHORT = 11       # characters that stay on one line of a cell
 # Styles stand in the elements, as notebooks take others away; dark ink on pale fills shows on light and dark pages.
 # What may be long goes on in the next line, so that nothing is cut off where a page is narrow.
 CELL = "vertical-align:top;padding:4px 5px;white-space:"
-WORDS, WHOLE, ANYWHERE = CELL + "normal", CELL + "nowrap", CELL + "normal;overflow-wrap:anywhere"
+WORDS, WHOLE, ANYWHERE = CELL + "normal", CELL + "nowrap", CELL + "normal;overflow-wrap:anywhere;min-width:5em"
 BELOW = "text-align:left;white-space:normal;padding:0 5px 10px 20px"
 REMARK = "max-width:min(56em,80vw);overflow-x:auto"
 ASIDE = "white-space:nowrap;font-size:.9em"
@@ -314,6 +314,7 @@ h2 { font-size: 1.1rem }
 section { margin: 1.2rem 0; padding: .3rem 0; overflow: auto hidden }
 math { font-size: 1.15rem; text-align: left }
 mtd { padding-block: .35em }
+table + table { margin-top: 1rem }
 th, td { text-align: start; vertical-align: top; padding-inline-end: 1rem }
 pre { font-size: .9rem; overflow-x: auto }
 svg { max-width: 100%; height: auto }

@@ -675,6 +675,17 @@ def test_html_of_every_view(show, tmp_path, jupyter):
         assert words in text, words
 
 
+def test_tables_on_a_narrow_page(show, tmp_path):
+    """Words are not squeezed into a column of single letters, and the heads of a second table stand apart."""
+    report = micrograd.check_gradients(lambda x, y: (x * y).sin() + x.relu(), (0.0, 2.0), order=1)
+    page = show.visit(report.save(tmp_path / "gradients.html").as_uri())
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert page.locator("td", has_text="kink").bounding_box()["width"] > 60
+    page = show.visit(steps(diamond()).save(tmp_path / "steps.html").as_uri())
+    first, second = (table.bounding_box() for table in page.locator("table").all())
+    assert second["y"] - first["y"] - first["height"] >= 10
+
+
 def run(jupyter: Any, *command: str) -> None:
     subprocess.run([sys.executable, "-m", *command], env=jupyter, check=True, capture_output=True, timeout=120)
 
