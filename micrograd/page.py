@@ -319,6 +319,7 @@ th, td { text-align: start; vertical-align: top; padding-inline-end: 1rem }
 pre { font-size: .9rem; overflow-x: auto }
 svg { max-width: 100%; height: auto }
 @media (max-width: 30rem) { body { font-size: 1rem; padding: 0 .5rem } table, math { font-size: .8rem } }
+@media print { img { min-width: 0 !important } math { font-size: .8rem } }
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en">

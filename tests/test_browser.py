@@ -291,6 +291,9 @@ def test_an_edge_tells_its_local_derivative(show):
     assert page.text_content("#tip math") == "∂a4∂z4=a4(1−a4)=0.2498"
     page.mouse.move(5, 5)
     expect(page.locator("#tip")).to_be_hidden()
+    z = graph.order.index(graph.named("z^{4}"))
+    page.focus(f"#e{z}_1")
+    assert page.text_content("#tip math") == "∂z4∂b4=1"
     page.focus(f"#e{a}_0")
     expect(page.locator("#tip")).to_be_visible()
     page.keyboard.press("Escape")

@@ -331,9 +331,11 @@
   function localOf(node, argument) {
     const frame = run.frames.find((one) => one.length > 3 && one[0] === node && one[1] === argument);
     const parent = shape.parents[node][argument];
-    return !frame ? `${math(name(parent))} is a constant: nothing is differentiated by it` :
-      math(`${fraction(name(node), name(parent))}<mo>=</mo>${data.pieces[frame[9]]}<mo>=</mo>${number(frame[3])}`) +
-      "<small>local derivative along this arrow</small>";
+    if (!frame) {
+      return `${math(name(parent))} is a constant: nothing is differentiated by it`;
+    }
+    const sides = new Set([fraction(name(node), name(parent)), data.pieces[frame[9]], number(frame[3])]);  // not 1 = 1
+    return math([...sides].join("<mo>=</mo>")) + "<small>local derivative along this arrow</small>";
   }
 
   function interact() {
