@@ -678,6 +678,14 @@ def test_html_of_every_view(show, tmp_path, jupyter):
         assert words in text, words
 
 
+def test_on_paper_the_legend_is_below_the_picture(show):
+    page = show(stepper(samples()))
+    page.emulate_media(media="print")
+    picture, legend = (page.locator(part).bounding_box() for part in ("#picture > svg", ".legend"))
+    assert legend["y"] >= picture["y"] + picture["height"]
+    assert picture["x"] + picture["width"] <= page.viewport_size["width"]
+
+
 def test_tables_on_a_narrow_page(show, tmp_path):
     """Words are not squeezed into a column of single letters, and the heads of a second table stand apart."""
     report = micrograd.check_gradients(lambda x, y: (x * y).sin() + x.relu(), (0.0, 2.0), order=1)
