@@ -81,8 +81,8 @@ def grad(f: Function, wrt: Wrt = None) -> Function:
 
     Args:
         f: a function that returns one number.
-        wrt: the position of the argument to differentiate by, or a tuple of them; left out, all arguments. The other
-            arguments, and keyword arguments, reach f as they are.
+        wrt: the position of the argument to differentiate with respect to, or a tuple of them; left out, all arguments.
+            The other arguments, and keyword arguments, reach f as they are.
 
     Returns:
         A function of the arguments of f, which gives one gradient for one argument (or where wrt is a number), and a
@@ -348,7 +348,7 @@ def picked(wrt: Wrt, count: int) -> tuple[int, ...]:
     if not isinstance(positions, tuple) or not all(isinstance(i, int) for i in positions):
         raise TypeError(f"wrt must be the position of an argument, or a tuple of positions; found {shown(wrt)}")
     if not positions:
-        raise TypeError("there is no argument to differentiate by")
+        raise TypeError("there is no argument to differentiate with respect to")
     for i in positions:
         if not 0 <= i < count:
             raise ValueError(f"wrt names argument {i}, but the function was called with {count} "

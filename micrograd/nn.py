@@ -173,8 +173,8 @@ class MLP(Module):
     """A multilayer perceptron: nin inputs, then a layer of each width in nouts.
 
     Called on a sequence of nin numbers or Values it returns the list of outputs; one output stands alone. A number
-    becomes a constant a^1_j, for which no gradient is taken; give Values to differentiate by the inputs. The defaults,
-    and the order of random draws, are those of Karpathy's micrograd.
+    becomes a constant a^1_j, for which no gradient is taken; give Values for derivatives with respect to the inputs.
+    The defaults, and the order of random draws, are those of Karpathy's micrograd.
 
     Args:
         nin: the number of inputs, 1 or more.

@@ -173,7 +173,7 @@ class Optimizer:
         Raises:
             NotImplementedError: for a class that states none.
         """
-        raise NotImplementedError(f"{type(self).__name__} states no step: give it a rule(lr, step, sqrt) or an "
+        raise NotImplementedError(f"{type(self).__name__} defines no step: give it a rule(lr, step, sqrt) or an "
                                   "update(before, gradients, lr)")
 
     def _check_moved(self, found: Any) -> None:

@@ -109,7 +109,7 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     rng = random.Random(arguments.seed(seed, "fit(seed)"))
     X, y, held_X, held_y = _held_out(net, X, y, validation, patience, rng)
     if checkpoint is not None and seed is None and held_X and not isinstance(validation, (tuple, list)):
-        raise ValueError("a run that is to go on later holds out the same rows then: give it a seed, or "
+        raise ValueError("a run that continues later must hold out the same rows again: give it a seed, or "
                          "validation=(rows, targets)")
     size = len(X) if batch_size is None else whole(batch_size, "fit(batch_size)", 1)
     if standardize and not isinstance(net, MLP):
@@ -166,7 +166,7 @@ def _check(net: Any, loss: Any, penalty: Any, callback: Any, until: Any, patienc
     if backend not in ("auto", "eager", "native", "python", "jax"):
         raise ValueError(f"backend must be auto, eager, native, python or jax; found {backend!r}")
     if devices is not None and backend != "jax":
-        raise ValueError("devices are of JAX: give backend='jax' with them")
+        raise ValueError("devices are for JAX: give backend='jax' with them")
 
 
 def _held_out(net: Module, X: list[Any], y: list[Any], validation: Any, patience: int | None,

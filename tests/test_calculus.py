@@ -303,7 +303,7 @@ def test_a_chain_of_100_000_nodes():
     (lambda: grad(lambda x: x, wrt=1)(1.0), ValueError, "argument 1, but the function was called with 1 "),
     (lambda: grad(lambda x: x, wrt=-1)(1.0), ValueError, "argument -1"),
     (lambda: grad(lambda x: x, wrt="x")(1.0), TypeError, "wrt must be the position .* found str 'x'"),
-    (lambda: grad(lambda: 1.0)(), TypeError, "no argument to differentiate by"),
+    (lambda: grad(lambda: 1.0)(), TypeError, "no argument to differentiate with respect to"),
     (lambda: grad(lambda x: x)(1.0, 2.0), TypeError, "positional argument"),
     (lambda: jvp(lambda x: x, 1.0, 1.0), TypeError, r"primals must be a tuple .*found float 1.0"),
     (lambda: jvp(lambda x: x, (1.0,), [1.0]), TypeError, r"tangents must be a tuple"),

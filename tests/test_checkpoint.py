@@ -126,7 +126,7 @@ def test_a_file_of_something_else(tmp_path):
             read(tmp_path / "model", RUN)
     for content in (b"", b"{}", b"a text " * 100):
         (tmp_path / "notes").write_bytes(content)
-        with pytest.raises(ValueError, match=r"notes is damaged, or no safetensors file \(.*\): delete the file"):
+        with pytest.raises(ValueError, match=r"notes is damaged, or not a safetensors file \(.*\): delete the file"):
             read(tmp_path / "notes", RUN)
 
 

@@ -739,15 +739,15 @@ def test_explain_notes_what_is_odd() -> None:
     (["x", "--at", "x=2", "--at", "x=3"], "Error: 'x' has a value already; choose another name\n  x=3\n  ^\n"),
     (["x", "--at", "x=0,5"], "Error: unexpected ',': only the arguments of a function are a list; a decimal point is a "
                              "point\n  x=0,5\n     ^\n"),
-    (["x", "--at", "x"], "Error: names and their values are written so: w=0.5\n  x\n   ^\n"),
+    (["x", "--at", "x"], "Error: names and their values are written like this: w=0.5\n  x\n   ^\n"),
     (["x", "--at", "x=q"], "Error: a number is needed here, not a name\n  x=q\n    ^\n"),
     (["math.sin(x)", "--at", "x=2"], "Error: a function stands by itself; write sin(x)\n  math.sin(x)\n  ^\n"),
     (["W*x", "--at", "w=1", "x=2"], "Error: 'W' has no value, only w, x; did you mean w? Names are case-sensitive\n"
                                     "  W*x\n  ^\n"),
     (["w*x", "--at", "w=1", "x=2", "--wrt", "W"], "Error: there is no 'W' here, only w, x, f; did you mean w? Names are "
                                                   "case-sensitive\n  W\n  ^\n"),
-    (["x*y", "--at", "x=2", "y=1"], "Error: --wrt is missing: the derivative by which name? One of x, y\n"),
-    (["3"], "Error: there is no name to differentiate by; use one in the expression, and give it a value: --at x=2\n"),
+    (["x*y", "--at", "x=2", "y=1"], "Error: --wrt is missing: the derivative with respect to which name? One of x, y\n"),
+    (["3"], "Error: there is no name in the expression; use one, and give it a value: --at x=2\n"),
     (["x*y", "--at", "x=2", "y=1", "--wrt", "q"], "Error: there is no 'q' here, only x, y, f\n  q\n  ^\n"),
     (["x*y", "--at", "x=2", "y=1", "--wrt", "x*y"], "Error: a name is needed here: one of x, y, f\n  x*y\n  ^\n"),
     (["x*y", "--at", "x=2", "y=1", "--wrt", "3"], "Error: a name is needed here: one of x, y, f\n  3\n  ^\n"),
@@ -766,7 +766,7 @@ def test_unused_values_are_not_asked_about() -> None:
     assert result.stdout == micrograd_("explain", "x**2", "--at", "x=2").stdout
     result = micrograd_("explain", "x*w", "--at", "x=2,y=3,w=1")
     assert result.stderr == ("Note: y is not used\n"
-                             "Error: --wrt is missing: the derivative by which name? One of x, w\n")
+                             "Error: --wrt is missing: the derivative with respect to which name? One of x, w\n")
 
 
 def test_unused_values_have_no_derivative() -> None:

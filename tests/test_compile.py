@@ -1174,12 +1174,12 @@ def test_what_no_run_can_be_told():
     for options, words in (({"validation": 1.5}, r"validation must be a share in \(0, 1\), or data as in a call, found 1.5"),
                            ({"patience": 0}, r"fit\(patience\) needs 1 or more"), ({"callback": 3}, "callback must be a function, found 3"),
                            ({"until": "0.1"}, "until must be a number, the loss to stop at, or a function of the history"),
-                           ({"validation": 0.5, "checkpoint": "run"}, "holds out the same rows then: give it a seed")):
+                           ({"validation": 0.5, "checkpoint": "run"}, "must hold out the same rows again: give it a seed")):
         with pytest.raises((TypeError, ValueError), match=words):
             step.fit([1.0, 2.0], **options)
     with pytest.raises(ValueError, match="at least two rows to hold one out"):
         step.fit([1.0], validation=0.5)
-    with pytest.raises(ValueError, match="of a stream no share can be held out"):
+    with pytest.raises(ValueError, match="no share of a stream can be held out"):
         step.fit(batches=[([1.0],)], validation=0.5)
     with pytest.raises(TypeError, match=r"until=converged\(\) with parentheses"):
         step.fit([1.0, 2.0], until=m.converged)

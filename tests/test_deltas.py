@@ -301,7 +301,7 @@ def test_the_sign_of_other_books():
     root = root_of("net_1 = w_1*x_1 + w_0; o_1 = sigmoid(net_1); E = (t - o_1)**2/2")
     answer = grade(root, {"δ1": "o1*(1 - o1)*(t - o1)"}).answers["δ1"]
     assert (answer.verdict, answer.note) == (
-        "wrong", "δ₁ is ∂E/∂net₁ here; some books, such as Mitchell's and Haykin's, call −∂E/∂net₁ so")
+        "wrong", "δ₁ is ∂E/∂net₁ here; some books, such as Mitchell's and Haykin's, have −∂E/∂net₁ for it")
     assert not grade(root, {"net1": "o1*(1 - o1)*(t - o1)"}).answers["net1"].note
 
 

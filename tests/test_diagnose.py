@@ -101,7 +101,7 @@ def test_several_beginnings_are_one_finding() -> None:
     ps = [Value(0.0, f"p_{i}") for i in range(12)]
     finding = only(diagnose(quietly(lambda: Value.sum([-p.log() for p in ps]))))
     assert (finding.numbers["count"], len(finding.nodes)) == (12, 12)
-    assert "and 6 more came about in this way" in finding.sentence
+    assert "and 6 more arose in this way" in finding.sentence
 
 
 def test_an_infinite_slope_at_a_finite_number() -> None:
@@ -601,7 +601,7 @@ def test_x_is_met_where_it_is_used_twice() -> None:
 
 def test_what_cannot_be_nudged() -> None:
     C, nodes = neuron(0.5, -0.5, "tanh")
-    with pytest.raises(ValueError, match=r"'q' is not in the graph of C: no node is called so. Labelled there: w, x, b, z, a"):
+    with pytest.raises(ValueError, match=r"'q' is not in the graph of C: no node is called that. Labelled there: w, x, b, z, a"):
         nudge(C, "q", 0.1)
     with pytest.raises(ValueError, match="is not in the graph of C"):
         nudge(C, Value(1.0, "w"), 0.1)

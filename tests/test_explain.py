@@ -426,7 +426,7 @@ def test_a_slope_says_that_it_is_computed_in_another_way_and_names_no_private_ro
             assert not any(name in words for name in mg.ops.HELPERS), words
     y = mg.tanh(x)
     y.label = "y"
-    assert "\nf is computed in another way than it is written, which loses no digits." in str(explain(mg.gradient(y, x)))
+    assert "\nf is computed in another way than the formula says, one that loses no digits." in str(explain(mg.gradient(y, x)))
 
 
 def test_what_only_leads_through_flat_ops_is_written_out_with_derivative_0():
@@ -474,9 +474,9 @@ def C_node(C, label):
 
 
 @pytest.mark.parametrize(("wrt", "words"), [
-    ("w", "'w' is not in the graph of C: no node is called so; did you mean w⁴ or w³ or w²"),
-    ("W²", r"no node is called so; did you mean w²\? Labelled there: w²"), ("", "no node is called so"),
-    ("losses", "no node is called so. Labelled there: w², a¹, b², z², a², w³, b³, z³ and 7 more"),
+    ("w", "'w' is not in the graph of C: no node is called that; did you mean w⁴ or w³ or w²"),
+    ("W²", r"no node is called that; did you mean w²\? Labelled there: w²"), ("", "no node is called that"),
+    ("losses", "no node is called that. Labelled there: w², a¹, b², z², a², w³, b³, z³ and 7 more"),
 ])
 def test_labels_that_nothing_has(wrt, words):
     for ask in (explain, mg.nudge):
@@ -659,7 +659,7 @@ def test_the_numbers_have_the_factors_of_the_symbols(program, detail):
 
 
 @pytest.mark.parametrize(("name", "says"), [
-    ("δ", "δ is ∂C/∂z, and no node: ask for 'z'"), ("delta_2", "δ₂ is ∂C/∂z₂, and no node: ask for 'z₂'"),
+    ("δ", "δ is ∂C/∂z, and not a node: ask for 'z'"), ("delta_2", "δ₂ is ∂C/∂z₂, and not a node: ask for 'z₂'"),
     ("δ7", "'δ7' is not in the graph of C")])
 @pytest.mark.parametrize("form", ["chain", "delta"])
 def test_an_error_term_is_no_node(name, says, form):
@@ -809,13 +809,13 @@ def test_hints_of_each_kind_are_given():
     net = MLP(2, [4, 4, 1], activation="tanh", rng=0)
     C = mg.losses.half_squared_error(net([0.5, -1.0]), 1.0)
     assert explain(C, "w^{2}_{1,1}").notes == () and explain(C.tanh() * 2).notes[1] == (
-        "To derive a derivative, say by what (wrt=...); all error terms of a network: form='delta'.")
+        "To derive a derivative, say with respect to what (wrt=...); all error terms of a network: form='delta'.")
     x = Value(0.5, "x")
     y = x
     for i in range(3):
         y = y.sin() + y.cos() + y
         y.label = f"y_{i}"
-    assert explain(y, "x").notes == () and explain(y.exp() * 2).notes[1] == "To derive a derivative, say by what (wrt=...)."
+    assert explain(y, "x").notes == () and explain(y.exp() * 2).notes[1] == "To derive a derivative, say with respect to what (wrt=...)."
     short = explain(y, "x", detail="full")
     assert short.notes[0] == "27 paths lead from y₂ to x." and "form" not in str(short)
     with pytest.raises(ValueError, match=r"did you mean y₂ or y₁ or y₀\? Labelled there: x, y₀, y₁, y₂$") as error:

@@ -157,7 +157,7 @@ def neuron(*more):
 
 
 @pytest.mark.parametrize(("key", "words"), [
-    ("w5+", "'w5+' is not understood: '+' is left over after w5; did you mean 'w5' (∂C/∂w5)? Updated weights are no questions here"),
+    ("w5+", "'w5+' is not understood: '+' is left over after w5; did you mean 'w5' (∂C/∂w5)? Updated weights are not questions here"),
     ("w5⁺", "'^+' is left over after w5; did you mean 'w5' (∂C/∂w5)? Updated"), ("w5'", "Updated weights"), ("w5new", "'new' is left over after w5"),
     ("-w5", "'-' is left over before w5"), ("|w5|", "'|' and '|' are left over around w5"), ("w/5", "'/' is left over in w5"),
     ("w5*", "'*'"), ("w5?", "'?'"), ("2w5", "'2' is left over before w5"), ("w5=", "'='"), ("(w5)", "'(' and ')'"), ("w.5", "'.'"),
@@ -236,7 +236,7 @@ def test_a_node_whose_number_is_0_is_found():
 @pytest.mark.parametrize("ask", [explain, nudge])
 def test_other_labels_are_read_in_the_same_way(ask):
     for key in ("w5+", "-w5", "|w5|", "w.5", "a)", "w5²", "dw5"):
-        with pytest.raises(ValueError, match="no node is called so"):
+        with pytest.raises(ValueError, match="no node is called that"):
             ask(neuron(), key)
     assert str(ask(neuron(), "w_5")) == str(ask(neuron(), "w₅")) == str(ask(neuron(), "w5"))
 
@@ -318,8 +318,8 @@ def test_headings_as_spreadsheets_write_them():
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("n,b\nAnn Lee,1\nBob,2\n", "the first column, 'n', is called as a node is, but what is in it, such as 'Ann Lee', is no answer; head it 'student'"),
-    ("n,b\n1,0.1\n2,0.2\n3,0.2\n", "'n', is called as a node is, but counts the rows"), ("w55,b\n0.1,0.2\n", "'w55', has numbers such as '0.1'"),
+    ("n,b\nAnn Lee,1\nBob,2\n", "the first column, 'n', has the name of a node, but what is in it, such as 'Ann Lee', is not an answer; head it 'student'"),
+    ("n,b\n1,0.1\n2,0.2\n3,0.2\n", "'n', has the name of a node, but counts the rows"), ("w55,b\n0.1,0.2\n", "'w55', has numbers such as '0.1'"),
     ("w5+,b\n0.1,0.2\n", "column 1: 'w5+' is not understood"), ("forward q,b\n1,2\n", "column 1: no node is called 'q'"), ("dC/dq,b\n1,2\n", "column 1: no"),
     ("w5+\n0.1\n", "found one column, 'w5+'"), ("W5,b\n1,0.1\n-1,1\n", "'W5', has numbers such as"), ("W5,b\n1,0.1\n0.5,1\n0,1\n", "'W5', has numbers"),
 ])

@@ -673,9 +673,9 @@ def test_where_the_user_wants_no_numbers_of_mixed_kinds():
     ({"devices": 1.5}, TypeError, WRONG + "1.5"), ({"devices": [0, 1]}, TypeError, WRONG), ({"devices": ["cpu"]}, TypeError, WRONG),
     ({"dtype": "float16"}, ValueError, "dtype must be float64 or float32, found 'float16'"), ({"dtype": None}, ValueError, "dtype must be"),
     ({"dtype": float}, ValueError, "dtype must be float64 or float32"),
-    ({"backend": "native", "devices": 2}, ValueError, "devices and dtype are of JAX: give backend='jax'"),
-    ({"backend": "auto", "dtype": "float32"}, ValueError, "devices and dtype are of JAX"),
-    ({"backend": "python", "devices": "all"}, ValueError, "devices and dtype are of JAX"),
+    ({"backend": "native", "devices": 2}, ValueError, "devices and dtype are for JAX: give backend='jax'"),
+    ({"backend": "auto", "dtype": "float32"}, ValueError, "devices and dtype are for JAX"),
+    ({"backend": "python", "devices": "all"}, ValueError, "devices and dtype are for JAX"),
 ])
 def test_options_of_a_wrong_kind(options, kind, words):
     w = Value(1.0)

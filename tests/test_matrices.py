@@ -308,7 +308,7 @@ def test_activations_that_differ_are_said_to():
     net.layers[0].neurons[1] = mg.Neuron(2, activation="sigmoid", rng=2, layer=2, index=2)
     lines, notes = form(called((net([0.3, -0.2]) - 1) ** 2, "C"))
     assert lines[3].right == "((W³)ᵀ δ³) ⊙ s′(z²)"
-    assert notes == ["s′(z²) is the slope of each neuron's own output by its weighted sum."]
+    assert notes == ["s′(z²) is the slope of each neuron's own output with respect to its weighted sum."]
 
 
 def test_neurons_whose_sums_have_no_label_are_named():

@@ -199,7 +199,7 @@ def test_an_optimizer_of_ones_own_states_its_rule() -> None:
         optimizer.step()
         assert p.data == expected
     assert optimizer.state_dict() == {"average": [-0.75]}
-    with pytest.raises(NotImplementedError, match=r"Optimizer states no step: give it a rule"):
+    with pytest.raises(NotImplementedError, match=r"Optimizer defines no step: give it a rule"):
         Optimizer(None, 0.1, 0.0).update([1.0], [1.0], 0.1)
 
 

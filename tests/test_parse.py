@@ -220,7 +220,7 @@ SLIPS = [  # the text, the place, the message or its beginning
     ("x; y", 1, "unexpected ';': this is a single expression"),
     ("x.real", 1, "unexpected '.': a name stands for a number, which has no parts"),
     ("x[0]", 1, "unexpected '[': the brackets are round"), ("2[x > 0]", 1, "unexpected '[': the brackets are round"),
-    ("1[x]", 1, "in these brackets stands a comparison, 1[a > b]"), ("1[x > 0", 1, "'[' is not closed by ']'"),
+    ("1[x]", 1, "these brackets hold a comparison, as in 1[a > b]"), ("1[x > 0", 1, "'[' is not closed by ']'"),
     ("1[x > y > 0]", 8, "unexpected '>': there are no comparisons, but 1[a > b]"), ("1[(x > 0)]", 5, "unexpected '>'"),
     ("1[x > 0, y]", 7, "unexpected ','"), ("1[> 0]", 2, "unexpected '>'"), ("1[x > ]", 6, "unexpected ']'"), ("1[x > 0)", 1, "'['"),
     ("leaky_relu(0,5)", 12, "this can be a decimal comma or the second argument"), ("e^2(x)", 3, "an operator is missing here, and"),
@@ -413,7 +413,7 @@ def test_values(written, values):
 
 
 @pytest.mark.parametrize(("written", "place", "message"), [
-    ("w", 1, "names and their values are written so: w=0.5"), ("", 0, "names and their values"),
+    ("w", 1, "names and their values are written like this: w=0.5"), ("", 0, "names and their values"),
     ("w=", 2, "an expression is missing"), ("x=1,w=,y=2", 6, "an expression is missing"),
     ("w=x", 2, "a number is needed here, not a name"), ("=3", 0, "before '=' comes a name"),
     ("w=0,5", 3, "unexpected ','"), ("w=0,5,x=3", 3, "unexpected ','"), ("my w=3", 0, "before '=' comes a name"),

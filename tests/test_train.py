@@ -562,7 +562,7 @@ def test_jax_takes_the_same_steps(devices: int | None) -> None:
 
 @pytest.mark.parametrize("backend", ["auto", "eager", "native", "python"])
 def test_devices_are_of_jax(backend: str) -> None:
-    with pytest.raises(ValueError, match="devices are of JAX: give backend='jax'"):
+    with pytest.raises(ValueError, match="devices are for JAX: give backend='jax'"):
         fit(line(), LINE_X, LINE_Y, backend=backend, devices=2)
     with pytest.raises(ValueError, match="backend must be auto, eager, native, python or jax; found 'JAX'"):
         fit(line(), LINE_X, LINE_Y, backend="JAX")

@@ -165,7 +165,7 @@ def derivation_page(title: str, root: Value, derivations: Sequence[Explanation])
 
 @main.command(cls=ExpressionCommand, short_help="Derive a derivative, step by step.")
 @expression_and_values
-@click.option("--wrt", multiple=True, metavar="NAME", help="By which name to differentiate; may be repeated.")
+@click.option("--wrt", multiple=True, metavar="NAME", help="Differentiate with respect to this name; may be repeated.")
 @click.option("--form", type=click.Choice(FORMS), default=CHAIN, show_default=True,
               help="The factors along each path, or error terms layer by layer.")
 @click.option("--detail", type=click.Choice(["full"]), help="Walk through every single operation.")
@@ -174,7 +174,7 @@ def derivation_page(title: str, root: Value, derivations: Sequence[Explanation])
 @click.option("--svg", "svg_file", type=FILE, metavar="GRAPH.svg", help="Also draw the graph, with local derivatives.")
 def explain(expression: str, values: dict[str, float], wrt: Sequence[str], form: str, detail: str | None, latex: bool,
             html_file: Path | None, svg_file: Path | None, as_json: bool) -> None:
-    """Derive the derivative of EXPR by a name, the way lecture notes do: with symbols, formulas and numbers.
+    """Differentiate EXPR with respect to a name the way lecture notes do: with symbols, formulas and numbers.
 
     EXPR has numbers, names, + - * / ** and functions such as exp, ln, sin, tanh, sigmoid, relu, max. Give parts of it
     names of their own, and the derivation runs between those; otherwise it does so between what goes into the functions
@@ -196,8 +196,8 @@ def explain(expression: str, values: dict[str, float], wrt: Sequence[str], form:
     used = [name for name in values if name in inside]
     names = wrt or (used if len(used) == 1 else [])
     if not names and not (used and form == DELTA):
-        raise Problem(f"--wrt is missing: the derivative by which name? One of {', '.join(used)}" if used else
-                      "there is no name to differentiate by; use one in the expression, and give it a value: --at x=2")
+        raise Problem(f"--wrt is missing: the derivative with respect to which name? One of {', '.join(used)}"
+                      if used else "there is no name in the expression; use one, and give it a value: --at x=2")
     if detail:
         for node, name in look(root, "explain").names.items():
             node.label = name

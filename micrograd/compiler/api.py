@@ -93,7 +93,7 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     if not isinstance(dtype, str) or dtype not in CLOSE:
         raise ValueError(f"dtype must be {' or '.join(CLOSE)}, found {dtype!r}")
     if backend != "jax" and (devices is not None or dtype != "float64"):
-        raise ValueError("devices and dtype are of JAX: give backend='jax' with them. Native code uses all processors "
+        raise ValueError("devices and dtype are for JAX: give backend='jax' with them. Native code uses all processors "
                          "of this machine, in float64")
     there = resolve_devices(devices) if backend == "jax" else ()
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or not 0 < threads <= 1024):

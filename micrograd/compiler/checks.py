@@ -110,7 +110,7 @@ class Checks:
             found = change(self.recording, self.function, parameters_only=not wholly)
             if found:
                 raise TraceError(f"{self.recording.name} {found}: what was compiled is out of date. Compile it again, "
-                                 "and train by a new optimizer")
+                                 "and train with a new optimizer")
             self.made = now
 
     def verify(self, columns: Batch) -> None:

@@ -86,7 +86,7 @@ class Graph:
         printed = self.printed(self.order)
         near = [name for name in printed if name.casefold() == x.casefold()] or get_close_matches(x, printed, 3, 0.5)
         hint = f"; did you mean {' or '.join(near[:3])}?" if near else "."
-        raise ValueError(f"{x!r} is not in the graph of {root}: no node is called so{hint} {self.labelled()}")
+        raise ValueError(f"{x!r} is not in the graph of {root}: no node is called that{hint} {self.labelled()}")
 
     def called(self) -> tuple[dict[str, list[Value]], Names]:
         """The nodes of each name and label, and how these are found."""

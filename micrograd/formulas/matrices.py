@@ -236,7 +236,7 @@ class MatrixLines:
         same = op is not None and is_function(op)
         slope = composed(prime(op) if op is not None and same else SLOPE, argument)
         if not same:
-            self.notes.append(f"{slope} is the slope of each neuron's own output by its weighted sum.")
+            self.notes.append(f"{slope} is the slope of each neuron's own output with respect to its weighted sum.")
         return slope
 
     def by_weights(self, k: int) -> Matrix:

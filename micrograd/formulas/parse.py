@@ -145,7 +145,7 @@ def parse_values(*texts: str) -> dict[str, float]:
             elif sign == "=" and starts[-1:] != [start]:
                 starts.append(start)
         if not starts:
-            raise ExpressionError(text, len(text), "names and their values are written so: w=0.5")
+            raise ExpressionError(text, len(text), "names and their values are written like this: w=0.5")
         for start, end in zip([0, *starts[1:]], [*starts[1:], len(text) + 1]):
             equals = text.index("=", start)
             name = new_name(text, start, equals, known)

@@ -459,7 +459,7 @@ class ExpressionReader:
     def indicator(self, bracket: Bracket) -> None:
         """1[a > b] is step(a - b), and 1[a > 0] is step(a)."""
         if not bracket.commas:
-            raise self.error(bracket.place, "in these brackets stands a comparison, 1[a > b]")
+            raise self.error(bracket.place, "these brackets hold a comparison, as in 1[a > b]")
         self.program[-1:] = [ops.step] if self.program[-1] == 0.0 else [self.program[-1], ops.sub, ops.step]
 
     def call(self, bracket: Bracket, function: Op | Slope) -> None:

@@ -34,7 +34,7 @@ KINDS = {
     "overflow": "a gradient beyond the largest float, though every slope is finite",
     "no path": "parameters that the result does not depend on",
     "vanishing": "error terms that shrink from layer to layer, on the way back to the input",
-    "exploding": "error terms that grow so; in a network alone: huge parameters",
+    "exploding": "error terms that grow in the same way; in a network alone: huge parameters",
     "dead": "the flat piece of a function with a kink: a ReLU at z ≤ 0",
     "saturated": "the flat end of a smooth function: a sigmoid far from 0",
     "zero factor": "a gradient that is 0 because something is multiplied by 0",

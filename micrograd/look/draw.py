@@ -145,7 +145,7 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
     if length > LENGTH * max_nodes:
         raise ValueError(f"the arrows of this graph are too long to lay out, {length:,} columns in all: a node is used "
                          "far from where it is made, again and again (as in a sum over a loop). Draw a part of it, a "
-                         'network with collapse="layer", or draw(root, max_nodes=...) and some minutes of patience')
+                         'network with collapse="layer", or draw(root, max_nodes=...) and a few minutes of patience')
     if by_gradient and not any(node.grad for node in order):
         raise ValueError("draw(by_gradient=True) needs gradients, and all are 0: call backward() on the result first")
     drawing = Drawing(format="svg")

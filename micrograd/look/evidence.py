@@ -273,10 +273,10 @@ FLAT_ADVICE = {
     ("dead", WARNING): "no gradient passes through. A neuron that is dead for all samples does not learn; only layers "
                        "before it, if they learn, can wake it. Raise its bias, lower the learning rate, or take "
                        "leaky_relu",
-    ("dead", NOTE): "no gradient passes through. That is normal for a part of the samples: look at more of them",
+    ("dead", NOTE): "no gradient passes through. That is normal for some of the samples: look at more of them",
     ("saturated", WARNING): 'hardly any gradient passes through: draw smaller weights (init="auto"), bring the inputs '
                             "to a size of about 1; at the output, take a cost that starts from logits",
-    ("saturated", NOTE): "hardly any gradient passes through; that is no harm where the output is right",
+    ("saturated", NOTE): "hardly any gradient passes through; that does no harm where the output is right",
 }
 
 

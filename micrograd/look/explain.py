@@ -114,7 +114,7 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
     if isinstance(wrt, Iterable) and not isinstance(wrt, str):
         found = Explanations(explain(y, each, form, detail=detail) for each in wrt)
         if not found:
-            raise ValueError("explain(y, wrt=[...]) needs at least one Value or label to differentiate by; found none")
+            raise ValueError("explain(y, wrt=[...]) needs at least one Value or label in the list; found none")
         return found
     x = find(graph, wrt)
     between = depending_on(graph, x)
@@ -122,8 +122,8 @@ def explain(y: Value, wrt: Value | str | Several | None = None, form: str = CHAI
         return along_paths(graph, x, between, detail) if form == CHAIN else deltas(graph, x, between)
     if x.op is CONSTANT:
         name = f"{x.label!r}" if x.label else f"This Value ({x.data:.4g})"
-        raise ValueError(f"{name} is a constant, a number that met a Value, and nothing is differentiated by it: "
-                         "make it a Value before the computation")
+        raise ValueError(f"{name} is a constant, a number that met a Value, and no derivative is taken with "
+                         "respect to it: make it a Value before the computation")
     return nothing_passes(graph, x)
 
 
@@ -137,7 +137,7 @@ def find(graph: Graph, x: Value | str) -> Value:
         if len(meant) != 1:
             raise
         [z] = graph.printed([errors[meant[0]]])
-        raise ValueError(f"{symbol(meant[0])} is {partial(graph, graph.root, errors[meant[0]])}, and no node: ask "
+        raise ValueError(f"{symbol(meant[0])} is {partial(graph, graph.root, errors[meant[0]])}, and not a node: ask "
                          f"for {z!r}") from None
 
 
@@ -189,11 +189,11 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
     last = "" if all(link.x in node.parents for link in found) else ", last of all"
     unclear += digits_lost(written_out(node, terms.names), graph.names, graph, terms)
     how = f"by the op {node.op.name}{last}" if node.op.stands_for is None else (
-        "in another way than it is written, which loses no digits")
+        "in another way than the formula says, one that loses no digits")
     notes = [f"{name} is computed {how}" + f": {node.op.note}" * bool(node.op.note) + "."]
     if last:
         hint = f"; all error terms of a network: form={DELTA!r}" * bool(weighted_sums(graph))
-        notes.append(f"To derive a derivative, say by what (wrt=...){hint}.")
+        notes.append(f"To derive a derivative, say with respect to what (wrt=...){hint}.")
     notes = [*dict.fromkeys(unclear), *too_long(side for line in lines for side in line.sides), *notes]
     paths = tuple((factor,) for factor in factors)
     return Explanation(name, "node", node.data, paths, len(paths), tuple(lines), (), tuple(notes))

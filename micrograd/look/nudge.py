@@ -158,7 +158,7 @@ def nudge(root: Value, x: Value | str, h: float | None = None) -> Nudge:
     node, result = graph.find(x, "nudge(root, x)"), name_of(graph, root)
     name = name_of(graph, node)
     if node.op is CONSTANT:
-        raise ValueError(f"{name} is a constant, and no gradient is taken by it: make it a Value before it is used")
+        raise ValueError(f"{name} is a constant, and has no gradient: make it a Value before it is used")
     step = number(h, "nudge(h)") if h is not None else 0.1 * abs(node.data) or 0.1
     if not isfinite(step) or step == 0 or node.data + step == node.data:
         raise ValueError(f"h must be a finite number that moves {name} = {number_of(node.data)}, found {step!r}")

@@ -255,7 +255,7 @@ class Marker:
         called = symbol if forward else self.nodes.delta(key) or symbol
         opposite = replace(given, value=-x) if x else given
         if verdict == WRONG and called != symbol and standard.verdict(opposite, expected) in (EXACT, CLOSE):
-            note = f"{called} is {symbol} here; some books, such as Mitchell's and Haykin's, call −{symbol} so"
+            note = f"{called} is {symbol} here; some books, such as Mitchell's and Haykin's, have −{symbol} for it"
         mistakes = tuple(Mistake(one.kind, one.words) for one in found)
         error = None if x is None or verdict == NOT_JUDGED else relative(x, expected)
         line = self.lines.forward(node) if forward else self.lines.backward(basis.right)

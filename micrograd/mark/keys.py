@@ -177,7 +177,7 @@ class Nodes:
                 if part:
                     hint = f"if it is a part of a question, write what that asks for, such as {name!r} for {what}"
                 elif UPDATED.fullmatch(line.removeprefix(on_one_line(name))) and not offered[name].parents:
-                    hint += " Updated weights are no questions here"
+                    hint += " Updated weights are not questions here"
                 return NotUnderstood(f"{why}: {rest} {name}; {hint}")
         if part:
             return NotUnderstood(f"{why}: it looks like the number of a question; write what that asks for")

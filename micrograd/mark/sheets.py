@@ -41,7 +41,7 @@ def read_sheets(path: File, nodes: Nodes) -> dict[str, dict[str, str]]:
     for line, cells in rows[1:]:
         if any(cells[len(header):]):
             raise ValueError(f"{where}, line {line}: {len(cells)} fields, where the header has {len(header)}; a number "
-                             "with a decimal comma, or a label with a comma, stands in quotes")
+                             "with a decimal comma, or a label with a comma, belongs in quotes")
     lower = [name.lower() for name in header]
     if len(header) in (2, 3) and lower[-2] in LONG[0] and lower[-1] in LONG[1]:
         return sheets_by_answer(rows[1:], len(header), nodes, where)
@@ -104,14 +104,14 @@ def check_first_column(heading: str, column: list[str], objection: NotUnderstood
     first = f"{where}: the first column, {quoted(heading)},"
     remedy = f"head it {STUDENT!r} if it says whose answers these are"
     if objection is None and column and not any(can_read(cell, nodes) for cell in column):
-        raise ValueError(f"{first} is called as a node is, but what is in it, such as {quoted(column[0])}, is no "
-                         f"answer; {remedy}")
+        raise ValueError(f"{first} has the name of a node, but what is in it, such as {quoted(column[0])}, is "
+                         f"not an answer; {remedy}")
     if objection is None and len(column) > 2 and column == [str(row) for row in range(1, len(column) + 1)]:
-        raise ValueError(f"{first} is called as a node is, but counts the rows; {remedy}, else add a column of names")
+        raise ValueError(f"{first} has the name of a node, but counts the rows; {remedy}, else add a column of names")
     numbers = {cell: numeral(tidied(cell)) for cell in column}
     answers = [cell for cell, x in numbers.items() if x and (x.value < 0 or x.value % 1)]  # no numbers of students
     if objection and objection.stray and heading.lower() != STUDENT and answers and all(numbers.values()):
-        raise ValueError(f"{first} has numbers such as {quoted(answers[0])}, and no node is called so; {remedy}; "
+        raise ValueError(f"{first} has numbers such as {quoted(answers[0])}, and no node is called that; {remedy}; "
                          f"{nodes.remedy(True)}")
 
 

@@ -111,7 +111,7 @@ def _opened(safetensors: Any, file_name: str) -> tuple[dict[str, Any], Progress]
     try:
         opened = safetensors.safe_open(file_name, framework="numpy")
     except safetensors.SafetensorError as error:
-        raise ValueError(f"{file_name} is damaged, or no safetensors file ({error}): {START_AFRESH}") from None
+        raise ValueError(f"{file_name} is damaged, or not a safetensors file ({error}): {START_AFRESH}") from None
     with opened as file:
         notes = file.metadata() or {}
         if notes.get("format") != FORMAT:

@@ -79,9 +79,9 @@ def check(data: tuple[Any, ...], batches: Any, options: FitOptions) -> None:
     if share is not None and not 0.0 < share < 1.0:
         raise ValueError(f"validation must be a share in (0, 1), or data as in a call, found {options.validation!r}")
     if share is not None and batches is not None:
-        raise ValueError("of a stream no share can be held out: give data for it, validation=(X, y)")
+        raise ValueError("no share of a stream can be held out: give data, validation=(X, y)")
     if share is not None and options.checkpoint is not None and options.seed is None:
-        raise ValueError("a run that is to go on later holds out the same rows then: give it a seed, or data as "
+        raise ValueError("a run that continues later must hold out the same rows again: give it a seed, or data as "
                          "validation=(X, y)")
 
 

@@ -332,7 +332,7 @@
     const frame = run.frames.find((one) => one.length > 3 && one[0] === node && one[1] === argument);
     const parent = shape.parents[node][argument];
     if (!frame) {
-      return `${math(name(parent))} is a constant: nothing is differentiated by it`;
+      return `${math(name(parent))} is a constant: no derivative is taken with respect to it`;
     }
     const sides = new Set([fraction(name(node), name(parent)), data.pieces[frame[9]], number(frame[3])]);  // not 1 = 1
     return math([...sides].join("<mo>=</mo>")) + "<small>local derivative along this arrow</small>";
