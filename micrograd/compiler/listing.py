@@ -38,10 +38,10 @@ def listing(executors: Executors, recording: Program, stats: Mapping[str, Any], 
              "jax": f"{executors.dtype} by JAX on {counted(len(executors.devices), 'device')}"
              }[executors.backend]
     over = f", {'sum' if summed else 'mean'} over the rows" if executors.params else ""
-    with_gradient = f" with the gradient by {counted(len(executors.params), 'parameter')}" if executors.params else ""
+    of_what = f"with the gradient for {counted(len(executors.params), 'parameter')}" if executors.params else "compiled"
     return (
         f"{recording.name}({names}){over}, in {where}\n"
-        f"  {counted(stats['recorded nodes'], 'op')} recorded, {stats['program nodes']:,}{with_gradient}; as "
+        f"  {counted(stats['recorded nodes'], 'op')} recorded, {stats['program nodes']:,} {of_what}; as "
         f"instructions:\n"
         f"  {stats['instructions before']:6,} once before\n"
         f"  {stats['instructions for each sample']:6,} for each sample, {stats['sums']:,} of them sums of "
