@@ -205,7 +205,7 @@ def cross_entropy(outputs: Outputs, target: Any) -> Value:
     """−log of the probability that softmax(outputs) gives to the right class; from logits, without overflow.
 
     It is log Σ e^d − d_c for d = z − max z, with p − y as derivatives. Where the likeliest class is all but certain,
-    the first is log(1 + Σ e^d) over the other classes, and the derivative by its logit is minus the sum of the others.
+    the first is log(1 + Σ e^d) over the other classes, and the slope in its logit is minus the sum of the others.
     So a loss of 1e-300 has all its digits, and so has its gradient. (Compiled, it is so wherever the right class is the
     likeliest; of probabilities, always.)
 

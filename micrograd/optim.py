@@ -158,7 +158,7 @@ class Optimizer:
         """Say how one parameter moves. The numbers are floats, or arrays of one shape for as many parameters.
 
         Where a rule can be recorded, a compiled loss is trained by it in native code or on devices. So it depends on
-        its arguments and on settings of the optimizer alone, and multiplies by (g > 0) in the place of an if. Where it
+        its arguments and on settings of the optimizer alone, and multiplies by (g > 0) instead of using an if. Where it
         cannot, the steps are taken in Python, and `History.ran` says why.
 
         Args:

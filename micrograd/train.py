@@ -63,12 +63,12 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         y: a target for each row.
         loss: of one sample, loss(outputs, target): a function of `micrograd.losses` or your own.
         optimizer: by default SGD(lr=0.1); one without parameters gets the network's.
-        epochs: how often every sample is seen, at the most.
+        epochs: how often every sample is seen, at most.
         batch_size: samples per gradient step; None for all of them, 1 for one at a time.
         until: stop after the first epoch whose mean loss is at most this number, or after which this function of the
             history is true, such as `converged()`.
         validation: rows and targets that are not trained on, or the share of X (in (0, 1)) to hold out for it.
-        patience: keep the best epoch, and stop when none of so many epochs after it was better. The best one has the
+        patience: keep the best epoch, and stop after this many epochs without a better one. The best one has the
             lowest validation loss (which is without the penalty), and `history.best` names it; the network has its
             numbers when the run is over, however that ends, and the optimizer what it remembers of the last epoch.
             Without validation, a fifth of X is held out.
@@ -85,7 +85,7 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the
             same steps faster, equal but for rounding; "native", "python" or "jax" insist on it, and "eager" trains
             sample by sample. `History.ran` says which it was.
-        devices: of JAX, how many or which ones share the rows, as in `compile`.
+        devices: for JAX, how many or which ones share the rows, as in `compile`.
 
     Returns:
         The `History` of the run.
@@ -411,7 +411,7 @@ def accuracy(net: Module, X: Any, y: Any, threshold: float | None = None) -> flo
         A number in [0, 1].
 
     Raises:
-        ValueError: for targets that are no classes, and data that do not fit together.
+        ValueError: for targets that are not classes, and data that do not fit together.
         TypeError: for arguments of the wrong kind.
 
     Example:

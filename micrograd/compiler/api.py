@@ -60,12 +60,12 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         backend: "native", "python" (generated Python), "auto": native where it can be; or "jax": what is alike becomes
             one operation on arrays, see `Compiled.plan`.
         verify: how many rows of the first data are compared with the engine.
-        threads: so many share the rows, 1 to 1024; by default one for each processor, where that pays. The result does
+        threads: how many share the rows, 1 to 1024; by default one for each processor, where that pays. The result does
             not depend on it.
-        devices: of JAX: None for one, a number, "all", or a list of jax.devices(), which share the rows: any number of
-            rows, with one sum over all devices a question or step. Where JAX runs in several processes, each of them
+        devices: for JAX: None for one, a number, "all", or a list of jax.devices(), which share the rows: any number of
+            rows, with one sum over all devices per question or step. Where JAX runs in several processes, each of them
             asks the same questions with the same data, and all get the same answers.
-        dtype: of JAX: "float64", or "float32", which gives about 6 digits (and is compared with the engine to 3).
+        dtype: for JAX: "float64", or "float32", which gives about 6 digits (and is compared with the engine to 3).
 
     Returns:
         A `Compiled`, which is called on columns, on numbers, or trained.
@@ -73,7 +73,7 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
     Raises:
         TraceError: with your line, where the recording would not hold for every sample: a branch on a Value, .data,
             float(x), random numbers, ...; also where a verified row differs.
-        ValueError: for an option that there is none of.
+        ValueError: for an unknown option.
         TypeError: for arguments of the wrong kind.
         RuntimeError: where backend="native" cannot run it.
 

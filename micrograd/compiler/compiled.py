@@ -191,7 +191,7 @@ class Compiled(Generic[Found]):
         return self._shaped(means), slopes
 
     def grad(self, *data: Any) -> Any:
-        """The derivatives of one sample's (first) output by the inputs.
+        """The derivatives of one sample's (first) output with respect to the inputs.
 
         Args:
             *data: the numbers of the sample.
@@ -212,7 +212,7 @@ class Compiled(Generic[Found]):
         return self._checks.shaped(found) if self._lists or len(found) == 1 else tuple(found)
 
     def hessian(self, *data: Any) -> list[list[float]]:
-        """The second derivatives of one sample's (first) output by the inputs.
+        """The second derivatives of one sample's (first) output with respect to the inputs.
 
         Args:
             *data: the numbers of the sample.
@@ -294,7 +294,7 @@ class Compiled(Generic[Found]):
                 the history is true, such as `micrograd.train.converged()`.
             validation: data that are not trained on, as in a call, in a tuple; or the share of the rows (in (0, 1)) to
                 hold out for it.
-            patience: keep the best epoch, and stop when none of so many after it was better; see `micrograd.fit`.
+            patience: keep the best epoch, and stop after this many without a better one; see `micrograd.fit`.
             progress: True for a tqdm bar, None for one in a terminal or a notebook, if tqdm is installed.
             callback: called with the history after each epoch.
             checkpoint: a file that is written after each `every` epochs or batches, and at the end. If it is there, the
@@ -308,8 +308,8 @@ class Compiled(Generic[Found]):
             batches, which are then what `until`, `patience` and `callback` look at.
 
         Raises:
-            FloatingPointError: for a loss or gradient that is inf or nan; it names the row (but of a stream) where it
-                was so before the first step.
+            FloatingPointError: for a loss or gradient that is inf or nan; where it was so before
+                the first step, it names the row (except in a stream).
             ValueError, TypeError: for arguments that do not fit, and for the checkpoint of another run.
             TraceError: as a call does, or where the function has changed since it was compiled.
 
@@ -324,7 +324,7 @@ class Compiled(Generic[Found]):
     def epochs(self, *data: Any, optimizer: Optimizer, epochs: int, batch_size: int | None = None,
                order: random.Random | None = None, seen: list[int] | None = None,
                stretch: bool = False) -> Iterator[list[float]]:
-        """Train for so many epochs, and look at each: what `fit` does, for those who write their own loop.
+        """Train for a number of epochs, and look at each: what `fit` does, for those who write their own loop.
 
         Args:
             *data: as for a call on columns.

@@ -176,8 +176,8 @@ class Diagnosis(Page):
 def diagnose(root: Any, parameters: Any = ()) -> Diagnosis:
     """Look for what goes wrong, in the graph of a result. Takes time proportional to the number of nodes.
 
-    What it looks for stands in KINDS of this module; ratios from layer to layer, and groups of neurons, go by labels as
-    a Neuron gives them: z^{2}_{1}, a^{2}_{1}.
+    What it looks for is listed in KINDS of this module; ratios from layer to layer, and groups of neurons, go by labels
+    as a Neuron gives them: z^{2}_{1}, a^{2}_{1}.
 
     Args:
         root: a Value, such as a cost, after the forward pass; backward() need not have run. Several in a list are

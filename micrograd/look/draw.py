@@ -95,8 +95,8 @@ def draw(root: Any, direction: str = "LR", max_nodes: int = 500, *, values: bool
         by_gradient: arrows thick and bright where much gradient flows back along them (the gradient of the node times
             the local derivative), with a legend; dotted where it is 0. Call backward() first.
         clusters: a frame around each layer and each neuron.
-        collapse: "neuron": one box per neuron, and its weights on the arrows; "layer": one box per layer. Networks are
-            drawn so by default; False draws all of their nodes.
+        collapse: "neuron": one box per neuron, and its weights on the arrows; "layer": one box per layer. By default
+            networks are drawn this way; False draws all of their nodes.
         names: also name the nodes without a label, v₁, v₂, ..., as `steps` and `explain` do.
 
     Returns:

@@ -354,10 +354,10 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
 
     An answer is close if it is right to 0.5 %, if it is rounded right to two digits or more and at most 2 % off, or to
     three decimals (0.000 for 0.000455), or if it follows, rounded, from other answers. With decimals or digits, it is
-    close if it is right to so many, where all numbers on the way may be rounded to as many, too.
+    close if it is right to that many, where all numbers on the way may be rounded to as many, too.
 
-    An answer that is not close, but may be right as far as the digits go that are written, is "too coarse": 0.01 for
-    0.0082. Of the numbers on the way it is assumed that they were rounded as those on the sheet are: to as many
+    An answer that is not close, but may be right as far as the written digits go, is "too coarse": 0.01 for
+    0.0082. The numbers on the way are assumed to be rounded as those on the sheet are: to as many
     decimals, or significant digits, as an answer has at most, whichever is coarser. An expression is as coarse as the
     numbers in it, 0.14*0.59; those of the graph, and whole ones, are exact.
 
@@ -374,7 +374,7 @@ def grade(root: Value, answers: Sheet, forward: Sheet | None = None, *, ask: Ite
         root: a Value, such as a cost.
         answers: {label or Value: answer}. A key is a label however people spell it (w5, w_5, w⁵), or dC/dw5, ∂C/∂w5; δ4
             is the gradient of the weighted sum z^{4}, or net_4, whatever its letter: see `explain`.
-            An answer is a number, as text if zeros at its end shall count as digits
+            An answer is a number, as text if zeros at its end are to count as digits
             ("0.0820"; a decimal comma will do, "-9.42%", "9.42 x 10^-2" and "inf"), or an expression: "(a4 - y) * a4 *
             (1 - a4)", "δ4 * a3". In it a label is the right forward value; δ4 or ∂C/∂a4 is the student's own answer, or
             the right gradient where there is none. What can be read in two ways, as 1/2x can, is "unreadable"
@@ -425,7 +425,7 @@ def grade_class(root: Value, sheets: Any, *, lr: float | None = None, digits: in
         A `ClassReport`: print it, or show it in a notebook.
 
     Raises:
-        ValueError: as `grade` does, with the student; for a file that is none, with the line; for headings that are not
+        ValueError: as `grade` does, with the student; for a damaged file, with the line; for headings that are not
             understood, such as the parts a) and b) of a question, all of them, with their columns, or lines.
         TypeError: for what is not a number or an expression.
 

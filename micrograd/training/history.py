@@ -118,8 +118,8 @@ def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History],
         patience: a number of epochs, 1 or more.
 
     Returns:
-        A function of the history that is true once the loss has fallen by less than that share in each of so many
-        epochs.
+        A function of the history that is true once the loss has fallen by less than that share in each of that
+        many epochs.
 
     Raises:
         ValueError: if patience is not a whole number, or < 1.
