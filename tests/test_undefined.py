@@ -61,6 +61,11 @@ def test_explain_shows_the_product_and_says_why(case):
     assert "= 1 = nan" not in alone and (why in alone or not why)
 
 
+def test_no_answer_where_the_function_itself_has_none():
+    y, x = at(lambda x: mg.log(x) * 0, 0.0)  # whose derivative at −0.001 is 0 · (1/x), but whose value is nan
+    assert explain(y, wrt=x).notes[0].endswith("Beside it there is an answer: 0 at x = 0.001.")
+
+
 def test_nothing_is_simplified_where_it_would_contradict_the_number():
     y, x = at(lambda x: mg.sqrt(x) ** 2, 0.0)
     assert str(explain(y, wrt=x)).splitlines()[:2] == ["∂y/∂x = 0 · ∞", "      = nan"]

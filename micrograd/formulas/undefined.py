@@ -189,7 +189,8 @@ def beside(graph: Graph, x: Value) -> str:
         return ""
     h, name = BESIDE * abs(x.data) or BESIDE, name_of(graph, x)
     points = [x.data + h, x.data - h]
-    found = [passes(graph, {x: t}, {}).found.get(x, nan) for t in points]
+    there = [passes(graph, {x: t}, {}) for t in points]
+    found = [at.found.get(x, nan) if isfinite(at.values[graph.root]) else nan for at in there]  # ln(x) · 0 ends at 0
     answers = ", ".join(f"{number_of(slope)} at {name} = {number_of(t)}" for t, slope in zip(points, found)
                         if isfinite(slope))
     if answers:
