@@ -156,6 +156,7 @@ def test_every_sign_has_a_form():
 @pytest.mark.parametrize(("words", "expected"), [
     ("a² + b⁴", "a² + b⁴"), ("a^C + b²", "a^C + b^2"), ("x^2.5 + w²₁", "x^2.5 + w^2₁"), ("w_{b} + w₁,₂", "w_{b} + w_{1,2}"),
     ("leaky_relu(w₁)", "leaky_relu(w₁)"), ("my_rate · w²", "my_rate · w²"), ("x_b + x₁", "x_b + x_1"),
+    ("w²: it breaks off\n  2*\n    ^", "w²: it breaks off\n  2*\n    ^"),  # which points at a mistake
 ])
 def test_one_notation(words, expected):
     assert in_one_notation(words) == expected

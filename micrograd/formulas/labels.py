@@ -86,7 +86,7 @@ def lowered_on_the_line(words: str) -> str:
 
 def in_one_notation(words: str) -> str:
     """a^C + a^2 for a^C + a²: where one index could not be raised, none is; so with those that are lowered."""
-    words = raised_on_the_line(words) if "^" in words else words
+    words = raised_on_the_line(words) if re.search(r"\^\S", words) else words  # not for a ^ that points at a mistake
     return lowered_on_the_line(words) if ON_THE_LINE.search(words) else words
 
 
