@@ -240,7 +240,7 @@ class _Task:
         if run.callback is None and (not callable(run.until) or isinstance(run.until, Criterion)):
             return False
         if not set(self.optimizer.params) <= set(self.net.parameters()):
-            raise ValueError("the callback has put other Values in the place of parameters that the optimizer trains: "
+            raise ValueError("the callback has put other Values in place of parameters that the optimizer trains: "
                              "set the .data of those that are there, or call fit again")
         return sums is not None and not sums.holds()
 

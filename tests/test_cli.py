@@ -1047,7 +1047,7 @@ def test_a_model_of_something_else_is_not_replaced() -> None:
     Path("data.csv").write_text(flowers())
     train = ("train", "data.csv", *QUICK, "--target")
     assert "Model written to model.json.\n" in micrograd_(*train, "kind").stdout
-    assert "Model written to model.json, in the place of an older one.\n" in micrograd_(*train, "kind").stdout
+    assert "Model written to model.json, in place of an older one.\n" in micrograd_(*train, "kind").stdout
     for other in (Path("model.json").read_text(), "{}", "[]", "precious", '{"meta": {"table": {"target": {"name": 1}}}}'):
         Path("model.json").write_text(other)
         result = micrograd_(*train, "price")
@@ -1055,7 +1055,7 @@ def test_a_model_of_something_else_is_not_replaced() -> None:
         assert result.stderr == ("Error: there is another model.json already: add --out model.json to replace it, or "
                                  "another name\n")
         assert Path("model.json").read_text() == other
-    assert "in the place of an older one" in micrograd_(*train, "price", "--out", "model.json").stdout
+    assert "in place of an older one" in micrograd_(*train, "price", "--out", "model.json").stdout
     Path("step.html").write_text("<h1>Mine</h1>")
     assert micrograd_("step", "x**2", "--at", "x=1").stderr.startswith("Error: there is another step.html already")
     assert Path("step.html").read_text() == "<h1>Mine</h1>"

@@ -316,7 +316,7 @@ def test_a_function_that_changes_after_compile_is_caught_on_the_first_data(backe
         w.grad, w.data = 0.25, 2.0
         for _ in range(2):  # and again
             with pytest.raises(TraceError, match=r"(?s)loss does not replay as it runs: over the rows .*its value is 3.0 compiled, and 4.5 when it is run|"
-                                                 r"loss computes with another number now, 1.5 in the place of 1: "):
+                                                 r"loss computes with another number now, 1.5 in place of 1: "):
                 ask(step)
             assert (w.grad, w.data) == (0.25, 2.0)
         factor[0] = 1.0
@@ -996,7 +996,7 @@ def test_what_trains_other_weights_than_those_of_the_function_is_refused(backend
     happened(holder)
     before = [p.data for p in holder["net"].parameters()]
     for _ in range(2):
-        with pytest.raises(TraceError, match=r"lambda computes with other parameters now, Value\(data=.* in the place of "
+        with pytest.raises(TraceError, match=r"lambda computes with other parameters now, Value\(data=.* in place of "
                                              r"Value\(data=.*: what was compiled is out of date. Compile it again"):
             ask[way]()
     assert before == [p.data for p in holder["net"].parameters()]
@@ -1030,13 +1030,13 @@ def test_fit_sees_whatever_else_has_changed(backend):
     step = compile(lambda x: (w * scale[0] - x) ** power[0], backend=backend)
     step.fit([1.0, 2.0], epochs=1)
     scale[0] = 3.0
-    with pytest.raises(TraceError, match=r"lambda computes with another number now, 3 in the place of 2: "):
+    with pytest.raises(TraceError, match=r"lambda computes with another number now, 3 in place of 2: "):
         step.fit([1.0, 2.0], epochs=1)
     scale[0] = 2.0
     step.fit([1.0, 2.0], epochs=1)
     w.data = 1.0
     scale[0] = Value(2.0)
-    with pytest.raises(TraceError, match=r"computes with other parameters now, Value\(data=2.0, grad=0.0\) in the place of none"):
+    with pytest.raises(TraceError, match=r"computes with other parameters now, Value\(data=2.0, grad=0.0\) in place of none"):
         step([1.0, 2.0])
     scale.clear()
     with pytest.raises(TraceError, match=r"lambda fails now, IndexError: list index out of range"):

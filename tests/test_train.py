@@ -527,7 +527,7 @@ def test_a_callback_may_not_replace_what_is_trained(backend: str) -> None:
     def prune(history: object) -> None:
         net.layers[0].neurons[0].w[0] = Value(0.0)
 
-    with pytest.raises(ValueError, match=r"the callback has put other Values in the place of parameters that the optimizer trains"):
+    with pytest.raises(ValueError, match=r"the callback has put other Values in place of parameters that the optimizer trains"):
         fit(net, LINE_X, LINE_Y, epochs=3, callback=prune, progress=False, backend=backend)
 
 

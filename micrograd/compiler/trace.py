@@ -285,7 +285,7 @@ def change(program: Program, function: Callable[..., Any], parameters_only: bool
     if gone or new:
         named = [f"{some[0]!r}{f' and {len(some) - 1} more' if len(some) > 1 else ''}" if some else "none"
                  for some in (new, gone)]
-        return f"computes with other parameters now, {named[0]} in the place of {named[1]}"
+        return f"computes with other parameters now, {named[0]} in place of {named[1]}"
     if parameters_only:
         return ""
     other = again.program(program.name, program.arguments)
@@ -293,7 +293,7 @@ def change(program: Program, function: Callable[..., Any], parameters_only: bool
             other.ops, other.args, other.outputs, other.parameters):
         return "does other operations now"
     if numbers := other_number(program, again):
-        return "computes with another number now, {1:.6g} in the place of {0:.6g}".format(*numbers)
+        return "computes with another number now, {1:.6g} in place of {0:.6g}".format(*numbers)
     return ""
 
 

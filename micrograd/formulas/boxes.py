@@ -132,7 +132,7 @@ class LatexReader:
         """The next token, where the operand of a template may not stand."""
         token = self.take()
         if isinstance(token, Hole):
-            raise self.wrong("an operand stands in the place of a sign")
+            raise self.wrong("an operand stands in place of a sign")
         return token
 
     def words(self, command: str) -> Boxes:

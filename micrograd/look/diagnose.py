@@ -273,7 +273,7 @@ DIVERGED = "the training has diverged: start again with a smaller learning rate"
 SHRINK = ("shrink by a factor of {factor} a layer on the way back: |δ| is {last} on average in layer {layers[1]}, and "
           "{first} in layer {layers[0]}, whose biases take steps {times} times as small.")
 GROW = SHRINK.replace("shrink", "grow").replace("small", "large")
-TOO_SMALL = ('draw the weights to fit the activation (init="auto"), take tanh or relu in the place of sigmoid, or '
+TOO_SMALL = ('draw the weights to fit the activation (init="auto"), take tanh or relu instead of sigmoid, or '
              "fewer layers")
 TOO_STEEP = 'draw smaller weights (init="auto"), or clip the gradients'
 NO_GRADIENT = {

@@ -236,7 +236,7 @@ def refuse_doubts(text: str, names: Names, comma: bool = False) -> None:
     if thousands and (thousands[2] == ".") == comma:
         one, other = f"{thousands[1]}.{thousands[3]}", f"{thousands[1]}{thousands[3]}"
         everywhere = ", with the same decimal mark everywhere" if comma else ""
-        raise ExpressionError(text, thousands.start(2), f"this can be {one} or {other}; write the one or the other"
+        raise ExpressionError(text, thousands.start(2), f"this can be {one} or {other}; write one or the other"
                                                         f"{everywhere}")
     number = NUMBER.fullmatch(plain)
     if LOST.fullmatch(plain) or (number and number[2] + number[3]):

@@ -195,7 +195,7 @@ class Submission:
             said = plain[-1][0] if plain else ""
             off = [side for side, x in plain if not is_near(x, plain[-1][1], 0.0)]
         if off:
-            raise ExpressionError(off[0], 0, f"this is not {said}, and the answer says that they are equal; write the "
+            raise ExpressionError(off[0], 0, f"this is not {said}, and the answer says that they are equal; write "
                                              "one or the other")
         if not numbers:
             return expressions[-1][1]
