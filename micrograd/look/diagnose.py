@@ -300,7 +300,7 @@ SYMPTOMS = [
             "{first} holds {now}, but {rule} is {computed} now: {suspects} has changed since, or both{others}.", AGAIN,
             ("does not fit either", "do not fit either")),
     *(Symptom(kind, ERROR, partial(evidence.first_not_finite, kind), "{what}{others}{more}.", "{advice}",
-              ("came about in this way, too", "came about in this way, too")) for kind in ("inf", "nan")),
+              ("arose in this way, too", "arose in this way, too")) for kind in ("inf", "nan")),
     Symptom("steep", ERROR, evidence.steep,
             "The slope of {equation} is {slope} there, so that {by} is {gradient}{lost}{others}.{why}",
             "keep {at} away from there{way_out}", ("has such a slope, too", "have such slopes, too")),
@@ -324,7 +324,7 @@ SYMPTOMS = [
             "{equation} is saturated: its slope {is}{so_are}.", "{advice}"),
     *(Symptom(kind, NOTE, partial(evidence.no_gradient, kind),
               "{first} gets no gradient{in_uses}: " + why + "{others}.", advice,
-              ("gets none for such a reason", "get none for such a reason"))
+              ("gets none for a reason of this kind", "get none for a reason of this kind"))
       for kind, (why, advice) in NO_GRADIENT.items()),
     Symptom("kink", NOTE, evidence.kinks,
             "{equation} is exactly at its kink, where the slope jumps: the engine takes {slopes}{note}{others}.",
