@@ -28,12 +28,12 @@ class Code:
     before: array[int]
     body: array[int]
     after: array[int]
-    slots: array[float]      # the uniform numbers as they are at the start: the constants
+    uniforms: array[float]   # as they are at the start: the constants
     registers: int
     block: int               # vectors
     first_mean: int
     means: int
-    uniform: array[int]      # where each uniform output is
+    outputs: array[int]      # the offset of each uniform output
     columns: int
     outs: int
 

@@ -148,65 +148,62 @@ int lanes_of(int set) { return machines[set].lanes; }
 
 #define WITHIN(x, n) ((x) >= 0 && (x) < (n))
 #define CHECK(condition) do { if (!(condition)) return #condition; } while (0)
+#define MORE(n, limit) CHECK(within(&c, end, n, limit))
+
+/* Go over the next n words. 0 where they are not all there, or one is no place among so many. */
+static int within(const int32_t **c, const int32_t *end, int64_t n, int limit) {
+    if (n < 0 || end - *c < n) return 0;
+    for (; n--; ++*c)
+        if (!WITHIN(**c, limit)) return 0;
+    return 1;
+}
 
 static int arguments_of(int opcode) {
     return opcode < OP_div ? 1 : opcode < OP_where ? 2 : opcode == OP_where ? 3 : opcode < PAIR_elu ? 1 : 2;
 }
 
-static const int sizes[KINDS] = {1, 1, 1, 1, 2, 2, 2, 2, 3, 3}; /* how many operands a term has */
+static const int uniform_factors[] = {1, 0, 1, 0, 1}, varying_factors[] = {0, 1, 1, 2, 2}; /* of terms, by kind / 2 */
 
 static const char *fault_in_body(const Program *p) {
     const int32_t *c = p->code[BODY], *end = c + p->size[BODY];
     while (c < end) {
-        CHECK(WITHIN(c[0], OPCODES) && c[0] != DOT);
-        if (c[0] < LOAD) {
-            int n = arguments_of(c[0]) + (c[0] > OP_where ? 2 : 1);
-            CHECK(end - c >= 1 + n);
-            for (int i = 1; i <= n; i++) CHECK(WITHIN(c[i], p->registers));
-            c += 1 + n;
-            continue;
-        }
-        CHECK(end - c >= 3);
-        switch (c[0]) {
-        case LOAD: CHECK(WITHIN(c[1], p->registers) && WITHIN(c[2], p->columns)); c += 3; break;
-        case STORE: CHECK(WITHIN(c[1], p->registers) && WITHIN(c[2], p->outs)); c += 3; break;
-        case SPREAD: CHECK(WITHIN(c[1], p->registers) && WITHIN(c[2], p->slots)); c += 3; break;
+        const int opcode = *c++;
+        CHECK(WITHIN(opcode, OPCODES) && opcode != DOT);
+        switch (opcode) {
+        case LOAD: MORE(1, p->registers); MORE(1, p->columns); break;
+        case STORE: MORE(1, p->registers); MORE(1, p->outs); break;
+        case SPREAD: MORE(1, p->registers); MORE(1, p->uniforms); break;
         case SUM: {
-            CHECK(end - c >= 5);
-            CHECK(WITHIN(c[1], p->registers) && WITHIN(c[2], ENDS) && WITHIN(c[3], p->registers));
-            int runs = c[4];
-            CHECK(runs >= 0);
-            for (c += 5; runs--;) {
-                CHECK(end - c >= 2 && WITHIN(c[0], KINDS));
-                int kind = c[0], n = c[1], size = sizes[kind];
-                CHECK(n >= 0 && (end - c - 2) / size >= n);
-                for (c += 2; n--; c += size) {
-                    int uniform = kind < V_PLUS || (kind >= UV_PLUS && kind < VV_PLUS) || kind >= UVV_PLUS;
-                    CHECK(WITHIN(c[0], uniform ? p->slots : p->registers));
-                    for (int i = 1; i < size; i++) CHECK(WITHIN(c[i], p->registers));
+            MORE(1, p->registers); MORE(1, ENDS); MORE(1, p->registers);
+            CHECK(end > c && c[0] >= 0);
+            for (int runs = *c++; runs--;) {
+                CHECK(end - c >= 2 && WITHIN(c[0], KINDS) && c[1] >= 0);
+                const int kind = *c++ / 2;
+                for (int n = *c++; n--;) {
+                    MORE(uniform_factors[kind], p->uniforms);
+                    MORE(varying_factors[kind], p->registers);
                 }
             }
             break;
         }
         case LAYER: {
-            CHECK(end - c >= 4);
-            const int32_t m = c[2], n = c[3];
-            CHECK(WITHIN(c[1], ENDS) && m >= 0 && n >= 0 && end - c - 4 >= 3 * (int64_t)m + n + (int64_t)m * n);
-            c += 4;
-            for (int i = 0; i < m; i++, c += 3)
-                CHECK(WITHIN(c[0], p->registers) && WITHIN(c[1], p->slots) && WITHIN(c[2], p->registers));
-            for (int i = 0; i < n; i++, c++) CHECK(WITHIN(*c, p->registers));
-            for (int64_t i = 0; i < (int64_t)m * n; i++, c++) CHECK(WITHIN(*c, p->slots));
+            MORE(1, ENDS);
+            CHECK(end - c >= 2 && c[0] >= 0 && c[1] >= 0);
+            const int64_t m = *c++, n = *c++;
+            for (int i = 0; i < m; i++) { MORE(1, p->registers); MORE(1, p->uniforms); MORE(1, p->registers); }
+            MORE(n, p->registers);
+            MORE(m * n, p->uniforms);
             break;
         }
         case GATHER: {
-            const int32_t m = c[1], n = c[2];
-            CHECK(m >= 0 && n >= 0 && end - c - 3 >= (int64_t)m + n + (int64_t)m * n);
-            c += 3;
-            for (int64_t i = 0; i < (int64_t)m + n; i++, c++) CHECK(WITHIN(*c, p->registers));
-            for (int64_t i = 0; i < (int64_t)m * n; i++, c++) CHECK(WITHIN(*c, p->means));
+            CHECK(end - c >= 2 && c[0] >= 0 && c[1] >= 0);
+            const int64_t m = *c++, n = *c++;
+            MORE(m + n, p->registers);
+            MORE(m * n, p->means);
             break;
         }
+        default: /* a row, or one with its slope */
+            MORE(arguments_of(opcode) + (opcode > OP_where ? 2 : 1), p->registers);
         }
     }
     return NULL;
@@ -215,46 +212,38 @@ static const char *fault_in_body(const Program *p) {
 static const char *fault_once(const Program *p, int part) {
     const int32_t *c = p->code[part], *end = c + p->size[part];
     while (c < end) {
-        CHECK(WITHIN(c[0], OPCODES) && (c[0] <= OP_where || c[0] == SUM || c[0] == DOT));
-        if (c[0] <= OP_where) {
-            int n = arguments_of(c[0]);
-            CHECK(end - c >= 2 + n);
-            for (int i = 0; i <= n; i++) CHECK(WITHIN(c[1 + i], p->slots));
-            c += 2 + n;
-            continue;
-        }
-        if (c[0] == DOT) {
-            CHECK(end - c >= 3 && WITHIN(c[1], p->slots));
-            int runs = c[2];
-            CHECK(runs >= 0 && (end - c - 3) / 4 >= runs);
-            for (c += 3; runs--; c += 4)
-                CHECK((c[0] == 1 || c[0] == -1) && c[1] >= 0 && c[2] >= 0 && c[3] >= 0 &&
-                      (int64_t)c[1] + c[3] <= p->slots && (int64_t)c[2] + c[3] <= p->slots);
-            continue;
-        }
-        CHECK(end - c >= 4);
-        int count = c[2], terms = c[3];
-        CHECK(count > 0 && terms >= 0 && (end - c - 4) / 5 >= terms);
-        CHECK(WITHIN(c[1], p->slots) && WITHIN(c[1] + (int64_t)count - 1, p->slots));
-        int from = c[1];
-        for (c += 4; terms--; c += 5) {
-            CHECK(c[0] == 1 || c[0] == -1);
-            for (int i = 1; i <= 3; i += 2) {
-                int64_t last = c[i] + (int64_t)c[i + 1] * (count - 1), low = last < c[i] ? last : c[i];
-                CHECK(c[i + 1] >= -1 && c[i + 1] <= 1);
-                CHECK(WITHIN(c[i], p->slots) && WITHIN(last, p->slots));
-                /* apart from the results */
-                CHECK(low >= from + (int64_t)count || low + (c[i + 1] ? count : 1) <= from);
+        const int opcode = *c++;
+        CHECK(WITHIN(opcode, OPCODES) && (opcode <= OP_where || opcode == SUM || opcode == DOT));
+        const int64_t out = end > c ? *c : -1;
+        MORE(1, p->uniforms);
+        if (opcode == DOT) {
+            CHECK(end > c && c[0] >= 0);
+            for (int runs = *c++; runs--; c += 4)
+                CHECK(end - c >= 4 && (c[0] == 1 || c[0] == -1) && c[1] >= 0 && c[2] >= 0 && c[3] >= 0 &&
+                      (int64_t)c[1] + c[3] <= p->uniforms && (int64_t)c[2] + c[3] <= p->uniforms);
+        } else if (opcode == SUM) {
+            CHECK(end - c >= 2 && c[0] > 0 && c[1] >= 0 && out + c[0] <= p->uniforms);
+            const int64_t count = *c++;
+            for (int terms = *c++; terms--; c += 5) {
+                CHECK(end - c >= 5 && (c[0] == 1 || c[0] == -1));
+                for (int i = 1; i <= 3; i += 2) {
+                    const int64_t last = c[i] + c[i + 1] * (count - 1), low = last < c[i] ? last : c[i];
+                    CHECK(c[i + 1] >= -1 && c[i + 1] <= 1);
+                    CHECK(WITHIN(c[i], p->uniforms) && WITHIN(last, p->uniforms));
+                    /* apart from the results */
+                    CHECK(low >= out + count || low + (c[i + 1] ? count : 1) <= out);
+                }
             }
-        }
+        } else
+            MORE(arguments_of(opcode), p->uniforms);
     }
     return NULL;
 }
 
 const char *fault(const Program *p) {
-    CHECK(p->slots >= 0 && p->registers >= 0 && p->means >= 0 && p->columns >= 0 && p->outs >= 0);
+    CHECK(p->uniforms >= 0 && p->registers >= 0 && p->means >= 0 && p->columns >= 0 && p->outs >= 0);
     CHECK(p->block > 0 && p->block % PAD == 0);
-    CHECK(p->first_mean >= 0 && p->first_mean + (int64_t)p->means <= p->slots);
+    CHECK(p->first_mean >= 0 && p->first_mean + (int64_t)p->means <= p->uniforms);
     const char *found = fault_once(p, BEFORE);
     if (!found) found = fault_in_body(p);
     return found ? found : fault_once(p, AFTER);
@@ -267,7 +256,7 @@ enum { MOST_PIECES = 64, LEAST_SAMPLES = 2048, MOST_BYTES = 1 << 24 };
 typedef struct {
     const Program *p;
     int set, pieces;
-    const double *slots;
+    const double *uniforms;
     const Column *columns;
     double *const *outs;
     ptrdiff_t from, to, piece;   /* rows; the rows of a piece */
@@ -290,14 +279,20 @@ static double now(void) {
 #endif
 }
 
-static void *aligned(void *p) { return (void *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
-
-static size_t doubles_of(const Program *p, int set) {
-    const int lanes = machines[set].lanes;
-    return ((size_t)p->registers * p->block + p->means) * lanes + 16;
+/* Whether to stop; asked a few times a second. last: when it was asked. */
+static int to_stop(Poll poll, double *last) {
+    if (!poll || now() - *last <= 0.05) return 0;
+    const int stop = poll();
+    *last = now();
+    return stop;
 }
 
-void *workspace(const Program *p, int set) { return calloc(doubles_of(p, set), sizeof(double)); }
+static void *aligned(void *p) { return (void *)(((uintptr_t)p + 63) & ~(uintptr_t)63); }
+
+void *workspace(const Program *p, int set) {
+    const double doubles = ((double)p->registers * p->block + p->means) * machines[set].lanes + 16;
+    return doubles < 1u << 31 ? calloc((size_t)doubles, sizeof(double)) : NULL;
+}
 
 /* Take pieces until there are none. */
 static void take(Work *w, void *memory, Poll poll) {
@@ -316,14 +311,19 @@ static void take(Work *w, void *memory, Poll poll) {
         memset(partial, 0, means * sizeof(double));
         for (ptrdiff_t at = from; at < to && !w->stop; at += stretch) {
             const ptrdiff_t end = to - at < stretch ? to : at + stretch;
-            machines[w->set].body(p, w->slots, R, partial, w->columns, w->outs, at, end);
-            if (poll && now() - last > 0.05) {
-                if (poll()) w->stop = 1;
-                last = now();
-            }
+            machines[w->set].body(p, w->uniforms, R, partial, w->columns, w->outs, at, end);
+            if (to_stop(poll, &last)) w->stop = 1;
         }
         machines[w->set].totals(partial, p->means, w->sums + (size_t)piece * p->means);
     }
+}
+
+/* Count threads that start (1) or end (-1). Returns how many run. */
+static int count(Work *w, int change) {
+    PyThread_acquire_lock(w->lock, WAIT_LOCK);
+    const int running = w->running += change;
+    PyThread_release_lock(w->lock);
+    return running;
 }
 
 static void thread(void *argument) {
@@ -331,10 +331,7 @@ static void thread(void *argument) {
     void *memory = workspace(w->p, w->set);
     take(w, memory, NULL);
     free(memory);
-    PyThread_acquire_lock(w->lock, WAIT_LOCK);
-    const int last = --w->running == 0;
-    PyThread_release_lock(w->lock);
-    if (last) PyThread_release_lock(w->finished);
+    if (count(w, -1) == 0) PyThread_release_lock(w->finished);
 }
 
 static int share(Work *w, int threads, Poll poll) {
@@ -343,21 +340,14 @@ static int share(Work *w, int threads, Poll poll) {
         PyThread_acquire_lock(w->finished, WAIT_LOCK);
         w->running = 1; /* this one, so that no other is the last before all are started */
         for (int i = 1; i < threads; i++) {
-            PyThread_acquire_lock(w->lock, WAIT_LOCK);
-            w->running++;
-            PyThread_release_lock(w->lock);
+            count(w, 1);
             if (PyThread_start_new_thread(thread, w) == PYTHREAD_INVALID_THREAD_ID) {
-                PyThread_acquire_lock(w->lock, WAIT_LOCK);
-                w->running--;
-                PyThread_release_lock(w->lock);
+                count(w, -1);
                 break;
             }
         }
         take(w, w->memory, poll);
-        PyThread_acquire_lock(w->lock, WAIT_LOCK);
-        const int last = --w->running == 0;
-        PyThread_release_lock(w->lock);
-        if (!last) PyThread_acquire_lock(w->finished, WAIT_LOCK);
+        if (count(w, -1) > 0) PyThread_acquire_lock(w->finished, WAIT_LOCK);
         PyThread_release_lock(w->finished);
     } else
         take(w, w->memory, poll);
@@ -366,11 +356,11 @@ static int share(Work *w, int threads, Poll poll) {
     return w->failed ? NO_MEMORY : w->stop ? STOPPED : DONE;
 }
 
-int run(const Program *p, int set, double *slots, const Column *columns, double *const *outs, ptrdiff_t from,
+int run(const Program *p, int set, double *uniforms, const Column *columns, double *const *outs, ptrdiff_t from,
         ptrdiff_t to, double scale, void *memory, int threads, Poll poll) {
-    machines[set].once(p->code[BEFORE], p->size[BEFORE], slots);
+    machines[set].once(p->code[BEFORE], p->size[BEFORE], uniforms);
     if (p->size[BODY] && to > from) {
-        Work w = {.p = p, .set = set, .slots = slots, .columns = columns, .outs = outs, .from = from, .to = to,
+        Work w = {.p = p, .set = set, .uniforms = uniforms, .columns = columns, .outs = outs, .from = from, .to = to,
                   .memory = memory};
         const ptrdiff_t rows = to - from, room = p->means ? MOST_BYTES / (8 * (ptrdiff_t)p->means) + 1 : MOST_PIECES;
         ptrdiff_t pieces = rows / LEAST_SAMPLES;
@@ -385,12 +375,12 @@ int run(const Program *p, int set, double *slots, const Column *columns, double 
         for (int i = 0; i < p->means && ended == DONE; i++) {
             double total = 0;
             for (int piece = 0; piece < w.pieces; piece++) total += w.sums[(size_t)piece * p->means + i];
-            slots[p->first_mean + i] = total * scale;
+            uniforms[p->first_mean + i] = total * scale;
         }
         free(w.sums);
         if (ended != DONE) return ended;
     }
-    machines[set].once(p->code[AFTER], p->size[AFTER], slots);
+    machines[set].once(p->code[AFTER], p->size[AFTER], uniforms);
     return DONE;
 }
 
@@ -399,14 +389,15 @@ int run(const Program *p, int set, double *slots, const Column *columns, double 
 /* One step of n parameters. Its results are kept apart at first: a program may write one before it reads another. */
 static void move(const Rule *rule, int set, ptrdiff_t n, double rate, double step) {
     const Program *p = rule->program;
-    rule->slots[0] = rate;
-    rule->slots[1] = step;
-    machines[set].once(p->code[BEFORE], p->size[BEFORE], rule->slots);
-    machines[set].body(p, rule->slots, aligned(rule->memory), NULL, rule->columns, rule->outs, 0, n);
-    for (int i = 0; i < p->outs; i++) memcpy((double *)rule->columns[i ? i + 1 : 0].data, rule->outs[i], sizeof(double) * n);
+    rule->uniforms[0] = rate;
+    rule->uniforms[1] = step;
+    machines[set].once(p->code[BEFORE], p->size[BEFORE], rule->uniforms);
+    machines[set].body(p, rule->uniforms, aligned(rule->memory), NULL, rule->columns, rule->outs, 0, n);
+    for (int i = 0; i < p->outs; i++)
+        memcpy((double *)rule->columns[i ? i + 1 : 0].data, rule->outs[i], sizeof(double) * n);
 }
 
-int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff_t rows, ptrdiff_t size, long epochs,
+int fit(const Program *p, int set, double *uniforms, const Column *columns, ptrdiff_t rows, ptrdiff_t size, long epochs,
         int summed, int n, const int32_t *gradients, const double *rates, const Rule *rule, double steps,
         const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll, long *done) {
     double *g = (double *)rule->columns[1].data, last = now();
@@ -416,22 +407,19 @@ int fit(const Program *p, int set, double *slots, const Column *columns, ptrdiff
         for (ptrdiff_t from = 0; from < rows && ended == DONE; from += size) {
             const ptrdiff_t to = rows - from < size ? rows : from + size;
             const double factor = summed ? to - from : 1;
-            ended = run(p, set, slots, columns, NULL, from, to, 1.0 / (to - from), memory, threads, poll);
+            ended = run(p, set, uniforms, columns, NULL, from, to, 1.0 / (to - from), memory, threads, poll);
             if (ended != DONE) break;
-            for (int i = 0; i < noutputs; i++) history[*done * noutputs + i] = factor * slots[outputs[i]];
-            if (!isfinite(slots[outputs[0]])) ended = NOT_FINITE;
+            for (int i = 0; i < noutputs; i++) history[*done * noutputs + i] = factor * uniforms[outputs[i]];
+            if (!isfinite(uniforms[outputs[0]])) ended = NOT_FINITE;
             for (int i = 0; i < n; i++) {
-                g[i] = factor * slots[gradients[i]];
+                g[i] = factor * uniforms[gradients[i]];
                 if (!isfinite(g[i])) ended = NOT_FINITE;
             }
             if (ended == DONE && !(rates[*done] >= 0 && isfinite(rates[*done]))) ended = BAD_RATE;
             if (ended != DONE) break;
             move(rule, set, n, rates[*done], steps + *done);
             ++*done;
-            if (poll && now() - last > 0.05) {
-                if (poll()) ended = STOPPED;
-                last = now();
-            }
+            if (to_stop(poll, &last)) ended = STOPPED;
         }
     return ended;
 }

@@ -6,9 +6,6 @@
    with its last sample to a multiple of PAD vectors. Padding is computed, but neither gathered nor stored. */
 
 /* What is worked on at a time, in the 32 or 16 registers of a processor. */
-#undef TILE
-#undef SUMS
-#undef WIDE
 #define TILE (LANES == 8 ? 16 : 8) /* vectors of a sum */
 #define SUMS (LANES >= 4 ? 4 : 2)  /* sums of a layer: 4, or a divisor */
 #define WIDE (LANES == 4 ? 2 : 4)  /* and vectors of each; a divisor of PAD */
@@ -17,6 +14,8 @@
 INLINE vd ISA(v_greater)(vd a, vd b) { return select(TEST(a > b), splat(1), splat(0)); }
 INLINE vd ISA(v_at_least)(vd a, vd b) { return select(TEST(a >= b), splat(1), splat(0)); }
 
+/* x0 is where register r is, and X(0) its vector k */
+#define REGISTER(j, r) const double *x##j = R + (r) * stride
 #define X(j) load_aligned(x##j + k * LANES)
 
 /* The end of a sum over `tile` vectors: what else is done with it while it is at hand. */
@@ -40,7 +39,6 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R
     const int32_t *q = c + 5;
     for (int k = 0; k < tile; k++) t[k] = splat(-0.0); /* which leaves the sign of a zero alone */
 #define UNIFORM const vd u = splat(U[q[0]])
-#define VARYING(j, i) const double *x##j = R + q[i] * stride
 #define TERMS(KIND, SIZE, LOAD_ONCE, TERM) case KIND: \
         for (int i = 0; i < n; i++, q += SIZE) { \
             LOAD_ONCE; \
@@ -53,14 +51,14 @@ INLINE const int32_t *ISA(sum_tile)(const int32_t *c, const double *U, double *R
         switch (kind) {
         TERMS(U_PLUS, 1, UNIFORM, t[k] + u)
         TERMS(U_MINUS, 1, UNIFORM, t[k] - u)
-        TERMS(V_PLUS, 1, VARYING(0, 0), t[k] + X(0))
-        TERMS(V_MINUS, 1, VARYING(0, 0), t[k] - X(0))
-        TERMS(UV_PLUS, 2, UNIFORM; VARYING(0, 1), t[k] + ISA(rounded)(u * X(0)))
-        TERMS(UV_MINUS, 2, UNIFORM; VARYING(0, 1), t[k] - ISA(rounded)(u * X(0)))
-        TERMS(VV_PLUS, 2, VARYING(0, 0); VARYING(1, 1), t[k] + ISA(rounded)(X(0) * X(1)))
-        TERMS(VV_MINUS, 2, VARYING(0, 0); VARYING(1, 1), t[k] - ISA(rounded)(X(0) * X(1)))
-        TERMS(UVV_PLUS, 3, UNIFORM; VARYING(0, 1); VARYING(1, 2), t[k] + ISA(rounded)(u * (X(0) * X(1))))
-        TERMS(UVV_MINUS, 3, UNIFORM; VARYING(0, 1); VARYING(1, 2), t[k] - ISA(rounded)(u * (X(0) * X(1))))
+        TERMS(V_PLUS, 1, REGISTER(0, q[0]), t[k] + X(0))
+        TERMS(V_MINUS, 1, REGISTER(0, q[0]), t[k] - X(0))
+        TERMS(UV_PLUS, 2, UNIFORM; REGISTER(0, q[1]), t[k] + ISA(rounded)(u * X(0)))
+        TERMS(UV_MINUS, 2, UNIFORM; REGISTER(0, q[1]), t[k] - ISA(rounded)(u * X(0)))
+        TERMS(VV_PLUS, 2, REGISTER(0, q[0]); REGISTER(1, q[1]), t[k] + ISA(rounded)(X(0) * X(1)))
+        TERMS(VV_MINUS, 2, REGISTER(0, q[0]); REGISTER(1, q[1]), t[k] - ISA(rounded)(X(0) * X(1)))
+        TERMS(UVV_PLUS, 3, UNIFORM; REGISTER(0, q[1]); REGISTER(1, q[2]), t[k] + ISA(rounded)(u * (X(0) * X(1))))
+        TERMS(UVV_MINUS, 3, UNIFORM; REGISTER(0, q[1]); REGISTER(1, q[2]), t[k] - ISA(rounded)(u * (X(0) * X(1))))
         }
     }
     ISA(finish)(t, c[2], R + c[3] * stride, R + c[1] * stride, tile);
@@ -75,7 +73,7 @@ INLINE void ISA(layer_tile)(const int32_t *head, const int32_t *inputs, int n, c
     for (int j = 0; j < m; j++)
         for (int k = 0; k < WIDE; k++) t[j][k] = splat(U[head[3 * j + 1]]);
     for (int i = 0; i < n; i++, w += row) {
-        const double *x0 = R + inputs[i] * stride;
+        REGISTER(0, inputs[i]);
         vd x[WIDE];
         for (int k = 0; k < WIDE; k++) x[k] = X(0);
         for (int j = 0; j < m; j++) {
@@ -191,61 +189,36 @@ static void ISA(body)(const Program *p, const double *U, double *R, double *mean
                 int i = 0, j;
                 for (; i + 4 <= m; i += 4) { j = 0; TILES(4, 2) TILES(4, 1) }
                 for (; i < m; i++) { j = 0; TILES(1, 4) TILES(1, 1) }
-#undef TILES
                 c = mean + (long)m * n;
                 break;
             }
-#define ROW1(row) case OP_##row: { \
+#define ROW(row, size, REGISTERS, ...) case OP_##row: { \
                 double *out = R + c[1] * stride; \
-                const double *x0 = R + c[2] * stride; \
-                for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, ISA(v_##row)(X(0))); \
-                c += 3; \
+                REGISTERS; \
+                for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, ISA(v_##row)(__VA_ARGS__)); \
+                c += size; \
                 break; \
             }
+#define ROW1(row) ROW(row, 3, REGISTER(0, c[2]), X(0))
+#define ROW2(row) ROW(row, 4, REGISTER(0, c[2]); REGISTER(1, c[3]), X(0), X(1))
             ROWS_OF_1(ROW1)
-#undef ROW1
-#define ROW2(row) case OP_##row: { \
-                double *out = R + c[1] * stride; \
-                const double *x0 = R + c[2] * stride, *x1 = R + c[3] * stride; \
-                for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, ISA(v_##row)(X(0), X(1))); \
-                c += 4; \
-                break; \
-            }
             ROWS_OF_2(ROW2)
-#undef ROW2
-#define PAIR1(row) case PAIR_##row: { \
+            ROW(where, 5, REGISTER(0, c[2]); REGISTER(1, c[3]); REGISTER(2, c[4]), X(0), X(1), X(2))
+#define PAIR(row, size, REGISTERS, ...) case PAIR_##row: { \
                 double *out = R + c[1] * stride, *slope = R + c[2] * stride; \
-                const double *x0 = R + c[3] * stride; \
+                REGISTERS; \
                 for (int k = 0; k < vectors; k++) { \
-                    vd second, first = ISA(pair_##row)(X(0), &second); \
+                    vd second, first = ISA(pair_##row)(__VA_ARGS__, &second); \
                     store_aligned(out + k * LANES, first); \
                     store_aligned(slope + k * LANES, second); \
                 } \
-                c += 4; \
+                c += size; \
                 break; \
             }
+#define PAIR1(row) PAIR(row, 4, REGISTER(0, c[3]), X(0))
+#define PAIR2(row) PAIR(row, 5, REGISTER(0, c[3]); REGISTER(1, c[4]), X(0), X(1))
             PAIRS_OF_1(PAIR1)
-#undef PAIR1
-#define PAIR2(row) case PAIR_##row: { \
-                double *out = R + c[1] * stride, *slope = R + c[2] * stride; \
-                const double *x0 = R + c[3] * stride, *x1 = R + c[4] * stride; \
-                for (int k = 0; k < vectors; k++) { \
-                    vd second, first = ISA(pair_##row)(X(0), X(1), &second); \
-                    store_aligned(out + k * LANES, first); \
-                    store_aligned(slope + k * LANES, second); \
-                } \
-                c += 5; \
-                break; \
-            }
             PAIRS_OF_2(PAIR2)
-#undef PAIR2
-            case OP_where: {
-                double *out = R + c[1] * stride;
-                const double *x0 = R + c[2] * stride, *x1 = R + c[3] * stride, *x2 = R + c[4] * stride;
-                for (int k = 0; k < vectors; k++) store_aligned(out + k * LANES, ISA(v_where)(X(0), X(1), X(2)));
-                c += 5;
-                break;
-            }
             }
         }
     }
@@ -299,33 +272,19 @@ static void ISA(once)(const int32_t *c, long size, double *restrict U) {
             c = q;
             break;
         }
-#define ROW1(row) case OP_##row: { \
+#define ONCE(row, size, ...) case OP_##row: { \
             double lane[LANES]; \
-            store(lane, ISA(v_##row)(splat(U[c[2]]))); \
+            store(lane, ISA(v_##row)(__VA_ARGS__)); \
             U[c[1]] = lane[0]; \
-            c += 3; \
+            c += size; \
             break; \
         }
-        ROWS_OF_1(ROW1)
-#undef ROW1
-#define ROW2(row) case OP_##row: { \
-            double lane[LANES]; \
-            store(lane, ISA(v_##row)(splat(U[c[2]]), splat(U[c[3]]))); \
-            U[c[1]] = lane[0]; \
-            c += 4; \
-            break; \
-        }
-        ROWS_OF_2(ROW2)
-#undef ROW2
-        case OP_where:
-            U[c[1]] = U[c[2]] != 0 ? U[c[3]] : U[c[4]];
-            c += 5;
-            break;
+#define ONCE1(row) ONCE(row, 3, splat(U[c[2]]))
+#define ONCE2(row) ONCE(row, 4, splat(U[c[2]]), splat(U[c[3]]))
+        ROWS_OF_1(ONCE1)
+        ROWS_OF_2(ONCE2)
+        ONCE(where, 5, splat(U[c[2]]), splat(U[c[3]]), splat(U[c[4]]))
         }
     }
 }
 
-#undef UNIFORM
-#undef VARYING
-#undef TERMS
-#undef X

@@ -2,18 +2,18 @@
 
 from cpython.buffer cimport (PyBUF_FORMAT, PyBUF_STRIDED_RO, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer,
                              PyObject_GetBuffer)
-from cpython.float cimport PyFloat_AsDouble
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.pythread cimport (PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock,
                                PyThread_get_thread_ident, PyThread_release_lock, PyThread_type_lock)
 from libc.stdint cimport int32_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from micrograd.engine cimport Value
 
 import os
 from array import array
+from functools import cache
 
 
 cdef extern from "kernel.h":
@@ -25,10 +25,10 @@ cdef extern from "kernel.h":
     ctypedef struct Program:
         const int32_t *code[3]
         Py_ssize_t size[3]
-        int slots, registers, block, means, first_mean, columns, outs
+        int uniforms, registers, block, means, first_mean, columns, outs
     ctypedef struct Rule:
         const Program *program
-        double *slots
+        double *uniforms
         const Column *columns
         double *const *outs
         void *memory
@@ -39,16 +39,15 @@ cdef extern from "kernel.h":
     int lanes_of(int set)
     const char *fault(const Program *p)
     void *workspace(const Program *p, int set)
-    int run(const Program *p, int set, double *slots, const Column *columns, double *const *outs, Py_ssize_t start,
+    int run(const Program *p, int set, double *uniforms, const Column *columns, double *const *outs, Py_ssize_t start,
             Py_ssize_t stop, double scale, void *memory, int threads, Poll poll) nogil
-    int fit(const Program *p, int set, double *slots, const Column *columns, Py_ssize_t rows, Py_ssize_t size,
+    int fit(const Program *p, int set, double *uniforms, const Column *columns, Py_ssize_t rows, Py_ssize_t size,
             long epochs, int summed, int n, const int32_t *gradients, const double *rates, const Rule *rule,
             double steps, const int32_t *outputs, int noutputs, double *history, void *memory, int threads, Poll poll,
             long *done) nogil
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals()
-    Py_ssize_t PY_SSIZE_T_MAX
 
 
 codes = {}                # the opcode of each row, and of the kernel's own instructions
@@ -103,18 +102,18 @@ cdef Py_ssize_t stride(const Py_buffer *view, int axis) noexcept:
     return view.itemsize if axis == view.ndim - 1 else view.itemsize * view.shape[1]
 
 
-cdef void span(const Py_buffer *view, const char **low, const char **high) noexcept:
-    """The memory that a buffer lies in: from `low` up to `high`."""
+cdef (size_t, size_t) span(const Py_buffer *view) noexcept:
+    """The memory that a buffer lies in: where it begins and ends."""
+    cdef size_t low = <size_t>view.buf, high = low + view.itemsize
     cdef int axis
     cdef Py_ssize_t reach
-    low[0] = <const char *>view.buf
-    high[0] = low[0] + view.itemsize
     for axis in range(view.ndim):
         reach = (view.shape[axis] - 1) * stride(view, axis)
         if reach < 0:
-            low[0] += reach
+            low += reach
         else:
-            high[0] += reach
+            high += reach
+    return low, high
 
 
 cdef tuple plain(tuple data):
@@ -125,14 +124,10 @@ cdef tuple plain(tuple data):
     return data
 
 
-cdef dict known = {}
-
-
-cdef bint veiled(kind):
+@cache
+def veiled(kind):
     """Ask whether arrays of that type may be masked: their buffers show what lies behind the mask as numbers."""
-    if kind not in known:
-        known[kind] = hasattr(kind, "mask")
-    return known[kind]
+    return hasattr(kind, "mask")
 
 
 cdef unsigned long forks = 0     # between this process and the one that loaded the module
@@ -152,8 +147,8 @@ if hasattr(os, "register_at_fork"):
 cdef class Machine:
     """A program that runs in native code.
 
-    code: what encode.py makes. values: the Values in the first slots; of the `trained` first ones, program.uniform ends
-    with the gradients, in the same order. widths: for each argument how many columns it has as a table, 0 for one
+    code: what encode.py makes. values: the Values that come first in code.uniforms; code.outputs ends with the gradients of
+    the `trained` first ones, in the same order. widths: for each argument how many columns it has as a table, 0 for one
     column. threads: so many; or, if negative, at most so many, where they pay. Data come as buffers of doubles, a number
     for all rows, or, for an argument with a width, a buffer of two dimensions.
     """
@@ -161,10 +156,10 @@ cdef class Machine:
     cdef Program p
     cdef int set, outputs, trained, threads
     cdef readonly Py_ssize_t words   # of code for a sample
-    cdef list code                # kept for their memory
+    cdef list kept                # of these is the memory of what follows
     cdef list values
     cdef list widths
-    cdef double *slots
+    cdef double *uniforms
     cdef double *numbers          # those that stand for a column; then the results of `one`
     cdef Column *columns
     cdef double **outs
@@ -174,15 +169,12 @@ cdef class Machine:
     cdef PyThread_type_lock lock
     cdef unsigned long owner      # the thread that holds the lock, 0 for none
     cdef unsigned long forks      # when the lock was made
-    cdef const int32_t *uniform
+    cdef const int32_t *offsets   # of the uniform outputs, then of the gradient
 
     def __cinit__(self, code, list values, int trained, list widths, str instruction_set, int threads):
-        cdef const int32_t[::1] part
-        cdef double[::1] contents = array("d", code.slots)
-        self.code = [array("i", words) for words in (code.before, code.body, code.after, code.uniform)]
-        cdef const int32_t[::1] uniform = self.code[3]
+        cdef double[::1] contents = array("d", [*code.uniforms, 0.0])  # one more, so that there is a first
         cdef int i
-        self.words = len(self.code[1])
+        self.kept = [contents]
         self.values = list(values)
         self.widths = list(widths)
         self.trained = trained
@@ -190,54 +182,54 @@ cdef class Machine:
         self.set = sets.index(instruction_set)
         if instruction_set not in available:
             raise ValueError(f"this processor does not support {instruction_set}")
-        for i, words in enumerate(self.code[:3]):
+        for i, words in enumerate((code.before, code.body, code.after)):
             self.p.size[i] = len(words)
-            if self.p.size[i]:
-                part = words
-                self.p.code[i] = &part[0]
-        self.p.slots, self.p.registers, self.p.block = contents.shape[0], code.registers, code.block
+            self.p.code[i] = self.words_of(words)
+        self.words = self.p.size[BODY]
+        self.p.uniforms, self.p.registers, self.p.block = contents.shape[0] - 1, code.registers, code.block
         self.p.means, self.p.first_mean = code.means, code.first_mean
         self.p.columns, self.p.outs = code.columns, code.outs
-        self.outputs = uniform.shape[0] - trained
+        self.outputs = len(code.outputs) - trained
+        self.offsets = self.words_of(code.outputs)
         wrong = fault(&self.p)
         if wrong != NULL:
             raise ValueError(f"not a program: {wrong.decode()} does not hold")
-        if code.registers * code.block * lanes_of(self.set) + code.means * lanes_of(self.set) >= 1 << 31:
-            raise MemoryError("there is not enough memory for the registers of this program")
-        if not 0 <= trained <= len(values) <= self.p.slots or self.outputs < 0:
-            raise ValueError("not a program: more parameters than slots")
+        if not 0 <= trained <= len(values) <= self.p.uniforms or self.outputs < 0:
+            raise ValueError("not a program: more parameters than uniform numbers")
         if min(self.widths, default=0) < 0 or sum([width or 1 for width in self.widths]) != self.p.columns:
             raise ValueError("not a program: its columns are not those of its arguments")
-        for i in range(uniform.shape[0]):
-            if not 0 <= uniform[i] < self.p.slots:
-                raise ValueError("not a program: an output without a slot")
+        if code.outputs and not 0 <= min(code.outputs) <= max(code.outputs) < self.p.uniforms:
+            raise ValueError("not a program: an output that is not there")
         for value in self.values:
             if not isinstance(value, Value):
                 raise TypeError(f"a parameter is a Value, found {value!r}")
-        self.uniform = &uniform[0] if uniform.shape[0] else NULL
-        self.slots = <double *>PyMem_Malloc(sizeof(double) * (self.p.slots + 1))
-        self.numbers = <double *>PyMem_Malloc(sizeof(double) * (self.p.columns + self.p.outs + 1))
-        self.columns = <Column *>PyMem_Malloc(sizeof(Column) * (self.p.columns + 1))
-        self.outs = <double **>PyMem_Malloc(sizeof(double *) * (self.p.outs + 1))
-        self.views = <Py_buffer *>PyMem_Malloc(sizeof(Py_buffer) * (len(widths) + self.p.outs + 1))
+        self.uniforms = &contents[0]
+        self.numbers = <double *>self.room(sizeof(double) * (self.p.columns + self.p.outs))
+        self.columns = <Column *>self.room(sizeof(Column) * self.p.columns)
+        self.outs = <double **>self.room(sizeof(double *) * self.p.outs)
+        self.views = <Py_buffer *>self.room(sizeof(Py_buffer) * (len(widths) + self.p.outs))
         self.memory = workspace(&self.p, self.set)
         self.lock = PyThread_allocate_lock()
         self.forks = forks
-        if not (self.slots and self.numbers and self.columns and self.outs and self.views and self.memory
-                and self.lock):
+        if not (self.memory and self.lock):
             raise MemoryError("there is not enough memory for the registers of this program")
-        if self.p.slots:
-            memcpy(self.slots, &contents[0], sizeof(double) * self.p.slots)
 
     def __dealloc__(self):
-        PyMem_Free(self.slots)
-        PyMem_Free(self.numbers)
-        PyMem_Free(self.columns)
-        PyMem_Free(self.outs)
-        PyMem_Free(self.views)
         free(self.memory)
         if self.lock != NULL:
             PyThread_free_lock(self.lock)
+
+    cdef char *room(self, Py_ssize_t size) except NULL:
+        """Memory that lives as long as the machine."""
+        memory = bytearray(size)
+        self.kept.append(memory)
+        return PyByteArray_AS_STRING(memory)
+
+    cdef const int32_t *words_of(self, words) except? NULL:
+        """A copy of these words."""
+        cdef const int32_t[::1] copied = array("i", words)
+        self.kept.append(copied)
+        return &copied[0] if len(words) else NULL
 
     cdef int acquire(self) except -1:
         cdef unsigned long thread = PyThread_get_thread_ident()
@@ -278,7 +270,7 @@ cdef class Machine:
         cdef Py_ssize_t i
         cdef list values = self.values
         for i in range(len(values)):
-            self.slots[i] = (<Value>values[i])._data
+            self.uniforms[i] = (<Value>values[i])._data
 
     cdef Py_ssize_t bind(self, tuple data, bint table) except -2:
         """Point the columns at the data. How many rows there are, or -1 where something else was found."""
@@ -329,7 +321,7 @@ cdef class Machine:
         cdef int how, threads = self.helpers(rows)
         self.read_parameters()
         with nogil:
-            how = run(&self.p, self.set, self.slots, self.columns, outs, 0, rows, scale, self.memory, threads, poll)
+            how = run(&self.p, self.set, self.uniforms, self.columns, outs, 0, rows, scale, self.memory, threads, poll)
         return ended(how)
 
     def total(self, tuple data, bint table, bint summed, bint backward):
@@ -337,7 +329,6 @@ cdef class Machine:
         .grad, as `backward` does. None where the data are not buffers of doubles that fit."""
         cdef Py_ssize_t rows, i
         cdef double factor
-        cdef list values = self.values
         data = plain(data)
         if self.p.outs:
             raise ValueError("this program writes an output for each row: it is run by map")
@@ -350,17 +341,17 @@ cdef class Machine:
             factor = rows if summed else 1.0
             if backward:
                 for i in range(self.trained):
-                    (<Value>values[i])._grad += factor * self.slots[self.uniform[self.outputs + i]]
+                    (<Value>self.values[i])._grad += factor * self.uniforms[self.offsets[self.outputs + i]]
                 if self.outputs == 1:
-                    return factor * self.slots[self.uniform[0]]
-                return [factor * self.slots[self.uniform[i]] for i in range(self.outputs)]
-            return [factor * self.slots[self.uniform[i]] for i in range(self.outputs + self.trained)]
+                    return factor * self.uniforms[self.offsets[0]]
+                return [factor * self.uniforms[self.offsets[i]] for i in range(self.outputs)]
+            return [factor * self.uniforms[self.offsets[i]] for i in range(self.outputs + self.trained)]
         finally:
             self.release()
 
     def one(self, tuple numbers):
         """The varying outputs for one sample, given as a number for each column."""
-        cdef int i, how
+        cdef int i
         if len(numbers) != self.p.columns:
             raise ValueError(f"{self.p.columns} numbers are needed, found {len(numbers)}")
         for x in numbers:
@@ -371,13 +362,12 @@ cdef class Machine:
         try:
             self.read_parameters()
             for i in range(self.p.columns):
-                self.numbers[i] = PyFloat_AsDouble(numbers[i])
+                self.numbers[i] = numbers[i]
                 self.columns[i].data = &self.numbers[i]
                 self.columns[i].stride = 0
             for i in range(self.p.outs):
                 self.outs[i] = &self.numbers[self.p.columns + i]
-            how = run(&self.p, self.set, self.slots, self.columns, self.outs, 0, 1, 1.0, self.memory, 1, NULL)
-            ended(how)
+            ended(run(&self.p, self.set, self.uniforms, self.columns, self.outs, 0, 1, 1.0, self.memory, 1, NULL))
             return [self.numbers[self.p.columns + i] for i in range(self.p.outs)]
         finally:
             self.release()
@@ -387,10 +377,7 @@ cdef class Machine:
         cdef Py_ssize_t rows
         cdef int i, j
         cdef Py_buffer *view
-        cdef const char *low
-        cdef const char *high
-        cdef const char *from_
-        cdef const char *to
+        cdef size_t low, high, first, last
         if len(outs) != self.p.outs:
             raise ValueError(f"{self.p.outs} outputs are written, found {len(outs)} buffers")
         data = plain(data)
@@ -407,10 +394,10 @@ cdef class Machine:
                         rows > 1 and stride(view, 0) != sizeof(double)):
                     raise ValueError(f"an output is written to {rows} doubles in a row, found another buffer")
                 self.outs[i] = <double *>view.buf
-                span(view, &low, &high)
+                low, high = span(view)
                 for j in range(self.held - 1 if rows else 0):
-                    span(&self.views[j], &from_, &to)
-                    if low < to and from_ < high:
+                    first, last = span(&self.views[j])
+                    if low < last and first < high:
                         raise ValueError("an output would be written over a column or another output: give each memory "
                                          "of its own")
             if rows:
@@ -437,8 +424,8 @@ cdef class Machine:
                 self.columns[i].data = &remembered[0] if n else NULL
         for i in range(self.p.outs):
             self.outs[i] = room + (i + 1) * n
-        rule.program, rule.slots, rule.columns, rule.outs, rule.memory = (
-            &self.p, self.slots, self.columns, self.outs, self.memory)
+        rule.program, rule.uniforms, rule.columns, rule.outs, rule.memory = (
+            &self.p, self.uniforms, self.columns, self.outs, self.memory)
         return 0
 
     def fit(self, tuple data, bint table, order, Py_ssize_t size, long epochs, bint summed, rates, Machine rule,
@@ -452,16 +439,14 @@ cdef class Machine:
         "rate"), or the error itself; how many steps were taken; the uniform outputs at each of them and at the one that
         was not; the gradient at the last.
         """
-        cdef Py_ssize_t rows, i, batches
+        cdef Py_ssize_t rows, i, batches, shuffled
         cdef long done = 0
         cdef int how = DONE, threads
         cdef Rule moves
         cdef const long long[::1] places
-        cdef double *shuffled = NULL
-        cdef double *room = NULL
+        cdef double *room = NULL  # for the shuffled rows, then for what a step changes
         cdef const double[::1] rate = rates
         cdef double[::1] history
-        cdef list values = self.values
         data = plain(data)
         if self.p.outs or size < 1 or epochs < 0 or rule is self:
             raise ValueError("fit needs a program without outputs for each row, a size >= 1 and epochs >= 0")
@@ -478,13 +463,14 @@ cdef class Machine:
             size = min(size, rows)
             threads = self.helpers(size)
             batches = (rows + size - 1) // size
-            if epochs > PY_SSIZE_T_MAX // batches // 64 // (self.outputs + 1):
-                raise MemoryError("there is not enough memory for the history of so many steps")
-            batches *= epochs
-            if rate.shape[0] < batches:
+            if rate.shape[0] // batches < epochs:
                 raise ValueError("fit needs a rate for each step")
-            record = array("d", bytes(8 * (batches + 1) * self.outputs))
-            history = record
+            batches *= epochs
+            history = record = array("d", bytes(8 * (batches + 1) * self.outputs))
+            shuffled = 0 if order is None else rows * self.p.columns
+            room = <double *>malloc(sizeof(double) * (shuffled + self.trained * (len(kept) + 2) + 1))
+            if room == NULL:
+                raise MemoryError("there is not enough memory for steps on so many rows and parameters")
             if order is not None:
                 places = order
                 if places.shape[0] != rows:
@@ -492,30 +478,23 @@ cdef class Machine:
                 for i in range(rows):
                     if not 0 <= places[i] < rows:
                         raise ValueError("fit found a row in the order that is not there")
-                shuffled = <double *>PyMem_Malloc(sizeof(double) * rows * (self.p.columns + 1))
-                if shuffled == NULL:
-                    raise MemoryError("there is not enough memory to shuffle the rows")
-                shuffle(self.columns, self.p.columns, &places[0], rows, shuffled)
-            room = <double *>PyMem_Malloc(sizeof(double) * (self.trained * (len(kept) + 2) + 1))
-            if room == NULL:
-                raise MemoryError("there is not enough memory for a step of so many parameters")
-            rule.bind_rule(&moves, self.trained, self.slots, kept, room)
+                shuffle(self.columns, self.p.columns, &places[0], rows, room)
+            rule.bind_rule(&moves, self.trained, self.uniforms, kept, room + shuffled)
             self.read_parameters()
             if batches and self.outputs:
                 with nogil:
-                    how = fit(&self.p, self.set, self.slots, self.columns, rows, size, epochs, summed, self.trained,
-                              self.uniform + self.outputs, &rate[0], &moves, steps, self.uniform, self.outputs,
+                    how = fit(&self.p, self.set, self.uniforms, self.columns, rows, size, epochs, summed, self.trained,
+                              self.offsets + self.outputs, &rate[0], &moves, steps, self.offsets, self.outputs,
                               &history[0], self.memory, threads, poll, &done)
             for i in range(self.trained):
-                (<Value>values[i])._data = self.slots[i]
+                (<Value>self.values[i])._data = self.uniforms[i]
             end = "not finite" if how == NOT_FINITE else "rate" if how == BAD_RATE else ""
             try:
                 ended(how)
             except BaseException as error:
                 end = error
-            return end, done, record, [self.slots[self.uniform[self.outputs + i]] for i in range(self.trained)]
+            return end, done, record, [self.uniforms[self.offsets[self.outputs + i]] for i in range(self.trained)]
         finally:
-            PyMem_Free(shuffled)
-            PyMem_Free(room)
+            free(room)
             self.release()
             rule.release()

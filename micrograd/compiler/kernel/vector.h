@@ -41,8 +41,10 @@
 #undef TEST                 /* TEST(a > b): a comparison of vectors as a mask */
 #if defined(__GNUC__)
 #define INLINE static inline __attribute__((always_inline))
+#define ALIGNED(p) __builtin_assume_aligned(p, sizeof(vd))
 #else
 #define INLINE static __forceinline
+#define ALIGNED(p) (p)
 #endif
 
 #if LANES == 1
@@ -50,8 +52,6 @@
 typedef double vd;
 typedef uint64_t vi;
 #define TEST(comparison) (0 - (vi)(comparison))
-INLINE vi bits(vd x) { vi i; memcpy(&i, &x, sizeof i); return i; }
-INLINE vd real(vi i) { vd x; memcpy(&x, &i, sizeof x); return x; }
 INLINE vd splat(double x) { return x; }
 INLINE vd select(vi mask, vd a, vd b) { return mask ? a : b; }
 
@@ -60,8 +60,6 @@ INLINE vd select(vi mask, vd a, vd b) { return mask ? a : b; }
 typedef double vd __attribute__((vector_size(8 * LANES)));
 typedef uint64_t vi __attribute__((vector_size(8 * LANES)));
 #define TEST(comparison) ((vi)(comparison))
-INLINE vi bits(vd x) { return (vi)x; }
-INLINE vd real(vi i) { return (vd)i; }
 INLINE vd splat(double x) { return x - (vd){0}; }
 
 #if defined(__SSE2__) && LANES == 2  /* the other form is a blend to GCC 12, which crashes, as SSE2 has none */
@@ -80,14 +78,10 @@ INLINE vd select(vi mask, vd a, vd b) {
 
 INLINE vd load(const double *p) { vd x; memcpy(&x, p, sizeof x); return x; }
 INLINE void store(double *p, vd x) { memcpy(p, &x, sizeof x); }
-
-#if defined(__GNUC__)
-INLINE vd load_aligned(const double *p) { return load(__builtin_assume_aligned(p, sizeof(vd))); }
-INLINE void store_aligned(double *p, vd x) { store(__builtin_assume_aligned(p, sizeof(vd)), x); }
-#else
-INLINE vd load_aligned(const double *p) { return load(p); }
-INLINE void store_aligned(double *p, vd x) { store(p, x); }
-#endif
+INLINE vd load_aligned(const double *p) { return load(ALIGNED(p)); }
+INLINE void store_aligned(double *p, vd x) { store(ALIGNED(p), x); }
+INLINE vi bits(vd x) { vi i; memcpy(&i, &x, sizeof i); return i; }
+INLINE vd real(vi i) { vd x; memcpy(&x, &i, sizeof x); return x; }
 
 /* The mask of the first m lanes. */
 INLINE vi first(int m) {
@@ -176,10 +170,15 @@ INLINE vd ISA(power_of_2)(vi n) { return real((n + 1023) << 52); }  /* what n ha
 INLINE vd ISA(at_least)(vd x, double low) { return select(TEST(x < low), splat(low), x); }  /* nan stays nan */
 INLINE vd ISA(at_most)(vd x, double high) { return select(TEST(x > high), splat(high), x); }
 
-INLINE vd ISA(exp_inside)(vd x) {  /* e^x for x from -746 to 710: beyond, it is 0 or inf */
-    vd t, q, r = ISA(exp_parts)(x, &t, &q), y = 1.0 + r, rest = (1.0 - y) + r;
+INLINE vd ISA(exp_times)(vd k, vd t, vd q, vd r) {  /* k e^x of its parts, however large k is */
+    vd y = 1.0 + r, rest = (1.0 - y) + r;
     vi n = bits(t), half = bits((t - ROUND) * 0.5 + ROUND);  /* in two steps: 2^n is no double at either end */
-    return (y + (rest + q)) * ISA(power_of_2)(half) * ISA(power_of_2)(n - half);
+    return k * ((y + (rest + q)) * ISA(power_of_2)(half)) * ISA(power_of_2)(n - half);
+}
+
+INLINE vd ISA(exp_inside)(vd x) {  /* e^x for x from -746 to 710: beyond, it is 0 or inf */
+    vd t, q, r = ISA(exp_parts)(x, &t, &q);
+    return ISA(exp_times)(splat(1.0), t, q, r);
 }
 
 INLINE vd ISA(v_exp)(vd x) { return ISA(exp_inside)(ISA(at_most)(ISA(at_least)(x, -746.0), 710.0)); }
@@ -253,11 +252,10 @@ INLINE vd ISA(v_silu)(vd x) {
 
 INLINE vd ISA(pair_elu)(vd x, vd k, vd *slope) {  /* e^x and e^x - 1 from the same parts, for x <= 0 */
     const vi down = TEST(x <= 0.0);
-    vd c = ISA(at_least)(select(TEST(x > 0.0), splat(0.0), x), -1400.0), t, q, r = ISA(exp_parts)(c, &t, &q);
-    vd y = 1.0 + r, rest = (1.0 - y) + r;
-    vi n = bits(t), half = bits((t - ROUND) * 0.5 + ROUND);
-    vd e = k * ((y + (rest + q)) * ISA(power_of_2)(half)) * ISA(power_of_2)(n - half);  /* k e^x, however large k is */
-    vd scale = ISA(power_of_2)(n), a = scale - 1.0, b = scale * r, s = a + b, minus = s + (((a - s) + b) + scale * q);
+    vd c = ISA(at_least)(ISA(at_most)(x, 0.0), -1400.0), t, q, r = ISA(exp_parts)(c, &t, &q);
+    vd e = ISA(exp_times)(k, t, q, r);
+    vd scale = ISA(power_of_2)(bits(t)), a = scale - 1.0, b = scale * r, s = a + b;
+    vd minus = s + (((a - s) + b) + scale * q);
     minus = select(TEST(c < -40.0), splat(-1.0), select(TEST(c > -TINY), c, minus));
     *slope = select(TEST(x > 0.0), splat(1.0), select(TEST(x < -1400.0), 0.0 * k, e));
     return select(down, k * minus, x);
@@ -369,14 +367,8 @@ INLINE vd ISA(v_tan)(vd x) { vd s, c; ISA(circle)(x, &s, &c); return s / c; }
 
 /* The others, by libm */
 
-EACH(v_asin, asin)
-EACH(v_acos, acos)
-EACH(v_atan, atan)
-EACH(v_asinh, asinh)
-EACH(v_acosh, acosh)
-EACH(v_atanh, atanh)
-EACH(v_erf, erf)
-EACH(v_erfc, erfc)
+#define EACH_ROW(f) EACH(v_##f, f)
+EACH_ROW(asin) EACH_ROW(acos) EACH_ROW(atan) EACH_ROW(asinh) EACH_ROW(acosh) EACH_ROW(atanh) EACH_ROW(erf) EACH_ROW(erfc)
 EACH_PAIR(v_pow, pow)
 EACH_PAIR(v_atan2, atan2)
 
@@ -404,41 +396,37 @@ INLINE vd ISA(v_sqrt)(vd x) { return (vd)_mm_sqrt_pd((__m128d)x); }
 EACH(v_sqrt, sqrt)
 #endif
 
-/* Two numbers as x and y times 2^-n, so that their squares are neither subnormal nor inf; and the hypotenuse of these. */
-INLINE vd ISA(scaled)(vd a, vd b, vd *x, vd *y, vi *n) {
+/* Two numbers as x and y times 2^-n, so that their squares are neither subnormal nor inf; the hypotenuse h of these. */
+typedef struct { vd x, y, h; vi n; } ISA(Scaled);
+
+INLINE ISA(Scaled) ISA(scaled)(vd a, vd b) {
     vd big = ISA(v_abs)(a), other = ISA(v_abs)(b);
     big = select(TEST(big > other), big, other);
     vi e = bits(big) >> 52;
     e = bits(ISA(at_most)(ISA(at_least)(real(e | 0x4330000000000000), 0x1p52 + 1), 0x1p52 + 2045)) & 2047;
-    *n = e - 1023;
-    vd s = ISA(power_of_2)(0 - *n);
-    *x = a * s, *y = b * s;
+    vi n = e - 1023;
+    vd s = ISA(power_of_2)(0 - n), x = a * s, y = b * s;
     big *= s;
-    vd least = select(TEST(ISA(v_abs)(*x) < big), *x, *y);  /* if the squares are fused, then in the same way for (b, a) */
-    return ISA(v_sqrt)(big * big + least * least);
+    vd least = select(TEST(ISA(v_abs)(x) < big), x, y);  /* if the squares are fused, then in the same way for (b, a) */
+    return (ISA(Scaled)){x, y, ISA(v_sqrt)(big * big + least * least), n};
 }
 
 INLINE vd ISA(v_hypot)(vd a, vd b) {
-    vd x, y;
-    vi n;
-    vd h = ISA(scaled)(a, b, &x, &y, &n) * ISA(power_of_2)(n);
-    h = select(TEST(a == a) & TEST(b == b), h, splat(NAN));
+    const ISA(Scaled) of = ISA(scaled)(a, b);
+    vd h = select(TEST(a == a) & TEST(b == b), of.h * ISA(power_of_2)(of.n), splat(NAN));
     return select(TEST(ISA(v_abs)(a) == INFINITY) | TEST(ISA(v_abs)(b) == INFINITY), splat(INFINITY), h);
 }
 
 INLINE vd ISA(v__share)(vd a, vd b) {
-    vd x, y;
-    vi n;
-    vd h = ISA(scaled)(a, b, &x, &y, &n), q = x / select(TEST(ISA(v_abs)(b) == INFINITY), splat(INFINITY), h);
-    return select(TEST(a == a) & TEST(b == b), select(TEST(h == 0.0), splat(0.0), q), splat(NAN));
+    const ISA(Scaled) of = ISA(scaled)(a, b);
+    vd q = of.x / select(TEST(ISA(v_abs)(b) == INFINITY), splat(INFINITY), of.h);
+    return select(TEST(a == a) & TEST(b == b), select(TEST(of.h == 0.0), splat(0.0), q), splat(NAN));
 }
 
 INLINE vd ISA(v__inversion)(vd a, vd b) {
-    vd x, y;
-    vi n;
-    vd h = ISA(scaled)(a, b, &x, &y, &n), s = ISA(power_of_2)(0 - n);
-    h = select(TEST(ISA(v_abs)(b) == INFINITY), splat(INFINITY), h);
-    vd q = x * 0x1p500 / h / h;
+    const ISA(Scaled) of = ISA(scaled)(a, b);
+    vd s = ISA(power_of_2)(0 - of.n), h = select(TEST(ISA(v_abs)(b) == INFINITY), splat(INFINITY), of.h);
+    vd q = of.x * 0x1p500 / h / h;
     q = select(TEST(s > 1.0), q * (s * 0x1p-500), q * 0x1p-500 * s);
     return select(TEST(a == a) & TEST(b == b), select(TEST(h == 0.0), splat(0.0), q), splat(NAN));
 }
