@@ -84,16 +84,18 @@ def fused(schedule: Schedule) -> list[Fused]:
 
 def monomials(program: Program, terms: Sequence[Term]) -> list[Monomial]:
     """The terms of a sum, equal ones together."""
-    found = []
+    found, rank = [], program.rank
     for (sign, a, b), times in Counter(terms).items():
-        factors = (a,) if b == NONE else (a, b)
-        varying = [x for x in factors if program.rank[x] == VARYING] + [NONE, NONE]
-        uniform = [x for x in factors if program.rank[x] != VARYING] + [NONE]
+        uniform = NONE
+        if rank[a] != VARYING:
+            uniform, a, b = a, b, NONE
+        elif b != NONE and rank[b] != VARYING:
+            uniform, b = b, NONE
         if times > 1:
-            u = multiplied(program, program.constant(float(times)), uniform[0])
+            u = multiplied(program, program.constant(float(times)), uniform)
             if u is not None:
-                uniform, times = [u], 1
-        found += [Monomial(sign, uniform[0], varying[0], varying[1])] * times
+                uniform, times = u, 1
+        found += [Monomial(sign, uniform, a, b)] * times
     return found
 
 
@@ -150,28 +152,28 @@ def fold_products(body: Body, schedule: Schedule) -> None:
     """Work out products in the sums that use them, if nothing else does, and if they are then multiplied in the same
     order: 0 * (y * y) is nan where y * y is inf, and (0 * y) * y is 0."""
     uses = uses_of(body, schedule)
-    users: dict[int, list[int]] = {}  # the sums with terms of which a node is a factor, as often as it is one
+    products = {each.out: at for at, each in enumerate(body) if isinstance(each, FusedSum) and len(each.terms) == 1
+                and each.epilogue == AS_IS and uses[each.out] <= MOST_USES}
+    users: dict[int, list[int]] = {node: [] for node in products}  # the sums that it is a factor in, as often as it is
     for at, instruction in enumerate(body):
         if isinstance(instruction, FusedSum):
             for _, _, a, b in instruction.terms:
                 for x in (a, b):
-                    users.setdefault(x, []).append(at)
+                    if x in users:
+                        users[x].append(at)
 
     def folded(term: Monomial, inner: Monomial) -> Monomial | None:
         if term.b != NONE or NONE not in (term.uniform, inner.uniform):
             return None
         return Monomial(term.sign * inner.sign, max(term.uniform, inner.uniform), inner.a, inner.b)
 
-    for at, instruction in enumerate(body):
-        if not isinstance(instruction, FusedSum) or len(instruction.terms) != 1 or instruction.epilogue != AS_IS:
+    for node, at in products.items():
+        if uses[node] != len(users[node]):
             continue
-        node, inner = instruction.out, instruction.terms[0]
-        if uses[node] > MOST_USES or uses[node] != len(users.get(node, ())):
-            continue
+        [inner] = body[at].terms  # type: ignore[union-attr]
         changed: dict[int, FusedSum] = {}
         for user in dict.fromkeys(users[node]):
-            sum_ = body[user]
-            assert isinstance(sum_, FusedSum)
+            sum_: Any = body[user]
             terms = [folded(term, inner) if node in (term.a, term.b) else term for term in sum_.terms]
             known = [term for term in terms if term is not None]
             if len(known) < len(terms):
@@ -182,7 +184,8 @@ def fold_products(body: Body, schedule: Schedule) -> None:
             for user, sum_ in changed.items():
                 body[user] = sum_
                 for x in (inner.a, inner.b):
-                    users[x].append(user)
+                    if x in users:
+                        users[x].append(user)
 
 
 def with_pairs(body: Sequence[FusedSum | Apply | Accumulate]) -> list[FusedSum | Pair | Apply | Accumulate]:

@@ -36,16 +36,15 @@ def gradient(program: Program, y: int, xs: Sequence[int]) -> list[int]:
             contributions = regions.enter(node, contributions)
         elif rank[node] != VARYING:
             contributions = averaged(program, contributions)
-        upstream = program.total(contributions)
+        upstream = contributions[0] if len(contributions) == 1 else program.total(contributions)
         if upstream > y and adjoints.get(upstream) not in labels:
             adjoints[upstream] = node  # of several nodes the first that has a name
         if node in leaves:
             found[node] = upstream
             continue
-        op = program.ops[node]
         for i, arg in enumerate(args[node]):
             if depends[arg]:
-                local = (one if i else None) if op is ops.where else slope(program, node, i)
+                local = slope(program, node, i, one)
                 if local is None:
                     continue
                 if regions is not None:
@@ -71,17 +70,19 @@ def dependent(program: Program, y: int, xs: Sequence[int]) -> bytearray:
     return depends
 
 
-def slope(program: Program, node: int, i: int) -> int | None:
-    """The i-th local derivative of a node; None where it carries nothing. The row sees constants as the numbers that
-    they are."""
+def slope(program: Program, node: int, i: int, one: int) -> int | None:
+    """The i-th local derivative of a node, which may be the constant `one`; None where it carries nothing. The row sees
+    constants as the numbers that they are."""
     op, args = program.ops[node], program.args[node]
-    if op is TOTAL:
-        return program.constant(1.0)
-    if not carries(op, i):
-        return None
-    known = plain_slope(op, i)
+    if op is ops.where:
+        return one if i else None
+    known: Any = 1.0 if op is TOTAL else plain_slope(op, i)
     if isinstance(known, int):
         return args[known - 1] if known else node
+    if known == 1.0:
+        return one
+    if not carries(op, i):
+        return None
     found: Any = known
     if known is None:
         given = [program.numbers[arg] if arg in program.numbers else Node(program, arg) for arg in args]

@@ -228,20 +228,24 @@ def record(function: Callable[..., Any], inputs: Any = None) -> Program:
                              "nodes")
     place = {node: i for i, node in program.parameters.items()}
     reached = list(dict.fromkeys([*reachable_parameters(function), *place]))
-    for number in PROBES:
-        with changed(reached, number):
+    with restored(reached):
+        for number in PROBES:
+            for p in reached:
+                p.data = p.grad = number
             try:
                 again = run(function, name, wanted)
             except Exception as error:
                 raise TraceError(f"{name} fails with other numbers in the parameters ({type(error).__name__}: "
                                  f"{error}), so it looks into one, and its recording would not hold after a gradient "
                                  f"step; {NUMBER}") from error
-        alike = first.shape == again.shape and first.outputs == again.outputs
-        numbers = other_number(program, again) if alike else None
-        if not alike or numbers or any(again.nodes[i] is not node for node, i in place.items()):
-            raise not_the_same(program, function, first, numbers)
-    program.parameters = {place[node]: node for node in reached if node in place}
-    return program
+            alike = first.shape == again.shape and first.outputs == again.outputs
+            numbers = other_number(program, again) if alike else None
+            if not alike or numbers or any(again.nodes[i] is not node for node, i in place.items()):
+                break
+        else:
+            program.parameters = {place[node]: node for node in reached if node in place}
+            return program
+    raise not_the_same(program, function, first, numbers)
 
 
 def not_the_same(program: Program, function: Any, first: TracedRun, numbers: tuple[float, float] | None) -> TraceError:
@@ -335,9 +339,9 @@ def reachable_objects(function: Any) -> Iterator[Any]:
         yield thing
         match thing:
             case Value():
-                near: list[Any] = []
+                continue
             case FunctionType():
-                near = named_in(thing)
+                near: list[Any] = named_in(thing)
             case list() | tuple() | set() | frozenset() | deque():
                 near = list(thing)
             case dict():
@@ -380,14 +384,12 @@ def named_in(function: FunctionType) -> list[Any]:
 
 
 @contextmanager
-def changed(parameters: list[Value], number: float) -> Iterator[None]:
-    """Another number in the parameters, and as their gradients, for a while; without warnings of what it leads to."""
+def restored(parameters: list[Value]) -> Iterator[None]:
+    """For a while the parameters may have other numbers and gradients; without warnings of what these lead to."""
     before = [(p.data, p.grad) for p in parameters]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         try:
-            for p in parameters:
-                p.data = p.grad = number
             yield
         finally:
             for p, (x, slope) in zip(parameters, before):
