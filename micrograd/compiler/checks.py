@@ -90,7 +90,6 @@ class Checks:
         return [list(islice(rest, width)) if width else next(rest) for width in self.executors.widths]
 
     def rows(self, columns: Batch, rows: Iterable[int]) -> Batch:
-        """Some of the rows."""
         samples = [self.row(columns, i) for i in rows]
         return prepared(self.recording.name, self.recording.arguments, [list(column) for column in zip(*samples)])
 

@@ -104,7 +104,6 @@ def encode(schedule: Schedule, codes: Mapping[str, int], lanes: int, parameters:
 
 def encode_once(part: Sequence[SumOfProducts | Apply], codes: Mapping[str, int], uniforms: Uniforms,
                 one: int) -> array[int]:
-    """The instructions that are run once."""
     code = array("i")
     run: list[list[int]] = []  # sums of one shape over neighbours: sign, a, b, sign, a, b, ..., out
     steps: list[int] = []      # from each of them to the next

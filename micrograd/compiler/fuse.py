@@ -74,7 +74,6 @@ ROW = {slope: row for row, slope in PAIRS.items()}
 
 
 def fused(schedule: Schedule) -> list[Fused]:
-    """The body of a schedule, fused."""
     one, nothing = schedule.program.constant(1.0), schedule.program.constant(-0.0)
     body = with_epilogues(schedule)
     fold_products(body, schedule)
@@ -190,18 +189,15 @@ def fold_products(body: Body, schedule: Schedule) -> None:
 
 def with_pairs(body: Sequence[FusedSum | Apply | Accumulate]) -> list[FusedSum | Pair | Apply | Accumulate]:
     """A row and its slope, where both are asked for, become one instruction."""
-    slopes = {(each.op, each.args[-ROW[each.op].arity:]): each.out for each in body
-              if isinstance(each, Apply) and each.op in ROW}
-    both = {each.out: slopes[PAIRS[each.op], each.args] for each in body
-            if isinstance(each, Apply) and each.op in PAIRS and (PAIRS[each.op], each.args) in slopes}
-    second = set(both.values())
-    found: list[FusedSum | Pair | Apply | Accumulate] = []
-    for each in body:
-        if isinstance(each, Apply) and each.out in both:
-            found.append(Pair((each.out, both[each.out]), each.op, each.args))
-        elif not (isinstance(each, Apply) and each.out in second):
-            found.append(each)
-    return found
+    applied = [each for each in body if isinstance(each, Apply)]
+    slopes = {(each.op, each.args[-ROW[each.op].arity:]): each.out for each in applied if each.op in ROW}
+    pairs: dict[int, Pair | None] = {}  # in the place of what computes a node
+    for out, op, args in applied:
+        slope = slopes.get((PAIRS[op], args)) if op in PAIRS else None
+        if slope is not None:
+            pairs |= {out: Pair((out, slope), op, args), slope: None}
+    found = [pairs.get(each.out, each) if isinstance(each, Apply) else each for each in body]
+    return [each for each in found if each is not None]
 
 
 def with_dense_sums(body: Sequence[FusedSum | Pair | Apply | Accumulate],

@@ -83,14 +83,13 @@ def slope(program: Program, node: int, i: int, one: int) -> int | None:
         return one
     if not carries(op, i):
         return None
-    found: Any = known
     if known is None:
         given = [program.numbers[arg] if arg in program.numbers else Node(program, arg) for arg in args]
         try:
-            found = op.derivatives[i](Node(program, node), *given)
+            known = op.derivatives[i](Node(program, node), *given)
         except (ValueError, ArithmeticError):  # arithmetic on constants alone, such as 1 / 0.0
-            found = op.derivatives[i](Node(program, node), *[Node(program, arg) for arg in args])
-    return program.node(found)
+            known = op.derivatives[i](Node(program, node), *[Node(program, arg) for arg in args])
+    return program.node(known)
 
 
 def averaged(program: Program, terms: list[int]) -> list[int]:

@@ -56,16 +56,13 @@ def graph_of(recording: Program, numbers: Sequence[float]) -> list[Value]:
     if len(given) != len(recording.inputs):
         raise ValueError(f"{recording.name} needs {len(recording.inputs)} numbers, found {len(given)}")
     nodes: list[Any] = []
+    known = {**recording.parameters, **recording.numbers,
+             **{i: Value(x, recording.labels.get(i, "")) for i, x in enumerate(given)}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of inf and nan: the numbers may be of no interest
         for i, (row, parents) in enumerate(zip(recording.ops, recording.args)):
-            if i < len(given):
-                node: Any = Value(given[i], recording.labels.get(i, ""))
-            elif i in recording.parameters:
-                node = recording.parameters[i]
-            elif i in recording.numbers:
-                node = recording.numbers[i]
-            else:
+            node: Any = known.get(i)
+            if node is None:
                 given_to = [nodes[parent] for parent in parents]
                 node = row(*given_to) if row.name in ops.OPS else row.value(*map(float, given_to))
                 if isinstance(node, Value) and not node.label and node.parents:

@@ -49,24 +49,18 @@ class InnerOp(Op):
 
     __slots__ = ()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return inner_op, (self.name,)
-
-
-def inner_op(name: str) -> Op:
-    return INNER[name]
+    def __reduce__(self) -> Any:
+        return self.name.upper()  # the name that it has below
 
 
 def inner_row(name: str, symbol: str, forward: Callable[..., float], arity: int, note: str) -> Op:
     written = f" {symbol} ".join(f"{{{i}:sum}}" for i in range(arity))
-    INNER[name] = InnerOp(
+    return InnerOp(
         name=name, forward=forward, derivatives=(lambda y, *args: 0.0,) * arity, otherwise=forward, symbol=symbol,
         latex=written, text=written, binds="", domain=((-2.0, 2.0),) * arity, kink=None, defaults=(), note=note,
         spelled=None, book=(), stands_for=None, builtin=True)
-    return INNER[name]
 
 
-INNER: dict[str, Op] = {}
 INPUT = inner_row("input", "", lambda: math.nan, 0, "a number of a sample")
 GREATER = inner_row("greater", ">", lambda a, b: float(a > b), 2, "1 where it holds, else 0; slope 0")
 AT_LEAST = inner_row("at_least", ">=", lambda a, b: float(a >= b), 2, "1 where it holds, else 0; slope 0")

@@ -94,9 +94,8 @@ class Traced(Value):
     def __ge__(self, other: Any) -> Any: return compared(AT_LEAST, self, other)
     def __lt__(self, other: Any) -> Any: return compared(GREATER, other, self)
     def __le__(self, other: Any) -> Any: return compared(AT_LEAST, other, self)
-    def __len__(self) -> int: refuse(*LIST)
-    def __iter__(self) -> Any: refuse(*LIST)
-    def __getitem__(self, index: Any) -> Any: refuse(*LIST)
+    def __getitem__(self, *index: Any) -> Any: refuse(*LIST)
+    __len__ = __iter__ = __getitem__
     def __bool__(self) -> bool: refuse("branches on a number that differs from sample to sample", BRANCH)
     def __eq__(self, other: object) -> bool: refuse("compares Values by ==, which asks whether they are one object",
                                                     "write micrograd.where(a - b, if_different, if_equal)")
@@ -105,10 +104,8 @@ class Traced(Value):
     def __float__(self) -> float: refuse("takes the bare number out of a Value (as float() and math.exp() do)", NUMBER)
     def __int__(self) -> int: refuse("takes a whole number out of a Value", ROUNDED)
     def __index__(self) -> int: refuse("uses a Value as an index or a count", NUMBER)
-    def __round__(self, digits: int | None = None) -> float: refuse("rounds a Value", ROUNDED)
-    def __trunc__(self) -> int: refuse("rounds a Value", ROUNDED)
-    def __floor__(self) -> int: refuse("rounds a Value", ROUNDED)
-    def __ceil__(self) -> int: refuse("rounds a Value", ROUNDED)
+    def __round__(self, *digits: Any) -> Any: refuse("rounds a Value", ROUNDED)
+    __trunc__ = __floor__ = __ceil__ = __round__
     def __format__(self, spec: str) -> str: return repr(self) if not spec else refuse("prints a number", NUMBER)
     def __repr__(self) -> str: return in_signs(f"Traced({self.label or self.op.name})")
     def __copy__(self) -> Value: return self
@@ -282,9 +279,8 @@ def change(program: Program, function: Callable[..., Any], parameters_only: bool
         again = run(function, program.name, program.arguments)
     except Exception as error:
         return f"fails now, {type(error).__name__}: {error}"
-    before = [program.parameters[i] for i in sorted(program.parameters)]
-    now = again.leaves(ops.LEAF)
-    known, found = dict.fromkeys(before), dict.fromkeys(now.values())
+    known = dict.fromkeys(program.parameters[i] for i in sorted(program.parameters))
+    found = dict.fromkeys(again.leaves(ops.LEAF).values())
     gone, new = [p for p in known if p not in found], [p for p in found if p not in known]
     if gone or new:
         named = [f"{some[0]!r}{f' and {len(some) - 1} more' if len(some) > 1 else ''}" if some else "none"

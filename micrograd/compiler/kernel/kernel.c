@@ -67,11 +67,10 @@ const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", PAIRS_
 #else
 #define LANES 1
 #endif
+enum { BASE_LANES = LANES };
 #define ISA(name) name##_base
 #include "vector.h"
 #include "machine.h"
-#undef LANES
-#undef ISA
 
 #ifdef X86
 #if defined(__clang__)
@@ -84,8 +83,6 @@ const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", PAIRS_
 #define ISA(name) name##_avx2
 #include "vector.h"
 #include "machine.h"
-#undef LANES
-#undef ISA
 #if defined(__clang__)
 #pragma clang attribute pop
 #pragma clang attribute push(__attribute__((target("avx512f,avx512dq,fma"))), apply_to = function)
@@ -98,8 +95,6 @@ const char *const row_names[] = {ROWS_OF_1(NAME) ROWS_OF_2(NAME) "where", PAIRS_
 #define ISA(name) name##_avx512
 #include "vector.h"
 #include "machine.h"
-#undef LANES
-#undef ISA
 #if defined(__clang__)
 #pragma clang attribute pop
 #else
@@ -111,26 +106,17 @@ typedef void (*Body)(const Program *, const double *, double *, double *, const 
 typedef void (*Once)(const int32_t *, long, double *);
 typedef void (*Totals)(const double *, int, double *);
 static const struct {
+    const char *name;
     Body body;
     Once once;
     Totals totals;
     int lanes;
 } machines[] = {
 #ifdef X86
-    {body_avx512, once_avx512, totals_avx512, 8},
-    {body_avx2, once_avx2, totals_avx2, 4},
+    {"avx512", body_avx512, once_avx512, totals_avx512, 8},
+    {"avx2", body_avx2, once_avx2, totals_avx2, 4},
 #endif
-#if defined(__GNUC__) && !defined(PORTABLE)
-    {body_base, once_base, totals_base, 2},
-#else
-    {body_base, once_base, totals_base, 1},
-#endif
-};
-const char *const instruction_sets[] = {
-#ifdef X86
-    "avx512", "avx2",
-#endif
-    "base", NULL};
+    {"base", body_base, once_base, totals_base, BASE_LANES}, {NULL}};
 
 int supported(int set) {
 #ifdef X86
@@ -142,6 +128,7 @@ int supported(int set) {
 #endif
 }
 
+const char *name_of(int set) { return machines[set].name; }
 int lanes_of(int set) { return machines[set].lanes; }
 
 /* Checking a program: after this nothing it does can reach outside of its memory */

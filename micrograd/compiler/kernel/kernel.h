@@ -35,7 +35,7 @@ typedef int (*Poll)(void);         /* called a few times a second: not 0 to stop
 enum { DONE, STOPPED, NOT_FINITE, BAD_RATE, NO_MEMORY };
 
 extern const char *const row_names[];            /* of the rows that have an opcode, by opcode; NULL at the end */
-extern const char *const instruction_sets[];     /* best first; NULL at the end */
+const char *name_of(int set);                    /* of an instruction set, the best first; NULL after the last */
 int supported(int set);
 int lanes_of(int set);
 const char *fault(const Program *p);             /* what is wrong with a program, or NULL; nothing else may run one */

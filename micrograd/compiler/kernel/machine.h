@@ -1,5 +1,5 @@
 /* The machine that runs a program over a table of samples, for one instruction set. See kernel.c, which includes this
-   once for each, after vector.h.
+   once for each, after vector.h, and then forgets LANES and ISA.
 
    A register is a block of samples: `p->block` vectors, a multiple of PAD. An instruction works through a whole block,
    so that what it costs to find out what it is does not count. The last block of a table may be short: it is padded
@@ -288,3 +288,5 @@ static void ISA(once)(const int32_t *c, long size, double *restrict U) {
     }
 }
 
+#undef LANES
+#undef ISA

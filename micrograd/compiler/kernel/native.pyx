@@ -34,7 +34,7 @@ cdef extern from "kernel.h":
         void *memory
     ctypedef int (*Poll)() noexcept
     const char *const row_names[]
-    const char *const instruction_sets[]
+    const char *name_of(int set)
     int supported(int set)
     int lanes_of(int set)
     const char *fault(const Program *p)
@@ -54,8 +54,8 @@ codes = {}                # the opcode of each row, and of the kernel's own inst
 while row_names[len(codes)] != NULL:
     codes[row_names[len(codes)].decode()] = len(codes)
 sets = []                 # the instruction sets that the kernel was built for, by what this processor has
-while instruction_sets[len(sets)] != NULL:
-    sets.append(instruction_sets[len(sets)].decode())
+while name_of(len(sets)) != NULL:
+    sets.append(name_of(len(sets)).decode())
 available = [name for number, name in enumerate(sets) if supported(number)]
 
 
