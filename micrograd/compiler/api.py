@@ -12,7 +12,7 @@ from .checks import CLOSE
 from .compiled import Compiled
 from .executors import uncollected
 from .jax_devices import resolve_devices
-from .trace import record
+from .trace import is_whole, record
 
 __all__ = ["compile"]
 
@@ -96,9 +96,9 @@ def compile(function: Callable[..., Any], *, inputs: int | Sequence[int | None] 
         raise ValueError("devices and dtype are for JAX: give backend='jax' with them. Native code uses all processors "
                          "of this machine, in float64")
     there = resolve_devices(devices) if backend == "jax" else ()
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or not 0 < threads <= 1024):
+    if threads is not None and not (is_whole(threads, 1) and threads <= 1024):
         raise ValueError(f"threads must be a whole number from 1 to 1024, found {threads!r}")
-    if isinstance(verify, bool) or not isinstance(verify, int) or verify < 0:
+    if not is_whole(verify, 0):
         raise ValueError(f"verify must be how many rows to compare, 0 or more; found {verify!r}")
     if not callable(function):
         raise TypeError("compile needs a function of the numbers of one sample, found "

@@ -157,8 +157,7 @@ cdef class Machine:
     cdef int set, outputs, trained, threads
     cdef readonly Py_ssize_t words   # of code for a sample
     cdef list kept                # of these is the memory of what follows
-    cdef list values
-    cdef list widths
+    cdef list values, widths
     cdef double *uniforms
     cdef double *numbers          # those that stand for a column; then the results of `one`
     cdef Column *columns
@@ -290,7 +289,7 @@ cdef class Machine:
                 self.columns[place].stride = 0
                 place += 1
                 continue
-            if not PyObject_CheckBuffer(given) or veiled(type(given)):
+            if not PyObject_CheckBuffer(given) or (type(given) is not array and veiled(type(given))):
                 return -1
             view = &self.views[self.held]
             try:
@@ -329,6 +328,7 @@ cdef class Machine:
         .grad, as `backward` does. None where the data are not buffers of doubles that fit."""
         cdef Py_ssize_t rows, i
         cdef double factor
+        cdef list values = self.values
         data = plain(data)
         if self.p.outs:
             raise ValueError("this program writes an output for each row: it is run by map")
@@ -341,7 +341,7 @@ cdef class Machine:
             factor = rows if summed else 1.0
             if backward:
                 for i in range(self.trained):
-                    (<Value>self.values[i])._grad += factor * self.uniforms[self.offsets[self.outputs + i]]
+                    (<Value>values[i])._grad += factor * self.uniforms[self.offsets[self.outputs + i]]
                 if self.outputs == 1:
                     return factor * self.uniforms[self.offsets[0]]
                 return [factor * self.uniforms[self.offsets[i]] for i in range(self.outputs)]
