@@ -25,13 +25,36 @@ from ..data.table import TableError
 from ..engine import engine_kind
 from ..files import descriptor, status, write_whole
 from ..formulas.expression import ExpressionError
-from ..page import as_json
+from ..page import ALIKE, as_json
 from ..terminal import spelling_of
 
 STREAM = Path("-")
 FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+FORMATS = {".html": "a page", ".csv": "a table", ".svg": "an SVG picture", ".png": "a PNG picture", ".json": "JSON",
+           ".txt": "text", ".tex": "LaTeX", ".pdf": "PDF"}
 # Facts of a run, in click's context
 QUIET, TAKEN, READ, UNHEARD = (f"{__name__}.{word}" for word in ("quiet", "taken", "read", "unheard"))
+
+
+class FileToWrite(click.Path):
+    """A file that is written in one format. The name of another format would promise what is not in it."""
+
+    def __init__(self, ending: str, *others: str) -> None:
+        super().__init__(dir_okay=False, allow_dash=True, path_type=Path)
+        self.ending = ending
+        self.endings = ending, *others
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path: Any = super().convert(value, param, ctx)
+        ending = ALIKE.get(path.suffix.lower(), path.suffix.lower())
+        if ending in FORMATS and ending not in self.endings:
+            self.fail(f"{path} is to be {FORMATS[self.ending]}, and not {FORMATS[ending]}: name it "
+                      f"{path.with_suffix(self.ending)}", param, ctx)
+        return path
+
+
+PAGE, PICTURE, MODEL = map(FileToWrite, (".html", ".svg", ".json"))
+TABLE = FileToWrite(".csv", ".txt")
 
 
 def fact(name: str) -> bool:

@@ -34,7 +34,7 @@ from ..mark.submission import WANTS
 from ..page import page
 from ..terminal import folded, width_of_stdout
 from . import console
-from .console import FILE, STREAM, Problem, main, note, say, typed
+from .console import FILE, PAGE, PICTURE, STREAM, TABLE, Problem, main, note, say, typed
 
 
 class ExpressionCommand(click.Command):
@@ -170,8 +170,8 @@ def derivation_page(title: str, root: Value, derivations: Sequence[Explanation])
               help="The factors along each path, or error terms layer by layer.")
 @click.option("--detail", type=click.Choice(["full"]), help="Walk through every single operation.")
 @click.option("--latex", is_flag=True, help="Print LaTeX.")
-@click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write the derivation as a page.")
-@click.option("--svg", "svg_file", type=FILE, metavar="GRAPH.svg", help="Also draw the graph, with local derivatives.")
+@click.option("--html", "html_file", type=PAGE, metavar="PAGE.html", help="Also write the derivation as a page.")
+@click.option("--svg", "svg_file", type=PICTURE, metavar="GRAPH.svg", help="Also draw the graph and local derivatives.")
 def explain(expression: str, values: dict[str, float], wrt: Sequence[str], form: str, detail: str | None, latex: bool,
             html_file: Path | None, svg_file: Path | None, as_json: bool) -> None:
     """Differentiate EXPR with respect to a name the way lecture notes do: with symbols, formulas and numbers.
@@ -231,7 +231,7 @@ def explain(expression: str, values: dict[str, float], wrt: Sequence[str], form:
 
 @main.command(cls=ExpressionCommand, short_help="A page that steps through the chain rule.")
 @expression_and_values
-@click.option("--out", type=FILE, default="step.html", show_default=True, help="Where the page goes.")
+@click.option("--out", type=PAGE, default="step.html", show_default=True, help="Where the page goes.")
 def step(expression: str, values: dict[str, float], out: Path, as_json: bool) -> None:
     """Write a page that steps through EXPR, forward and backward, one operation at a time. It works offline.
 
@@ -263,8 +263,8 @@ def step(expression: str, values: dict[str, float], out: Path, as_json: bool) ->
 @click.option("--decimals", type=click.IntRange(0, 12), help="Decimals that were asked for, if any.")
 @click.option("--want", type=click.Choice(WANTS), default="any", show_default=True,
               help="What an answer has to be: a number, also as an expression; a formula, with names; or either.")
-@click.option("--html", "html_file", type=FILE, metavar="PAGE.html", help="Also write a page, with every sheet.")
-@click.option("--out", type=FILE, metavar="MARKS.csv", help="Also write a table of the marks.")
+@click.option("--html", "html_file", type=PAGE, metavar="PAGE.html", help="Also write a page, with every sheet.")
+@click.option("--out", type=TABLE, metavar="MARKS.csv", help="Also write a table of the marks.")
 def grade(expression: str, values: dict[str, float], answers: Path | None, html_file: Path | None, out: Path | None,
           as_json: bool, **options: Any) -> None:
     """Mark derivatives of EXPR that were worked out by hand, and find the first wrong link and the likely mistake.

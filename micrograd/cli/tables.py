@@ -27,7 +27,7 @@ from ..train import accuracy, fit, train_test_split
 from ..training.door import HELD_OUT
 from ..training.history import History
 from . import console
-from .console import FILE, STREAM, Problem, main, note, say, typed
+from .console import FILE, MODEL, STREAM, TABLE, Problem, main, note, say, typed
 
 AS_GOOD = 1.05  # times the lowest loss, on the validation rows: within this factor, which network is better is chance
 
@@ -241,7 +241,7 @@ DECIMAL = click.option("--decimal", type=click.Choice([".", ","]),
               show_default=True,
               help="Share of the other rows to hold out for validation; with 0 all epochs run and the last is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same network.")
-@click.option("--out", type=FILE, default="model.json", show_default=True, help="Where the model goes.")
+@click.option("--out", type=MODEL, default="model.json", show_default=True, help="Where the model goes.")
 @console.printing
 def train(data: Path, target: str | None, out: Path, decimal: str | None, as_json: bool, **options: Any) -> None:
     """Train a network to predict one column of a CSV file from the others.
@@ -282,7 +282,7 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, as_jso
 @click.argument("model", type=FILE, metavar="model.json")
 @click.argument("data", type=FILE, metavar="DATA.csv")
 @DECIMAL
-@click.option("--out", type=FILE, help="The CSV file to write; by default the terminal.")
+@click.option("--out", type=TABLE, help="The CSV file to write; by default the terminal.")
 @console.printing
 def predict(model: Path, data: Path, decimal: str | None, out: Path | None, as_json: bool) -> None:
     """Predict the target for each row of DATA.csv, with a model that `micrograd train` wrote.
