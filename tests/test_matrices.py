@@ -331,6 +331,10 @@ HIDDEN = "net1 = w11*x1 + w12*x2; o1 = tanh(net1); net2 = w21*x1 + w22*x2; o2 = 
     ("z1 = k1*x1 + k2*x2 + b; z2 = k1*x2 + k2*x3 + b; a1 = relu(z1); a2 = relu(z2); z3 = v1*a1 + v2*a2; C = (z3 - y)**2",
      "z2 has the input x3, which z1 lacks"),
     (HIDDEN + "u = (w31*o1 + w32*o2)/2; E = (u - t)**2", "u is not a plain sum of weights times inputs"),
+    (HIDDEN + "p_1 = v1*o1 + v2*o2; p_2 = v1*x3 + v2*x4; E = (p_1 - t_1)**2 + (p_2 - t_2)**2",
+     "x3 is not computed, as other samples have it"),
+    (HIDDEN + "h3 = tanh(w11*x3 + w12*x4); p_1 = v1*o1 + v2*o2; p_2 = v1*h3 + v2*h3; E = (p_1 - t_1)**2 + (p_2 - t_2)**2",
+     "no weighted sum below h3 has a label"),
 ])
 def test_the_reason_names_the_node_that_it_is_about(text, reason):
     assert form(root_of(text)) == ([], [f"There is no matrix form: {reason}."])

@@ -271,6 +271,20 @@ def test_an_arrow_that_carries_nothing_shows_no_flow():
     assert "nan" not in mg.draw(y, by_gradient=True).source
 
 
+def test_a_factor_is_found_among_many_ways():
+    """More ways lead to v from f, w and t than are written out, and only the last of them comes from w."""
+    x = Value(0.0, "x")
+    v = x - x
+    w = mg.hypot(v, v)
+    w.label = "w"
+    t = v * v * (v - w - 2)
+    t.label = "t"
+    with pytest.warns(RuntimeWarning, match="div"):
+        f = t / v
+    f.label = "f"
+    assert "∞ · 0 · 0" in str(explain(f, wrt=x))
+
+
 def test_layers_without_a_value_keep_their_matrices():
     net = mg.MLP(2, [2, 2], activation="tanh", rng=1)
     first, second = net([0.3, -0.4])

@@ -314,6 +314,9 @@ class LayerFinder:
     def source(self, a: Value) -> Value:
         """The one weighted sum that a node is a function of."""
         found = [node for node in self.between(a) if node in self.sums]
+        if not found:  # in one of several samples
+            raise NoFormError(f"no weighted sum below {self.name(a)} has a label" if a.parents else
+                              f"{self.name(a)} is not computed, as other samples have it")
         if len(found) > 1:
             raise NoFormError(f"{self.name(a)} is made of several weighted sums, "
                                   f"{' and '.join(map(self.name, found[:2]))}")

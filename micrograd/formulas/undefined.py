@@ -100,30 +100,38 @@ def source(graph: Graph, x: Value, infinite: bool) -> Edge | None:
         x = above
 
 
-def ways(graph: Graph, x: Value, stops: Container[Value]) -> list[list[Edge]]:
+def ways(graph: Graph, x: Value, stops: Container[Value], top: Value | None) -> list[list[Edge]]:
     """The ways along which derivatives come to x from the nearest of the stops, or from the root, each from there down;
-    the first few, in the order of the graph."""
+    the first few, in the order of the graph. top: the only one of these that matters, if not None."""
+    between: Container[Value] = graph.onward if top is None else under(graph, top, stops)
     found: list[list[Edge]] = []
-    stack: list[Way] = [(edge, None) for edge in reversed(arriving(graph, x))]
+    stack: list[Way | None] = [None]
     while stack and len(found) <= SHOWN:
-        way: Way | None = stack.pop()
-        assert way is not None
-        top = way[0].node
-        if top in stops or top is graph.root:
+        way = stack.pop()
+        highest = x if way is None else way[0].node
+        if way is not None and (highest in stops or highest is graph.root):
             found.append([])
             while way is not None:
                 found[-1].append(way[0])
                 way = way[1]
         else:
-            stack += [(edge, way) for edge in reversed(arriving(graph, top))]
+            stack += [(edge, way) for edge in reversed(arriving(graph, highest)) if edge.node in between]
+    return found
+
+
+def under(graph: Graph, top: Value, stops: Container[Value]) -> dict[Value, None]:
+    """A node, and those to which a derivative comes from it without meeting a stop."""
+    found = {top: None}
+    for node, edges in graph.onward.items():
+        if node in found:
+            found.update((edge.parent, None) for edge in edges if edge.parent not in stops)
     return found
 
 
 def worked_out(graph: Graph, x: Value, stops: Container[Value], top: Value | None = None) -> Layout:
     """∂root/∂x as its factors come, in numbers, before anything cancels: ∞ · 0 + 1. stops: where the gradient is known.
     top: of these the only one that matters, whose own gradient is left out: what is written is ∂top/∂x."""
-    found = [way for way in ways(graph, x, stops) if top in (None, way[0].node)]
-
+    found = ways(graph, x, stops, top)
     products: list[Layout] = []
     for way in found[:SHOWN]:
         upstream = graph.gradients[way[0].node] if top is None else 1.0
