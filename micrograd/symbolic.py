@@ -8,6 +8,8 @@ without recursion, and meet what is shared once.
 from __future__ import annotations
 
 import operator
+import re
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from functools import partial, reduce
@@ -133,14 +135,11 @@ def to_sympy(v: Value, real: bool = False) -> Any:
 def _written(s: Any, order: Sequence[Value], real: bool, simple: bool) -> Any:
     """The last node of a topological order; None where that would take SymPy long, though it should be simple. A sum of
     many is one sum, not one for each two of its terms, where nothing else uses what lies between; a product, too."""
-    uses: dict[Value, int] = dict.fromkeys(order, 0)
-    for node in order:
-        for parent in node.parents:
-            uses[parent] += 1
+    uses = Counter(parent for node in order for parent in node.parents)
     names = _symbols(order)
     done: dict[Value, Any] = {}
     parts: dict[Value, list[Any]] = {}  # of sums and products that are used once, and not yet put together
-    kinds = {ops.add: ops.add, ops.sub: ops.add, ops.mul: ops.mul}
+    kinds = {ops.add: s.Add, ops.sub: s.Add, ops.mul: s.Mul}
     sizes: dict[Any, tuple[int, int]] = {}  # of expressions: how long, how deep
 
     def gathered(node: Value, kind: Any) -> list[Any]:
@@ -150,7 +149,7 @@ def _written(s: Any, order: Sequence[Value], real: bool, simple: bool) -> Any:
 
     def whole(node: Value) -> Any:
         if node in parts:
-            done[node] = (s.Add if kinds[node.op] is ops.add else s.Mul)(*parts.pop(node))
+            done[node] = kinds[node.op](*parts.pop(node))
         return done[node]
 
     for node in order:
@@ -160,11 +159,8 @@ def _written(s: Any, order: Sequence[Value], real: bool, simple: bool) -> Any:
         elif kind is None:
             done[node] = _row(s, node.op, [whole(parent) for parent in node.parents])
         else:
-            a, b = node.parents
-            terms = gathered(a, kind)
-            more = gathered(b, kind)
-            terms += [-term for term in more] if node.op is ops.sub else more
-            parts[node] = terms
+            a, b = (gathered(parent, kind) for parent in node.parents)
+            parts[node] = a + ([-term for term in b] if node.op is ops.sub else b)
             if uses[node] != 1:
                 whole(node)
         if simple and node in done and not _is_handy(done[node], sizes):
@@ -190,12 +186,9 @@ def _is_handy(e: Any, sizes: dict[Any, tuple[int, int]]) -> bool:
 def _symbols(order: Sequence[Value]) -> dict[Value, str]:
     """A name for each leaf, no two alike; "" for a bare number."""
     names = {node: name for node, name in name_nodes(order).items() if not node.parents}
+    plain = {node: re.sub("[{}]", "", name) for node, name in names.items() if not node.label}
     taken = set(names.values())
-    for node, name in names.items():
-        plain = name.replace("{", "").replace("}", "")
-        if not node.label and plain not in taken:
-            names[node] = plain
-    return names
+    return names | {node: name for node, name in plain.items() if name not in taken}
 
 
 def _number(s: Any, x: float) -> Any:
@@ -352,16 +345,12 @@ def _called(e: Any, function: Callable[..., Any]) -> Reading:
 
 def _sum(e: Any) -> Reading:
     total: Any = None
-    terms = [(_is_negative(term), term) for term in e.args]
+    terms = [(bool(term.as_coeff_Mul()[0].is_negative), term) for term in e.args]
     for negative, term in sorted(terms, key=lambda each: (each[0], each[1].is_Number)):
         x = yield -term if negative else term
         signed = -x if negative and total is None else x
         total = signed if total is None else total - x if negative else total + x
     return total
-
-
-def _is_negative(term: Any) -> bool:
-    return bool(term.as_coeff_Mul()[0].is_negative)
 
 
 def _product(e: Any) -> Reading:
@@ -419,20 +408,15 @@ def _piecewise(e: Any) -> Reading:
     return choice
 
 
-def _all(e: Any, negated: bool = False) -> Reading:
-    """Tell whether all parts hold. negated: whether any does, that is, whether not all fail."""
+def _all(e: Any, each: Callable[[Any], Any] = lambda p: p, whole: Callable[[Any], Any] = lambda p: p) -> Reading:
+    """Tell whether all parts hold, by the truth of each and of the whole; one that fails is the last to be read."""
     found: Any = True
     for part in e.args:
         truth = yield part
-        found = _both(found, _opposite(truth) if negated else truth)
+        found = _both(found, each(truth))
         if found is False:
             break
-    return _opposite(found) if negated else found
-
-
-def _not(e: Any) -> Reading:
-    truth = yield e.args[0]
-    return _opposite(truth)
+    return whole(found)
 
 
 def _both(p: Any, q: Any) -> Any:
@@ -460,5 +444,5 @@ EXACT = 2**53  # below it, a whole number is a float
 FUNCTIONS = {name: row for row, name in NAMED.items()}
 RULES: dict[str, Callable[[Any], Reading]] = {
     "Add": _sum, "Mul": _product, "Pow": _power, "Max": _max, "Piecewise": _piecewise, "And": _all,
-    "Or": partial(_all, negated=True), "Not": _not,
+    "Or": partial(_all, each=_opposite, whole=_opposite), "Not": partial(_all, whole=_opposite),
 }

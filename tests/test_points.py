@@ -8,10 +8,9 @@ import pytest
 from graphs import two_by_two
 
 from micrograd import MLP, Value, grade, grade_class, losses, maximum, op, sigmoid
-from micrograd.formulas.algebra import Terms
-from micrograd.formulas.factors import depending_on, links
+from micrograd.formulas.algebra import Terms, links
 from micrograd.formulas.formula import formula_of
-from micrograd.formulas.graph import look
+from micrograd.formulas.graph import depending_on, look
 from micrograd.formulas.parse import parse, parse_program
 from micrograd.mark.grade import Marker
 from micrograd.mark.mistakes import Context

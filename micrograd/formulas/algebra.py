@@ -11,8 +11,10 @@ products and powers are; of all other ops it knows only what their rows say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
+from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite
 from typing import Any, Union
@@ -22,6 +24,7 @@ from ..engine import Value
 from ..ops import Op
 from ..rows import Ieee, bare, plain_slope
 from .boxes import Box, Hole
+from .graph import edges_of
 from .notations import LATEX
 
 BIGGEST, DEEPEST = 400, 60  # names and ops in one formula, levels of parentheses: a larger one is for nobody to read
@@ -189,10 +192,6 @@ def powered(x: float, a: Term, b: Term) -> Term:
     return product_of(x, Fraction(1), [(a, b.value)]) if b.value else ONE
 
 
-def as_it_is(x: float, a: Term) -> Term:
-    return a
-
-
 ARITHMETIC: dict[Op, Callable[..., Term]] = {
     ops.add: added,
     ops.sub: lambda x, a, b: added(x, a, b, -1),
@@ -200,7 +199,7 @@ ARITHMETIC: dict[Op, Callable[..., Term]] = {
     ops.mul: multiplied,
     ops.div: lambda x, a, b: multiplied(x, a, b, -1),
     ops.pow: powered,
-    ops.identity: as_it_is,
+    ops.identity: lambda x, a: a,
 }
 
 
@@ -222,11 +221,7 @@ def addends(term: Term) -> list[tuple[Term, Coefficient]]:
         return [(inner, -c) for inner, c in factors[0][0].terms]
     if coefficient == 0 or not factors:
         return [(ONE, coefficient)]
-    return [(product_of(quotient(term.x, coefficient), Fraction(1), factors), coefficient)]
-
-
-def quotient(x: float, coefficient: Coefficient) -> float:
-    return ops.div.value(x, floated(coefficient))
+    return [(product_of(ops.div.value(term.x, floated(coefficient)), Fraction(1), factors), coefficient)]
 
 
 def product_of(x: float, coefficient: Coefficient, factors: Iterable[tuple[Term, Coefficient]]) -> Term:
@@ -354,3 +349,48 @@ def is_function(op: Op) -> bool:
         case (Box(name, (), words), Box(r"\left", ((Hole(0),),), ("(", ")"))) if not template.gaps[0].needs:
             return name == r"\operatorname" if words else name[0] == "\\" and name[1:].isalpha()
     return False
+
+
+# The factors of the chain rule between named nodes. The names decide how coarse a derivation is: between two of them a
+# factor is the sum, over the paths through nodes without a name, of the products of the recorded local derivatives.
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One factor: ∂y/∂x along all paths from y to x that meet no other named node."""
+
+    y: Value
+    x: Value
+    local: float   # as recorded
+    rule: Term     # in the notation of primes: σ′(z)
+    formula: Term  # written out: a(1 − a)
+
+
+def links(y: Value, stops: Collection[Value], between: Collection[Value], terms: Terms,
+          place: Mapping[Value, int]) -> list[Link]:
+    """The factors that lead from y down to the nearest of the `stops`, in the order of the graph.
+
+    between: the nodes that matter, such as those on the way to x. place: the position of each node in the order.
+    """
+    arrived: dict[Value, list[Link]] = {y: [Link(y, y, 1.0, ONE, ONE)]}  # one for each edge that leads into a node
+    heap = [-place[y]]
+    at = {-place[y]: y}
+    found: list[Link] = []
+    while heap:
+        node = at[heapq.heappop(heap)]
+        so_far, *others = arrived[node][::-1]  # in the order of the graph
+        for other in others:
+            so_far = Link(y, node, so_far.local + other.local, so_far.rule + other.rule,
+                          so_far.formula + other.formula)
+        if node in stops and node is not y:
+            found.append(so_far)
+            continue
+        for edge in reversed(edges_of(node)):
+            parent = edge.parent
+            if parent in between and edge.carries:
+                if parent not in arrived:
+                    arrived[parent] = []
+                    at[-place[parent]] = parent
+                    heapq.heappush(heap, -place[parent])
+                arrived[parent].append(Link(y, parent, so_far.local * edge.local, so_far.rule * terms.prime(*edge[:2]),
+                                            so_far.formula * terms.slope(*edge[:2])))
+    return found[::-1]

@@ -7,7 +7,7 @@ that are handed over as text. What is shown of a box, `mathml` says.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Union
 
 GREEK_LETTERS = "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ"
@@ -53,53 +53,45 @@ class Hole(NamedTuple):
 Boxes = tuple[Union[Box, Hole], ...]
 
 
-def read(latex: str) -> Boxes:
-    """The boxes of a formula in LaTeX (without dollar signs).
+def read(*literals: str) -> Boxes:
+    """The boxes of a formula in LaTeX (without dollar signs); of a template: text, a hole, text, a hole, ..., text.
 
     Raises ValueError for braces that do not match, and for more than 100 levels of them.
     """
-    return LatexReader(tokens_of(latex), latex).whole()
-
-
-def read_template(literals: Sequence[str]) -> Boxes:
-    """The boxes of a template: text, a hole, text, a hole, ..., text."""
-    tokens: list[str | Hole] = [*tokens_of(literals[0])]
-    for n, literal in enumerate(literals[1:]):
-        tokens += [Hole(n), *tokens_of(literal)]
-    return LatexReader(tokens, "…".join(literals)).whole()
-
-
-def tokens_of(latex: str) -> Iterable[str]:
-    return (match[0] for match in TOKEN.finditer(latex))
+    return LatexReader(literals).whole()
 
 
 class LatexReader:
     """A recursive-descent parser of LaTeX."""
 
-    def __init__(self, tokens: Iterable[str | Hole], latex: str) -> None:
-        self.latex = latex
-        self.tokens = [*tokens]
+    def __init__(self, literals: Sequence[str]) -> None:
+        self.latex = "…".join(literals)
+        self.tokens: list[str | Hole] = TOKEN.findall(literals[0])
+        for n, literal in enumerate(literals[1:]):
+            self.tokens += [Hole(n), *TOKEN.findall(literal)]
+        self.tokens.append("")  # the end
         self.place = 0
         self.depth = 0
 
     def whole(self) -> Boxes:
         result = self.row()
-        if self.place < len(self.tokens):
-            raise self.wrong(f"{self.tokens[self.place]!r} closes nothing")
+        if self.place < len(self.tokens) - 1:
+            raise self.wrong(f"{self.peek()!r} closes nothing")
         return result
 
     def wrong(self, what: str) -> ValueError:
         return ValueError(f"this LaTeX cannot be read: {what}: {self.latex:.60}")
 
     def peek(self) -> str | Hole:
-        return self.tokens[self.place] if self.place < len(self.tokens) else ""
+        return self.tokens[self.place]
 
     def take(self) -> str | Hole:
-        self.place += 1
-        return self.tokens[self.place - 1] if self.place <= len(self.tokens) else ""
+        token = self.peek()
+        self.place += bool(token)
+        return token
 
     def skip(self) -> None:
-        while isinstance(token := self.peek(), str) and token.isspace():
+        while str(self.peek()).isspace():
             self.take()
 
     def row(self, end: str = "}") -> Boxes:
@@ -108,20 +100,22 @@ class LatexReader:
         if self.depth > DEEPEST:
             raise self.wrong(f"it nests deeper than {DEEPEST} levels")
         boxes: list[Box | Hole] = []
-        while self.peek() not in ("", end, "}", r"\right") and not self.closes_table():
-            token = self.peek()
+        while (token := self.peek()) not in ("", end, "}", r"\right") and not str(token).startswith(r"\end{"):
             if token == "'":
                 boxes.append(Box(self.sign(), ((Box("'"),),)))
-            elif token == "^" or token == "_":
+            elif token in ("^", "_"):
                 boxes.append(Box(self.sign(), (self.argument(),)))
             else:
                 boxes += self.atom()
         self.depth -= 1
         return tuple(boxes)
 
-    def closes_table(self) -> bool:
-        token = self.peek()
-        return isinstance(token, str) and token.startswith(r"\end{")
+    def closed(self, end: str) -> Boxes:
+        """Everything up to this token, which is taken, too."""
+        inner = self.row(end)
+        if self.take() != end:
+            raise self.wrong(f"{end!r} is missing")
+        return inner
 
     def argument(self) -> Boxes:
         """The argument of a command: a group in braces, or the next atom."""
@@ -141,14 +135,13 @@ class LatexReader:
         if self.peek() != "{":
             return (Box(command, (), (self.sign(),)),)
         start, depth = self.place, 0
-        while self.peek():
-            token = self.take()
+        while token := self.take():
             depth += (token == "{") - (token == "}")
             if not depth:
                 break
-        inside = self.tokens[start + 1:self.place - 1]
-        if depth:
+        else:
             raise self.wrong("a brace is not closed")
+        inside = self.tokens[start + 1:self.place - 1]
         if any(isinstance(token, Hole) for token in inside):
             self.place = start
             return self.atom()
@@ -158,43 +151,33 @@ class LatexReader:
         token = self.take()
         if isinstance(token, Hole):
             return (token,)
-        if not token:
-            return ()
-        if token == "{":
-            inner = self.row()
-            self.close("}")
-            return (Box(token, (inner,)),)
-        if token == r"\left":
-            left, inner = self.mark(), self.row(r"\right")
-            self.close(r"\right")
-            return (Box(token, (inner,), (left, self.mark())),)
-        if token.startswith(r"\begin{"):
-            end = token.replace("begin", "end")
-            inner = self.row(end)
-            self.close(end)
-            return (Box(r"\begin", (inner,), (token[7:-1],)),)
-        if token == r"\frac":
-            return (Box(token, (self.argument(), self.argument())),)
-        if token == r"\sqrt":
-            degree = self.degree()
-            return (Box(token, (self.argument(), *degree)),)
-        if token in (r"\text", r"\operatorname") or token in STYLES:
+        if token in (r"\text", r"\operatorname", *STYLES):
             return self.words(token)
         if token == "}":
             raise self.wrong("'}' closes nothing")
-        return (Box(token),)
+        return (self.box(token),) if token else ()
+
+    def box(self, token: str) -> Box:
+        """The box of a sign or a command that was taken."""
+        if token == "{":
+            return Box(token, (self.closed("}"),))
+        if token == r"\left":
+            left = self.mark()
+            return Box(token, (self.closed(r"\right"),), (left, self.mark()))
+        if token.startswith(r"\begin{"):
+            return Box(r"\begin", (self.closed(token.replace("begin", "end")),), (token[7:-1],))
+        if token == r"\frac":
+            return Box(token, (self.argument(), self.argument()))
+        if token == r"\sqrt":
+            degree = self.degree()
+            return Box(token, (self.argument(), *degree))
+        return Box(token)
 
     def degree(self) -> tuple[Boxes, ...]:
         if self.peek() != "[":
             return ()
         self.take()
-        degree = self.row("]")
-        self.close("]")
-        return (degree,)
-
-    def close(self, token: str) -> None:
-        if self.take() != token:
-            raise self.wrong(f"{token!r} is missing")
+        return (self.closed("]"),)
 
     def mark(self) -> str:
         """The sign of a fence; "" for the dot that stands for none."""

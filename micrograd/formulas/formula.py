@@ -33,24 +33,7 @@ from .graph import Edge, Graph
 from .labels import in_one_notation
 from .layout import Applied, Fenced, Label, Layout, Quoted, ShownNumber, written
 from .mathml import mathml
-from .notations import (
-    CARET,
-    DIGITS,
-    IN_SLOT,
-    LATEX,
-    LETTERS,
-    MINUS_DIGIT,
-    NEGATIVE,
-    PLUS,
-    QUOTIENT,
-    UNICODE,
-    WORD,
-    Notation,
-    Signs,
-    Written,
-    apply,
-    fenced,
-)
+from .notations import CARET, DIGITS, LATEX, LETTERS, QUOTIENT, UNICODE, WORD, Notation, Signs, Written, apply, fenced
 
 VISIBLE = 1e-6  # relative; a difference between a formula and a number that six digits show
 
@@ -117,7 +100,7 @@ def formula_of(term: Term, numbers: bool = False) -> Formula:
 def laid_out(term: Term, numbers: bool = False) -> Layout:
     """The layout of a term. See `formula_of`."""
     if isinstance(term, Number):
-        return coefficient(term.value)
+        return quotient_of(term.value)
     if isinstance(term, Name):
         return ShownNumber(term.x, DIGITS, term.name if term.name != DOTS else "") if numbers else Label(term.name)
     if isinstance(term, Call):
@@ -125,9 +108,9 @@ def laid_out(term: Term, numbers: bool = False) -> Layout:
             return Applied(term.op, [laid_out(arg, numbers) for arg in term.args])
         return ShownNumber(term.x, DIGITS) if numbers else Applied(prime(term.op), [laid_out(term.args[0])])
     if isinstance(term, Product):
-        return quotient_of(term, numbers)
+        return quotient_of(term.coefficient, term.factors, numbers)
     assert isinstance(term, Sum)
-    pieces = [(c, laid_out(multiplied(inner.x, Number(size_of(c)), inner), numbers))
+    pieces = [(c, laid_out(multiplied(inner.x, Number(abs(c)), inner), numbers))
               for inner, c in positive_first(term.terms)]
     if len(pieces) > LONGEST:
         pieces[3:-1] = [(Fraction(1), left_out(f"{len(pieces) - 4} more"))]
@@ -149,15 +132,17 @@ def positive_first(terms: Sequence[tuple[Term, Coefficient]]) -> list[tuple[Term
     return [terms[first], *terms[:first], *terms[first + 1:]]
 
 
-def quotient_of(term: Product, numbers: bool) -> Layout:
-    """Numerator over denominator, the coefficient in front."""
-    over, under = in_two(size_of(term.coefficient))
-    above = [power_of(base, exponent, numbers) for base, exponent in term.factors if exponent > 0]
-    below = [power_of(base, -exponent, numbers) for base, exponent in term.factors if exponent < 0]
+def quotient_of(c: Coefficient, factors: Sequence[tuple[Term, Coefficient]] = (), numbers: bool = False) -> Layout:
+    """Numerator over denominator, the coefficient in front; without factors a number of the formula itself."""
+    over, under = in_two(abs(c))
+    if under == 1 and not factors:
+        return ShownNumber(floated(c))
+    above = [power_of(base, exponent, numbers) for base, exponent in factors if exponent > 0]
+    below = [power_of(base, -exponent, numbers) for base, exponent in factors if exponent < 0]
     result = joined(over, above)
     if below or under != 1:
         result = Applied(ops.div, [result, joined(under, below)])
-    return Applied(ops.neg, [result]) if term.coefficient < 0 else result
+    return Applied(ops.neg, [result]) if c < 0 else result
 
 
 def in_two(c: Coefficient) -> tuple[Coefficient, Fraction]:
@@ -170,26 +155,13 @@ def in_two(c: Coefficient) -> tuple[Coefficient, Fraction]:
 def joined(c: Coefficient, factors: list[Layout]) -> Layout:
     """A product with a coefficient, which is left out if it is 1."""
     counted = c != 1 or not factors
-    pieces = [coefficient(c), *factors] if counted else factors
+    pieces = [ShownNumber(floated(c)), *factors] if counted else factors
     return Joined(counted, pieces) if len(pieces) > 1 else pieces[0]
-
-
-def size_of(c: Coefficient) -> Coefficient:
-    return -c if c < 0 else c
 
 
 def power_of(base: Term, exponent: Coefficient, numbers: bool) -> Layout:
     piece = laid_out(base, numbers)
-    return piece if exponent == 1 else Applied(ops.pow, [piece, coefficient(exponent)])
-
-
-def coefficient(x: Coefficient) -> Layout:
-    """A number of the formula itself; as a fraction, where it is not a short decimal."""
-    over, under = in_two(size_of(x))
-    if under == 1:
-        return ShownNumber(floated(x))
-    result = Applied(ops.div, [ShownNumber(floated(over)), ShownNumber(floated(under))])
-    return Applied(ops.neg, [result]) if x < 0 else result
+    return piece if exponent == 1 else Applied(ops.pow, [piece, quotient_of(exponent)])
 
 
 def decimal(c: Fraction) -> bool:
@@ -264,9 +236,8 @@ class Chained(Layout):
         if len(pieces) > 1 and notation is UNICODE:  # where a quotient is on the line
             pieces = [apply(PARENTHESES, [piece], notation) if piece.marks & QUOTIENT and piece.binds == "product"
                       else piece for piece in pieces]
-        first, *rest = pieces
-        negative, result = minus_apart(first)
-        for piece in rest:
+        negative, result = pieces[0].minus_apart()
+        for piece in pieces[1:]:
             result = apply(ops.mul, [result, piece], notation)
         return apply(ops.neg, [result], notation) if negative else result
 
@@ -283,12 +254,11 @@ class Joined(Layout):
 
     def put(self, pieces: Sequence[Written], notation: Notation) -> Written:
         counted = self.counted and pieces[0].binds == "atom"
-        negative, result = minus_apart(pieces[0])
+        negative, result = pieces[0].minus_apart()
         for place, piece in enumerate(pieces[1:]):
-            loose = piece.binds == "sum" and piece.begins not in (MINUS_DIGIT, IN_SLOT)
             open_power = notation is UNICODE and result.marks & CARET  # x^0.5(x + 1) might seem to go on
-            if (place == 0 and counted and (loose or piece.begins in (LETTERS, WORD))) or (
-                    loose and (result.binds == "sum" or not result.word) and not open_power):
+            if (place == 0 and counted and (piece.loose or piece.begins in (LETTERS, WORD))) or (
+                    piece.loose and (result.binds == "sum" or not result.word) and not open_power):
                 word = fenced(piece, "product", notation).begins == WORD  # 2 cos(x)
                 result = apply(SPACED if word else BESIDE, [result, piece], notation)
             else:
@@ -299,12 +269,6 @@ class Joined(Layout):
 PARENTHESES = Signs("({0})", r"\left({0}\right)")
 BESIDE, SPACED = (Signs(template, template, "product")
                   for template in ("{0:product}{1:product}", "{0:product} {1:product}"))
-
-
-def minus_apart(piece: Written) -> tuple[bool, Written]:
-    """Tell whether a factor starts with a minus sign that may as well stand before the product; and give the rest."""
-    negative = piece.binds == "sum" and piece.begins in NEGATIVE and not piece.marks & PLUS
-    return negative, piece.without_minus() if negative else piece
 
 
 # Nodes

@@ -125,7 +125,11 @@ def look(root: Value, where: str, fresh: bool = False) -> Graph:
         for edge in edges_of(node):
             uses[edge.parent].append(edge)
     onward = onward_from(root, order)
-    gradients = dict.fromkeys(order, 0.0) | gradients_along(onward)
+    gradients = dict.fromkeys(order, 0.0)
+    gradients[root] = float(root in onward)  # 0 for a constant
+    for node, edges in onward.items():
+        for edge in edges:
+            gradients[edge.parent] += edge.local * gradients[node]
     graph = Graph(root, tuple(order), name_nodes(order), uses, onward, gradients)
     for node in order if fresh else ():
         if node.parents and not same(node.data, recomputed(node)):
@@ -148,24 +152,23 @@ def same(a: float, b: float) -> bool:
 
 def onward_from(root: Value, order: Sequence[Value]) -> dict[Value, list[Edge]]:
     """For each node that a derivative of root reaches, the edges along which it goes on; from root to the leaves."""
-    reached = {} if root.op is CONSTANT else {root: None}
+    reached = {root} if root.op is not CONSTANT else set()
     onward: dict[Value, list[Edge]] = {}
     for node in reversed(order):
         if node in reached:
             onward[node] = [edge for edge in edges_of(node) if edge.carries]
-            reached.update(dict.fromkeys(edge.parent for edge in onward[node]))
+            reached.update(edge.parent for edge in onward[node])
     return onward
 
 
-def gradients_along(onward: Mapping[Value, Iterable[Edge]]) -> dict[Value, float]:
-    """The derivative of the first of these nodes by each, by the chain rule over the recorded local derivatives."""
-    gradients = dict.fromkeys(onward, 0.0)
-    for root in list(onward)[:1]:
-        gradients[root] = 1.0
-    for node, edges in onward.items():
-        for edge in edges:
-            gradients[edge.parent] += edge.local * gradients[node]
-    return gradients
+def depending_on(graph: Graph, *xs: Value) -> dict[Value, None]:
+    """The nodes on the paths along which a derivative goes from the root to these, both included, each after its
+    parents; none if there is no path."""
+    found = {x: None for x in xs if x in graph.onward}
+    for node in graph.order:
+        if any(edge.parent in found for edge in graph.onward.get(node, ())):
+            found[node] = None
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,10 +81,10 @@ class LayerFinder:
         self.graph = graph
         self.place = {node: i for i, node in enumerate(graph.order)}
         self.sums = dict.fromkeys(sorted((z for z in sums if z in graph.onward), key=self.place.__getitem__))
-        self.below: dict[Value, None] = {}  # what a weighted sum depends on
+        self.below: set[Value] = set()  # what a weighted sum depends on
         for node, edges in graph.onward.items():
             if node in self.sums or node in self.below:
-                self.below.update(dict.fromkeys(edge.parent for edge in edges))
+                self.below.update(edge.parent for edge in edges)
         self.above: dict[Value, int] = {}   # the sums, and what depends on one: how many lie on the way at most
         for node in graph.order:
             ranks = [self.above[edge.parent] for edge in graph.onward.get(node, ()) if edge.parent in self.above]

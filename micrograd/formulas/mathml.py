@@ -27,6 +27,11 @@ FUNCTIONS = {r"\sin", r"\cos", r"\tan", r"\sinh", r"\cosh", r"\tanh", r"\arcsin"
              r"\log", r"\exp", r"\max", r"\min"}
 SCRIPTS = ("^", "_", "'")
 SEPARATORS = {NEW_CELL: "<mo>&amp;</mo>", NEW_LINE: r"<mtext>\\</mtext>"}  # what they show outside of a table
+KNOWN = {**{separator: separator for separator in SEPARATORS},
+         **{command: f"<mi>{command[1:]}</mi>" for command in FUNCTIONS},
+         **{command: f"<mi>{letter}</mi>" for command, letter in IDENTIFIERS.items()},
+         **{command: f"<mo>{escape(mark)}</mo>" for command, mark in OPERATORS.items()},
+         **{command: f'<mspace width="{width}"></mspace>' for command, width in SPACES.items()}}
 BOLD = str.maketrans({digit: chr(0x1D7CE + i) for i, digit in enumerate("0123456789")}
                      | {chr(ord("A") + i): chr(0x1D400 + i) for i in range(26)}
                      | {chr(ord("a") + i): chr(0x1D41A + i) for i in range(26)})
@@ -38,7 +43,7 @@ def mathml(formula: str | Layout, display: bool = False, slots: bool = False) ->
     display: on a line of its own. slots: each number that stands for a node is in an <mrow data-slot="..."> that says
     for which. Raises ValueError for LaTeX whose braces do not match, or that has more than 100 levels of them.
     """
-    block = ' display="block"' if display else ""
+    block = ' display="block"' * display
     inner = row(elements(read(formula))) if isinstance(formula, str) else one_element(formula, slots)
     return f'<math xmlns="{NAMESPACE}"{block}>{inner}</math>'
 
@@ -121,16 +126,8 @@ def element(box: Box, operands: Sequence[Operand]) -> str:
 
 @lru_cache(maxsize=4096)
 def sign(token: str) -> str:
-    if token in SEPARATORS:
-        return token
-    if token in FUNCTIONS:
-        return f"<mi>{token[1:]}</mi>"
-    if token in SPACES:
-        return f'<mspace width="{SPACES[token]}"></mspace>'
-    if token in IDENTIFIERS:
-        return f"<mi>{IDENTIFIERS[token]}</mi>"
-    if token in OPERATORS:
-        return f"<mo>{escape(OPERATORS[token])}</mo>"
+    if token in KNOWN:
+        return KNOWN[token]
     if token[0].isdigit():
         return f"<mn>{token}</mn>"
     if token[0] == "\\":  # a command that is not known, by its name
@@ -174,13 +171,9 @@ def style(words: str, kind: str) -> str:
 # MathML as a notation: the elements of a row are put together as the signs of LaTeX are.
 
 @lru_cache(maxsize=4096)
-def elements_of(latex: str) -> tuple[Element, ...]:
-    return elements(read(latex))
-
-
 def of_leaf(leaf: Written) -> Written:
     """A name or a number that is written in LaTeX."""
-    return leaf._replace(text=elements_of(leaf.text))
+    return leaf._replace(text=elements(read(leaf.text)))
 
 
 MATHML = Notation(LATEX.template, lambda name: of_leaf(LATEX.label(name)), lambda x: of_leaf(LATEX.number(x)),

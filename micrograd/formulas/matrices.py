@@ -19,23 +19,10 @@ from typing import Any, Union
 from ..engine import Value
 from ..ops import CONSTANT
 from ..terminal import Printed, Spelling, folded
-from .algebra import (
-    DOTS,
-    ONE,
-    ZERO,
-    Name,
-    Term,
-    Terms,
-    addends,
-    comes_to,
-    is_function,
-    parts,
-    product_of,
-    with_number,
-)
+from .algebra import DOTS, ONE, ZERO, Name, Term, Terms, addends, comes_to, is_function, parts, product_of, with_number
 from .boxes import LETTER
 from .formula import Formula, composed, derivative_of, laid_out, name_of, prime, signed, symbol
-from .graph import Graph
+from .graph import Graph, depending_on
 from .labels import SUBSCRIPT, indices
 from .layers import FoundLayer, LayerFinder, NoFormError
 from .layout import Fenced
@@ -299,18 +286,16 @@ class MatrixLines:
         """The factor λ, where these nodes reach the root past their layer, too, and each adds λ times itself to its
         gradient; None where none does. It is derived in symbols: for one weight, any number is a multiple."""
         graph, wanted = self.graph, dict.fromkeys(nodes)
-        way: dict[Value, None] = {}
+        past: list[Value] = []
         for node in nodes:
             for use in self.found.used(node):
                 if use not in layer.inside:
                     if use in self.found.below or use in self.found.sums:
                         raise NoFormError(f"{left} has no line: {self.found.name(node)} is also used elsewhere")
-                    way[use] = None
-        if not way:
+                    past.append(use)
+        if not past:
             return None
-        for node in graph.order:
-            if any(edge.parent in way for edge in graph.onward.get(node, ())):
-                way[node] = None
+        way = depending_on(graph, *past)
         names = dict.fromkeys(way, DOTS)  # no formula of what is added up there, which may be long
         terms = Terms({**names, **{node: graph.names[node] for node in graph.order
                                    if node.label or node is graph.root or node in wanted}})

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..ops import Op
 from ..rows import BINDS
-from .boxes import GREEK, LETTER, Boxes, Hole, read_template
+from .boxes import GREEK, LETTER, Boxes, Hole, read
 from .labels import OPERATOR, SUPERSCRIPT, indices, printable, shifted, text_in_latex, unicode_label
 
 DIGITS = 4  # of a number that stands for a name
@@ -40,10 +40,20 @@ class Written(NamedTuple):
     word: bool | None = None
     marks: int = 0
 
+    @property
+    def loose(self) -> bool:
+        """A sum, but for a number with its sign."""
+        return self.binds == "sum" and self.begins not in (MINUS_DIGIT, IN_SLOT)
+
     def without_minus(self) -> Written:
         """The piece without the minus sign that it begins with."""
         begins = DIGIT if self.begins == MINUS_DIGIT else ""
         return self._replace(text=self.text[1:], binds="product", begins=begins)
+
+    def minus_apart(self) -> tuple[bool, Written]:
+        """Tell whether a factor begins with a minus sign that may as well stand before the product; give the rest."""
+        negative = self.binds == "sum" and self.begins in NEGATIVE and not self.marks & PLUS
+        return negative, self.without_minus() if negative else self
 
 
 @lru_cache(maxsize=4096)
@@ -127,7 +137,7 @@ class Template:
     @cached_property
     def boxes(self) -> Boxes:
         """Those of a template in LaTeX, with a hole for each gap."""
-        return read_template(self.texts)
+        return read(*self.texts)
 
 
 def apply(signs: Op | Signs, args: Sequence[Written], notation: Notation) -> Written:
@@ -214,7 +224,7 @@ def digits_of(x: float) -> str:
 
 
 def number_in_text(x: float) -> Written:
-    return number_piece(x, digits_of(x), "sum" if digits_of(x).startswith("-") else "atom")
+    return number_piece(x, digits_of(x))
 
 
 def number_in_latex(x: float) -> Written:
@@ -230,17 +240,19 @@ def number_in_unicode(x: float) -> Written:
 def with_power_of_ten(x: float, digits: str, times: str, power: Callable[[str], str]) -> Written:
     mantissa, e, exponent = digits.partition("e")
     if not e or not isfinite(x):
-        return number_piece(x, digits, "sum" if digits[0] in "-−" else "atom")
+        return number_piece(x, digits)
     ten = power(str(int(exponent.replace("−", "-"))))
     if mantissa in ("1", "-1", "−1"):
-        return number_piece(x, mantissa[:-1] + ten, "sum" if x < 0 else "power")
-    return number_piece(x, mantissa + times + ten, "sum" if x < 0 else "product")
+        return number_piece(x, mantissa[:-1] + ten, "power")
+    return number_piece(x, mantissa + times + ten, "product")
 
 
-def number_piece(x: float, text: str, binds: str) -> Written:
+def number_piece(x: float, text: str, if_positive: str = "atom") -> Written:
+    negative = text[0] in "-−"
+    binds = "sum" if negative else if_positive
     if not isfinite(x):  # that is written with a sign or with letters
         return piece_of(text, binds)
-    return Written(text, binds, MINUS_DIGIT if binds == "sum" else DIGIT, False)
+    return Written(text, binds, MINUS_DIGIT if negative else DIGIT, False)
 
 
 def rounded(x: float, notation: Notation, digits: int = DIGITS) -> Written:

@@ -120,10 +120,9 @@ def new_name(text: str, start: int, stop: int, known: Names) -> str:
         raise ExpressionError(text, place, "before '=' comes a name: letters and digits, or letters with indices such "
                                            "as w_1, a^{4} or w^{2}_{1,1}")
     form = structure(name)
-    alike = known.structures.get(form) if form else None
-    if name in known.known or alike:
-        other = name if name in known.known or not alike else alike[0]
-        raise ExpressionError(text, place, f"{other!r} has a value already; choose another name")
+    alike = [name] if name in known.known else known.structures.get(form) if form else None
+    if alike:
+        raise ExpressionError(text, place, f"{alike[0]!r} has a value already; choose another name")
     return name
 
 

@@ -51,9 +51,9 @@ SUM, PRODUCT, POWER = BINDS["sum"], BINDS["product"], BINDS["power"]
 TIMES, MINUS, RAISE = Infix(ops.mul, PRODUCT), Infix(ops.sub, SUM), Infix(ops.pow, POWER)
 EXP = Infix(ops.exp, POWER)  # e^x
 MOD, FLOORDIV = Infix(ops.mod, PRODUCT), Infix(ops.floordiv, PRODUCT)
-MOD_AS_A_WORD = re.compile(r"mod\b")
-INFIX = {"+": Infix(ops.add, SUM), "**": RAISE, "^": RAISE, **dict.fromkeys("*·×⋅∙•∗", TIMES),
-         "%": MOD, "//": FLOORDIV, **dict.fromkeys("/÷∕⁄", Infix(ops.div, PRODUCT)), **dict.fromkeys("-−–‐‑", MINUS)}
+INFIX = {"+": Infix(ops.add, SUM), "**": RAISE, "^": RAISE, **dict.fromkeys("*·×⋅∙•∗", TIMES), "%": MOD, "mod": MOD,
+         "//": FLOORDIV, **dict.fromkeys("/÷∕⁄", Infix(ops.div, PRODUCT)), **dict.fromkeys("-−–‐‑", MINUS)}
+LONG_INFIX = re.compile(r"\*\*|//|mod\b")
 SIGN, SIGN_IN_PRODUCT = Infix(ops.neg, SUM + 0.5), Infix(ops.neg, PRODUCT + 0.5)  # -a * b is -(a * b); 2 * -a * b
 CLOSED_BY = {"(": ")", "{": "}", "|": "|", "⌊": "⌋", "⌈": "⌉", "[": "]"}
 AROUND = {"|": ops.abs, "⌊": ops.floor, "⌈": ops.ceil}  # brackets that are functions
@@ -147,11 +147,8 @@ class ExpressionReader:
         sign, number = self.text[self.place], NUMBER.match(self.text, self.place, self.stop)
         if number and number[0] == "1" and self.text.startswith("[", number.end(), self.stop):
             return self.open(Bracket(number.end(), "[", self.place, ops.step))
-        if number:
-            end, fraction = number.end(), self.fraction(number.end()) if number[0].isdecimal() else 0.0
-            return self.number(float(number[0]) + fraction, end + bool(fraction))
-        if self.fraction(self.place):
-            return self.number(self.fraction(self.place), self.place + 1)
+        if number or self.fraction(self.place):
+            return self.number(number)
         if is_letter(sign) or sign == "\\":
             return self.name()
         if sign in "(|⌊⌈" or (sign == "{" and self.text[self.start:self.place].rstrip().endswith("^")):
@@ -172,11 +169,14 @@ class ExpressionReader:
         sign = self.text[place:min(place + 1, self.stop)]
         return numeric(sign) if sign and decomposition(sign).startswith("<fraction>") and numeric(sign) < 1 else 0.0
 
-    def number(self, x: float, end: int) -> bool:
+    def number(self, match: re.Match[str] | None) -> bool:
+        """A decimal, a fraction such as ½, or a whole number with one, 2½."""
+        x, end = (float(match[0]), match.end()) if match else (0.0, self.place)
+        fraction = 0.0 if match and not match[0].isdecimal() else self.fraction(end)
         if isinf(x):
             raise self.error(self.place, "this number is larger than any float")
-        self.program.append(x)
-        self.completed(self.place, end)
+        self.program.append(x + fraction)
+        self.completed(self.place, end + bool(fraction))
         return True
 
     def completed(self, start: int, end: int, call: bool = False) -> None:
@@ -290,21 +290,11 @@ class ExpressionReader:
     def operator(self) -> bool:
         sign, raised = self.text[self.place], RAISED_RUN.match(self.text, self.place, self.stop)
         if raised:
-            self.refuse_power_of_e(self.place)
-        if raised and RAISED_NUMBER.fullmatch(raised[0]):
-            self.program += [float(normalize("NFKC", raised[0]).replace("−", "-")), ops.pow]
-            self.place = raised.end()
-            return True
-        if raised:
-            return self.raised(*raised.span())
-        word = MOD_AS_A_WORD.match(self.text, self.place, self.stop)
-        if word:
-            self.infix(MOD)
-            self.place = word.end()
-            return False
-        infix = RAISE if self.next_is("**") else FLOORDIV if self.next_is("//") else INFIX.get(sign)
+            return self.raised(raised)
+        long = LONG_INFIX.match(self.text, self.place, self.stop)
+        infix = INFIX.get(long[0] if long else sign)
         if infix:
-            end = self.place + 1 + self.next_is("**", "//")
+            end = long.end() if long else self.place + 1
             if infix is RAISE:
                 self.refuse_power_of_e(end)
             self.infix(EXP if infix is RAISE and self.takes_e() else infix)
@@ -337,17 +327,22 @@ class ExpressionReader:
             self.refuse_dots(self.operand_at, "" if self.known is None and operand in MODULES else bare)
         raise self.unexpected()
 
-    def raised(self, start: int, end: int) -> bool:
-        """An exponent with names, as derivations print it: b · aᵇ⁻¹."""
-        plain = "".join(RAISED.get(sign, sign) for sign in self.text[start:end])
-        exponent = ExpressionReader(self.text[:start] + plain + self.text[end:], self.known, start, end, loosely=True)
-        exponent.spelled = self.spelled
-        row = ops.exp if self.takes_e() else ops.pow
-        try:
-            self.program += [*exponent.read().program, row]
-        except ExpressionError as error:
-            error.text, error.args = self.text, (self.text, *error.args[1:])
-            raise
+    def raised(self, run: re.Match[str]) -> bool:
+        """An exponent: x², or one with names, as derivations print it, b · aᵇ⁻¹."""
+        start, end = run.span()
+        self.refuse_power_of_e(start)
+        if RAISED_NUMBER.fullmatch(run[0]):
+            self.program += [float(normalize("NFKC", run[0]).replace("−", "-")), ops.pow]
+        else:
+            plain = "".join(RAISED.get(sign, sign) for sign in run[0])
+            inner = ExpressionReader(self.text[:start] + plain + self.text[end:], self.known, start, end, loosely=True)
+            inner.spelled = self.spelled
+            row = ops.exp if self.takes_e() else ops.pow
+            try:
+                self.program += [*inner.read().program, row]
+            except ExpressionError as error:
+                error.text, error.args = self.text, (self.text, *error.args[1:])
+                raise
         self.place = end
         return True
 

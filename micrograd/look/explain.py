@@ -20,9 +20,8 @@ from operator import add, attrgetter
 from typing import Union, overload
 
 from ..engine import Value
-from ..formulas.algebra import DOTS, LONGEST, ONE, ZERO, Call, Name, Term, Terms, addends, comes_to
+from ..formulas.algebra import DOTS, LONGEST, ONE, ZERO, Call, Link, Name, Term, Terms, addends, comes_to, links
 from ..formulas.deltas import missing, weighted_sums
-from ..formulas.factors import Link, depending_on, links
 from ..formulas.formula import (
     Chained,
     Formula,
@@ -39,7 +38,7 @@ from ..formulas.formula import (
     positive_first,
     symbol,
 )
-from ..formulas.graph import Graph, edges_of, look
+from ..formulas.graph import Graph, depending_on, edges_of, look
 from ..formulas.labels import SUPERSCRIPT, unicode_label
 from ..formulas.layout import Applied, Fenced, Layout, ShownNumber, formula, layouts_of
 from ..formulas.matrices import matrix_form

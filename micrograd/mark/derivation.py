@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import ops
 from ..engine import Value
-from ..formulas.factors import Link, links
+from ..formulas.algebra import Link, links
 from ..formulas.formula import formula_of, partial
 from ..formulas.graph import Edge, Pass
 from ..formulas.labels import indices

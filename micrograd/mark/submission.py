@@ -12,10 +12,9 @@ from math import isfinite, isnan
 
 from ..engine import Value
 from ..formulas.algebra import Number as NumberTerm
-from ..formulas.algebra import Term, combine
+from ..formulas.algebra import Term, combine, links
 from ..formulas.expression import ExpressionError
-from ..formulas.factors import depending_on, links
-from ..formulas.graph import passes
+from ..formulas.graph import depending_on, passes
 from ..formulas.labels import OPERATOR
 from ..formulas.names import Names
 from ..formulas.parse import parse
