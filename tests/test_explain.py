@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 import micrograd as mg
 from micrograd import MLP, Value, explain
-from micrograd.formulas.labels import indices, unicode_label
-from micrograd.formulas.names import on_one_line
+from micrograd.formulas.labels import indices, on_one_line, unicode_label
 from micrograd.formulas.notations import UNICODE, rounded
 from micrograd.look.derivation import summed
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 import micrograd
 from micrograd import Value, cli, diagnose, explain, ops, steps, text
 from micrograd.formulas.expression import ExpressionError, UnknownName
-from micrograd.formulas.labels import unicode_label
-from micrograd.formulas.names import Names
+from micrograd.formulas.labels import Names, unicode_label
 from micrograd.formulas.notations import UNICODE
 from micrograd.formulas.parse import WHOLE, parse, parse_program, parse_values
 from micrograd.formulas.reading import LENGTH, NESTING

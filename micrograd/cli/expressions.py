@@ -18,10 +18,9 @@ from ..files import read_whole
 from ..formulas.expression import ExpressionError, UnknownName
 from ..formulas.formula import number_of
 from ..formulas.graph import look
-from ..formulas.labels import in_one_notation, unicode_label
+from ..formulas.labels import Names, in_one_notation, unicode_label
 from ..formulas.layout import formula
 from ..formulas.mathml import mathml
-from ..formulas.names import Names
 from ..formulas.notations import LATEX, UNICODE, Notation
 from ..formulas.parse import parse, parse_program, parse_values
 from ..look.derivation import CHAIN, DELTA, FORMS, Explanation

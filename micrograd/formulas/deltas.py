@@ -16,9 +16,8 @@ from .. import ops
 from ..engine import Value
 from ..ops import CONSTANT
 from .graph import Edge, Graph
-from .labels import cut, indices, unicode_label
+from .labels import cut, indices, notation, on_one_line, unicode_label
 from .layout import formula
-from .names import notation, on_one_line
 from .notations import UNICODE
 
 LETTERS = "δΔεd"  # what error terms are called: the first letter that no label begins with

@@ -110,7 +110,7 @@ def laid_out(term: Term, numbers: bool = False) -> Layout:
     if isinstance(term, Product):
         return quotient_of(term.coefficient, term.factors, numbers)
     assert isinstance(term, Sum)
-    pieces = [(c, laid_out(multiplied(inner.x, Number(abs(c)), inner), numbers))
+    pieces = [(c, laid_out(multiplied(inner.x, Number(max(c, -c)), inner), numbers))
               for inner, c in positive_first(term.terms)]
     if len(pieces) > LONGEST:
         pieces[3:-1] = [(Fraction(1), left_out(f"{len(pieces) - 4} more"))]
@@ -134,7 +134,7 @@ def positive_first(terms: Sequence[tuple[Term, Coefficient]]) -> list[tuple[Term
 
 def quotient_of(c: Coefficient, factors: Sequence[tuple[Term, Coefficient]] = (), numbers: bool = False) -> Layout:
     """Numerator over denominator, the coefficient in front; without factors a number of the formula itself."""
-    over, under = in_two(abs(c))
+    over, under = in_two(max(c, -c))
     if under == 1 and not factors:
         return ShownNumber(floated(c))
     above = [power_of(base, exponent, numbers) for base, exponent in factors if exponent > 0]

@@ -16,8 +16,7 @@ from typing import NamedTuple
 from ..engine import Value, topological_order
 from ..ops import CONSTANT
 from ..rows import carries
-from .labels import indices, unicode_label
-from .names import Names
+from .labels import Names, indices, unicode_label
 
 LISTED = 8  # names in a message
 

@@ -24,8 +24,7 @@ from typing import NamedTuple
 from .. import ops
 from ..engine import Value
 from .expression import Expression, ExpressionError
-from .labels import indices
-from .names import LOWERED, Names, is_inside, is_letter, notation, structure
+from .labels import LOWERED, Names, indices, is_inside, is_letter, notation, structure
 from .reading import ExpressionReader
 
 WHOLE = 20_000  # characters of several expressions, or of a list of values

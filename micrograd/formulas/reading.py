@@ -16,8 +16,7 @@ from ..arguments import counted
 from ..ops import Op
 from ..rows import BINDS
 from .expression import CONSTANTS, Expression, ExpressionError, Slope, Step, UnknownName, Variable, functions
-from .labels import RAISED_RUN, printable
-from .names import INDEX_ABOVE, INDEX_BELOW, RAISED, Names, is_inside, is_letter, on_one_line
+from .labels import INDEX_ABOVE, INDEX_BELOW, RAISED, RAISED_RUN, Names, is_inside, is_letter, on_one_line, printable
 
 LENGTH = 1_000  # characters of one expression
 NESTING = 50    # brackets within brackets
@@ -51,8 +50,9 @@ SUM, PRODUCT, POWER = BINDS["sum"], BINDS["product"], BINDS["power"]
 TIMES, MINUS, RAISE = Infix(ops.mul, PRODUCT), Infix(ops.sub, SUM), Infix(ops.pow, POWER)
 EXP = Infix(ops.exp, POWER)  # e^x
 MOD, FLOORDIV = Infix(ops.mod, PRODUCT), Infix(ops.floordiv, PRODUCT)
-INFIX = {"+": Infix(ops.add, SUM), "**": RAISE, "^": RAISE, **dict.fromkeys("*·×⋅∙•∗", TIMES), "%": MOD, "mod": MOD,
-         "//": FLOORDIV, **dict.fromkeys("/÷∕⁄", Infix(ops.div, PRODUCT)), **dict.fromkeys("-−–‐‑", MINUS)}
+INFIX = {"+": Infix(ops.add, SUM), **dict.fromkeys("-−–‐‑", MINUS), **dict.fromkeys("*·×⋅∙•∗", TIMES),
+         **dict.fromkeys("/÷∕⁄", Infix(ops.div, PRODUCT)), "//": FLOORDIV, "%": MOD, ops.mod.name: MOD,
+         "**": RAISE, "^": RAISE}
 LONG_INFIX = re.compile(r"\*\*|//|mod\b")
 SIGN, SIGN_IN_PRODUCT = Infix(ops.neg, SUM + 0.5), Infix(ops.neg, PRODUCT + 0.5)  # -a * b is -(a * b); 2 * -a * b
 CLOSED_BY = {"(": ")", "{": "}", "|": "|", "⌊": "⌋", "⌈": "⌉", "[": "]"}

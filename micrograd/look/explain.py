@@ -39,10 +39,9 @@ from ..formulas.formula import (
     symbol,
 )
 from ..formulas.graph import Graph, depending_on, edges_of, look
-from ..formulas.labels import SUPERSCRIPT, unicode_label
+from ..formulas.labels import SUPERSCRIPT, Names, unicode_label
 from ..formulas.layout import Applied, Fenced, Layout, ShownNumber, formula, layouts_of
 from ..formulas.matrices import matrix_form
-from ..formulas.names import Names
 from ..formulas.notations import DIGITS, LATEX, PLUS, UNICODE, Signs, to_digits
 from ..formulas.undefined import no_answer, worked_out
 from ..ops import CONSTANT, LEAF

@@ -18,7 +18,7 @@ from unicodedata import decimal
 from .. import ops
 from ..data.quantities import quantity
 from ..formulas.expression import ExpressionError
-from ..formulas.names import Names
+from ..formulas.labels import Names
 from ..formulas.reading import LENGTH
 
 EXACT = 17  # digits and decimals of what is not rounded

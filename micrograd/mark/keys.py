@@ -19,8 +19,7 @@ from ..engine import Value
 from ..formulas.boxes import GREEK_LETTERS
 from ..formulas.deltas import missing
 from ..formulas.formula import Formula, partial
-from ..formulas.labels import OPERATOR, cut
-from ..formulas.names import Names, in_usual_signs, is_word, on_one_line
+from ..formulas.labels import OPERATOR, Names, cut, in_usual_signs, is_word, on_one_line
 from ..ops import CONSTANT
 from .mistakes import Context
 

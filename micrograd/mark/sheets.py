@@ -10,7 +10,7 @@ from ..data.delimited import Row, read_delimited
 from ..engine import Value
 from ..files import File, read_whole
 from ..formulas.expression import ExpressionError
-from ..formulas.names import is_invisible
+from ..formulas.labels import is_invisible
 from ..formulas.parse import parse
 from .answer import numeral, tidied
 from .given import Submitted, submitted

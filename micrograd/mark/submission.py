@@ -15,8 +15,7 @@ from ..formulas.algebra import Number as NumberTerm
 from ..formulas.algebra import Term, combine, links
 from ..formulas.expression import ExpressionError
 from ..formulas.graph import depending_on, passes
-from ..formulas.labels import OPERATOR
-from ..formulas.names import Names
+from ..formulas.labels import OPERATOR, Names
 from ..formulas.parse import parse
 from .answer import DATE, Numeral, has_decimal_commas, numeral, refuse_doubts
 from .given import PRECISION, Reference, Submitted, digits_of, of_float, submitted, writing_of
