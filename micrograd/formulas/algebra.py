@@ -274,8 +274,7 @@ def shortened(coefficient: Coefficient) -> Coefficient:
 
 
 def comes_to(term: Term) -> float:
-    """The number of a formula as it is written, after all that cancels has been left out: 1 for x / x at 0, where the
-    product that it was made of is nan."""
+    """The number of a formula as it is written: 1 for x / x at 0, where the product that it was made of is nan."""
     if isinstance(term, Call) and not term.prime:
         return term.op.value(*map(comes_to, term.args))
     if isinstance(term, Product):
@@ -291,8 +290,7 @@ def comes_to(term: Term) -> float:
 # The terms of a graph
 
 class Terms(dict[Value, Term]):
-    """The nodes of a graph as terms: terms[node] is its name, if it has one; a number; or its op, on the terms of its
-    parents."""
+    """The nodes of a graph as terms: a node's name, if it has one; a number; or its op, on the terms of its parents."""
 
     def __init__(self, names: Mapping[Value, str]) -> None:
         super().__init__()
@@ -316,7 +314,6 @@ class Terms(dict[Value, Term]):
         return self[wanted]
 
     def of_parents(self, node: Value) -> list[Term]:
-        """The terms of a node's arguments."""
         return [self[parent] for parent in node.parents]
 
     def slope(self, node: Value, i: int) -> Term:
@@ -367,10 +364,8 @@ class Link:
 
 def links(y: Value, stops: Collection[Value], between: Collection[Value], terms: Terms,
           place: Mapping[Value, int]) -> list[Link]:
-    """The factors that lead from y down to the nearest of the `stops`, in the order of the graph.
-
-    between: the nodes that matter, such as those on the way to x. place: the position of each node in the order.
-    """
+    """The factors that lead from y down to the nearest of the `stops`, in the order of the graph. between: the nodes
+    that matter, such as those on the way to x. place: the position of each node in the order."""
     arrived: dict[Value, list[Link]] = {y: [Link(y, y, 1.0, ONE, ONE)]}  # one for each edge that leads into a node
     heap = [-place[y]]
     at = {-place[y]: y}

@@ -38,12 +38,10 @@ IN_COSTS = (ops.log, ops.log1p, ops.log2, ops.log10, ops.sqrt, ops.cbrt)  # of p
 
 
 class Part(NamedTuple):
-    """A node as a part of the sums above it. Whatever has a name, or is the result of a function, is one part.
-
-    degree: how many computed factors there are in one product; with more than 1 it is no weighted sum. weight: 2 if
-    there is a product of two names, such as w · x, 1 for a name and a number, 0.5 · x, else 0. names: what it is made
-    of, two at the most.
-    """
+    """A node as a part of the sums above it. Whatever has a name, or is the result of a function, is one part. degree:
+    how many computed factors there are in one product; with more than 1 it is no weighted sum. weight: 2 if there is a
+    product of two names, such as w · x, 1 for a name and a number, 0.5 · x, else 0. names: what it is made of, two at
+    the most."""
 
     degree: int
     weight: int = 0

@@ -51,7 +51,6 @@ class Formula(str):
 
     @staticmethod
     def of(layout: Layout) -> Formula:
-        """The formula of a layout."""
         return Formula(in_one_notation(written(layout, UNICODE).text), layout)
 
     @property
@@ -200,7 +199,6 @@ def signed(x: float) -> Formula:
 
 
 def composed(signs: Signs, *parts: Formula) -> Formula:
-    """Formulas put together."""
     return Formula(signs.text.format(*parts), Applied(signs, [part.layout for part in parts]))
 
 
@@ -244,10 +242,8 @@ class Chained(Layout):
 
 @dataclass(frozen=True, slots=True)
 class Joined(Layout):
-    """A product in which a dot is left out between a number or a letter and what is neither: 2x, a(1 − a).
-
-    counted: whether the first factor is a number of the formula itself.
-    """
+    """A product in which a dot is left out between a number or a letter and what is neither: 2x, a(1 − a). counted:
+    whether the first factor is a number of the formula itself."""
 
     counted: bool
     operands: Sequence[Layout] = ()
@@ -274,7 +270,6 @@ BESIDE, SPACED = (Signs(template, template, "product")
 # Nodes
 
 def symbol(name: str) -> Formula:
-    """A name as it is written."""
     return Formula.of(Label(name))
 
 

@@ -183,10 +183,8 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """The nodes whose values, gradients and slopes somebody rounds on the way, and how.
-
-    rounded: the number that is written; told whether it may be exact, as the value of a curve never is.
-    """
+    """The nodes whose values, gradients and slopes somebody rounds on the way, and how. rounded: the number that is
+    written; told whether it may be exact, as the value of a curve never is."""
 
     rounded: Callable[[float, bool], float]
     values: Collection[Value]
@@ -227,7 +225,6 @@ def passes(graph: Graph, values: Mapping[Value, float], gradients: Mapping[Value
 
 
 def edges_of(node: Value) -> list[Edge]:
-    """The edges from a node to its arguments."""
     return [Edge(node, i, parent) for i, parent in enumerate(node.parents)]
 
 

@@ -25,8 +25,9 @@ OPERATOR = re.compile(r"[-+*/^=<>|−·×÷±]")  # a label with one, "x1*w1 + b
 SUPERSCRIPT = str.maketrans("0123456789+-−() abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVW",
                             "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂ")
 SUBSCRIPT = str.maketrans("0123456789+-(), aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₍₎, ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
-SUPER, SUB = (f"[{re.escape(''.join(chr(raised) for plain, raised in table.items() if plain != raised))}]"
-              for table in (SUPERSCRIPT, SUBSCRIPT))
+RAISED = {chr(raised): chr(plain) for plain, raised in reversed(SUPERSCRIPT.items()) if plain != raised}
+LOWERED = {chr(lowered): chr(plain) for plain, lowered in SUBSCRIPT.items() if plain != lowered}
+SUPER, SUB = (f"[{re.escape(''.join(signs))}]" for signs in (RAISED, LOWERED))
 RAISED_RUN, LOWERED_RUN = re.compile(f"{SUPER}+(?: {SUPER}+)*"), re.compile(f"{SUB}+(?:(?:, ?| ){SUB}+)*")
 RAISED_BEFORE_A_BRACKET = re.compile(rf"({SUPER})(?=\()")
 ON_THE_LINE = re.compile(r"_\{|(?<=[^\W_])_[^\W_](?!\w)")  # an index that could not be lowered
@@ -111,8 +112,6 @@ def columns(words: str) -> int:
 
 # As people spell them. A name is letters, digits and indices; what only sets these off is left out.
 
-RAISED = {chr(raised): chr(plain) for plain, raised in reversed(SUPERSCRIPT.items()) if plain != raised}
-LOWERED = {chr(lowered): chr(plain) for plain, lowered in SUBSCRIPT.items() if plain != lowered}
 INDEX_BELOW = re.compile(rf"{LOWERED_RUN.pattern}|_\{{[^{{}}]*\}}|_[0-9A-Za-z]+")
 INDEX_ABOVE = re.compile(rf"{RAISED_RUN.pattern}|\^\{{[^{{}}]*\}}|"
                          r"\^[0-9]+(?![.0-9A-Za-z])|\^[A-Za-z](?![0-9A-Za-z]|\s*\()")  # not x^2.5, x^max(a, b)
@@ -126,13 +125,14 @@ def is_letter(sign: str) -> bool:
     return (sign.isalpha() or sign == "_") and sign not in RAISED and sign not in LOWERED
 
 
+def is_of_letters(sign: str) -> bool:
+    """Tell whether it is a letter or an accent."""
+    return is_letter(sign) or category(sign).startswith("M")
+
+
 def is_inside(sign: str) -> bool:
     """Tell whether a name goes on with this sign: a letter, a digit, an accent."""
     return is_of_letters(sign) or sign.isdecimal()
-
-
-def is_of_letters(sign: str) -> bool:
-    return is_letter(sign) or category(sign).startswith("M")
 
 
 def is_invisible(sign: str) -> bool:

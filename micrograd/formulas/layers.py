@@ -47,7 +47,6 @@ class WeightedSum:
     inside: dict[Value, None]            # the nodes that it is made of, its additions and products
 
     def by_input(self) -> dict[object, tuple[Value, Value]]:
-        """The products, by their inputs."""
         return {key(x): (w, x) for w, x in self.products}
 
 
@@ -109,8 +108,7 @@ class LayerFinder:
         return unicode_label(self.graph.names[node]) or f"{node.data:.4g}"
 
     def several(self) -> bool:
-        """Tell whether there is a layer of several neurons: sums of one rank, or with a common input, or something
-        made of several."""
+        """Tell whether there is a layer of several neurons: sums of one rank, with a common input, or used together."""
         if len({self.above[z] for z in self.sums}) < len(self.sums):
             return True
         inputs = [dict.fromkeys(x for _, x in each.products) for each in self.parts.values()]
@@ -118,8 +116,7 @@ class LayerFinder:
         return any(n > 1 for n in used.values()) or any(sum(bool(x.parents) for x in each) > 1 for each in inputs)
 
     def found(self, x: Value | None) -> list[FoundLayer]:
-        """The layers, the last one first. Raises NoFormError where there are none, unless that is below the layer of x.
-        """
+        """The layers, the last one first. A NoFormError where there are none, unless that is below the layer of x."""
         last = [z for z in self.sums if z not in self.below]
         if not last:
             raise NoFormError("there is no weighted sum on the way")

@@ -88,10 +88,8 @@ def formula(root: Value, depth: int | None, notation: Notation, where: str, numb
 
 def layouts_of(root: Value, depth: int | None, numbers: bool = False,
                names: Mapping[Value, str] | None = None) -> Iterator[tuple[Value, Layout]]:
-    """The nodes that the formula of root is made of, each with its own, after its parents; root is the last.
-
-    numbers: with numbers of a few digits for the labels; names: other names for labelled nodes.
-    """
+    """The nodes that the formula of root is made of, each with its own, after its parents; root is the last. numbers:
+    with numbers of a few digits for the labels; names: other names for labelled nodes."""
     deepest = inf if depth is None else depth
     levels = levels_of_labels(root, deepest)
     layouts: dict[Value, Layout] = {}
@@ -173,10 +171,8 @@ class Label(Layout):
 
 @dataclass(frozen=True, slots=True)
 class ShownNumber(Layout):
-    """A number, to so many significant digits; by default as it is.
-
-    slot: which node's number it is, where it stands for one; so that a page can fill in another.
-    """
+    """A number, to so many significant digits; by default as it is. slot: which node's number it is, where it stands
+    for one; so that a page can fill in another."""
 
     x: float
     digits: int | None = None
@@ -214,10 +210,8 @@ class Applied(Layout):
 
 @dataclass(frozen=True, slots=True)
 class Fenced(Layout):
-    """A formula in parentheses, if it does not hold together as tightly as `needs` says.
-
-    mark: only if this stands in it, as PLUS.
-    """
+    """A formula in parentheses, if it does not hold together as tightly as `needs` says. mark: only if this stands in
+    it, as PLUS."""
 
     needs: str
     operands: Sequence[Layout] = ()

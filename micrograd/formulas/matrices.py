@@ -71,10 +71,8 @@ class Matrix(Printed):
 def matrix_form(graph: Graph, x: Value | None, errors: Mapping[Value, str]) -> tuple[
         tuple[Matrix, ...], list[str], dict[Value, None]]:
     """The lines for all layers, from the last one down to that of x, none for a net of single neurons; notes, what the
-    names in them mean, or why there is no line; and the weights and biases whose gradients they give.
-
-    errors: the weighted sums of the graph, each with the name of its δ.
-    """
+    names in them mean, or why there is no line; and the weights and biases whose gradients they give. errors: the
+    weighted sums of the graph, each with the name of its δ."""
     finder = LayerFinder(graph, errors)
     try:
         layers = finder.found(x)

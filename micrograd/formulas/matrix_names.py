@@ -20,11 +20,8 @@ ONES = Formula("1", r"\mathbf{1}")
 
 
 class MatrixNames:
-    """The names for the layers of a network, the last one first.
-
-    marks: the index of each layer; z, a, W, d: the names of its weighted sums, its outputs, its weights and its δ;
-    inputs: of what goes into it.
-    """
+    """The names for the layers of a network, the last one first. marks: the index of each layer; z, a, W, d: the names
+    of its weighted sums, its outputs, its weights and its δ; inputs: of what goes into it."""
 
     def __init__(self, found: LayerFinder, layers: list[FoundLayer], errors: Mapping[Value, str]) -> None:
         self.found = found
@@ -134,7 +131,6 @@ def common(labels: Iterable[str]) -> str:
 
 
 def labelled(samples: Nodes) -> list[list[str]]:
-    """The labels of these nodes."""
     return [[node.label for node in nodes] for nodes in samples]
 
 
