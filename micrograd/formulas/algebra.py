@@ -287,6 +287,18 @@ def comes_to(term: Term) -> float:
     return term.x
 
 
+def multiple(term: Term, name: Name) -> Term | None:
+    """The factor by which a term is a multiple of a name; None if it is none."""
+    found: Term = ZERO
+    for addend, times_it in addends(term):
+        coefficient, factors = parts(addend)
+        others = [factor for factor in factors if factor != (name, 1)]
+        if len(others) == len(factors):
+            return None
+        found = found + product_of(0.0, coefficient * times_it, others)
+    return with_number(found, comes_to(found))
+
+
 # The terms of a graph
 
 class Terms(dict[Value, Term]):

@@ -19,7 +19,7 @@ from typing import Any, Union
 from ..engine import Value
 from ..ops import CONSTANT
 from ..terminal import Printed, Spelling, folded
-from .algebra import DOTS, ONE, ZERO, Name, Term, Terms, addends, comes_to, is_function, parts, product_of, with_number
+from .algebra import DOTS, ONE, ZERO, Name, Term, Terms, is_function, multiple
 from .boxes import LETTER
 from .formula import Formula, composed, derivative_of, laid_out, name_of, prime, signed, symbol
 from .graph import Graph, depending_on
@@ -310,18 +310,6 @@ class MatrixLines:
             raise NoFormError(f"{left} has no line: {root} depends on {name} in another way, too, which is not a "
                               "penalty such as λ/2 · Σ w²")
         return factor
-
-
-def multiple(term: Term, name: Name) -> Term | None:
-    """The factor by which a term is a multiple of a name; None if it is none."""
-    found: Term = ZERO
-    for addend, times_it in addends(term):
-        coefficient, factors = parts(addend)
-        others = [factor for factor in factors if factor != (name, 1)]
-        if len(others) == len(factors):
-            return None
-        found = found + product_of(0.0, coefficient * times_it, others)
-    return with_number(found, comes_to(found))
 
 
 def nabla(a: str, C: Formula) -> Formula:

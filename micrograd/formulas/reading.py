@@ -126,6 +126,11 @@ class ExpressionReader:
             self.place += 1
         return self.place < self.stop
 
+    @property
+    def before(self) -> str:
+        """The operand that ends here, as it is written."""
+        return self.text[self.operand_at:self.place].rstrip()
+
     def next_is(self, *signs: str) -> bool:
         return self.text.startswith(signs, self.place, self.stop)
 
@@ -316,13 +321,13 @@ class ExpressionReader:
             self.product_without_a_sign()
             return False
         if is_name or sign == "(" or sign.isnumeric():
-            before = self.text[self.operand_at:self.place].strip()
+            before = self.before
             after = "".join(takewhile(is_inside, self.text[self.place:]))
             shown = f"{before}*{after}" if after and len(before) < 20 else "a*b for a product"
             one = f", or {before}{after} for one number" * (before.isdecimal() and after.isdecimal())
             raise self.error(self.place, f"an operator is missing here; write {printable(shown)}{one}")
         if sign == ".":
-            operand = self.text[self.operand_at:self.place].strip()
+            operand = self.before
             bare = operand[1:-1] if operand[:1] == "(" and operand[-1:] == ")" else operand
             self.refuse_dots(self.operand_at, "" if self.known is None and operand in MODULES else bare)
         raise self.unexpected()
@@ -348,15 +353,15 @@ class ExpressionReader:
 
     def takes_e(self) -> bool:
         """Take away the last operand if it is e, and tell whether it was: e^x is exp(x)."""
-        if self.text[self.operand_at:self.place].rstrip() != "e" or self.program[-1] != e:
+        if self.before != "e" or self.program[-1] != e:
             return False
         self.program.pop()
         return True
 
     def refuse_power_of_e(self, exponent: int) -> None:
         """An error for e^-x, where e is a node, such as an error; e² is its square. exponent: where that begins."""
-        if (self.loosely and self.text[self.operand_at:self.place].rstrip() == "e" and self.program[-1] != e
-                and not COUNT.match(self.text, exponent, self.stop)):
+        if self.loosely and self.before == "e" and self.program[-1] != e and not COUNT.match(
+                self.text, exponent, self.stop):
             raise self.error(self.operand_at, "this can be a power of the node 'e', or the exponential function; write "
                                               "(e)**… for the one, exp(…) for the other")
 
@@ -371,8 +376,7 @@ class ExpressionReader:
         waiting = next(above, None)
         sign = BELOW_OR_ABOVE.get(waiting.row) if isinstance(waiting, Infix) else None
         if sign:
-            before = self.text[self.operand_at:self.place].strip()
-            shown = printable(before) if len(before) < 20 else "a"
+            shown = printable(self.before) if len(self.before) < 20 else "a"
             raise self.error(self.place, "an operator is missing here, and without it the order is in doubt; write "
                                          f"{sign}({shown}*…) or {sign}{shown}*…")
         self.infix(TIMES)
@@ -386,9 +390,9 @@ class ExpressionReader:
     def refuse_e(self) -> None:
         """An error for 9.42e - 2, in which the e may be a name or belong to the number."""
         if E_OF_A_NUMBER.match(self.text, self.place, self.stop):
-            before, e = self.text[self.operand_at:self.place], self.text[self.place]
-            raise self.error(self.place, f"this can be a product or part of the number; write {before}*{e}, or "
-                                         f"{before}{e}-2 without a space")
+            e = self.text[self.place]
+            raise self.error(self.place, f"this can be a product or part of the number; write {self.before}*{e}, or "
+                                         f"{self.before}{e}-2 without a space")
 
     def refuse_function_or_name(self, word: str, row: Op) -> None:
         """An error for σ(1 - σ), where σ is a node as well."""
@@ -403,7 +407,7 @@ class ExpressionReader:
         inside = LONE_NAME.match(self.text, self.place, self.stop)
         last = self.program[-1]
         if self.loosely and inside and isinstance(last, Variable) and last.place == self.operand_at:
-            name = self.text[self.operand_at:self.place].strip()
+            name = self.before
             raise self.error(self.place, f"this can be a product, or the value of {name} at {inside[1]}; write "
                                          f"{name}*{inside[1]} for the one, {name} for the other")
 
