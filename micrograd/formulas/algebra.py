@@ -311,18 +311,15 @@ class Terms(dict[Value, Term]):
     def __missing__(self, wanted: Value) -> Term:
         stack = [wanted]
         while stack:
-            node = stack[-1]
-            missing = [] if self.names.get(node) else [parent for parent in node.parents if parent not in self]
-            if missing:
-                stack += missing
-                continue
-            stack.pop()
-            if self.names.get(node):
-                self[node] = Name(self.names[node], node.data)
-            elif node.parents:
-                self[node] = combine(node.op, self.of_parents(node))
-            else:
-                self[node] = Number(exact(node.data))
+            node, name = stack[-1], self.names.get(stack[-1])
+            missing = [] if name else [parent for parent in node.parents if parent not in self]
+            stack += missing
+            if name:
+                self[stack.pop()] = Name(name, node.data)
+            elif not node.parents:
+                self[stack.pop()] = Number(exact(node.data))
+            elif not missing:
+                self[stack.pop()] = combine(node.op, self.of_parents(node))
         return self[wanted]
 
     def of_parents(self, node: Value) -> list[Term]:

@@ -31,7 +31,7 @@ from .algebra import (
 )
 from .graph import Edge, Graph
 from .labels import in_one_notation
-from .layout import Applied, Fenced, Label, Layout, Quoted, ShownNumber, written
+from .layout import Applied, Fenced, Label, Layout, Quoted, ShownNumber, series, written
 from .mathml import mathml
 from .notations import CARET, DIGITS, LATEX, LETTERS, QUOTIENT, UNICODE, WORD, Notation, Signs, Written, apply, fenced
 
@@ -206,13 +206,6 @@ def equation(*sides: Formula) -> Formula:
     """The sides with = between them; a side that reads like the one before is left out."""
     different = [side for side, _ in groupby(sides)]
     return composed(series(" = ", len(different)), *different) if len(different) > 1 else different[0]
-
-
-@cache
-def series(sign: str, n: int) -> Signs:
-    """A row of n operands, with the sign between them."""
-    template = sign.join(f"{{{i}}}" for i in range(n))
-    return Signs(template, template)
 
 
 def sides_of(layout: Layout) -> list[Layout]:

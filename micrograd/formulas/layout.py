@@ -241,10 +241,12 @@ def written(layout: Layout, notation: Notation) -> Written:
 
 def aligned(rows: Sequence[Layout]) -> Layout:
     """An environment of rows, in each of which an & stands where they are aligned."""
-    return Applied(environment(len(rows)), rows)
+    lines = series(" \\\\\n", len(rows)).latex
+    return Applied(Signs("", f"\\begin{{{{aligned}}}}\n{lines}\n\\end{{{{aligned}}}}"), rows)
 
 
 @cache
-def environment(n: int) -> Signs:
-    rows = " \\\\\n".join(f"{{{i}}}" for i in range(n))
-    return Signs("", f"\\begin{{{{aligned}}}}\n{rows}\n\\end{{{{aligned}}}}")
+def series(sign: str, n: int) -> Signs:
+    """A row of n operands, with the sign between them."""
+    template = sign.join(f"{{{i}}}" for i in range(n))
+    return Signs(template, template)
