@@ -283,6 +283,7 @@ def test_a_factor_is_found_among_many_ways():
         f = t / v
     f.label = "f"
     assert "∞ · 0 · 0" in str(explain(f, wrt=x))
+    assert "0 has no value here" not in str(explain(f, wrt=x))  # the formula of ∂w/∂v, after x − x has cancelled
 
 
 def test_layers_without_a_value_keep_their_matrices():

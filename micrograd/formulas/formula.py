@@ -311,7 +311,10 @@ def loses_digits(graph: Graph, edge: Edge, terms: Terms) -> str:
     by_book = node.op.slope_by_book(i, node.data, *[each.data for each in node.parents])
     if by_book == local or abs(by_book - local) <= VISIBLE * abs(local):
         return ""
-    rule, number = formula_of(terms.slope(node, i)), f"{partial(graph, node, parent)} = {number_of(local)}"
+    slope = terms.slope(node, i)
+    if slope == Number(exact(local)):  # all else has cancelled
+        return ""
+    rule, number = formula_of(slope), f"{partial(graph, node, parent)} = {number_of(local)}"
     if isnan(by_book):
         return f"{rule} has no value here: {number} by definition."
     return (f"{rule} with rounded numbers comes to {number_of(by_book)}: {number} is computed in another way, which "
