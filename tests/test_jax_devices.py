@@ -578,7 +578,7 @@ def test_one_reduction_a_step_and_a_question(reduce, rows):
         numbers = (descent.state, descent.rest, machine.replicated([0.1, 0, rows]))
         training = descent.update(masked).lower(numbers, *arrays).compile().as_text()
         parameters = machine.replicated(machine.numbers(machine.parameters))
-        asking = machine.function("uniform", masked).lower(parameters, *arrays, machine.replicated(rows)).compile().as_text()
+        asking = machine.compiled(machine.uniform, masked).lower((parameters, machine.replicated(rows)), *arrays).compile().as_text()
     assert collectives(training) == collectives(asking) == ["all-reduce"]
 
 

@@ -16,23 +16,7 @@ from ..engine import Value
 from ..ops import Op
 from .libraries import Library
 from .onnx_graph import ROWS, OnnxGraph, as_array, onnx_library
-from .plan import (
-    CONSTANTS,
-    PARAMETERS,
-    Add,
-    Block,
-    Elementwise,
-    Literal,
-    Map,
-    MatMul,
-    Mean,
-    Operand,
-    Outer,
-    Pairs,
-    Pick,
-    Plan,
-    Slice,
-)
+from .plan import CONSTANTS, PARAMETERS, Add, Block, Elementwise, Literal, Map, MatMul, Mean, Operand, Outer, Plan
 from .program import GREATER, Argument
 
 Reduce = Callable[[list[Any]], list[Any]]
@@ -77,7 +61,7 @@ class PlanRun:
                 self.groups[mean.group] = total / count
             self.do(self.plan.after, False)
             assert self.plan.uniform is not None
-            return self.vector(self.plan.uniform)
+            return self.read(self.plan.uniform)
 
     def varying(self) -> list[Any]:
         """The outputs of each sample: a vector for each."""
@@ -88,8 +72,7 @@ class PlanRun:
         with self.library.quiet():
             self.do(self.plan.before, False)
             self.do(self.plan.body, True)
-            return [self.columns_of(y) if varies else self.filled(self.vector(y), (self.rows, 1))
-                    for y, varies in self.plan.varying]
+            return [self.filled(self.read(y), (self.rows, 1)) for y in self.plan.varying]
 
     def sums(self) -> list[Any]:
         """The sums over the rows that each mean is made of."""
@@ -116,16 +99,17 @@ class PlanRun:
 
     def do(self, steps: Sequence[Add | Map], varies: bool) -> None:
         for step in steps:
-            read = self.abreast if varies else self.vector
             if isinstance(step, Map):
-                self.groups[step.group] = self.applied(step.op, [read(arg) for arg in step.args])
+                self.groups[step.group] = self.applied(step.op, [self.read(arg) for arg in step.args])
                 continue
             total: Any = None
             for part in step.parts:
                 if isinstance(part, MatMul):
-                    found = self.times(self.columns_of(part.inputs), self.vector(part.weights).T)
+                    inputs, weights = self.read(part.inputs), self.read(part.weights).T
+                    one = len(weights) == 1  # input: the product is faster as an ordinary one
+                    found = inputs * weights if one else self.library.matmul(inputs, weights)
                 else:
-                    found = self.product(part, read)
+                    found = added(self.product(part), part.each)
                 if total is None:
                     total = found if part.sign > 0 else -found
                 else:
@@ -133,20 +117,15 @@ class PlanRun:
             size = len(self.plan.groups[step.group])
             self.groups[step.group] = self.filled(total, (self.rows, size) if varies else (size,))
 
-    def times(self, inputs: Any, weights: Any) -> Any:
-        """The matrix product. That with one input is faster as an ordinary one."""
-        return inputs * weights if len(weights) == 1 else self.library.matmul(inputs, weights)
-
     def filled(self, numbers: Any, shape: tuple[int, ...]) -> Any:
         """The numbers, which may be one for all, as an array of this shape."""
         if not isinstance(numbers, float) and numbers.shape == shape:
             return numbers
         return numbers - self.library.zeros(shape, self.table)  # x - 0.0 is x, also for -0.0
 
-    def product(self, part: Elementwise, read: Callable[[Operand], Any]) -> Any:
-        factors = [read(factor) for factor in part.factors]
-        found = factors[0] if len(factors) == 1 else factors[0] * factors[1]
-        return found if part.each == 1 else added(found, part.each)
+    def product(self, part: Elementwise) -> Any:
+        factors = [self.read(factor) for factor in part.factors]
+        return factors[0] if len(factors) == 1 else factors[0] * factors[1]
 
     def applied(self, op: Op, args: list[Any]) -> Any:
         rows = self.library.rows
@@ -164,56 +143,30 @@ class PlanRun:
         """The sums over the rows that a mean is made of, as a vector."""
         total: Any = None
         for part in mean.parts:
-            found = self.outer(part) if isinstance(part, Outer) else self.pairs(part)
+            if isinstance(part, Outer):
+                a, b = self.counted(self.read(part.a)), self.counted(self.read(part.b))
+                found = self.library.matmul(a.T, b).reshape(-1)
+                found = found if part.at is None else found[self.library.index(part.at, found)]
+            else:
+                found = self.counted(self.product(part)).sum(0)
+            found = added(found, part.each)
             total = found if total is None else total + found
         return total
-
-    def outer(self, part: Outer) -> Any:
-        a, b = self.counted(self.columns_of(part.a)), self.counted(self.columns_of(part.b))
-        found = self.library.matmul(a.T, b).reshape(-1)
-        if part.at is not None:
-            found = found[self.library.index(part.at, found)]
-        return found if part.each == 1 else added(found, part.each)
-
-    def pairs(self, part: Pairs) -> Any:
-        found = self.columns_of(part.a)
-        if part.b is not None:
-            found = found * self.abreast(part.b)
-        found = self.counted(found).sum(0)
-        return found if part.each == 1 else added(found, part.each)
 
     def counted(self, array: Any) -> Any:
         """The numbers of the rows that count, and 0 in the others. (0 times inf, or nan, is nan.)"""
         return array if self.mask is None else self.library.rows[ops.where](self.mask.reshape(-1, 1), array, 0.0)
 
-    # Picking
-
-    def source(self, pick: Pick) -> Any:
-        arrays = [self.groups[group] for group in pick.groups]
-        return arrays[0] if len(arrays) == 1 else self.library.concatenate(arrays)
-
-    def columns_of(self, operand: Operand) -> Any:
-        """Numbers that vary: a column for each node."""
-        assert isinstance(operand, Pick)
-        return self.taken(self.source(operand), operand.at)
-
-    def vector(self, operand: Operand) -> Any:
-        """Uniform numbers: a vector, or a matrix of weights."""
+    def read(self, operand: Operand) -> Any:
+        """The numbers that are picked, a column for each node of a group that varies; or a matrix of weights."""
         if isinstance(operand, Literal):
             numbers = operand.numbers
             return numbers if isinstance(numbers, float) else self.library.constant(numbers, self.parameters)
-        return self.taken(self.source(operand), operand.at)
-
-    def abreast(self, operand: Operand) -> Any:
-        """Numbers that vary, or uniform ones, to be computed with in each row."""
-        if isinstance(operand, Pick) and self.plan.varies[operand.groups[0]]:
-            return self.columns_of(operand)
-        return self.vector(operand)
-
-    def taken(self, array: Any, at: Any) -> Any:
+        arrays, at = [self.groups[group] for group in operand.groups], operand.at
+        array = arrays[0] if len(arrays) == 1 else self.library.concatenate(arrays)
         if at is None:
             return array
-        if isinstance(at, Slice):
+        if isinstance(at, range):
             return array[..., at.start:at.stop:at.step]
         if isinstance(at, Block):
             stop = at.start + at.rows * at.width
@@ -224,7 +177,7 @@ class PlanRun:
 
 def added(array: Any, each: int) -> Any:
     """The sums of `each` neighbours along the last axis."""
-    return array.reshape(*array.shape[:-1], -1, each).sum(-1)
+    return array if each == 1 else array.reshape(*array.shape[:-1], -1, each).sum(-1)
 
 
 def is_rows(batch: Any) -> bool:
@@ -284,9 +237,6 @@ def onnx_model(plan: Plan, parameters: Sequence[Value], arguments: Sequence[Argu
     if not given:
         raise ValueError("to_onnx: the function takes no argument, so that a model of it would have no rows")
     table = library.concatenate([x if len(x.shape) > 1 else x.reshape(ROWS, 1) for x in given])
-    try:
-        found = PlanRun(plan, library, as_array([p.data for p in parameters], dtype), table).columns()
-        return graph.model({graph.free(name): library.concatenate(some)
-                            for name, some in (("value", found[:outputs]), ("gradient", found[outputs:])) if some})
-    except OverflowError as error:
-        raise ValueError(f"to_onnx: {error}") from None
+    found = PlanRun(plan, library, as_array([p.data for p in parameters], dtype), table).columns()
+    return graph.model({graph.free(name): library.concatenate(some)
+                        for name, some in (("value", found[:outputs]), ("gradient", found[outputs:])) if some})

@@ -82,21 +82,15 @@ class Equations(Printed, Savable):
         self.note = note if plan.steps else "nothing is computed"
         with growing:
             self.writer = PlanWriter(plan, name)
-        self.written: tuple[tuple[Equation, Layout], ...] | None = None
-
-    def lines(self) -> tuple[tuple[Equation, Layout], ...]:
-        """The lines, each as data and as a row of an aligned environment."""
-        if self.written is None:
-            with growing:
-                rows = [(row, Applied(LINE, [row.left, row.formula])) for row in self.writer.lines()]
-                self.written = tuple([(Equation(in_text(row.left), in_text(row.formula), in_latex(line), row.shape,
-                                                row.group), line) for row, line in rows])
-        return self.written
+            lines = [*self.writer.lines()]
+        self.rows = [Applied(LINE, [line.left, line.formula]) for line in lines]  # of an aligned environment
+        self.written = tuple([Equation(in_text(line.left), in_text(line.formula), in_latex(row), line.shape, line.group)
+                              for line, row in zip(lines, self.rows)])
 
     @property
     def equations(self) -> tuple[Equation, ...]:
         """The lines as data."""
-        return tuple([equation for equation, _ in self.lines()])
+        return self.written
 
     def _laid_out(self, width: int, spell: Spelling) -> str:
         lines = [line if isinstance(line, str) else [spell(line.name), spell(line.formula), spell(line.size)]
@@ -133,8 +127,8 @@ class Equations(Printed, Savable):
 
     def layout(self) -> Layout:
         """The lines as an aligned environment."""
-        rows = [Quoted("", row) if isinstance(row, str) else row for row in shortened(
-            [line for _, line in self.lines()], LINES, r"& \vdots \text{{ ({} more lines)}}")]
+        shown = shortened(self.rows, LINES, r"& \vdots \text{{ ({} more lines)}}")
+        rows = [Quoted("", row) if isinstance(row, str) else row for row in shown]
         return aligned([*rows, *([Quoted("", rf"& \text{{{self.note}}}")] if self.note else ())])
 
     def _repr_latex_(self) -> str:

@@ -73,7 +73,7 @@ class OnDevices:
         processes = {device.process_index for device in self.devices}
         self.several = len(processes) > 1  # who share these devices
         self.first = self.jax.process_index() == min(processes)
-        self.compiled: dict[tuple[str, bool], Any] = {}
+        self.functions: dict[tuple[str, bool], Any] = {}
         self.steps: DeviceSteps | None = None  # the newest, which is compiled for its optimizer
 
     def precision(self) -> AbstractContextManager[Any]:
@@ -111,37 +111,35 @@ class OnDevices:
         """The uniform outputs: their means over the rows."""
         with self.precision():
             arrays = self.shared(self.table(data))
-            found = self.function("uniform", len(arrays) > 1)(
-                self.replicated(self.numbers(self.parameters)), *arrays, self.replicated(data.rows))
+            given = self.replicated(self.numbers(self.parameters)), self.replicated(data.rows)
+            found = self.compiled(self.uniform, len(arrays) > 1)(given, *arrays)
             numbers: list[float] = self.numpy.asarray(found, "float64").tolist()
             return numbers
 
     def map(self, data: Batch, outs: Sequence[Any]) -> None:
         """The varying outputs for each row, written to buffers of doubles."""
         with self.precision():
-            found = self.function("varying", False)(self.replicated(self.numbers(self.parameters)),
-                                                    self.shared(self.table(data))[0])
+            found = self.compiled(self.varying, False)(self.replicated(self.numbers(self.parameters)),
+                                                       self.shared(self.table(data))[0])
             for out, column in zip(outs, found):
                 self.numpy.asarray(out)[:] = self.numpy.asarray(column)[:data.rows]
 
-    def function(self, what: str, masked: bool) -> Any:
-        """The function that answers a question, compiled: (parameters, table, mask if there is one, rows) → the uniform
-        outputs, or (parameters, table) → the varying ones."""
-        if (what, masked) not in self.compiled:
-            if what == "uniform":
-                def asked(p: Any, table: Any, *rest: Any) -> Any:
-                    return self.uniform(p, table, rest[0] if masked else None, rest[-1])
-            else:
-                def asked(p: Any, table: Any, *rest: Any) -> Any:
-                    return PlanRun(self.plan, self.library, p, table).varying()
-            self.compiled[what, masked] = self.jax.jit(
-                self.on_each(asked, 2 if masked else 1, 1 if what == "uniform" else 0, what == "varying"),
-                out_shardings=self.everywhere)
-        return self.compiled[what, masked]
+    def compiled(self, asked: Any, masked: bool) -> Any:
+        """`uniform` or `varying`, compiled for all devices together."""
+        key = asked.__name__, masked
+        if key not in self.functions:
+            self.functions[key] = self.jax.jit(self.on_each(asked, masked, gives_rows=asked == self.varying),
+                                               out_shardings=self.everywhere)
+        return self.functions[key]
 
-    def uniform(self, p: Any, table: Any, mask: Any, rows: Any) -> Any:
-        """The uniform outputs, from the rows of one device and the sums of the others. To be traced by `on_each`."""
-        return PlanRun(self.plan, self.library, p, table, mask).uniform(rows, self.added_up)
+    def uniform(self, given: Any, table: Any, *mask: Any) -> Any:
+        """The uniform outputs, from the rows of one device and the sums of the others. To be traced by `on_each`.
+        given: the parameters, and how many rows there are on all devices."""
+        parameters, rows = given
+        return PlanRun(self.plan, self.library, parameters, table, *mask).uniform(rows, self.added_up)
+
+    def varying(self, parameters: Any, table: Any) -> Any:
+        return PlanRun(self.plan, self.library, parameters, table).varying()
 
     def added_up(self, sums: list[Any]) -> list[Any]:
         """The sums of all devices: one vector travels."""
@@ -151,9 +149,8 @@ class OnDevices:
         ends = self.numpy.cumsum([len(x) for x in sums])
         return [flat[end - len(x):end] for x, end in zip(sums, ends)]
 
-    def on_each(self, function: Any, spread: int, plain: int, gives_rows: bool) -> Any:
-        """A function of (what is everywhere, `spread` arrays of rows, `plain` numbers) as one of all devices
-        together."""
+    def on_each(self, function: Any, masked: bool, gives_rows: bool = False) -> Any:
+        """A function of (what is everywhere, table, mask if there is one) as one of all devices together."""
         if len(self.devices) == 1:
             return function
         share = getattr(self.jax, "shard_map", None)
@@ -161,7 +158,7 @@ class OnDevices:
             share = needed("jax.experimental.shard_map", "jax").shard_map
         everywhere, rows = self.everywhere.spec, self.spread.spec
         return share(function, mesh=self.everywhere.mesh, out_specs=rows if gives_rows else everywhere,
-                     in_specs=(everywhere, *[rows] * spread, *[everywhere] * plain))
+                     in_specs=(everywhere, *[rows] * (1 + masked)))
 
     # Numbers to the devices
 
@@ -272,7 +269,7 @@ class DeviceSteps:
 
             def update(given: Any, table: Any, *mask: Any) -> Any:
                 (x, taken, fine, totals, means, slopes, *memory), rest, (rate, steps, rows) = given
-                found = machine.uniform(jnp.concatenate([x, rest]), table, mask[0] if mask else None, rows)
+                found = machine.uniform((jnp.concatenate([x, rest]), rows), table, *mask)
                 found = found * rows if self.summed else found
                 # After a step that is not fine, all stays as that one found it.
                 means, slopes = (jnp.where(fine > 0, new, old) for new, old in
@@ -291,7 +288,7 @@ class DeviceSteps:
                 totals = totals + jnp.where(fine > 0, means if self.summed else means * rows, 0.0)
                 return x, taken + fine, fine, totals, means, slopes, *memory
 
-            self.compiled[masked] = machine.jax.jit(machine.on_each(update, 2 if masked else 1, 0, False))
+            self.compiled[masked] = machine.jax.jit(machine.on_each(update, masked))
         return self.compiled[masked]
 
     def store(self) -> list[float]:

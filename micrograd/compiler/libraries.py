@@ -58,7 +58,7 @@ def numpy_library() -> Library:
     """The rows by NumPy. Raises ImportError where it is missing."""
     np = needed("numpy")
     quiet = partial(np.errstate, all="ignore")
-    as_index, constant, zeros = makers(np, np.intp, quiet)
+    as_index, constant, zeros = makers(np.asarray, np.zeros, np.intp, quiet)
 
     def one_by_one(function: Callable[..., float]) -> Function:
         found = np.vectorize(function, otypes=[float])  # otypes: else an empty array is an error
@@ -68,7 +68,7 @@ def numpy_library() -> Library:
         return np.float_power(a, b).astype(a.dtype)
 
     given: dict[Op, Function] = {ops.pow: pow, ops.erf: one_by_one(math.erf), ops.erfc: one_by_one(math.erfc),
-                                 DETACHED: same}
+                                 DETACHED: DETACHED.forward}
     return Library("numpy", rows(np, given, constant, np.fmod, quiet),
                    lambda op: lifted(one_by_one(op.value), constant, quiet), partial(np.concatenate, axis=-1),
                    lifted(np.matmul, constant, quiet), as_index, constant, zeros, lambda like: IN_CACHE,
@@ -80,7 +80,7 @@ def jax_library() -> Library:
     """The rows by JAX, to be traced or not. Raises ImportError where it is missing."""
     jax, jnp, special = (needed(f"jax{module}", "jax") for module in ("", ".numpy", ".scipy.special"))
     np = needed("numpy")
-    as_index, constant, zeros = makers(jnp, int, partial(np.errstate, over="ignore"))
+    as_index, constant, zeros = makers(jnp.asarray, jnp.zeros, int, partial(np.errstate, over="ignore"))
 
     def opaque(op: Op) -> Function:
         by_numpy = numpy_library().opaque(op)
@@ -126,14 +126,8 @@ def torch_library() -> Library:
     """The rows by torch, on whichever device its arguments are. Raises ImportError where it is missing."""
     torch = needed("torch", "torch")
 
-    def as_index(numbers: Any, like: Any) -> Any:
-        return torch.as_tensor(numbers, dtype=torch.int64, device=like.device)
-
-    def constant(numbers: Any, like: Any) -> Any:
-        return torch.as_tensor(numbers, dtype=like.dtype, device=like.device)
-
-    def zeros(shape: tuple[int, ...], like: Any) -> Any:
-        return torch.zeros(shape, dtype=like.dtype, device=like.device)
+    as_index, constant, zeros = makers(torch.as_tensor, torch.zeros, torch.int64,
+                                       place=lambda like: {"device": like.device})
 
     def opaque(op: Op) -> Function:
         by_numpy = numpy_library().opaque(op)
@@ -176,18 +170,15 @@ def opaque_to(op: Op) -> Any:
                     "micrograd.exp(x)")
 
 
-def same(x: Any) -> Any:
-    return x
-
-
-def makers(m: Any, whole: Any, quiet: Quiet) -> tuple[Function, Function, Function]:
-    """`index`, `constant` and `zeros` of NumPy and of what is made after it. Quiet: 1e300 is inf as a float32."""
+def makers(array: Function, zeros: Function, whole: Any, quiet: Quiet = nullcontext,
+           place: Callable[[Any], dict[str, Any]] = lambda like: {}) -> tuple[Function, Function, Function]:
+    """`index`, `constant` and `zeros` of a library. quiet: 1e300 is inf as a float32. place: on which device."""
     def constant(numbers: Any, like: Any) -> Any:
         with quiet():
-            return m.asarray(numbers, dtype=like.dtype)
+            return array(numbers, dtype=like.dtype, **place(like))
 
-    return (lambda numbers, like: m.asarray(numbers, dtype=whole), constant,
-            lambda shape, like: m.zeros(shape, dtype=like.dtype))
+    return (lambda numbers, like: array(numbers, dtype=whole, **place(like)), constant,
+            lambda shape, like: zeros(shape, dtype=like.dtype, **place(like)))
 
 
 def lifted(function: Function, constant: Function, quiet: Quiet = nullcontext) -> Function:
@@ -264,7 +255,7 @@ def composed(m: Any, power: Function, div: Function, fmod: Function) -> dict[Op,
         ops.cbrt: cbrt,
         ops.sign: sign,
         ops.step: lambda x: where(x > 0, 1.0, where(x <= 0, 0.0, x)),
-        ops.identity: same,
+        ops.identity: ops.identity.forward,
         ops.sigmoid: sigmoid,
         ops.softplus: lambda x: relu(x) + m.log1p(m.exp(-m.abs(x))),
         ops.relu: relu,

@@ -21,16 +21,15 @@ from .notation import (
     PLACES,
     Array,
     TakenNames,
-    Unsigned,
     in_text,
     listed,
     literal,
+    multiplied,
     number_by_number,
     put,
     total,
     transposed,
     wholes,
-    without_sign,
 )
 from .plan import (
     COLUMNS,
@@ -44,10 +43,8 @@ from .plan import (
     Mean,
     Operand,
     Outer,
-    Pairs,
     Pick,
     Plan,
-    Slice,
     Step,
     in_rows,
 )
@@ -111,18 +108,10 @@ class PlanWriter:
 
     def index(self, pick: Pick) -> tuple[list[int], int]:
         """The places that are picked, in the pick's groups laid end to end; in how many columns, 0 for none."""
-        at = pick.at
+        at: Any = pick.at.places if isinstance(pick.at, Block) else pick.at
         if at is None:
-            return [*range(sum(len(self.plan.groups[group]) for group in pick.groups))], 0
-        if isinstance(at, Slice):
-            return [*range(at.start, at.stop, at.step)], 0
-        rows: Any = at
-        if isinstance(at, Block):
-            rows = [range(at.start + i * at.width, at.start + i * at.width + at.columns) for i in range(at.rows)]
-            rows = [*zip(*rows)] if at.transposed else rows
-        elif not isinstance(at[0], tuple):
-            return [*rows], 0
-        return [*chain.from_iterable(rows)], len(rows[0])
+            at = range(sum(len(self.plan.groups[group]) for group in pick.groups))
+        return ([*at], 0) if isinstance(at[0], int) else ([*chain.from_iterable(at)], len(at[0]))
 
     def spots(self, pick: Pick) -> list[tuple[Any, int]]:
         """Each number that is picked: of what it is a part, and where there. A constant is its number, as a piece."""
@@ -210,18 +199,20 @@ class PlanWriter:
                 kept.append(Literal(abs(x)))
             sign = -sign if isinstance(x, float) and x < 0 else sign
         kept.sort(key=self.first)
+        by_number = any(isinstance(factor, Literal) for factor in kept)
         count = max([1, *[len(self.index(factor)[0]) for factor in kept if isinstance(factor, Pick)]])
         if each > 1 and count > each:
-            pieces = [self.regular(factor, each) for factor in kept]
-            if all(pieces):
-                sign, found = multiplied(sign, kept, [piece for piece in pieces if piece])
-                return sign, put(f"sum({{0}} for j < {each})", rf"\sum_{{{{j < {each}}}}} {{0:product}}", "atom", found)
+            pieces = [piece for piece in [self.regular(factor, each) for factor in kept] if piece]
+            if len(pieces) == len(kept):
+                own, found = multiplied(pieces, by_number)
+                found = put(f"sum({{0}} for j < {each})", rf"\sum_{{{{j < {each}}}}} {{0:product}}", "atom", found)
+                return sign * own, found
         outer = self.outer(kept)
-        sign, found = (sign, outer) if outer else multiplied(sign, kept, self.abreast(kept))
+        own, found = (1, outer) if outer else multiplied(self.abreast(kept), by_number)
         if each == 1:
-            return sign, found
+            return sign * own, found
         by, under = ("", "") if count == each else (f", by={each}", f"_{{{{{each}}}}}")
-        return sign, put(f"sum({{0}}{by})", rf"\operatorname{{{{sum}}}}{under}\left({{0}}\right)", "atom", found)
+        return sign * own, put(f"sum({{0}}{by})", rf"\operatorname{{{{sum}}}}{under}\left({{0}}\right)", "atom", found)
 
     def apart(self, part: Elementwise) -> list[tuple[Sequence[Operand], int]]:
         """A short sum of numbers from here and there as its terms; any other as it is. Each is (factors, each)."""
@@ -278,11 +269,11 @@ class PlanWriter:
         return [(part.sign, put("{0:power} @ {1:power}", "{0:power} {1:power}", "sum",  # in a product in parentheses
                                 self.operand(weights), self.operand(inputs)))]
 
-    def averaged(self, part: Outer | Pairs) -> tuple[int, Layout]:
+    def averaged(self, part: Outer | Elementwise) -> tuple[int, Layout]:
         if isinstance(part, Outer):
             return 1, put("{0:power} @ {1} / rows", r"\frac{{1}}{{n}} {0:power} {1}", "product",
                           self.operand(part.a), transposed(self.operand(part.b)))
-        sign, found = self.product(1, [part.a] if part.b is None else [part.a, part.b], part.each)
+        sign, found = self.product(*part)
         return sign, put("mean({0})", r"\operatorname{{mean}}\left({0}\right)", "atom", found)
 
     def formula(self, step: Step) -> Layout:
@@ -290,7 +281,7 @@ class PlanWriter:
             return Applied(number_by_number(step.op), self.abreast(step.args))
         if isinstance(step, Mean):
             lies = self.lies(step.group)
-            return total([(sign, transposed(found) if lies and isinstance(part, Pairs) else found)
+            return total([(sign, transposed(found) if lies and isinstance(part, Elementwise) else found)
                           for part in step.parts for sign, found in [self.averaged(part)]])
         parts = [part for part in step.parts if part != ZERO]
         return total([term for part in parts or step.parts for term in self.added(part)])
@@ -302,18 +293,18 @@ class PlanWriter:
         grid = next((array.grid for array in arrays if array is not None and len(arrays) == 1), None)
         return grid == (1, len(nodes)) and len(nodes) > 1
 
-    def paired(self, part: Outer | Pairs) -> Outer | Pairs:
+    def paired(self, part: Outer | Elementwise) -> Outer | Elementwise:
         """Some of all the products of two arrays as products of as many numbers."""
-        if isinstance(part, Pairs):
+        if isinstance(part, Elementwise):
             return part
         a, b = self.index(part.a)[0], self.index(part.b)[0]
         if len(a) == len(b) == 1:
-            return Pairs(part.a, part.b, 1)
+            return Elementwise(1, (part.a, part.b), 1)
         if part.at is None and part.each == 1:
             return part
         at = part.at or range(len(a) * len(b))
         rows, columns = [a[k // len(b)] for k in at], [b[k % len(b)] for k in at]
-        return Pairs(some(part.a, rows), some(part.b, columns), part.each)
+        return Elementwise(1, (some(part.a, rows), some(part.b, columns)), part.each)
 
     def lines(self) -> Iterator[PlanLine]:
         plan = self.plan
@@ -330,7 +321,7 @@ class PlanWriter:
                 step = step._replace(parts=tuple([self.paired(part) for part in step.parts]))
             steps.append(step)
         picks = [pick for step in steps for pick in operands(step) if isinstance(pick, Pick)]
-        outputs = [pick for pick in [plan.uniform, *[y for y, _ in plan.varying]] if isinstance(pick, Pick)]
+        outputs = [pick for pick in [plan.uniform, *plan.varying] if isinstance(pick, Pick)]
         uses = Counter(group for pick in [*picks, *outputs, *outputs] for group in pick.groups)
         once = {pick.groups[0] for pick in picks if pick.at is None and len(pick.groups) == 1
                 if uses[pick.groups[0]] == 1}
@@ -390,33 +381,5 @@ def operands(step: Step) -> Iterator[Operand]:
     for part in step.parts:
         if isinstance(part, Elementwise):
             yield from part.factors
-        elif isinstance(part, MatMul):
-            yield from (part.weights, part.inputs)
         else:
-            yield part.a
-            if part.b is not None:
-                yield part.b
-
-
-def multiplied(sign: int, factors: Sequence[Operand], pieces: Sequence[Layout]) -> tuple[int, Layout]:
-    """The product, number by number."""
-    signed = sorted([without_sign(piece) for piece in pieces], key=lambda piece: not begins_with_number(piece[1]))
-    dot = r"\cdot" if any(isinstance(factor, Literal) for factor in factors) else r"\odot"
-    (own, found), *rest = signed if len(pieces) > 1 else [(1, pieces[0])]
-    for other, piece in rest:
-        own *= other
-        found = put("{0:product} * {1:product}", rf"{{0:product}} {dot} {{1:product}}", "product", found, piece)
-        dot = r"\odot"  # numbers come first
-    return sign * own, found
-
-
-def begins_with_number(piece: Layout) -> bool:
-    """Tell whether it is a number, or a product that begins with one."""
-    match piece:
-        case ShownNumber():
-            return True
-        case Unsigned([inner]):
-            return begins_with_number(inner)
-        case Applied(signs, [first, _]):
-            return signs.text == ops.mul.text and begins_with_number(first)
-    return False
+            yield from (part.weights, part.inputs) if isinstance(part, MatMul) else (part.a, part.b)

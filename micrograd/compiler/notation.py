@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from .. import ops
 from ..formulas.labels import cut, indices
 from ..formulas.layout import Applied, Layout, Quoted, ShownNumber, written
 from ..formulas.notations import LATEX, NEGATIVE, PLUS, TEXT, Notation, Signs, Written
 from ..ops import Op
-from .plan import block, in_rows
+from .plan import block, in_rows, spaced
 
 PLACES = 4     # numbers that are listed one by one, and things
 TERMS = 8      # of a sum; the middle of a longer one is left out
@@ -31,13 +32,11 @@ def put(text: str, latex: str, binds: str, *operands: Layout) -> Applied:
 
 
 def in_text(piece: Layout) -> str:
-    text: str = written(piece, TEXT).text
-    return text
+    return str(written(piece, TEXT).text)
 
 
 def in_latex(piece: Layout) -> str:
-    latex: str = written(piece, LATEX).text
-    return latex
+    return str(written(piece, LATEX).text)
 
 
 def listed(items: Sequence[Layout], separator: str) -> Layout:
@@ -83,6 +82,31 @@ def without_sign(piece: Layout) -> tuple[int, Layout]:
     text = written(piece, TEXT)
     negative = text.binds == "sum" and text.begins in NEGATIVE and not text.marks & PLUS
     return (-1, Unsigned([piece])) if negative else (1, piece)
+
+
+def multiplied(pieces: Sequence[Layout], by_number: bool) -> tuple[int, Layout]:
+    """The sign of the product of arrays, number by number, and the product without it. by_number: whether one of them
+    is a number."""
+    signed = sorted([without_sign(piece) for piece in pieces], key=lambda piece: not begins_with_number(piece[1]))
+    (sign, found), *rest = signed if len(pieces) > 1 else [(1, pieces[0])]
+    dot = r"\cdot" if by_number else r"\odot"
+    for other, piece in rest:
+        sign *= other
+        found = put("{0:product} * {1:product}", rf"{{0:product}} {dot} {{1:product}}", "product", found, piece)
+        dot = r"\odot"  # numbers come first
+    return sign, found
+
+
+def begins_with_number(piece: Layout) -> bool:
+    """Tell whether it is a number, or a product that begins with one."""
+    match piece:
+        case ShownNumber():
+            return True
+        case Unsigned([inner]):
+            return begins_with_number(inner)
+        case Applied(signs, [first, _]):
+            return signs.text == ops.mul.text and begins_with_number(first)
+    return False
 
 
 def literal(numbers: float | tuple[Any, ...]) -> Layout:
@@ -171,9 +195,9 @@ class Array:
             down, across = [row[0] // wide for row in table], [place % wide for place in table[0]]
             if all(row == tuple([i * wide + j for j in across]) for i, row in zip(down, table)):
                 whole = (down, across) == ([*range(high)], [*range(wide)])
-                found = self.name if whole else self.at(", ".join([bracketed(down, high), bracketed(across, wide)]))
+                found = self.name if whole else self.at(", ".join([subscript(down, high), subscript(across, wide)]))
                 return transposed(found) if turned and len(index) > 1 else found
-        return self.at(bracketed(index, self.size), ".flat")
+        return self.at(subscript(index, self.size), ".flat")
 
     def stretch(self, index: Sequence[int], columns: int) -> Layout:
         """The same, of an array that is not a matrix."""
@@ -190,11 +214,11 @@ class Array:
             return transposed(piece) if found.transposed else piece
         if len(index) == 1 and self.labels:
             return whole_label(self.labels[index[0]])
-        piece = self.name if [*index] == [*range(self.size)] else self.at(bracketed(index, self.size))
+        piece = self.name if [*index] == [*range(self.size)] else self.at(subscript(index, self.size))
         return transposed(piece) if columns == len(index) > 1 else piece
 
-    def at(self, places: str, of: str = "") -> Layout:
-        return put(f"{{0:atom}}{of}[{places}]", f"{{{{{{0:atom}}}}}}_{{{{[{places}]}}}}".replace("…", r"\ldots "),
+    def at(self, where: str, of: str = "") -> Layout:
+        return put(f"{{0:atom}}{of}[{where}]", f"{{{{{{0:atom}}}}}}_{{{{[{where}]}}}}".replace("…", r"\ldots "),
                    "atom", self.name)
 
     def running(self, index: Sequence[int], each: int) -> Layout | None:
@@ -217,23 +241,17 @@ def transposed(piece: Layout) -> Layout:
     return put("{0:atom}.T", r"{0:atom}^{{\top}}" if bare else r"\left({0}\right)^{{\top}}", "atom", piece)
 
 
-def spots(index: Sequence[int], size: int) -> str:
-    """Places as Python writes them: 3, 1:4, :, or a list of them."""
-    first, last = index[0], index[-1]
+def subscript(index: Sequence[int], size: int) -> str:
+    """Places as Python writes them: 3, 1:4, :, or a list in brackets of its own, X[[0, 2, 5]], as X[0, 2] is one
+    number."""
     if len(index) == 1:
-        return str(first)
-    if [*index] == [*range(first, last + 1)]:
-        return ":" if len(index) == size else f"{first}:{last + 1}"
-    step = index[1] - first
-    if step > 0 and [*index] == [*range(first, last + 1, step)]:
-        return f"{first}:{last + 1}:{step}"
-    return ", ".join([str(i) for i in shortened(index, 2 * PLACES, "…")])
-
-
-def bracketed(index: Sequence[int], size: int) -> str:
-    """Places as one index: a list of them in brackets of its own, X[[0, 2, 5]], as X[0, 2] is one number."""
-    found = spots(index, size)
-    return f"[{found}]" if "," in found else found
+        return str(index[0])
+    found = spaced([*index])
+    if found is None:
+        return f"[{', '.join([str(i) for i in shortened(index, 2 * PLACES, '…')])}]"
+    if found.step > 1:
+        return f"{found.start}:{found.stop}:{found.step}"
+    return ":" if len(index) == size else f"{found.start}:{found.stop}"
 
 
 def split(label: str) -> tuple[tuple[str, str, str], tuple[int, ...]]:
@@ -242,9 +260,9 @@ def split(label: str) -> tuple[tuple[str, str, str], tuple[int, ...]]:
     parts = indices(label)
     if parts:
         base, above, below = parts
-        places = below.split(",")
-        if len(places) <= 2 and all(place.isdecimal() for place in places):
-            return (base, above, ""), tuple(map(int, places))
+        numbers = below.split(",")
+        if len(numbers) <= 2 and all(map(str.isdecimal, numbers)):
+            return (base, above, ""), tuple(map(int, numbers))
         return parts, ()
     match = NUMBERED.fullmatch(label)
     return ((match[1], "", ""), (int(match[2] or match[3]),)) if match else ((label, "", ""), ())

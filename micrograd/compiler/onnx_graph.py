@@ -18,7 +18,7 @@ from .. import ops
 from ..ops import Op
 from ..packages import needed
 from ..rows import Operators, spelling
-from .libraries import Arrays, Library, numpy_library, rows, same
+from .libraries import Arrays, Library, numpy_library, rows
 from .program import DETACHED
 
 OPSET, IR_VERSION = 17, 8  # of 2022: newer ones have nothing that is needed here, and older runtimes know these
@@ -68,8 +68,8 @@ class OnnxGraph:
         key = kind, *names, *map(str, attributes.items())
         if key not in self.known:
             shape = broadcast([x.shape for x in tensors]) if shape is None else shape
-            self.known[key] = found = Tensor(self, self.free(f"{kind}_{len(self.nodes)}"), shape,
-                                             dtype or tensors[-1].dtype)
+            dtype = dtype or tensors[1 if kind == "Where" else 0].dtype
+            self.known[key] = found = Tensor(self, self.free(f"{kind}_{len(self.nodes)}"), shape, dtype)
             self.nodes.append(self.onnx.helper.make_node(kind, names, [found.name], **attributes))
         return self.known[key]
 
@@ -89,7 +89,7 @@ class OnnxGraph:
         """As many as there are rows, if that is the first dimension."""
         rows = self.node("Shape", self.inputs[0], start=0, end=1, shape=(1,), dtype=self.numpy.dtype("int64"))
         sizes = self.node("Concat", rows, self.numpy.array(shape[1:], "int64"), axis=0, shape=(len(shape),))
-        return self.node("Expand", 0.0, sizes, shape=shape, dtype=self.dtype)
+        return self.node("Expand", 0.0, sizes, shape=shape)
 
     def give_out(self, tensor: Tensor, name: str) -> None:
         """Make a tensor an output. The node that computes it has its name then: of an Identity behind one that others
@@ -171,17 +171,16 @@ class Tensor(Operators):
             start, stop, step = at.indices(size)
             left = len(range(start, stop, step))
             limits = [self.graph.numpy.array([i]) for i in (start, stop, -1, step)]
-            return self if left == size else self.graph.node("Slice", self, *limits, shape=(*others, left),
-                                                             dtype=self.dtype)
+            return self if left == size else self.graph.node("Slice", self, *limits, shape=(*others, left))
         index = self.graph.numpy.asarray(at)
-        return self.graph.node("Gather", self, index, axis=-1, shape=(*others, *index.shape), dtype=self.dtype)
+        return self.graph.node("Gather", self, index, axis=-1, shape=(*others, *index.shape))
 
     def reshape(self, *shape: Any) -> Tensor:
         whole, rest = (math.prod([n for n in sizes if isinstance(n, int) and n != -1]) for sizes in (self.shape, shape))
         missing = ROWS if ROWS in self.shape and ROWS not in shape else whole // (rest or 1)
         sizes = tuple([missing if n == -1 else n for n in shape])
         wanted = self.graph.numpy.array([0 if n == ROWS else n for n in sizes], "int64")  # 0: as it was
-        return self.graph.node("Reshape", self, wanted, shape=sizes, dtype=self.dtype)
+        return self.graph.node("Reshape", self, wanted, shape=sizes)
 
     def astype(self, dtype: Any) -> Tensor:
         dtype = self.graph.numpy.dtype(dtype)
@@ -190,8 +189,7 @@ class Tensor(Operators):
     def sum(self, axis: int = 0) -> Tensor:
         shape = list(self.shape)
         del shape[axis]
-        return self.graph.node("ReduceSum", self, self.graph.numpy.array([axis]), keepdims=0, shape=tuple(shape),
-                               dtype=self.dtype)
+        return self.graph.node("ReduceSum", self, self.graph.numpy.array([axis]), keepdims=0, shape=tuple(shape))
 
     @property
     def T(self) -> Tensor:
@@ -210,8 +208,8 @@ class Functions:
         return function
 
 
-def graph_of(args: Iterable[Any]) -> OnnxGraph | None:
-    """The graph of the Tensors among these."""
+def graph_of(args: Iterable[Any]) -> Any:
+    """The graph of the Tensors among these; None where there are none."""
     return next((x.graph for x in args if isinstance(x, Tensor)), None)
 
 
@@ -219,7 +217,7 @@ class Composed:
     """The other functions of Tensors, made of those of such a module m: with all their digits, and with inf, nan and −0
     where C has them."""
 
-    def fmod(m: Any, a: Any, b: Any) -> Any: return (a if isinstance(a, Tensor) else b).graph.node("Mod", a, b, fmod=1)
+    def fmod(m: Any, a: Any, b: Any) -> Any: return graph_of((a, b)).node("Mod", a, b, fmod=1)
     def isfinite(m: Any, x: Any) -> Any: return m.abs(x) < math.inf
     def ones_like(m: Any, x: Any) -> float: return 1.0
     def tan(m: Any, x: Any) -> Any: return m.sin(x) / m.cos(x)
@@ -332,20 +330,16 @@ def onnx_library() -> Library:
         return function
 
     def concatenated(*arrays: Any) -> Any:
-        if len(arrays) == 1:
-            return arrays[0]
-        shapes = [array.shape for array in arrays]
-        graph: OnnxGraph = next(x.graph for x in arrays if isinstance(x, Tensor))
-        return graph.node("Concat", *arrays, axis=-1, shape=(*shapes[0][:-1], sum(shape[-1] for shape in shapes)))
+        shape = (*arrays[0].shape[:-1], sum(array.shape[-1] for array in arrays))
+        return arrays[0] if len(arrays) == 1 else graph_of(arrays).node("Concat", *arrays, axis=-1, shape=shape)
 
-    def multiplied(a: Any, b: Any) -> Tensor:
-        graph: OnnxGraph = (a if isinstance(a, Tensor) else b).graph
-        return graph.node("MatMul", a, b, shape=(*a.shape[:-1], b.shape[-1]))
+    def multiplied(a: Any, b: Any) -> Any:
+        return graph_of((a, b)).node("MatMul", a, b, shape=(*a.shape[:-1], b.shape[-1]))
 
     def zeros(shape: Any, like: Any) -> Any:
         return like.graph.zeros(shape) if ROWS in shape else known.zeros(shape, like)
 
-    given = {ops.pow: functions.power, ops.erf: functions.erf, ops.erfc: functions.erfc, DETACHED: same,
+    given = {ops.pow: functions.power, ops.erf: functions.erf, ops.erfc: functions.erfc, DETACHED: DETACHED.forward,
              ops.relu: either(known.rows[ops.relu], functions.relu),
              ops.sigmoid: lambda x: 1 / (1 + functions.exp(-x))}  # its node has few digits where it is small
     written = {row: either(known.rows[row], function)

@@ -23,14 +23,6 @@ from .program import FIXED, VARYING
 from .schedule import NONE, Accumulate, Apply, Schedule, SumOfProducts, Term
 
 
-class Slice(NamedTuple):
-    """The places start, start + step, ... before stop."""
-
-    start: int
-    stop: int
-    step: int
-
-
 class Block(NamedTuple):
     """The first columns of a matrix that lies row by row from `start`, each row `width` places long; or its
     transpose."""
@@ -41,12 +33,19 @@ class Block(NamedTuple):
     columns: int
     transposed: bool
 
+    @property
+    def places(self) -> list[Sequence[int]]:
+        """Row by row."""
+        first = range(self.start, self.start + self.rows * self.width, self.width)
+        rows = [range(start, start + self.columns) for start in first]
+        return [*zip(*rows)] if self.transposed else [*rows]
+
 
 class Pick(NamedTuple):
     """Some nodes of some groups. at: their places in these groups, laid end to end; None for all, in order."""
 
     groups: tuple[int, ...]
-    at: Slice | Block | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
+    at: range | Block | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
 
 
 class Literal(NamedTuple):
@@ -90,8 +89,8 @@ class Map(NamedTuple):
 
 
 class Outer(NamedTuple):
-    """The mean over the samples of each number of a times each of b, row by row; of these the numbers at `at` (None for
-    all), `each` of them at a time added up."""
+    """Each number of a times each of b, row by row; of these those at `at` (None for all), `each` of them at a time
+    added up."""
 
     a: Pick
     b: Pick
@@ -99,19 +98,11 @@ class Outer(NamedTuple):
     each: int
 
 
-class Pairs(NamedTuple):
-    """The mean over the samples of a times b, number by number, `each` at a time added up. b: None for a alone."""
-
-    a: Pick
-    b: Operand | None
-    each: int
-
-
 class Mean(NamedTuple):
-    """group = the sum of the parts, means over the samples."""
+    """group = the mean over the samples of the sum of the parts."""
 
     group: int
-    parts: tuple[Outer | Pairs, ...]
+    parts: tuple[Outer | Elementwise, ...]
 
 
 Step = Union[Add, Map, Mean]
@@ -132,8 +123,8 @@ class Plan:
     body: list[Add | Map]
     means: list[Mean]
     after: list[Add | Map]
-    uniform: Operand | None                   # the outputs that are the same for all samples, where there are any
-    varying: tuple[tuple[Operand, bool], ...]  # those of each sample, and whether they do vary
+    uniform: Operand | None       # the outputs that are the same for all samples, where there are any
+    varying: tuple[Operand, ...]  # those of each sample
 
     @property
     def steps(self) -> list[Step]:
@@ -167,7 +158,7 @@ class Lowering:
         self.gather(i for i in schedule.body if isinstance(i, Accumulate))
         self.lower(schedule.after, self.plan.after, False)
         self.plan.uniform = self.operand(uniform) if uniform else None
-        self.plan.varying = tuple([(self.operand([y]), self.rank[y] == VARYING) for y in schedule.varying])
+        self.plan.varying = tuple([self.operand([y]) for y in schedule.varying])
         self.plan.groups[CONSTANTS] = tuple(self.constants)
 
     def group(self, nodes: Sequence[int], varies: bool) -> int:
@@ -219,7 +210,7 @@ class Lowering:
             return Pick(homes, block(index, columns, total) or in_rows(index, columns))
         if CONSTANTS not in homes and index == list(range(total)):
             return Pick(homes, None)
-        return Pick(homes, sliced(index) or tuple(index))
+        return Pick(homes, spaced(index) or tuple(index))
 
     # Sums and other operations
 
@@ -311,7 +302,7 @@ class Lowering:
                 members.sort(key=lambda m: [self.spot(u) for u in m.weights])
                 self.add(members, self.layer(inputs, members), steps, varies)
             else:
-                loners += [member.spread(self) for member in members]
+                loners += [self.spread(member) for member in members]
         for members in self.alike(loners, lambda m: m.look):
             members.sort(key=lambda m: m.spots)
             self.add(members, [], steps, varies)
@@ -386,8 +377,28 @@ class Lowering:
             else:
                 others.append((sign, a, b))
         weighted.sort()
-        return Parted(self, sum_.out, tuple([(-sign, x) for sign, _, x, _ in weighted]),
-                      [u for _, _, _, u in weighted], others)
+        return self.in_order(sum_.out, tuple([(-sign, x) for sign, _, x, _ in weighted]),
+                             [u for _, _, _, u in weighted], others)
+
+    def spread(self, sum_: Parted) -> Parted:
+        """The same with the weighted inputs among the other terms."""
+        inputs = [(sign, x, u) for (sign, x), u in zip(sum_.inputs, sum_.weights)]
+        return self.in_order(sum_.out, (), [], [*inputs, *sum_.terms]) if inputs else sum_
+
+    def in_order(self, out: int, inputs: tuple[tuple[int, int], ...], weights: list[int],
+                 others: Iterable[Term]) -> Parted:
+        """The sum with its other terms, and their factors, in the order of their kinds and groups."""
+        terms = []
+        rank, spot = self.rank, self.spot
+        for sign, a, b in others:
+            at_a, at_b = spot(a), (NONE, NONE) if b == NONE else spot(b)
+            if b != NONE and at_a < at_b:
+                a, b, at_a, at_b = b, a, at_b, at_a
+            kind = (rank[a] == VARYING, b != NONE, b != NONE and rank[b] == VARYING, sign)
+            terms.append((kind, at_a[0], at_b[0], at_a[1], at_b[1], sign, a, b))
+        terms.sort()
+        look = Look(tuple([term[0] for term in terms]), tuple([home for term in terms for home in term[1:3]]))
+        return Parted(out, inputs, weights, [term[5:] for term in terms], [term[1:5] for term in terms], look)
 
     # Means
 
@@ -410,7 +421,7 @@ class Lowering:
             alike.setdefault(tuple([term[:2] for term in terms]), []).append((terms, mean))
         for key, members in alike.items():
             members.sort()
-            parts: list[Outer | Pairs] = []
+            parts: list[Outer | Elementwise] = []
             position = 0
             for (_, home), run in groupby(key):
                 each = len([*run])
@@ -419,13 +430,13 @@ class Lowering:
                 position += each
             self.plan.means.append(Mean(self.group([mean for _, mean in members], False), tuple(parts)))
 
-    def averaged(self, pairs: list[tuple[int, int]], home: int, each: int) -> Outer | Pairs:
+    def averaged(self, pairs: list[tuple[int, int]], home: int, each: int) -> Outer | Elementwise:
         a, b = [*zip(*pairs)]
         if home == NONE:
-            return Pairs(self.pick(a), None, each)
+            return Elementwise(1, (self.pick(a),), each)
         rows, columns = (sorted({*nodes}, key=self.spot) for nodes in (a, b))
         if not self.plan.varies[home] or len(rows) * len(columns) > 4 * len(pairs):
-            return Pairs(self.pick(a), self.operand(b), each)
+            return Elementwise(1, (self.pick(a), self.operand(b)), each)
         row, column = ({node: i for i, node in enumerate(nodes)} for nodes in (rows, columns))
         index = [row[x] * len(columns) + column[y] for x, y in pairs]
         everything = index == list(range(len(rows) * len(columns)))
@@ -439,49 +450,26 @@ class Look(NamedTuple):
     homes: tuple[int, ...]
 
 
-class Parted:
-    """A sum: inputs (sign, node) with weights, and other terms (sign, a, b), which look so."""
+class Parted(NamedTuple):
+    """A sum: inputs (sign, node) with weights, and other terms (sign, a, b) at these places, which look so."""
 
-    __slots__ = ("out", "inputs", "weights", "terms", "spots", "look")
-
-    def __init__(self, lowering: Lowering, out: int, inputs: tuple[tuple[int, int], ...], weights: list[int],
-                 others: Iterable[tuple[int, int, int]]) -> None:
-        self.out = out
-        self.inputs = inputs
-        self.weights = weights
-        terms = []
-        rank, spot = lowering.rank, lowering.spot
-        for sign, a, b in others:
-            at_a, at_b = spot(a), (NONE, NONE) if b == NONE else spot(b)
-            if b != NONE and at_a < at_b:
-                a, b, at_a, at_b = b, a, at_b, at_a
-            kind = (rank[a] == VARYING, b != NONE, b != NONE and rank[b] == VARYING, sign)
-            terms.append((kind, at_a[0], at_b[0], at_a[1], at_b[1], sign, a, b))
-        terms.sort()
-        self.terms = [term[5:] for term in terms]
-        self.spots = [term[1:5] for term in terms]
-        self.look = Look(tuple([term[0] for term in terms]), tuple([home for term in terms for home in term[1:3]]))
-
-    def spread(self, lowering: Lowering) -> Parted:
-        """The same with the weighted inputs among the other terms."""
-        if not self.inputs:
-            return self
-        return Parted(lowering, self.out, (), [], chain(
-            [(sign, x, u) for (sign, x), u in zip(self.inputs, self.weights)], self.terms))
+    out: int
+    inputs: tuple[tuple[int, int], ...]
+    weights: list[int]
+    terms: list[Term]
+    spots: list[tuple[int, ...]]
+    look: Look
 
 
 def in_rows(items: Sequence[Any], columns: int) -> Any:
     return tuple([tuple(items[i:i + columns]) for i in range(0, len(items), columns)])
 
 
-def sliced(index: list[int]) -> Slice | None:
+def spaced(index: list[int]) -> range | None:
     """Places that are equally far apart, in order."""
-    if len(index) == 1:
-        return Slice(index[0], index[0] + 1, 1)
-    step = index[1] - index[0]
-    if step < 1 or index != list(range(index[0], index[-1] + 1, step)):
-        return None
-    return Slice(index[0], index[-1] + 1, step)
+    step = index[1] - index[0] if len(index) > 1 else 1
+    found = range(index[0], index[-1] + 1, max(step, 1))
+    return found if index == [*found] else None
 
 
 def block(index: list[int], columns: int, total: int) -> Block | None:
@@ -491,7 +479,7 @@ def block(index: list[int], columns: int, total: int) -> Block | None:
         lines, length, below = (columns, rows, 1) if transposed else (rows, columns, columns)
         wide = index[below] - start if lines > 1 else length
         if wide >= length and start + lines * wide <= total:
-            places = [range(i, i + length) for i in range(start, start + lines * wide, wide)]
-            if index == [*chain(*(zip(*places) if transposed else places))]:
-                return Block(start, lines, wide, length, transposed)
+            found = Block(start, lines, wide, length, transposed)
+            if index == [*chain(*found.places)]:
+                return found
     return None
