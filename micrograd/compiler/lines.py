@@ -11,43 +11,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain, groupby
 from typing import Any, NamedTuple, Union
 
 from .. import ops
 from ..formulas.layout import Applied, Layout, Quoted, ShownNumber
-from ..formulas.notations import TEXT
-from .notation import (
-    PLACES,
-    Array,
-    TakenNames,
-    in_text,
-    listed,
-    literal,
-    multiplied,
-    number_by_number,
-    put,
-    total,
-    transposed,
-    wholes,
-)
-from .plan import (
-    COLUMNS,
-    CONSTANTS,
-    PARAMETERS,
-    Block,
-    Elementwise,
-    Literal,
-    Map,
-    MatMul,
-    Mean,
-    Operand,
-    Outer,
-    Pick,
-    Plan,
-    Step,
-    in_rows,
-)
+from ..formulas.notations import TEXT, Signs
+from ..ops import Op
+from .notation import PLACES, Array, TakenNames, in_text, listed, literal, multiplied, put, total, transposed, wholes
+from .plan import COLUMNS, PARAMETERS, Elementwise, Literal, Map, MatMul, Mean, Operand, Outer, Pick, Plan, Step
 from .program import FIXED, VARYING
 
 Shape = tuple[Union[int, str], ...]
@@ -108,21 +81,17 @@ class PlanWriter:
 
     def index(self, pick: Pick) -> tuple[list[int], int]:
         """The places that are picked, in the pick's groups laid end to end; in how many columns, 0 for none."""
-        at: Any = pick.at.places if isinstance(pick.at, Block) else pick.at
+        at = pick.places
         if at is None:
             at = range(sum(len(self.plan.groups[group]) for group in pick.groups))
         return ([*at], 0) if isinstance(at[0], int) else ([*chain.from_iterable(at)], len(at[0]))
 
     def spots(self, pick: Pick) -> list[tuple[Any, int]]:
         """Each number that is picked: of what it is a part, and where there. A constant is its number, as a piece."""
-        source: list[tuple[Any, int]] = []
-        for group in pick.groups:
-            nodes = self.plan.groups[group]
-            if group == CONSTANTS:
-                source += [(ShownNumber(self.program.numbers[node]), 0) for node in nodes]
-            else:
-                source += [self.spot(node) or (None, 0) for node in nodes]
-        return [source[i] for i in self.index(pick)[0]]
+        numbers = self.program.numbers
+        nodes = [node for group in pick.groups for node in self.plan.groups[group]]
+        picked = [nodes[place] for place in self.index(pick)[0]]
+        return [(ShownNumber(numbers[node]), 0) if node in numbers else self.spot(node) or (None, 0) for node in picked]
 
     def operand(self, operand: Operand) -> Layout:
         if isinstance(operand, Literal):
@@ -256,7 +225,7 @@ class PlanWriter:
             return [self.product(part.sign, *term) for term in self.apart(part)]
         weights, inputs, spots = part.weights, part.inputs, self.spots(part.inputs)
         if isinstance(weights, Pick):
-            places, table = self.index(inputs)[0], in_rows(self.index(weights)[0], len(spots))
+            places, table = self.index(inputs)[0], weights.places
             order = sorted(range(len(spots)), key=lambda k: spots[k][1])
             if inputs.at is None and inputs.groups[0] in self.inline:
                 pass  # it has no name
@@ -363,6 +332,13 @@ class PlanWriter:
                 if array.found is not None:
                     yield in_text(array.name), self.shape(group, len(where), [array]), group, [
                         where[i] for i in sorted(where)]
+
+
+@cache
+def number_by_number(op: Op) -> Signs:
+    """The template of an op on arrays: that of its row, with another dot."""
+    latex = op.latex.replace(r"\cdot", r"\odot").replace(">=", r"\ge")
+    return Signs(op.text, latex, TEXT.template(op).binds, op.binds)
 
 
 def some(pick: Pick, places: Sequence[int]) -> Pick:

@@ -10,14 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from .. import ops
 from ..formulas.labels import cut, indices
 from ..formulas.layout import Applied, Layout, Quoted, ShownNumber, written
 from ..formulas.notations import LATEX, NEGATIVE, PLUS, TEXT, Notation, Signs, Written
-from ..ops import Op
 from .plan import block, in_rows, spaced
 
 PLACES = 4     # numbers that are listed one by one, and things
@@ -118,13 +116,6 @@ def literal(numbers: float | tuple[Any, ...]) -> Layout:
     return listed(rows, ",")
 
 
-@cache
-def number_by_number(op: Op) -> Signs:
-    """The template of an op on arrays: that of its row, with another dot."""
-    latex = op.latex.replace(r"\cdot", r"\odot").replace(">=", r"\ge")
-    return Signs(op.text, latex, TEXT.template(op).binds, op.binds)
-
-
 # Names
 
 class TakenNames:
@@ -188,10 +179,8 @@ class Array:
         high, wide = self.grid
         if not columns and sorted(index) == [*range(self.size)]:  # row by row, or column by column
             columns = wide if index[-1] - index[-2:][0] <= 1 else high
-        table = in_rows(index, columns or (wide if len(index) % wide == 0 else 1))
-        for turned in (False, True):
-            if turned:
-                table = tuple(zip(*table))
+        rows = in_rows(index, columns or (wide if len(index) % wide == 0 else 1))
+        for turned, table in ((False, rows), (True, [*zip(*rows)])):
             down, across = [row[0] // wide for row in table], [place % wide for place in table[0]]
             if all(row == tuple([i * wide + j for j in across]) for i, row in zip(down, table)):
                 whole = (down, across) == ([*range(high)], [*range(wide)])

@@ -47,6 +47,11 @@ class Pick(NamedTuple):
     groups: tuple[int, ...]
     at: range | Block | tuple[int, ...] | tuple[tuple[int, ...], ...] | None
 
+    @property
+    def places(self) -> Any:
+        """The same, those of a block one by one."""
+        return self.at.places if isinstance(self.at, Block) else self.at
+
 
 class Literal(NamedTuple):
     """Constants; a bare number stands for as many as are needed."""
