@@ -352,10 +352,8 @@ def from_safetensors(path: FileName, into: MLP | None = None) -> MLP:
     tensors, about = _read(where)
     net = _blank(where, tensors, about) if into is None else into
     layers = _layers(net, "from_safetensors", finite=False)
-    shapes: dict[str, tuple[int, ...]] = {}
-    for layer in layers:
-        nin, nout = len(layer.weight[0]), len(layer.weight)
-        shapes.update((name, (nout, nin) if name.endswith("weight") else (nout,)) for name in layer.tensors())
+    shapes = {name: (len(x), len(x[0])) if name.endswith("weight") else (len(x),)
+              for layer in layers for name, x in layer.tensors().items()}
     scaled = "scaler.means" in tensors
     if scaled:
         shapes.update({"scaler.means": (net.nin,), "scaler.scales": (net.nin,)})

@@ -18,8 +18,9 @@ from micrograd import MLP, Standardizer, Value, losses, maximum, ops, where
 from micrograd.compiler import arrays
 from micrograd.compiler.arrays import PlanRun
 from micrograd.compiler.libraries import jax_library, numpy_library, torch_library
+from micrograd.compiler.lines import operands
 from micrograd.compiler.onnx_graph import OnnxGraph, Tensor, onnx_library
-from micrograd.compiler.plan import Block, Elementwise, Map, MatMul, Outer, Pick, plan
+from micrograd.compiler.plan import Block, Map, MatMul, Outer, Pick, plan
 from micrograd.compiler.python_code import Script
 
 np = pytest.importorskip("numpy", reason="NumPy is not installed: pip install numpy")
@@ -176,16 +177,6 @@ def parts(found, kind):
     return [part for step in found.steps if not isinstance(step, Map) for part in step.parts if isinstance(part, kind)]
 
 
-def operands(found):
-    for step in found.steps:
-        if isinstance(step, Map):
-            yield from step.args
-            continue
-        for part in step.parts:
-            yield from (part.factors if isinstance(part, Elementwise) else (part.weights, part.inputs) if isinstance(part, MatMul)
-                        else (part.a, part.b))
-
-
 def margin(net, penalty=0.0):
     def loss(x0, x1, y):
         return (1 - y * net([x0, x1])).relu() + (penalty * sum(p * p for p in net.parameters()) if penalty else 0.0)
@@ -212,7 +203,7 @@ def test_parameters_are_parts_of_matrices():
     """The weights of a layer lie row by row, each row with its bias after it: nothing need be picked one by one."""
     net = MLP(3, [8, 5, 2], rng=1, activation="tanh")
     _, found = lowered(compiled(lambda x, y: losses.half_squared_error(net(x), y), inputs=(3, 2)))
-    picks = [x for x in operands(found) if isinstance(x, Pick)]
+    picks = [x for step in found.steps for x in operands(step) if isinstance(x, Pick)]
     assert all(x.at is None or isinstance(x.at, (range, Block)) for x in picks)
     first, second, third, *back = [part.weights.at for part in parts(found, MatMul)]
     assert (first, second, third) == (Block(0, 8, 4, 3, False), Block(32, 5, 9, 8, False), Block(77, 2, 6, 5, False))

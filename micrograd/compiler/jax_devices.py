@@ -113,8 +113,7 @@ class OnDevices:
             arrays = self.shared(self.table(data))
             given = self.replicated(self.numbers(self.parameters)), self.replicated(data.rows)
             found = self.compiled(self.uniform, len(arrays) > 1)(given, *arrays)
-            numbers: list[float] = self.numpy.asarray(found, "float64").tolist()
-            return numbers
+            return list(self.numpy.asarray(found, "float64").tolist())
 
     def map(self, data: Batch, outs: Sequence[Any]) -> None:
         """The varying outputs for each row, written to buffers of doubles."""
@@ -318,5 +317,4 @@ class DeviceSteps:
         if not fine:
             found_slopes = [(self.trained[i], slopes[i]) for i in order]
             raise FloatingPointError(why_step_failed(means[0], found_slopes, 0.0, optimizer.steps))
-        found: list[float] = totals
-        return found
+        return list(totals)

@@ -32,7 +32,6 @@ NAMED_ALIKE = (ops.abs, ops.exp, ops.expm1, ops.log, ops.log1p, ops.log2, ops.lo
 NAMED = {ops.asin: "arcsin", ops.acos: "arccos", ops.atan: "arctan", ops.asinh: "arcsinh", ops.acosh: "arccosh",
          ops.atanh: "arctanh", ops.atan2: "arctan2"}  # the short names are missing in NumPy 1
 
-
 IN_CACHE = 2**20  # numbers that stay in the caches of a processor, about
 
 

@@ -19,7 +19,7 @@ from .. import ops
 from ..formulas.layout import Applied, Layout, Quoted, ShownNumber
 from ..formulas.notations import TEXT, Signs
 from ..ops import Op
-from .notation import PLACES, Array, TakenNames, in_text, listed, literal, multiplied, put, total, transposed, wholes
+from .notation import PLACES, Array, in_text, listed, literal, multiplied, put, total, transposed, wholes
 from .plan import COLUMNS, PARAMETERS, Elementwise, Literal, Map, MatMul, Mean, Operand, Outer, Pick, Plan, Step
 from .program import FIXED, VARYING
 
@@ -41,13 +41,13 @@ class PlanWriter:
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.plan, self.program = plan, plan.schedule.program
-        self.names = TakenNames()
+        self.taken: Counter[str] = Counter()     # names
         self.gradients: dict[Array, Array] = {}
-        self.unnamed = 0                               # groups that have no better name
-        self.inline: dict[int, Layout] = {}              # groups that stand where they are used
-        self.given = {group: Array(self.names, Quoted(name, latex), len(plan.groups[group]))
+        self.unnamed = 0                         # groups that have no better name
+        self.inline: dict[int, Layout] = {}      # groups that stand where they are used
+        self.given = {group: Array(self.taken, Quoted(name, latex), len(plan.groups[group]))
                       for group, name, latex in ((PARAMETERS, "p", "p"), (COLUMNS, "inputs", r"\text{inputs}"))}
-        self.known = wholes(self.names, self.labels(name), lambda node: self.program.rank[node] == VARYING,
+        self.known = wholes(self.taken, self.labels(name), lambda node: self.program.rank[node] == VARYING,
                             lambda node: len(self.program.args[node]) == 1 and self.program.ops[node] is not ops.neg)
         for group, array in self.given.items():
             self.known |= {node: (array, i) for i, node in enumerate(plan.groups[group]) if node not in self.known}
@@ -309,7 +309,7 @@ class PlanWriter:
                 self.unnamed += left is None
                 letter = "G" if plan.varies[group] and len(nodes) > 1 else "g"
                 name = left or Quoted(f"{letter}{self.unnamed}", f"{letter}_{{{self.unnamed}}}")
-                array = Array(self.names, name, len(nodes))
+                array = Array(self.taken, name, len(nodes))
                 self.known.update((node, (array, i)) for i, node in enumerate(nodes))
                 left, arrays = array.name, {array: None}
             names.add(in_text(left))

@@ -118,32 +118,26 @@ def literal(numbers: float | tuple[Any, ...]) -> Layout:
 
 # Names
 
-class TakenNames:
-    """Names that are taken."""
-
-    def __init__(self) -> None:
-        self.taken: Counter[str] = Counter()
-
-    def unique(self, proposed: Layout) -> Layout:
-        """The proposed name, with a number where it is taken."""
-        text = in_text(proposed)
-        self.taken[text] += 1
-        n = self.taken[text]
-        if n == 1:
-            return proposed
-        return self.unique(put(f"{{0:atom}}_{n}", f"{{{{{{0:atom}}}}}}_{{{{({n})}}}}", "atom", proposed))
+def unique(proposed: Layout, taken: Counter[str]) -> Layout:
+    """The proposed name, with a number where it is taken; it is taken then."""
+    text = in_text(proposed)
+    taken[text] += 1
+    n = taken[text]
+    if n == 1:
+        return proposed
+    return unique(put(f"{{0:atom}}_{n}", f"{{{{{{0:atom}}}}}}_{{{{({n})}}}}", "atom", proposed), taken)
 
 
 @dataclass(eq=False, slots=True)
 class Array:
     """Numbers in an order, with a name for all of them.
 
-    proposed_name: the name, or of what it is the gradient. grid: rows and columns, where it is a matrix. error: whether
-    the gradient by it is δ. labels: of its numbers, where one alone goes by its own. kept: whether it gets a line
-    however seldom it is used.
+    taken: names of all arrays. proposed_name: the name, or of what it is the gradient. grid: rows and columns, where it
+    is a matrix. error: whether the gradient by it is δ. labels: of its numbers, where one alone goes by its own. kept:
+    whether it gets a line however seldom it is used.
     """
 
-    names: TakenNames
+    taken: Counter[str]
     proposed_name: Layout | Array
     size: int
     grid: tuple[int, int] | None = None
@@ -157,12 +151,12 @@ class Array:
         """Chosen when it is first asked for."""
         if self.found is None:
             proposed = self.proposed_name
-            self.found = self.names.unique(proposed.slope() if isinstance(proposed, Array) else proposed)
+            self.found = unique(proposed.slope() if isinstance(proposed, Array) else proposed, self.taken)
         return self.found
 
     def gradient(self) -> Array:
         """The gradient by it."""
-        return Array(self.names, self, self.size, self.grid, labels=tuple([f"d{label}" for label in self.labels]),
+        return Array(self.taken, self, self.size, self.grid, labels=tuple([f"d{label}" for label in self.labels]),
                      kept=self.error)
 
     def slope(self) -> Layout:
@@ -274,7 +268,7 @@ def whole_label(label: str) -> Quoted:
     return Quoted(text.text, latex.text, "sum" if text.binds == "sum" else "atom")
 
 
-def wholes(names: TakenNames, labels: Mapping[int, str], varies: Callable[[int], bool],
+def wholes(taken: Counter[str], labels: Mapping[int, str], varies: Callable[[int], bool],
            is_function: Callable[[int], bool]) -> dict[int, tuple[Array, int]]:
     """Of what each labelled node is a part, and its place there. Nodes whose labels differ in their lower indices only
     are one array. Labels that come again, as in a network that is called twice, are another."""
@@ -289,7 +283,7 @@ def wholes(names: TakenNames, labels: Mapping[int, str], varies: Callable[[int],
     for (base, axes, varying, count), nodes in arrays.items():
         places = sorted(nodes)
         own = [labels[nodes[place]] for place in places]
-        array = Array(names, array_name(base, axes, varying, own[0] if len(own) == 1 else ""), len(own))
+        array = Array(taken, array_name(base, axes, varying, own[0] if len(own) == 1 else ""), len(own))
         if base[0] == "z" and not any(map(is_function, nodes.values())):  # as Bishop calls activations
             array.error = True
         elif axes == 1 and count == 1 and not indices(own[0]):

@@ -116,8 +116,7 @@ class OnnxGraph:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
                                   producer_name="micrograd")
         self.onnx.checker.check_model(model, full_check=True)
-        content: bytes = model.SerializeToString()
-        return content
+        return bytes(model.SerializeToString())
 
 
 def as_array(numbers: Any, dtype: Any) -> Any:
