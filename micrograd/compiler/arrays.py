@@ -237,6 +237,9 @@ def onnx_model(plan: Plan, parameters: Sequence[Value], arguments: Sequence[Argu
     if not given:
         raise ValueError("to_onnx: the function takes no argument, so that a model of it would have no rows")
     table = library.concatenate([x if len(x.shape) > 1 else x.reshape(ROWS, 1) for x in given])
-    found = PlanRun(plan, library, as_array([p.data for p in parameters], dtype), table).columns()
-    return graph.model({graph.free(name): library.concatenate(some)
-                        for name, some in (("value", found[:outputs]), ("gradient", found[outputs:])) if some})
+    try:
+        found = PlanRun(plan, library, as_array([p.data for p in parameters], dtype), table).columns()
+        return graph.model({graph.free(name): library.concatenate(some)
+                            for name, some in (("value", found[:outputs]), ("gradient", found[outputs:])) if some})
+    except OverflowError as error:
+        raise ValueError(f"to_onnx: {error}") from None

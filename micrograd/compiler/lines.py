@@ -68,13 +68,11 @@ class PlanWriter:
 
     def spot(self, node: int) -> tuple[Array, int] | None:
         """Of what named array a node is a part, and where there."""
-        if node not in self.known and node in self.program.adjoints:
-            target = self.known.get(self.program.adjoints[node])
-            if target is not None:
-                array, place = target
-                if array not in self.gradients:
-                    self.gradients[array] = array.gradient()
-                self.known[node] = self.gradients[array], place
+        if node not in self.known and self.program.adjoints.get(node) in self.known:
+            array, place = self.known[self.program.adjoints[node]]
+            if array not in self.gradients:
+                self.gradients[array] = array.gradient()
+            self.known[node] = self.gradients[array], place
         return self.known.get(node)
 
     # Operands
@@ -130,23 +128,20 @@ class PlanWriter:
         if isinstance(operand, Literal) or len(self.index(operand)[0]) == 1:
             return self.operand(operand) if isinstance(operand, Pick) or isinstance(operand.numbers, float) else None
         spots = self.spots(operand)
-        array = spots[0][0]
-        if not isinstance(array, Array) or any(other is not array for other, _ in spots):
-            return None
-        return array.running([i for _, i in spots], each)
+        [array, *others] = {array for array, _ in spots}
+        return array.running([i for _, i in spots], each) if isinstance(array, Array) and not others else None
 
     def outer(self, factors: Sequence[Operand]) -> Layout | None:
         """All products of two arrays, where each number of the one stands beside each of the other."""
         picks = [(factor, self.index(factor)[0]) for factor in factors if isinstance(factor, Pick)]
-        if len(picks) != 2 or len(picks[0][1]) != len(picks[1][1]):
+        if len(picks) != 2:
             return None
         for (a, rows), (b, columns) in (picks, picks[::-1]):
             wide = next((k for k, place in enumerate(rows) if place != rows[0]), 0)
-            if wide > 1 and len(rows) % wide == 0 and columns == columns[:wide] * (len(rows) // wide) and \
-                    rows == [place for place in rows[::wide] for _ in range(wide)]:
+            if wide > 1 and rows == [place for place in rows[::wide] for _ in range(wide)] and \
+                    columns == columns[:wide] * (len(rows) // wide):
                 return put("{0:power} ⊗ {1:power}", r"{0:power} \otimes {1:power}", "product",
-                           self.operand(some(a, rows[::wide])),
-                           self.operand(some(b, columns[:wide])))
+                           self.operand(some(a, rows[::wide])), self.operand(some(b, columns[:wide])))
         return None
 
     # Steps

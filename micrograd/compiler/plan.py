@@ -270,11 +270,10 @@ class Lowering:
     def alike(self, things: Sequence[Any], look: Callable[[Any], Look]) -> list[list[Any]]:
         """Things that are computed alike: from the same groups; or by the same op from other numbers of one group; or
         by the same op, if they are many."""
-        found: list[list[Any]] = []
         waiting: dict[Look, list[Any]] = {}
         for thing in things:
             waiting.setdefault(look(thing), []).append(thing)
-        found += [members for members in waiting.values() if len(members) > 1]
+        found = [members for members in waiting.values() if len(members) > 1]
         single = [(seen, members) for seen, members in waiting.items() if len(members) == 1]
         takers = Counter((seen.op, home) for seen, _ in single for home in {*seen.homes}
                          if home > CONSTANTS and len(self.plan.groups[home]) > 1)  # of several numbers, computed alike
