@@ -98,13 +98,13 @@ def _zero(nin: int, nout: int, rng: Any) -> float:
     return 0.0
 
 
-def _fill(net: MLP, weights: Sequence[Any], biases: Sequence[Any]) -> MLP:
-    for layer, weight, bias in zip(net.layers, weights, biases):
+def _fill(net: MLP, layers: Sequence[Dense]) -> MLP:
+    for layer, dense in zip(net.layers, layers):
         for i, neuron in enumerate(layer.neurons):
-            for w, number in zip(neuron.w, weight[i]):
+            for w, number in zip(neuron.w, dense.weight[i]):
                 w.data = number
-            if neuron.b is not None and bias is not None:
-                neuron.b.data = bias[i]
+            if neuron.b is not None and dense.bias is not None:
+                neuron.b.data = dense.bias[i]
     return net
 
 
@@ -203,32 +203,30 @@ def from_torch(module: Any) -> MLP:
     if not isinstance(module, torch.nn.Module):
         raise TypeError(f"from_torch needs a torch.nn.Sequential, found {type(module).__name__} (give it the module "
                         "itself: not its state_dict, its outputs, or the path of a file)")
-    weights: list[Any] = []
-    biases: list[Any] = []
-    activations: list[str | None] = []
+    layers: list[Dense] = []
     for name, part in _flat(torch, module, ""):
         try:
             if _is(part, torch.nn.Linear):
-                if weights and part.in_features != len(weights[-1]):
+                if layers and part.in_features != len(layers[-1].weight):
                     raise ValueError(f"it takes {part.in_features} inputs, where the Linear before gives "
-                                     f"{len(weights[-1])}")
-                weights.append(_numbers(torch, part.weight))
-                biases.append(None if part.bias is None else _numbers(torch, part.bias))
-                activations.append(None)
+                                     f"{len(layers[-1].weight)}")
+                weight = _numbers(torch, part.weight)
+                bias = None if part.bias is None else _numbers(torch, part.bias)
+                layers.append(Dense(len(layers) + 2, len(layers), weight, bias, None))
             elif not _does_nothing(torch, part):
                 activation = _activation(torch, part)
-                if not activations or activations[-1] is not None:
+                if not layers or layers[-1].activation is not None:
                     raise ValueError("an activation must follow a Linear, and each Linear has at most one activation")
-                activations[-1] = activation
+                layers[-1] = layers[-1]._replace(activation=activation)
         except ValueError as error:
             text = " ".join(repr(part).split())
             text = text if len(text) <= 80 else f"{text[:77]}..."
             raise ValueError(f"{name and f'{name}: '}{text} cannot be expressed in an MLP: {error}") from None
-    if not weights:
+    if not layers:
         raise ValueError("from_torch needs a Linear, and the module has none")
-    net = MLP(len(weights[0][0]), [len(weight) for weight in weights], activation=activations, init=_zero,
-              bias=any(bias is not None for bias in biases))
-    return _fill(net, weights, biases)
+    net = MLP(len(layers[0].weight[0]), [len(layer.weight) for layer in layers], init=_zero,
+              activation=[layer.activation for layer in layers], bias=any(layer.bias is not None for layer in layers))
+    return _fill(net, layers)
 
 
 def _flat(torch: Any, module: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -368,8 +366,8 @@ def from_safetensors(path: FileName, into: MLP | None = None) -> MLP:
             net.scaler = Standardizer(numbers["scaler.means"], numbers["scaler.scales"])
         except ValueError as error:
             raise ValueError(f"{where} is damaged: {error}") from None
-    return _fill(net, [numbers[f"{layer.place}.weight"] for layer in layers],
-                 [numbers.get(f"{layer.place}.bias") for layer in layers])
+    return _fill(net, [layer._replace(weight=numbers[f"{layer.place}.weight"], bias=numbers.get(f"{layer.place}.bias"))
+                       for layer in layers])
 
 
 def _read(where: str) -> tuple[dict[str, Any], str | None]:

@@ -49,7 +49,7 @@ class Pick(NamedTuple):
 
     @property
     def places(self) -> Any:
-        """The same, those of a block one by one."""
+        """`at`, with the places of a block one by one."""
         return self.at.places if isinstance(self.at, Block) else self.at
 
 
