@@ -183,7 +183,6 @@ class PlanWriter:
         factors, each = part.factors, part.each
         if not 1 < each <= PLACES:
             return [(factors, each)]
-        scattered = False
         columns: list[list[Operand]] = []
         for factor in factors:
             if isinstance(factor, Literal):
@@ -192,14 +191,14 @@ class PlanWriter:
             elif factor.at is None and factor.groups[0] in self.inline:
                 return [(factors, each)]
             else:
-                scattered = scattered or self.scattered(factor)
                 columns.append([some(factor, [place]) for place in self.index(factor)[0]])
         if any(len(column) != each for column in columns):
             return [(factors, each)]
         terms = [*zip(*columns)]
         if all(isinstance(factor, Literal) for factor in factors):
             return [([Literal(math.fsum(math.prod(x for (x,) in term) for term in terms))], 1)]
-        scattered = scattered and len({*terms}) > 1  # else `product` says how often
+        # Where one term comes several times, `product` says how often.
+        scattered = len({*terms}) > 1 and any(isinstance(factor, Pick) and self.scattered(factor) for factor in factors)
         return [(term, 1) for term in terms] if scattered else [(factors, each)]
 
     def scattered(self, pick: Pick) -> bool:
