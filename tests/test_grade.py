@@ -1,8 +1,10 @@
 """Marking by hand: verdicts, the first wrong link, the mistake; what students write, and what teachers hand in."""
 
+import copy
 import csv
 import json
 import math
+import pickle
 import random
 import re
 from decimal import Decimal
@@ -16,9 +18,8 @@ from micrograd import MLP, Value, grade, grade_class, losses, op, relu, sigmoid
 from micrograd.formulas.formula import number_of
 from micrograd.formulas.graph import look
 from micrograd.mark import mistakes
-from micrograd.mark.answer import numeral
+from micrograd.mark.answer import Submitted, numeral, submitted, writing_of
 from micrograd.mark.derivation import Computation, Derivation
-from micrograd.mark.given import Submitted, submitted, writing_of
 from micrograd.mark.grade import Marker
 from micrograd.mark.report import PAST, Mistake
 from micrograd.ops import named
@@ -534,6 +535,12 @@ def test_an_answer_is_called_as_it_was_handed_in(C):
     assert grade(C, {"δ31": 2 * D1, "δ32": 2 * D2}).answers["δ32"].note == "the same mistake as in δ³₁"
 
 
+def test_marked_sheets_are_copied_and_pickled(C):
+    for report in (grade(C, {"w5": "δ31*a21", "w6": 1}, {"z31": 1}), grade_class(C, {"Ada": {"w5": 1}})):
+        for other in (copy.deepcopy(report), pickle.loads(pickle.dumps(report))):
+            assert other.text == report.text and other.to_dict() == report.to_dict()
+
+
 def test_one_minus_sign(C):
     table = grade(C, {"z31": "-0.1385", "z32": -.0381, "w7": "-(a21)", "w5": "1e-5"}).table()
     assert [row[1] for row in table[1:]] == ["−0.1385", "−0.0381", "−(a21)", "1e−5"]
@@ -586,7 +593,7 @@ def test_every_mistake_can_be_told_in_the_past_tense(C):
     for root in (C, batch, (x / y) ** 3 + relu(x) * x.tanh() - y * sigmoid(x) * sigmoid(y)):
         marker = Marker(look(root, "test"))
         for node in marker.graph.order:
-            ways = Derivation(marker.context, node, {}, marker.right, marker.rates), \
+            ways = Derivation(marker.context, node, {}, marker.right), \
                 Computation(marker.context, node, {}, marker.right)
             for way in ways if node.parents or node.label else ():
                 told |= {Mistake(one.kind, one.words).done.split()[0] for one in way.candidates()}

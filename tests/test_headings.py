@@ -9,8 +9,8 @@ from graphs import two_by_two
 
 from micrograd import Value, explain, grade, grade_class, nudge, sigmoid
 from micrograd.formulas.graph import look
-from micrograd.mark.keys import Nodes
 from micrograd.mark.mistakes import Context
+from micrograd.mark.sheets import Nodes
 
 SET_OFF = " $_^{},\u00a0\u200b\t\n"  # what may stand or not; indices may be raised or lowered besides
 SIGNS = "+-*/|'′!?=().:;<>[]~#&%@\"\\\x07²½½⁺−·×√∂Δdδx9²₇¹٥ａ５"

@@ -11,7 +11,7 @@ from micrograd.formulas.graph import look
 from micrograd.formulas.layout import formula
 from micrograd.formulas.notations import UNICODE
 from micrograd.look.derivation import summed
-from micrograd.mark.given import Submitted, submitted
+from micrograd.mark.answer import Submitted, submitted
 from micrograd.mark.grade import Marker
 from micrograd.mark.submission import Submission
 from micrograd.terminal import spelling
@@ -93,6 +93,6 @@ def test_what_is_printed_is_read_back(name):
     for words, number in forms:
         for spelled in {words, ASCII(words)}:
             sides = submitted(spelled, "")
-            read = sides if isinstance(sides, Submitted) else handed_in.read(root, spelled, sides, handed_in.forward)
+            read = sides if isinstance(sides, Submitted) else handed_in.read(root, spelled, sides, forward=True)
             value = read.value if isinstance(read, Submitted) else handed_in.evaluate(read)
             assert isclose(value, number, rel_tol=0.02, abs_tol=1e-3), spelled  # some are of numbers of four digits

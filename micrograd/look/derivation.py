@@ -10,9 +10,9 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-from ..formulas.formula import Formula, equation, number_of, series
+from ..formulas.formula import Formula, equation, number_of
 from ..formulas.labels import columns, text_in_latex
-from ..formulas.layout import Applied, Layout, Quoted, aligned, written
+from ..formulas.layout import Applied, Layout, Quoted, aligned, series, written
 from ..formulas.mathml import mathml
 from ..formulas.matrices import Matrix
 from ..formulas.notations import LATEX, TERM, Signs

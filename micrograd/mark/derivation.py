@@ -1,4 +1,4 @@
-"""The way to a number from those next to it that are known, and every mistake on it.
+"""The way to a number from those next to it that are known: the right step as a line, and every mistake on it.
 
 A gradient follows from the gradients next above it, a value from the values next below it. What may go wrong at one
 place stands in the tables of `mistakes`; this module goes to all places, and works out what a flaw comes to there.
@@ -7,44 +7,37 @@ place stands in the tables of `mistakes`; this module goes to all places, and wo
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping
+from functools import cached_property, reduce
+from math import isnan
 from typing import Any
 
 from .. import ops
 from ..engine import Value
-from ..formulas.algebra import Link, links
-from ..formulas.formula import formula_of, partial
+from ..formulas.algebra import ONE, Link, Term, combine, links
+from ..formulas.formula import Chained, Formula, equation, formula_of, laid_out, number_of, partial
 from ..formulas.graph import Edge, Pass
 from ..formulas.labels import indices
+from ..formulas.layout import Applied, Layout
+from ..formulas.undefined import worked_out
 from . import mistakes
-from .mistakes import (
-    Candidate,
-    Context,
-    Fork,
-    LocalError,
-    Place,
-    flaws_along,
-    flaws_of_argument,
-    in_words,
-    is_bare,
-    local_errors,
-)
+from .mistakes import Candidate, Context, Fork, LocalError, Place, flaws_along, flaws_of_argument, local_errors
 
 LARGEST = 2_000            # edges; in a larger part of a graph no mistake is looked for
 LARGEST_FORMULA = 500      # edges; a larger part has no formula for anybody to read
 LARGEST_COMPUTATION = 200  # nodes that follow from those below them
+WIDEST = 40                # names and signs in the formula of a line; a longer one is written in terms of labels,
+WIDEST_OF_LABELS = 80      # and if that is longer than this, not at all
 
 
 class Derivation:
     """The way to the gradient of one node x from the gradients next above it, and the mistakes on it.
 
-    stops: the nodes whose gradients are known. rates: learning rates with which weights may have been updated.
+    stops: the nodes whose gradients are known.
     """
 
-    def __init__(self, context: Context, x: Value, stops: Mapping[Value, Any], numbers: Pass,
-                 rates: Sequence[float]) -> None:
-        self.context, self.x, self.numbers, self.rates = context, x, numbers, rates
+    def __init__(self, context: Context, x: Value, stops: Mapping[Value, Any], numbers: Pass) -> None:
+        self.context, self.x, self.numbers = context, x, numbers
         self.tops: list[Value] = []                 # the stops next above
         self.inner: list[Value] = []                # the nodes below these, x first
         self.edges: list[Edge] = []                 # all edges between
@@ -194,13 +187,12 @@ class Derivation:
         for node, several in leading.items():
             if len(several) > 1:
                 change = sum(link.local for link in several) - self.numbers.found[node]
-                names = in_words(context.gradient(link.y) for link in several)
+                names = mistakes.in_words(context.gradient(link.y) for link in several)
                 yield Candidate(self.base + change * self.down[node], 1.5, mistakes.UPSTREAM,
                                 (mistakes.UPSTREAM, node, "all"), f"leave out the upstream gradients {names}")
 
     def factors(self, top: Value, stops: Mapping[Value, Any]) -> list[Link]:
-        """The factors that lead from a node down to the nearest stops, past none of the tops; none if they would be too
-        large to read."""
+        """The factors from a node down to the nearest stops, past none of the tops; none if too large to read."""
         if len(self.edges) > LARGEST_FORMULA:
             return []
         found = links(top, {**stops, **dict.fromkeys(self.tops)}, dict.fromkeys(self.down), self.context.terms,
@@ -213,12 +205,60 @@ class Derivation:
         count, stack = 0, [self.context.graph.root] if self.context.graph.root in self.tops else []
         while stack and count < LARGEST:
             node = stack.pop()
-            inner = [parent for parent in node.parents if not is_bare(parent)]
+            inner = [parent for parent in node.parents if not mistakes.is_bare(parent)]
             if node.op is ops.add or (len(inner) == 1 and node.op in (ops.mul, ops.div)):
                 stack += inner
             else:
                 count += 1
         return [count] if count > 1 else []
+
+    # The right step, as a line
+
+    @property
+    def line(self) -> Formula:
+        """Symbols = numbers = result: ∂C/∂w⁴ = δ⁴ · a³ = 0.1385 · 0.5933 = 0.08217."""
+        x, context, graph = self.x, self.context, self.context.graph
+        key = x, *self.tops
+        if key not in context.lines:
+            symbol = partial(graph, graph.root, x)
+            delta = context.gradient(x)
+            steps = [symbol] if delta == symbol else [symbol, delta]
+            if isnan(graph.gradients[x]):  # nothing is simplified: what makes it nan would cancel
+                steps.append(Formula.of(worked_out(graph, x, self.tops)))
+            else:
+                steps += self.steps()
+            context.lines[key] = equation(*steps, number_of(graph.gradients[x]))
+        return context.lines[key]
+
+    def steps(self) -> list[Formula]:
+        """The right formula, and the same in numbers; none if they would be too wide."""
+        pieces = self.pieces()
+        if not pieces or width(pieces) > WIDEST:
+            context = self.context
+            labelled = {node: None for node in context.graph.order if node.parents and context.is_named(node)}
+            pieces = Derivation(context, self.x, labelled, self.numbers).pieces()
+        readable = pieces and width(pieces) <= WIDEST_OF_LABELS
+        return [self.sum_of_products(pieces, numbers) for numbers in (False, True)] if readable else []
+
+    def pieces(self) -> list[tuple[Value, Term]]:
+        """The factors from the tops down to x, each beside the top that it is of."""
+        return [(top, link.formula) for top in self.tops for link in self.factors(top, {self.x: None})]
+
+    def sum_of_products(self, pieces: list[tuple[Value, Term]], numbers: bool) -> Formula:
+        """∂C/∂a · formula + ..., or the same in numbers."""
+        products: list[Layout] = []
+        for top, term in pieces:
+            is_root = top is self.context.graph.root
+            factors = [] if term == ONE and not is_root else [laid_out(term, numbers)]
+            if not is_root:
+                upstream = number_of(self.context.graph.gradients[top]) if numbers else self.context.gradient(top)
+                factors.insert(0, upstream.layout)
+            products.append(Chained(factors))
+        return Formula.of(reduce(lambda a, b: Applied(ops.add, [a, b]), products))
+
+
+def width(pieces: list[tuple[Value, Term]]) -> int:
+    return sum(term.size for _, term in pieces)
 
 
 class Computation:
@@ -240,12 +280,6 @@ class Computation:
                     met.add(parent)
                     heapq.heappush(heap, -place[parent])
         self.inner.reverse()
-
-    @property
-    def size(self) -> float:
-        """The largest number of a sum, without regard to signs: what rounding errors are in proportion to."""
-        return max(abs(self.numbers.values[n]) for node in self.inner for n in (node, *node.parents)
-                   if node is self.x or node.op in (ops.add, ops.sub)) if self.inner else abs(self.base)
 
     @property
     def cancels(self) -> bool:
@@ -277,3 +311,12 @@ class Computation:
                     yield error.candidate(self.with_one(node, error.case.number), node, error.at.i)
         for error in local_errors(mistakes.FORWARD_ANSWERS, Place(self, self.x)):
             yield error.candidate(error.case.number)
+
+    @property
+    def line(self) -> Formula:
+        """The right step, as a line: symbols = numbers = result."""
+        name, result = self.context.name(self.x), number_of(self.x.data)
+        term = combine(self.x.op, self.context.terms.of_parents(self.x)) if self.x.parents else None
+        if term is None or term.size > WIDEST_OF_LABELS:
+            return equation(name, result)
+        return equation(name, formula_of(term), formula_of(term, numbers=True), result)

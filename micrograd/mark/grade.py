@@ -9,40 +9,24 @@ knows verdicts; `mistakes` knows the mistakes, and `points` the other numbers.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
 from .. import ops
 from ..arguments import is_number
 from ..engine import Value
-from ..formulas.formula import Formula, number_of, partial
+from ..formulas.formula import number_of, partial
 from ..formulas.graph import Graph, look, passes
 from ..formulas.labels import cut, printable
 from ..formulas.undefined import undefined
+from .answer import Reference, Submitted, Writing, finite
 from .derivation import Computation, Derivation
-from .given import Reference, Submitted, Writing, finite
-from .keys import SHOWN, Given, Key, Nodes, Sheet, listed, spelled
-from .lines import Lines
 from .mistakes import QUANTITY, RATES, VALUE, Context, in_words
 from .points import Points
-from .report import (
-    CARRIED,
-    CLOSE,
-    COARSE,
-    EXACT,
-    FROM_ZERO,
-    NOT_JUDGED,
-    SPECIAL,
-    WRONG,
-    Answer,
-    Answers,
-    ClassReport,
-    Mistake,
-    Report,
-)
-from .sheets import read_sheets
+from .report import CARRIED, COARSE, EXACT, FROM_ZERO, SPECIAL, WRONG, Answer, Answers, ClassReport, Mistake, Report
+from .sheets import SHOWN, Given, Key, Nodes, Sheet, listed, read_sheets, spelled
 from .submission import ANY, TINY, WANTS, Submission
 from .trial import Failure
 from .verdicts import Basis, Noise, Standard, relative
@@ -69,15 +53,13 @@ class Marker:
         if not (isinstance(want, str) and want in WANTS):
             raise ValueError(f"want is what an answer has to be, {', '.join(map(repr, WANTS))}, found {want!r:.40}")
         self.graph, self.want, self.standard = graph, want, Standard(digits, decimals)
-        self.rates = RATES if lr is None else (float(lr),)
-        self.context = Context(graph)
-        self.nodes = Nodes(self.context)
+        self.context = Context(graph, RATES if lr is None else (float(lr),))
         self.right = passes(graph, {}, {})
+        self.nodes = Nodes(self.context)
         self.points = Points(graph, self.right)
-        self.tried: dict[tuple[Any, ...], Failure | bool] = {}
         self.noise = Noise(graph)
+        self.tried: dict[tuple[Any, ...], Failure | bool] = {}
         self.derivations: dict[tuple[Any, ...], Derivation] = {}
-        self.lines = Lines(self.context, self.right, self.rates)
 
     def mark(self, answers: Sheet, forward: Sheet, ask: Iterable[Key] = ()) -> Report:
         """One sheet."""
@@ -94,14 +76,12 @@ class Marker:
             raise ValueError("there is nothing to mark: answers and forward are empty; to have what is missing "
                              "counted, say with ask=[...] what was asked")
         read = Submission(self.nodes, self.points, {node: answers.get(key) for node, key in keys.items()},
-                        {node: forward.get(key) for node, key in forward_keys.items()}, self.want)
-        marked_forward = self.mark_forward(read, forward_keys)
-        before = {answer.verdict for answer in marked_forward.values()}
-        marked = self.mark_backward(read, keys, before)
-        wrong_forward = any(verdict in OFF for verdict in before)
-        marked_forward = self.in_general(marked_forward, read, wrong_forward)
-        marked = self.in_general(marked, read, wrong_forward)
-        in_order = *marked_forward.values(), *marked.values()
+                          {node: forward.get(key) for node, key in forward_keys.items()}, self.want)
+        in_order = self.mark_forward(read, forward_keys)
+        before = {answer.verdict for answer in in_order}
+        wrong_forward = not before.isdisjoint(OFF)
+        in_order += self.mark_backward(read, keys, wrong_forward, COARSE in before)
+        in_order = [self.in_general(answer, read, wrong_forward, in_order) for answer in in_order]
         first = next((answer for off in (WRONG, FROM_ZERO, SPECIAL) for answer in in_order if answer.verdict == off),
                      None)
         given = [(answer, (read.forward if answer.forward else read.gradients)[answer.node]) for answer in in_order
@@ -109,11 +89,11 @@ class Marker:
         spoilt = first is not None or (not self.standard.lenient and any(
             abs(answer.expected) > max(TINY, self.standard.asked.half(answer.expected)) for answer, _ in given))
         if spoilt and all(self.standard.is_zero(one, answer.expected) for answer, one in given):
-            for sheet in (marked_forward, marked):
-                sheet.update((node, replace(answer, verdict=FROM_ZERO, note=ALL_ZERO))
-                             for node, answer in sheet.items() if answer.right)
-        return Report(self.nodes.subject, Answers((marked[node] for node in keys), self.nodes),
-                      Answers((marked_forward[node] for node in forward_keys), self.nodes), first)
+            in_order = [replace(answer, verdict=FROM_ZERO, note=ALL_ZERO) if answer.right else answer
+                        for answer in in_order]
+        marked = {(answer.forward, answer.node): answer for answer in in_order}
+        return Report(self.nodes.subject, Answers((marked[False, node] for node in keys), self.nodes),
+                      Answers((marked[True, node] for node in forward_keys), self.nodes), first)
 
     def keyed(self, sheet: Sheet, where: str, forward: bool) -> dict[Value, Key]:
         """The keys of a sheet, by the nodes that they mean."""
@@ -127,69 +107,70 @@ class Marker:
             keys[node] = key
         return keys
 
-    def mark_forward(self, read: Submission, keys: Mapping[Value, Key]) -> dict[Value, Answer]:
-        own, writing = finite(read.forward), self.writing(read)
-        zeros = self.wrong_zeros(read.forward, {node: node.data for node in own}, self.noise(writing, ())[0])
+    def mark_forward(self, read: Submission, keys: Mapping[Value, Key]) -> list[Answer]:
+        """The marked forward values, in the order in which they are worked out."""
+        context, own, writing = self.context, finite(read.forward), self.writing(read)
+        zeros = self.wrong_zeros(read.forward, self.right.values, self.noise(writing, ())[0])
         others = {node: x for node, x in own.items() if node not in zeros}
-        numbers = [passes(self.graph, own, {}), self.right] if own else [self.right]
+        numbers = [passes(self.graph, own, {}), self.right]
         without = [passes(self.graph, others, {}), self.right] if zeros else []
-        marked: dict[Value, Answer] = {}
-        for node in sorted(read.forward, key=self.context.place.__getitem__):
+        marked: list[Answer] = []
+        for node in sorted(read.forward, key=context.place.__getitem__):
             given = read.forward[node]
-            ways = [Computation(self.context, node, own, one) for one in numbers]
-            hollow = self.standard.is_hollow(given)
-            solid = [Computation(self.context, node, others, one) for one in without if hollow] or ways
-            wrong = any(answer.verdict in OFF for answer in marked.values())
-            vague = any(answer.verdict == COARSE for answer in marked.values())
-            rough, coarse = (self.noise(one, ())[0].get(node, 0.0) if own else 0.0
-                             for one in (self.standard.asked, writing))
-            basis = Basis(ways, solid, [rough] * len(ways), [coarse] * len(ways), wrong, vague)
-            marked[node] = self.judge(given, keys[node], node, basis, {}, forward=True)
-            if marked[node].verdict == FROM_ZERO:
-                marked[node] = replace(marked[node], note=self.from_zero(zeros, ways[0]))
+            ways = [Computation(context, node, own, one) for one in numbers]
+            solid = [Computation(context, node, others, one)
+                     for one in without if self.standard.is_hollow(given)] or ways
+            rough, coarse = (self.noise(one, ())[0].get(node, 0.0) for one in (self.standard.asked, writing))
+            basis = Basis(ways, solid, [rough] * len(ways), [coarse] * len(ways),
+                          any(answer.verdict in OFF for answer in marked),
+                          any(answer.verdict == COARSE for answer in marked))
+            answer = self.judge(given, keys[node], node, basis, {}, forward=True)
+            if answer.verdict == FROM_ZERO:
+                answer = replace(answer, note=self.from_zero(zeros, ways[0]))
+            marked.append(answer)
         return marked
 
-    def mark_backward(self, read: Submission, keys: Mapping[Value, Key],
-                      before: Collection[str]) -> dict[Value, Answer]:
-        """before: the verdicts on the forward values."""
-        wrong_forward, vague_forward = any(verdict in OFF for verdict in before), COARSE in before
-        own, values = finite(read.gradients), finite(read.forward) if wrong_forward or vague_forward else {}
-        writing = self.writing(read)
-        pairs = [(values, own), ({}, own), (values, {})] if values else [({}, own)]
-        numbers = [passes(self.graph, *pair) for pair in pairs]
+    def mark_backward(self, read: Submission, keys: Mapping[Value, Key], wrong_forward: bool,
+                      vague_forward: bool) -> list[Answer]:
+        """The marked gradients, in the order in which they are worked out. wrong_forward, vague_forward: whether some
+        forward value is wrong, or too coarse."""
+        context, own, writing = self.context, finite(read.gradients), self.writing(read)
+        values = finite(read.forward) if wrong_forward or vague_forward else {}
         noise = self.noise(writing, ())
         zeros = self.wrong_zeros(read.gradients, self.graph.gradients, noise[1])
-        zero_values = self.wrong_zeros(read.forward, {node: node.data for node in values}, noise[0])
+        zero_values = self.wrong_zeros(read.forward, self.right.values, noise[0]) if values else {}
         others = {node: x for node, x in own.items() if node not in zeros}
         other_values = {node: x for node, x in values.items() if node not in zero_values}
+        pairs = [(values, own), ({}, own), (values, {})] if values else [({}, own)]
+        numbers = [passes(self.graph, *pair) for pair in pairs]
         without = [passes(self.graph, other_values if some else {}, others if more else {}) for some, more in pairs
                    ] if zeros or zero_values else []
-        depth = self.depths(own)
+        depth, stops = self.depths(own), tuple(own)
         seen: dict[tuple[Any, ...], Answer] = {}
         marked: dict[Value, Answer] = {}
-        for node in sorted(read.gradients, key=lambda node: (depth[node], self.context.place[node])):
-            given = read.gradients[node]
-            ways = [Derivation(self.context, node, own, one, self.rates) for one in numbers]
+        for node in sorted(read.gradients, key=lambda node: (depth[node], context.place[node])):
+            given, right = read.gradients[node], self.derivation(node, stops)
+            ways = [Derivation(context, node, own, one) for one in numbers]
             tops = [top for top in ways[0].tops if top in marked]
-            solid = [Derivation(self.context, node, others, one, self.rates)
+            solid = [Derivation(context, node, others, one)
                      for one in without if self.standard.is_hollow(given)] or ways
-            wrong = wrong_forward or any(marked[top].verdict in OFF for top in tops)
-            vague = vague_forward or any(marked[top].verdict == COARSE for top in tops)
-            right = self.derivation(node, tuple(own))
             down = [(abs(ways[0].down[top]), read.gradients[top]) for top in tops]
             known = sum(slope * self.standard.unsure(top) for slope, top in down)
             half = sum(slope * top.half for slope, top in down)
             ways, solid = [*ways, right], [*solid, right]
             basis = Basis(ways, solid,
-                          [self.roughness(right, tuple(own), way, self.standard.asked) + known for way in ways],
-                          [self.roughness(right, tuple(own), way, writing) + half for way in ways], wrong, vague)
-            marked[node] = self.judge(given, keys[node], node, basis, seen, forward=False)
-            if marked[node].verdict == FROM_ZERO and not marked[node].note:
+                          [self.roughness(way, stops, self.standard.asked) + known for way in ways],
+                          [self.roughness(way, stops, writing) + half for way in ways],
+                          wrong_forward or any(marked[top].verdict in OFF for top in tops),
+                          vague_forward or any(marked[top].verdict == COARSE for top in tops))
+            answer = self.judge(given, keys[node], node, basis, seen, forward=False)
+            if answer.verdict == FROM_ZERO and not answer.note:
                 above = [marked[top].called for top in tops if top in zeros]
-                marked[node] = replace(marked[node], note=(
+                answer = replace(answer, note=(
                     f"follows from 0: your {in_words(above)} {are(above)} 0, and 0 times anything is 0" if above else
                     self.from_zero(zero_values, ways[0])))
-        return marked
+            marked[node] = answer
+        return [*marked.values()]
 
     def wrong_zeros(self, read: Mapping[Value, Submitted], right: Mapping[Value, float], noise: Mapping[Value, float],
                     ) -> dict[Value, None]:
@@ -211,7 +192,7 @@ class Marker:
         """The way to the gradient of a node from those of the stops, in the right numbers."""
         key = node, stops
         if key not in self.derivations:
-            self.derivations[key] = Derivation(self.context, node, dict.fromkeys(stops), self.right, self.rates)
+            self.derivations[key] = Derivation(self.context, node, dict.fromkeys(stops), self.right)
         return self.derivations[key]
 
     # Rounding
@@ -222,10 +203,11 @@ class Marker:
         coarser = any(x and read.writing.half(x) > 1.01 * self.standard.asked.half(x) for x in answers)
         return read.writing if coarser else self.standard.asked
 
-    def roughness(self, right: Derivation, stops: tuple[Value, ...], way: Derivation, writing: Writing) -> float:
+    def roughness(self, way: Derivation, stops: tuple[Value, ...], writing: Writing) -> float:
         """The most that rounding moves a gradient from what the stops' gradients say. A larger one is rounded more; a
         smaller one less, if it is to digits."""
-        off = 1.5 * self.noise(writing, stops)[1].get(right.x, 0.0)
+        right = self.derivation(way.x, stops)
+        off = 1.5 * self.noise(writing, stops)[1].get(way.x, 0.0)
         share = way.size / right.size if right.size else 1.0
         return max(off * (max(share, 1.0) if isfinite(writing.decimals) else share), self.standard.tight * way.size)
 
@@ -237,7 +219,7 @@ class Marker:
         standard, graph, x = self.standard, self.graph, given.value
         expected = node.data if forward else graph.gradients[node]
         verdict, note, found = standard.judged(given, expected, basis)
-        if verdict == NOT_JUDGED:
+        if isnan(expected):
             note = self.no_right_answer(node, forward)
         earlier = next((seen[one.key] for one in found if one.key in seen), None)
         if earlier is not None:
@@ -246,7 +228,7 @@ class Marker:
             note = f"the same mistake as in {earlier.called}{no_more}"
         name, meant = graph.names[node], ""
         if (verdict == WRONG and not forward and not standard.vanishes(given) and node.parents
-                and standard.verdict(given, node.data) in (EXACT, CLOSE)):
+                and standard.accepts(given, node.data)):
             short = self.nodes.typed(name)
             meant = f"forward {short}"
             note = (f"this is the value of {self.context.name(node)}; if that is what was asked for, hand it in as a "
@@ -254,60 +236,52 @@ class Marker:
         symbol = self.context.name(node) if forward else partial(graph, graph.root, node)
         called = symbol if forward else self.nodes.delta(key) or symbol
         opposite = replace(given, value=-x) if x else given
-        if verdict == WRONG and called != symbol and standard.verdict(opposite, expected) in (EXACT, CLOSE):
+        if verdict == WRONG and called != symbol and standard.accepts(opposite, expected):
             note = f"{called} is {symbol} here; some books, such as Mitchell's and Haykin's, have −{symbol} for it"
         mistakes = tuple(Mistake(one.kind, one.words) for one in found)
-        error = None if x is None or verdict == NOT_JUDGED else relative(x, expected)
-        line = self.lines.forward(node) if forward else self.lines.backward(basis.right)
+        error = None if x is None or isnan(expected) else relative(x, expected)
         answer = Answer(key if isinstance(key, str) else name, name, forward, symbol, called, given.given, x, expected,
-                        error, verdict, mistakes, line, note, meant, node)
+                        error, verdict, mistakes, basis.ways[-1].line, note, meant, node)
         seen.update((one.key, answer) for one in found if one.kind not in (QUANTITY, VALUE))
         return answer
 
     # Formulas at other points
 
-    def in_general(self, marked: Mapping[Value, Answer], read: Submission, wrong_forward: bool) -> dict[Value, Answer]:
-        """The same answers, but for those that are right for these numbers only. Whether another one follows from these
-        goes by their numbers, as ever."""
-        found = dict(marked)
-        for node, answer in marked.items():
-            reference = read.formulas.get((answer.forward, node))
-            if reference is None or not answer.right:
-                continue
-            if not self.points():
-                found[node] = replace(answer, note=answer.note or UNTRIED)
-                continue
-            rounded = answer.verdict != EXACT
-            key = node, answer.forward, rounded, answer.given
-            if key not in self.tried:
-                self.tried[key] = read.tried(node, reference, answer.forward, self.points(), rounded)
-            result = self.tried[key]
-            if result is False:
-                found[node] = replace(answer, note=answer.note or UNKNOWN)
-            if isinstance(result, Failure) and answer.verdict == CARRIED:
-                # It may be written out from wrong formulas. From a wrong number, who knows; and with a note it is the
-                # same mistake as another.
-                unknown = [other for other, above in marked.items() if above.verdict in (WRONG, CARRIED)
-                           and (False, other) not in read.formulas and other not in reference.gradients.values()]
-                known = not (answer.forward or answer.note or wrong_forward or unknown)
-                result = known and read.follows(node, self.points(), rounded)
-            if isinstance(result, Failure):
-                found[node] = replace(answer, verdict=SPECIAL, note=self.where_wrong(node, answer, reference, result))
-        return found
+    def in_general(self, answer: Answer, read: Submission, wrong_forward: bool, marked: Iterable[Answer]) -> Answer:
+        """The same answer, unless it is right for these numbers only. Whether another one of the sheet follows from it
+        goes by its number, as ever."""
+        node, reference = answer.node, read.formulas.get((answer.forward, answer.node))
+        if reference is None or not answer.right:
+            return answer
+        if not self.points():
+            return replace(answer, note=answer.note or UNTRIED)
+        rounded = answer.verdict != EXACT
+        key = node, answer.forward, rounded, answer.given
+        if key not in self.tried:
+            self.tried[key] = read.tried(node, reference, answer.forward, self.points(), rounded)
+        result = self.tried[key]
+        if result is False:
+            return replace(answer, note=answer.note or UNKNOWN)
+        if isinstance(result, Failure) and answer.verdict == CARRIED:
+            # It may be written out from wrong formulas. From a wrong number, who knows; and with a note it is the
+            # same mistake as another.
+            unknown = [above for above in marked if above.verdict in (WRONG, CARRIED) and not above.forward
+                       and (False, above.node) not in read.formulas and above.node not in reference.gradients.values()]
+            known = not (answer.forward or answer.note or wrong_forward or unknown)
+            result = known and read.tried(node, reference, False, self.points(), rounded, follows=True)
+        if isinstance(result, Failure):
+            return replace(answer, verdict=SPECIAL, note=self.where_wrong(answer, reference, result))
+        return answer
 
-    def where_wrong(self, node: Value, answer: Answer, reference: Reference, failure: Failure) -> str:
+    def where_wrong(self, answer: Answer, reference: Reference, failure: Failure) -> str:
         """The note that says what a formula gives at a point where it is wrong, with the numbers to work it out."""
         context, graph, numbers = self.context, self.graph, failure.numbers
+        called = {**{name: context.name(node) for name, node in reference.values.items()},
+                  **{name: context.gradient(node) for name, node in reference.gradients.items()},
+                  **{name: partial(graph, *slope) for name, slope in reference.locals.items()}}
         at = reference.at(graph, numbers, {})
-        names: dict[Formula, float] = {}
-        for name in reference.expression.names:
-            if name in reference.locals:
-                names[partial(graph, *reference.locals[name])] = at[name]
-            elif name in reference.gradients:
-                names[context.gradient(reference.gradients[name])] = at[name]
-            else:
-                names[context.name(reference.values[name])] = at[name]
-        names.update((context.name(leaf), numbers.values[leaf]) for leaf in self.leaves_beside(node, answer.forward)
+        names = {called[name]: at[name] for name in reference.expression.names}
+        names.update((context.name(leaf), numbers.values[leaf]) for leaf in self.leaves_beside(answer)
                      if numbers.values[leaf] != leaf.data)
         digits = next((digits for digits in range(4, 12)
                        if number_of(failure.found, digits) != number_of(failure.right, digits)), 12)
@@ -318,14 +292,13 @@ class Marker:
             return f"this follows from your other answers for these numbers, but not in general: {where} follows"
         return f"right for these numbers, but not in general: {where} is right"
 
-    def leaves_beside(self, node: Value, forward: bool) -> list[Value]:
+    def leaves_beside(self, answer: Answer) -> list[Value]:
         """The leaves that the right formula of a gradient, or a forward value, may use."""
         stops = dict.fromkeys(other for other in self.graph.order if other.parents and self.context.is_named(other))
-        if forward:
-            inner = Computation(self.context, node, stops, self.right).inner
-            near = [parent for each in inner for parent in each.parents]
+        if answer.forward:
+            near = [*Computation(self.context, answer.node, stops, self.right).beside]
         else:
-            near = [parent for edge in Derivation(self.context, node, stops, self.right, self.rates).edges
+            near = [parent for edge in Derivation(self.context, answer.node, stops, self.right).edges
                     for i, parent in enumerate(edge.node.parents)
                     if i != edge.i and edge.node.op not in (ops.add, ops.sub)]
         return [leaf for leaf in near if not leaf.parents and self.graph.names[leaf]]
@@ -342,6 +315,7 @@ class Marker:
         if reason is not None:
             return f"no right answer, as {reason.sentence}"
         return f"no right answer: {self.context.name(node)} is nan here"
+
 
 def are(things: Sequence[object]) -> str:
     return "is" if len(things) == 1 else "are"

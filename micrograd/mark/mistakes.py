@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -64,10 +63,13 @@ class Candidate(NamedTuple):
 
 
 class Context:
-    """A graph with what all its answers share: places, terms, how things are called."""
+    """A graph with what all its answers share: places, terms, how things are called.
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    rates: learning rates with which weights may have been updated.
+    """
+
+    def __init__(self, graph: Graph, rates: Sequence[float] = RATES) -> None:
+        self.graph, self.rates = graph, {rate: number_of(rate) for rate in rates}
         self.place = {node: place for place, node in enumerate(graph.order)}
         self.terms = Terms({node: graph.names[node] for node in graph.order if self.is_named(node)})
         self.alike: dict[str, list[Value]] = {}  # labelled nodes by the letters of their labels
@@ -77,6 +79,7 @@ class Context:
         self.deltas = weighted_sums(graph)
         self.names: dict[Value, Formula] = {}
         self.gradients: dict[Value, Formula] = {}
+        self.lines: dict[tuple[Value, ...], Formula] = {}  # of the right steps, by what they follow from
 
     def is_named(self, node: Value) -> bool:
         """True if formulas stop at this node: it has a label, or there is nothing below it, or it is the root."""
@@ -251,15 +254,10 @@ def updates(at: Place) -> list[Case]:
     return by(at.way.up(at.other), "own") + by(at.context.graph.gradients[at.other], "right")
 
 
-@cache
-def rate_in_words(rate: float) -> Formula:
-    return number_of(rate)
-
-
 def by_rates(at: Place, number: Callable[[float], float], unknown: float = 2.0) -> list[Case]:
     """unknown: how much more far-fetched it is if the learning rate of the exercise is not known."""
-    found = at.way.rates
-    return [Case(number(rate), rate_in_words(rate), unknown if len(found) > 1 else 0.0, (rate,)) for rate in found]
+    rates = at.context.rates
+    return [Case(number(rate), name, unknown if len(rates) > 1 else 0.0, (rate,)) for rate, name in rates.items()]
 
 
 def changes(at: Place) -> list[Case]:

@@ -9,9 +9,9 @@ for relu′(z) is right. This module knows graphs, not formulas.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import copysign, fabs, isclose, isfinite, nan
 from random import Random
 from typing import Any
@@ -58,9 +58,7 @@ class Points:
         self.graph, self.own = graph, own
         self.leaves = [leaf for leaf in graph.order if not leaf.parents and (leaf.op is not CONSTANT or leaf.label)]
         self.found: dict[bool, list[Probe]] = {}
-        self.more: list[Probe] | None = None
         self.single: dict[Value, Probe | None] = {}
-        self.numbers: list[tuple[float, Source]] = []
         self.constants = {node.data for node in graph.order if node.op is CONSTANT}
         self.has_powers = any(node.op is ops.pow and node.parents[1].op is not CONSTANT for node in graph.order)
 
@@ -72,25 +70,26 @@ class Points:
         if len(self.graph.order) > LARGEST:
             return []
         if across_kinks not in self.found:
-            sides = self.sides()
-            free = {node: allowed for node, allowed in sides.items() if len(allowed) == 1}
-            undecided = [node for node, allowed in sides.items() if not allowed]
-            found = list(self.drawn(free, {})) if across_kinks else list(self.drawn(sides, self.below(undecided)))
-            at_kinks = [node for node in sides if at_kink(node.op, arguments(node))]
-            self.found[across_kinks] = found or list(self.drawn(sides, self.below(at_kinks)))
+            free = {node: allowed for node, allowed in self.sides.items() if len(allowed) == 1}
+            found = [*self.drawn(free, {})] if across_kinks else [*self.drawn(self.sides, self.undecided)]
+            at_kinks = self.below(node for node in self.sides if at_kink(node.op, arguments(node)))
+            self.found[across_kinks] = found or [*self.drawn(self.sides, at_kinks)]
         return self.found[across_kinks]
 
+    @cached_property
     def further(self) -> list[Probe]:
         """More points, for a formula that has no number at the others: x**a, where x is negative. Signs change."""
-        if self.more is None:
-            sides = self.sides()
-            fixed = self.below([node for node, allowed in sides.items() if not allowed])
-            self.more = [*self.drawn(sides, fixed, further=True)] if self() else []
-        return self.more
+        return [*self.drawn(self.sides, self.undecided, further=True)] if self() else []
 
+    @cached_property
     def sides(self) -> dict[Value, list[Side]]:
         """The pieces of its function that each node with several of them may be on."""
         return {node: sides_of(node.op, arguments(node)) for node in self.graph.order if node.op.kink is not None}
+
+    @property
+    def undecided(self) -> dict[Value, None]:
+        """The nodes that have on neither side of a kink the slopes that they have here, and what these depend on."""
+        return self.below(node for node, allowed in self.sides.items() if not allowed)
 
     def drawn(self, sides: Mapping[Value, list[Side]], fixed: Mapping[Value, None], further: bool = False,
               ) -> Iterator[Probe]:
@@ -131,7 +130,7 @@ class Points:
             shared = [one for group in self.shares(self.leaves) for one in group]
             too = [*shared, *(one for one in self.leaves if one.data == 0)]
             places = [point.values for point in self() if point.values[leaf] != leaf.data]
-            found = (self.point({one: values[one] for one in (leaf, *too)}, self.sides()) for values in places)
+            found = (self.point({one: values[one] for one in (leaf, *too)}, self.sides) for values in places)
             self.single[leaf] = next(filter(None, found), None)
         return self.single[leaf]
 
@@ -153,7 +152,7 @@ class Points:
                     return False
         return found
 
-    def below(self, nodes: Sequence[Value]) -> dict[Value, None]:
+    def below(self, nodes: Iterable[Value]) -> dict[Value, None]:
         """These nodes, and those that they depend on."""
         found = dict.fromkeys(nodes)
         for node in reversed(self.graph.order):
@@ -189,9 +188,6 @@ class Points:
     def sources(self, number: float, half: float) -> Iterator[Source]:
         """The nodes that have this number, or its negative, at the graph's own point; rounded by so much at most. One
         that cannot be rounded is from a node with a name; or it is 0, as the slope of a saturated function is."""
-        if not self.numbers:
-            numbers = ((fabs(source.at(self.own)), source) for source in self.all_sources())
-            self.numbers = sorted((entry for entry in numbers if isfinite(entry[0])), key=lambda entry: entry[0])
         reach = max(half, SAME * fabs(number))
         low = bisect_left(self.numbers, fabs(number) - reach, key=lambda entry: entry[0])
         high = bisect_right(self.numbers, fabs(number) + reach, key=lambda entry: entry[0])
@@ -199,6 +195,12 @@ class Points:
             named = source.kind in ("value", "gradient") and (source.node.label or not source.node.parents)
             if half or named or (source.kind == "local" and number == 0):
                 yield source if source.at(self.own) * number >= 0 else replace(source, sign=-1)
+
+    @cached_property
+    def numbers(self) -> list[tuple[float, Source]]:
+        """The sizes of the numbers that there are, in order, each with where it is."""
+        numbers = ((fabs(source.at(self.own)), source) for source in self.all_sources())
+        return sorted((entry for entry in numbers if isfinite(entry[0])), key=lambda entry: entry[0])
 
     def all_sources(self) -> Iterator[Source]:
         for node in self.graph.order:

@@ -16,7 +16,7 @@ from ..files import File, write_whole
 from ..formulas.formula import Formula, number_of
 from ..formulas.labels import cut, printable, unicode_label
 from ..page import BLUE, GREEN, GREY, RED, YELLOW, Block, Entry, Grid, GridRow, Page, Remark, Summary
-from .keys import Given, Key, Nodes
+from .sheets import Given, Key, Nodes
 
 EXACT, CLOSE, CARRIED, WRONG, SPECIAL, FROM_ZERO, COARSE, MISSING, UNREADABLE, NOT_JUDGED = VERDICTS = (
     "exact", "close", "carried", "wrong", "right for these numbers only", "follows from 0", "too coarse", "missing",
@@ -146,12 +146,11 @@ class Answers(Mapping[Key, Answer]):
         self.nodes = nodes
 
     def __getitem__(self, key: Key) -> Answer:
-        node = next((answer.node for answer in self.all.values() if answer.label == key), None)
-        if node is None:
-            node = self.nodes.find(key)
-        if node not in self.all:
+        by_label = next((answer for answer in self.all.values() if answer.label == key), None)
+        found = by_label or self.all.get(self.nodes.find(key))
+        if found is None:
             raise KeyError(f"{key!r} was not answered, only {', '.join(a.label for a in self.all.values())}")
-        return self.all[node]
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return (answer.label for answer in self.all.values())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import isfinite, isnan
 
@@ -17,10 +18,22 @@ from ..formulas.expression import ExpressionError
 from ..formulas.graph import depending_on, passes
 from ..formulas.labels import OPERATOR, Names
 from ..formulas.parse import parse
-from .answer import DATE, Numeral, has_decimal_commas, numeral, refuse_doubts
-from .given import PRECISION, Reference, Submitted, digits_of, of_float, submitted, writing_of
-from .keys import DERIVATIVE, Given, Nodes
+from .answer import (
+    DATE,
+    PRECISION,
+    Numeral,
+    Reference,
+    Submitted,
+    digits_of,
+    has_decimal_commas,
+    numeral,
+    of_float,
+    refuse_doubts,
+    submitted,
+    writing_of,
+)
 from .points import Points, Probe, Source, computed_from, slope_between
+from .sheets import DERIVATIVE, Given, Nodes
 from .trial import Failure, Trial, is_lost
 
 TINY = 1e-15        # an answer of 0 is as near as that to a difference that would be 0 without rounding
@@ -52,66 +65,69 @@ class Submission:
         self.formulas: dict[tuple[bool, Value], Reference] = {}  # (forward, node): each after those that it refers to
         self.borrowed: dict[Value, dict[Value, None]] = {}  # by answer: the right gradients that it makes use of
         self.comma = has_decimal_commas([*forward.values(), *gradients.values()])
-        read = [(own, sheet, {node: self.said(node, given, own) for node, given in sheet.items()})
-                for own, sheet in ((self.forward, forward), (self.gradients, gradients))]
-        self.writing = writing_of(one for _, _, said in read for one in said.values() if isinstance(one, Submitted))
-        for own, sheet, said in read:
+        halves = [(True, self.forward, forward), (False, self.gradients, gradients)]
+        read = [{node: self.said(node, given, is_forward) for node, given in sheet.items()}
+                for is_forward, _, sheet in halves]
+        self.writing = writing_of(one for said in read for one in said.values() if isinstance(one, Submitted))
+        for (is_forward, own, sheet), said in zip(halves, read):
             own.update((node, one.written(self.writing)) for node, one in said.items() if isinstance(one, Submitted))
-            self.formulas.update(((own is self.forward, node), one.formula) for node, one in own.items() if one.formula)
-            self.settle({node: one for node, one in said.items() if isinstance(one, Reference)}, sheet, own)
+            self.formulas.update(((is_forward, node), one.formula) for node, one in own.items() if one.formula)
+            self.settle({node: one for node, one in said.items() if isinstance(one, Reference)}, sheet, is_forward)
 
-    def said(self, node: Value, given: Given, own: dict[Value, Submitted]) -> Submitted | Reference:
+    def said(self, node: Value, given: Given, forward: bool) -> Submitted | Reference:
         """Read an answer as far as that can be done by itself."""
         try:
             sides = submitted(given, self.graph.names[node])
-            read = sides if isinstance(sides, Submitted) else self.read(node, str(given), sides, own)
-            formula = read if isinstance(read, Reference) else read.formula
-            if not isinstance(read, Submitted) or read.value is not None:
-                self.refuse_what_is_not_wanted(node, str(given), formula, own is self.forward)
-            if isinstance(read, Reference):
-                self.refuse_what_is_asked(node, read, own is self.forward)
+            read = sides if isinstance(sides, Submitted) else self.read(node, str(given), sides, forward)
+            if isinstance(read, Reference) or read.value is not None:
+                formula = read if isinstance(read, Reference) else read.formula
+                self.refuse_a_number(node, str(given), formula, forward)
+            objection = self.uses_what_is_asked(node, read, forward) if isinstance(read, Reference) else None
+            if objection:
+                raise objection
             return read
         except ExpressionError as error:
             return Submitted(given, problem=str(error))
 
-    def refuse_what_is_not_wanted(self, node: Value, text: str, formula: Reference | None, forward: bool) -> None:
-        """An ExpressionError for a number where a formula is wanted."""
-        if self.want == FORMULA_WANTED and not self.is_formula(node, formula, forward):
+    def refuse_a_number(self, node: Value, text: str, formula: Reference | None, forward: bool) -> None:
+        """An ExpressionError where a formula is wanted for an answer without a name in it, unless the formula that is
+        right has none either."""
+        if self.want != FORMULA_WANTED or (formula is not None and formula.expression.names):
+            return
+        if forward:
+            right = combine(node.op, self.nodes.context.terms.of_parents(node)) if node.parents else None
+        else:
+            right = self.formula_of_book(node)
+        if right is not None and not isinstance(right, NumberTerm):
             raise ExpressionError(text, 0, "a formula is asked for, and there is no name in this; write it with names, "
                                            f"such as {', '.join(list(self.nodes.names.names)[:SUCH_AS])}")
 
-    def refuse_what_is_asked(self, node: Value, reference: Reference, forward: bool) -> None:
-        """An ExpressionError for an answer that names what it answers; for a forward value also if it uses anything
-        that is computed from that."""
+    def uses_what_is_asked(self, node: Value, reference: Reference, forward: bool) -> ExpressionError | None:
+        """An objection to an answer that names what it answers; for a forward value also if it uses anything that is
+        computed from that."""
         place, called = self.nodes.context.place, self.nodes.context.name
         for name in reference.expression.names:
             other = (reference.values if forward else reference.gradients).get(name)
             if other is node:
-                raise reference.error(name, "this is what is asked for")
+                return reference.error(name, "this is what is asked for")
             if not forward:
                 continue
             if other is None:
-                raise reference.error(name, "derivatives are worked out from forward values; work "
-                                            f"{called(node)} out without them")
+                return reference.error(name, "derivatives are worked out from forward values; work "
+                                             f"{called(node)} out without them")
             if place[other] > place[node] and other in computed_from(self.graph, node):
-                raise reference.error(name, f"{called(other)} is computed from {called(node)}; work {called(node)} out "
-                                            "from what it is computed from")
-
-    def uses_what_is_asked(self, node: Value, reference: Reference, forward: bool) -> bool:
-        """True if an expression would be refused for that, if it were the answer."""
-        try:
-            self.refuse_what_is_asked(node, reference, forward)
-        except ExpressionError:
-            return True
-        return False
+                return reference.error(name, f"{called(other)} is computed from {called(node)}; work {called(node)} "
+                                             "out from what it is computed from")
+        return None
 
     def refuse_what_is_borrowed(self, node: Value, reference: Reference) -> None:
         """An ExpressionError for an answer that makes use of a right gradient which is only worked out from what is
         asked for; of any, where a number is wanted."""
         place, called = self.nodes.context.place, self.nodes.context.gradient
-        borrowed = self.borrowed[node] = {}
+        borrowed = self.borrowed[node] = {}  # never that of the root, which is 1 for everybody
         for name, other in reference.gradients.items():
-            needs = self.borrowed.get(other, {}) if self.is_answered(other) else {other: None}
+            answered = other is self.graph.root or (other in self.gradients and self.gradients[other].value is not None)
+            needs = self.borrowed.get(other, {}) if answered else {other: None}
             if needs and self.want == NUMBER_WANTED:
                 raise reference.error(name, f"a number is asked for, and {called(other)} is not answered on this "
                                             "sheet; work it out")
@@ -125,45 +141,31 @@ class Submission:
             raise reference.error(name, f"a number is asked for, and {reference.written(name)} is not answered on this "
                                         "sheet; work it out")
 
-    def is_answered(self, node: Value) -> bool:
-        """True if the gradient of a node is a number of this sheet; that of the root is 1 for everybody."""
-        return node is self.graph.root or (node in self.gradients and self.gradients[node].value is not None)
-
-    def is_formula(self, node: Value, reference: Reference | None, forward: bool) -> bool:
-        """True if an answer has names in it, unless the formula that is right has none either."""
-        if reference is not None and reference.expression.names:
-            return True
-        if forward:
-            right = combine(node.op, self.nodes.context.terms.of_parents(node)) if node.parents else None
-        else:
-            right = self.formula_of_book(node)
-        return right is None or isinstance(right, NumberTerm)
-
-    def settle(self, waiting: dict[Value, Reference], sheet: Mapping[Value, Given],
-               own: dict[Value, Submitted]) -> None:
+    def settle(self, waiting: dict[Value, Reference], sheet: Mapping[Value, Given], forward: bool) -> None:
         """Evaluate the expressions, each after those that it refers to."""
+        own = self.forward if forward else self.gradients
         while waiting:
             ready = [node for node, reference in waiting.items()
-                     if own is self.forward or not any(other in waiting for other in reference.gradients.values())]
+                     if forward or not any(other in waiting for other in reference.gradients.values())]
             for node in ready or in_circles(waiting):
                 text, reference = str(sheet[node]), waiting.pop(node)
                 try:
                     if not ready:
                         raise ExpressionError(text, 0, "this answer refers to itself, by way of others")
-                    if own is self.gradients:
+                    if not forward:
                         self.refuse_what_is_borrowed(node, reference)
                     x = self.evaluate(reference)
-                    if self.is_right_but_for_rounding(x, node, reference, own is self.forward):
-                        x = node.data if own is self.forward else self.graph.gradients[node]
+                    if self.is_right_but_for_rounding(x, node, reference, forward):
+                        x = node.data if forward else self.graph.gradients[node]
                     with_right = self.evaluate(reference, own=False) if reference.gradients else None
                     own[node] = Submitted(text, x, *self.precision(x, reference), problem=NO_VALUE if isnan(x) else "",
                                        with_right=with_right)
                     if reference.expression.names:
-                        self.formulas[own is self.forward, node] = reference
+                        self.formulas[forward, node] = reference
                 except ExpressionError as error:
                     own[node] = Submitted(text, problem=str(error))
 
-    def read(self, asked: Value, given: str, sides: list[str], own: dict[Value, Submitted]) -> Submitted | Reference:
+    def read(self, asked: Value, given: str, sides: list[str], forward: bool) -> Submitted | Reference:
         """Read the sides of an answer, dC/dw = (a − y)·x = −0.0942 ≈ −0.1: the number of most digits, or else the
         last expression. The first side may be the name of what is asked for. Raises ExpressionError where they say
         different things."""
@@ -174,7 +176,7 @@ class Submission:
             number = numeral(side)
             if number:
                 numbers.append((side, number))
-            elif not (place == 0 < len(sides) - 1 and self.is_label(side, asked, own is self.gradients)):
+            elif not (place == 0 < len(sides) - 1 and self.is_label(side, asked, forward)):
                 try:
                     expressions.append((side, self.parse(side)))
                 except ExpressionError:
@@ -198,10 +200,10 @@ class Submission:
         if not numbers:
             return expressions[-1][1]
         formulas = [reference for _, reference in expressions if reference.expression.names
-                    and not self.uses_what_is_asked(asked, reference, own is self.forward)]
+                    and not self.uses_what_is_asked(asked, reference, forward)]
         return Submitted(given, *best, formula=formulas[-1] if formulas else None)
 
-    def is_label(self, side: str, asked: Value, is_gradient: bool) -> bool:
+    def is_label(self, side: str, asked: Value, forward: bool) -> bool:
         """True if the first side is a name of what is asked for. Raises ExpressionError for another gradient."""
         quotient = DERIVATIVE.fullmatch(side.removeprefix("(").removesuffix(")"))  # that of \frac brackets
         node = self.node_or_none(quotient[2]) if quotient and self.node_or_none(quotient[1]) is None else None
@@ -216,7 +218,7 @@ class Submission:
             if name not in reference.gradients:
                 return self.nodes.by_name.get(name) is asked
             node = reference.gradients[name]
-        if not is_gradient or (node is not asked and self.graph.gradients[node] != self.graph.gradients[asked]):
+        if forward or (node is not asked and self.graph.gradients[node] != self.graph.gradients[asked]):
             raise ExpressionError(side, 0, "this is not what is asked for here; write the answer without its name")
         return True
 
@@ -226,10 +228,8 @@ class Submission:
             return self.parsed(text, self.nodes.by_name)
         except ExpressionError:
             if len(self.nodes.printed) > len(self.nodes.by_name):
-                try:
+                with suppress(ExpressionError):
                     return self.parsed(text, self.nodes.printed)
-                except ExpressionError:
-                    pass
             raise
 
     def parsed(self, text: str, nodes: Mapping[str, Value]) -> Reference:
@@ -330,29 +330,24 @@ class Submission:
                 and self.tried(node, reference, forward, self.points(across_kinks=True)) is True)
 
     def tried(self, node: Value, reference: Reference, forward: bool, at: Sequence[Probe], rounded: bool = False,
-              ) -> Failure | bool:
-        """Try a formula at other points: see `Trial`."""
-        asked = Source("value" if forward else "gradient", node)
-        trial = Trial(self.points, asked, reference.expression, reference.values.values())
-        return trial(at, lambda point: reference.at(self.graph, point, {}), lambda point: point.right(node, forward),
-                     rounded)
-
-    def follows(self, node: Value, at: Sequence[Probe], rounded: bool) -> Failure | bool:
-        """The same for a gradient that need not be right, but follow from the formulas for others that are here."""
+              follows: bool = False) -> Failure | bool:
+        """Try a formula at other points: see `Trial`. follows: whether a gradient need not be right, but follow from
+        the formulas for others that are here."""
         def own(point: Probe) -> dict[Value, float]:
             found: dict[Value, float] = {}
-            for (forward, other), reference in self.formulas.items():
-                if not forward and other is not node:
-                    found[other] = float(reference.expression.evaluate(reference.at(self.graph, point, found)))
+            for (is_value, other), formula in self.formulas.items() if follows else ():
+                if not is_value and other is not node:
+                    found[other] = float(formula.expression.evaluate(formula.at(self.graph, point, found)))
             return found
 
         def target(point: Probe) -> tuple[float, float]:
+            if not follows:
+                return point.right(node, forward)
             leaves = {leaf: point.values[leaf] for leaf in self.graph.order if not leaf.parents}
             return passes(self.graph, leaves, own(point)).found[node], point.sizes[node]
 
-        reference = self.formulas[False, node]
-        trial = Trial(self.points, Source("gradient", node), reference.expression, reference.values.values())
-        return trial(at, lambda point: reference.at(self.graph, point, own(point)), target, rounded)
+        asked = Source("value" if forward else "gradient", node)
+        return Trial(self.points, asked, reference)(at, own, target, rounded)
 
     def formula_of_book(self, node: Value) -> Term | None:
         """The formula of the gradient of a node, in names; None for those that are 0 or 1 always."""

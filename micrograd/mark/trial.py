@@ -17,7 +17,7 @@ from ..formulas.expression import Expression, Slope, Variable
 from ..formulas.reading import NUMBER
 from ..ops import Op
 from ..rows import Ieee, bare
-from .answer import half_unit
+from .answer import Reference, half_unit
 from .points import SAME, Points, Probe, Source, computed_from
 
 READINGS = 20_000  # ways to take the numbers in a formula for those of nodes, which are all tried
@@ -29,8 +29,8 @@ PLAIN = 1e-4, 0.05  # relative; so much is wrong, whatever steps round to; and n
 OF_GRAPH = 1e-10   # and to the graph in all
 BITS = 1e-15       # relative; what rounding does in fact, in each step
 
-Meaning = Callable[[Probe], Mapping[str, float]]  # the numbers of the names at a point
-Target = Callable[[Probe], tuple[float, float]]   # what is right there, and the size of what that is added up from
+Own = Callable[[Probe], Mapping[Value, float]]   # gradients at a point that are somebody's own
+Target = Callable[[Probe], tuple[float, float]]  # what is right there, and the size of what that is added up from
 
 
 class Measured(Ieee):
@@ -74,11 +74,6 @@ class Failure(NamedTuple):
     found: float
     right: float
 
-    @property
-    def shown(self) -> float:
-        """The clarity with which it shows, from 0 to 1."""
-        return fabs(self.found - self.right) / (fabs(self.found) + fabs(self.right))
-
 
 class Setting(NamedTuple):
     """A point, with the numbers of the names there, what is right there, and the size of what that is added up from."""
@@ -97,9 +92,10 @@ class Trial:
     """A formula that is to be tried at points. A number in it may stand for itself, or for any node that has it at the
     graph's own point; at each place for another."""
 
-    def __init__(self, points: Points, asked: Source, expression: Expression, names: Iterable[Value]) -> None:
-        """asked: what it is for. names: the nodes of which values are in the expression."""
-        self.points, self.asked, self.named = points, asked, [*names]
+    def __init__(self, points: Points, asked: Source, reference: Reference) -> None:
+        """asked: what it is for."""
+        self.points, self.asked, self.reference = points, asked, reference
+        self.named, expression = [*reference.values.values()], reference.expression
         self.above = computed_from(points.graph, asked.node)
         self.written: dict[str, WrittenNumber] = {}
         self.unknown = False  # whether some number in it was worked out, and nobody knows from what
@@ -123,15 +119,19 @@ class Trial:
         found = [*self.points.sources(x, half)]
         by_chance = len(self.points.numbers) > 3 * 10 ** (digits - 1)
         self.unknown |= digits >= ODD and x not in self.points.constants and (not found or by_chance)
-        likely = [source for source in found if not self.is_answer(source)
-                  and (digits >= ROUNDED or self.is_likely(source, is_factor))]
-        return WrittenNumber(x, half if digits >= ODD else 0.0, distinct(likely, x, self.points()))
+        points = self.points()
+        distinct: dict[tuple[float, ...], Source | None] = {  # by their numbers, at all points
+            tuple(source.at(point) for point in points): source for source in found
+            if not self.is_answer(source) and (digits >= ROUNDED or self.is_likely(source, is_factor))}
+        distinct.pop((x,) * len(points), None)  # the number itself
+        return WrittenNumber(x, half if digits >= ODD else 0.0, [None, *distinct.values()])
 
-    def __call__(self, points: Sequence[Probe], meaning: Meaning, target: Target, rounded: bool) -> Failure | bool:
+    def __call__(self, points: Sequence[Probe], own: Own, target: Target, rounded: bool) -> Failure | bool:
         """True if the formula is right at all points, by one reading of its numbers; the point that shows best that it
         is wrong; False where nobody can say. rounded: whether numbers in the formula may be rounded."""
         def settings(points: Iterable[Probe | None]) -> Iterator[Setting]:
-            return (Setting(point, meaning(point), *target(point)) for point in points if point is not None)
+            return (Setting(point, self.reference.at(self.points.graph, point, own(point)), *target(point))
+                    for point in points if point is not None)
 
         def outcomes(points: Iterable[Probe]) -> list[tuple[Setting, bool | None]]:
             return [(setting, self.fits(setting, as_it_is, rounded)) for setting in settings(points)]
@@ -139,7 +139,7 @@ class Trial:
         as_it_is = (None,) * len(self.written)
         found = outcomes(points)
         if points and all(fits is None for _, fits in found):
-            found = outcomes(self.points.further())
+            found = outcomes(self.points.further)
         wrong = [setting for setting, fits in found if fits is False]
         if not wrong:
             return any(fits for _, fits in found)
@@ -152,7 +152,7 @@ class Trial:
         if self.unknown or not few:
             return False
         failures = [Failure(setting.numbers, self.value(setting, as_it_is), setting.expected) for setting in wrong]
-        return max(failures, key=lambda failure: failure.shown)
+        return max(failures, key=lambda one: fabs(one.found - one.right) / (fabs(one.found) + fabs(one.right)))
 
     def is_answer(self, source: Source) -> bool:
         """True if a number may only be from what is asked for, or from what is worked out from that and is the same:
@@ -191,7 +191,10 @@ class Trial:
             return False
         halves = {name: number.half * rounded
                   for (name, number), source in zip(self.written.items(), reading) if source is None}
-        allowed = self.allowed(self.given(setting, reading), halves) + OF_GRAPH * setting.size
+        values = {name: Measured(x, 0.0, halves[name]) if name in halves else Measured(x, fabs(x))
+                  for name, x in self.given(setting, reading).items()}
+        most = measured(self.expression, values)  # that rounding may move the formula from what is right
+        allowed = PER_STEP * most.size + 1.5 * most.off + OF_GRAPH * setting.size
         return off <= allowed if isfinite(off) and isfinite(allowed) else None
 
     def readings(self, choice: Choice, settings: Iterable[Setting], rounded: bool) -> Iterable[Reading]:
@@ -254,13 +257,6 @@ class Trial:
                 stack[-row.arity:] = [[float(step(*each)) for each in choices]]
         return stack[0]
 
-    def allowed(self, values: Mapping[str, float], halves: Mapping[str, float]) -> float:
-        """The most that rounding may move the formula from what is right. halves: of numbers that stand for themselves,
-        half a unit of the last digit."""
-        found = measured(self.expression, {name: Measured(x, 0.0, halves[name]) if name in halves
-                                           else Measured(x, fabs(x)) for name, x in values.items()})
-        return PER_STEP * found.size + 1.5 * found.off
-
 
 def count(choices: Iterable[Choice]) -> int:
     """The number of readings."""
@@ -274,13 +270,6 @@ def digits_written(text: str) -> dict[float, int]:
         digits = match[0].lower().partition("e")[0].replace(".", "").lstrip("0")
         found[float(match[0])] = max(len(digits), found.get(float(match[0]), 0))
     return found
-
-
-def distinct(sources: Iterable[Source], number: float, points: Sequence[Probe]) -> list[Source | None]:
-    """The number itself, and the sources that differ from that, and from each other, at some point."""
-    kept = {tuple(source.at(point) for point in points): source for source in sources}
-    kept.pop((number,) * len(points), None)
-    return [None, *kept.values()]
 
 
 def factors_of(expression: Expression) -> set[int]:

@@ -12,8 +12,8 @@ from .. import ops
 from ..engine import Value
 from ..formulas.formula import number_of
 from ..formulas.graph import Graph, Rounding, passes
+from .answer import PRECISION, Submitted, Writing
 from .derivation import Computation, Derivation
-from .given import PRECISION, Submitted, Writing
 from .mistakes import QUANTITY, REVERSED, VALUE, Candidate, is_function
 from .points import LARGEST
 from .report import CARRIED, CLOSE, COARSE, EXACT, FROM_ZERO, MISSING, NOT_JUDGED, UNREADABLE, WRONG, shown
@@ -37,18 +37,12 @@ AS_COARSE = "this follows from earlier answers, which have too few digits to tel
 class Basis:
     """Whatever an answer may follow from."""
 
-    ways: Sequence[Derivation | Computation]   # from other answers, and from the right ones
+    ways: Sequence[Derivation | Computation]   # from other answers, and last from the right ones
     solid: Sequence[Derivation | Computation]  # the same, for an answer of 0 without those that are 0 and wrong
     rough: Sequence[float]   # how far off rounding may be on each way, to the digits that were asked for
     coarse: Sequence[float]  # and to those that are written
     wrong: bool              # whether some of the other answers are wrong,
     vague: bool              # or too coarse
-
-    @property
-    def right(self) -> Derivation:
-        """The way of a gradient from the right ones, which is the last."""
-        assert isinstance(self.ways[-1], Derivation)
-        return self.ways[-1]
 
 
 class Standard:
@@ -83,9 +77,7 @@ class Standard:
 
     def unsure(self, given: Submitted) -> float:
         """The most that an answer may be off the unrounded number, and be called right."""
-        if given.value is None:
-            return 0.0
-        return given.unsure(self.tight) if self.lenient else min(given.half, self.asked.half(given.value))
+        return given.unsure(self.tight) if self.lenient else min(given.half, self.asked.half(given.value or 0.0))
 
     def verdict(self, given: Submitted, expected: float) -> str:
         """The verdict on an answer by itself."""
@@ -108,8 +100,11 @@ class Standard:
         """True if an answer is a number, or that number rounded to what was asked for."""
         assert given.value is not None
         off = abs(given.value - target)
-        return off <= max(allowed, self.asked.half(target) * (1 + PRECISION)) or (
-            self.lenient and given.rounds(target))
+        return off <= max(allowed, self.asked.half(target) * (1 + PRECISION)) or (self.lenient and given.rounds(target))
+
+    def accepts(self, given: Submitted, expected: float) -> bool:
+        """True if an answer is right by itself."""
+        return self.verdict(given, expected) in (EXACT, CLOSE)
 
     def too_coarse(self, given: Submitted, expected: float, spoilt: bool) -> str:
         """The note for an answer whose digits do not tell whether it is right. spoilt: some earlier answers are not
@@ -127,7 +122,7 @@ class Standard:
     def would_be_right(self, given: Submitted, expected: float) -> bool:
         """True if an answer is a formula that is right with the right gradients in it."""
         right = given.with_right
-        return right is not None and self.verdict(replace(given, value=right), expected) in (EXACT, CLOSE)
+        return right is not None and self.accepts(replace(given, value=right), expected)
 
     def near(self, given: Submitted, target: float, rough: float, wrong: bool) -> bool:
         """True if an answer follows from others, which makes it a number that it may be off by rounding. Of wrong ones
@@ -216,8 +211,7 @@ class Noise:
         self.known: dict[Any, tuple[dict[Value, float], dict[Value, float]]] = {}
 
     def __call__(self, writing: Writing, stops: tuple[Value, ...]) -> tuple[dict[Value, float], dict[Value, float]]:
-        """The most that rounding on the way moves each value, and each gradient, if those of the stops are
-        right."""
+        """The most that rounding on the way moves each value, and each gradient, if those of the stops are right."""
         key = writing, stops
         if key not in self.known:
             rng, graph = Random(0), self.graph
