@@ -37,20 +37,19 @@ QUIET, TAKEN, READ, UNHEARD = (f"{__name__}.{word}" for word in ("quiet", "taken
 
 
 class FileToWrite(click.Path):
-    """A file that is written in one format. The name of another format would promise what is not in it."""
+    """A file that is written in one format; by the endings of such files, the usual one first."""
 
-    def __init__(self, ending: str, *others: str) -> None:
+    def __init__(self, *endings: str) -> None:
         super().__init__(dir_okay=False, allow_dash=True, path_type=Path)
-        self.ending = ending
-        self.endings = ending, *others
+        self.endings = endings
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path: Any = super().convert(value, param, ctx)
+    def check(self, path: Path) -> None:
+        """Refuse the name of another format, which would promise what is not in the file."""
         ending = ALIKE.get(path.suffix.lower(), path.suffix.lower())
         if ending in FORMATS and ending not in self.endings:
-            self.fail(f"{path} is to be {FORMATS[self.ending]}, and not {FORMATS[ending]}: name it "
-                      f"{path.with_suffix(self.ending)}", param, ctx)
-        return path
+            usual = self.endings[0]
+            raise Problem(f"{path} is to be {FORMATS[usual]}, and not {FORMATS[ending]}: name it "
+                          f"{path.with_suffix(usual)}")
 
 
 PAGE, PICTURE, MODEL = map(FileToWrite, (".html", ".svg", ".json"))
@@ -149,13 +148,17 @@ def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False)
     files = [out for out in outs if out]
     for out in files:
         check_out(out, *read)
+    context = click.get_current_context()
+    for option in context.command.params:
+        if isinstance(option.type, FileToWrite) and context.params[str(option.name)] in files:
+            option.type.check(context.params[str(option.name)])
     taken = [str(out) for out in files if is_stdout(out)] + ["--json"] * as_json
     if len(taken) > 1:
         raise Problem(f"{' and '.join(taken)}: standard output takes one of them; give the others a file")
     places = [os.path.realpath(file) for file in files if file.is_file() or not file.exists()]
     if len(set(places)) < len(places):
         raise Problem(f"{files[0]} is to be written twice; choose a name for each file")
-    click.get_current_context().meta[TAKEN] = bool(taken)
+    context.meta[TAKEN] = bool(taken)
 
 
 def check_out(out: Path, *read: Path) -> None:
