@@ -15,7 +15,7 @@ from functools import partial, reduce
 from operator import mul
 from typing import Any, Union
 
-from .arguments import is_number, many, number
+from .arguments import counted, is_number, many, number
 from .engine import Number, Value, constant, propagates_type
 from .ops import CONSTANT, maximum, where
 
@@ -426,8 +426,8 @@ def _pairs(outputs: Outputs, targets: Targets) -> list[tuple[Value, Value]]:
     outs, wanted = _listed(outputs, "the loss, for outputs,"), _listed(targets, "the loss, for targets,")
     if len(outs) != len(wanted) or not outs:
         hint = "; for the index of a class use cross_entropy" if len(outs) > len(wanted) == 1 else ""
-        raise ValueError(f"the loss needs a target for each output, found {len(outs)} outputs and {len(wanted)} "
-                         f"targets{hint}")
+        raise ValueError(f"the loss needs a target for each output, found {counted(len(outs), 'output')} and "
+                         f"{counted(len(wanted), 'target')}{hint}")
     names = ["y"] if len(wanted) == 1 else [f"y_{{{i + 1}}}" for i in range(len(wanted))]
     return [(_node(a, "an output"), y if isinstance(y, Value) else constant(number(y, "a target"), name))
             for a, y, name in zip(outs, wanted, names)]

@@ -13,7 +13,7 @@ from operator import mul
 from typing import Any, Literal, TypeVar, overload
 
 from . import engine
-from .arguments import number, shown, whole
+from .arguments import counted, number, shown, whole
 from .data.dataset import tree
 from .engine import Value
 from .files import File, read_whole, write_whole
@@ -146,7 +146,7 @@ class Module:
                                ("has unknown", state.keys() - parameters.keys())):
             if paths:
                 raise ValueError(f"the state {problem} {_some(sorted(paths))}; this {type(self).__name__} has "
-                                 f"{len(parameters)} parameters: {_some(list(parameters))}")
+                                 f"{counted(len(parameters), 'parameter')}: {_some(list(parameters))}")
         numbers = [number(state[path], f"parameter {path!r}") for path in parameters]
         for p, x in zip(parameters.values(), numbers):
             p.data = x

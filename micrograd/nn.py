@@ -209,7 +209,8 @@ class MLP(Module):
         if isinstance(scaler, dict) and scaler.keys() == {"means", "scales"}:
             scaler = Standardizer(**scaler)
         if scaler is not None and (not isinstance(scaler, Standardizer) or len(scaler.means) != nin):
-            raise ValueError(f"the scaler of MLP({nin}, ...) must be a Standardizer of {nin} columns, found {scaler!r}")
+            raise ValueError(f"the scaler of MLP({nin}, ...) must be a Standardizer of {counted(self.nin, 'column')}, "
+                             f"found {scaler!r}")
         self.scaler: Standardizer | None = scaler
         self.layers = [
             Layer(sizes[k], sizes[k + 1], activation=activations[k], init=init, bias=bias, rng=generator, layer=k + 2,
@@ -338,7 +339,7 @@ def rows_for(module: Module, where: str, X: Any) -> list[Any]:
         if count != n:
             raise ValueError(f"{where} needs {counted(n, 'number')} in each row for {module._title()}, found "
                              + (f"{count} in row {i}" if isinstance(row, (list, tuple)) else
-                                f"one flat list of {len(found)} numbers"))
+                                f"one flat list of {counted(len(found), 'number')}"))
     return found
 
 

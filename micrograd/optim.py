@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from .arguments import as_float, many, number
+from .arguments import as_float, counted, is_number, many, number
 from .engine import Value
 from .training.failures import why_step_failed
 from .training.schedules import Rate, cosine_decay, exponential_decay, linear_decay, step_decay, warmup
@@ -31,7 +31,7 @@ class Optimizer:
     see all the numbers at once overrides `update` instead; its steps are taken in Python.
 
     Args:
-        params: the Values to change; None where `fit` is to give them, which calls `attach`.
+        params: the Values to change; may be left out and given by `fit`, which calls `attach`.
         lr: the learning rate, > 0, or a function of the number of steps taken so far.
         weight_decay: how strongly parameters are drawn towards 0; 0 or more.
 
@@ -44,11 +44,11 @@ class Optimizer:
         ...     def rule(self, lr, step, sqrt):
         ...         return lambda x, g: (x - lr * (2 * (g > 0) - 1),)
         >>> w = micrograd.Value(1.0); w.grad = 9.0
-        >>> Signs([w], 0.25, 0.0).step(); w.data
+        >>> Signs([w], 0.25).step(); w.data
         0.75
     """
 
-    def __init__(self, params: Iterable[Value] | None, lr: Rate, weight_decay: float) -> None:
+    def __init__(self, params: Iterable[Value] | None = None, lr: Rate = 0.01, weight_decay: float = 0.0) -> None:
         if not callable(lr) and not 0.0 < number(lr, "the learning rate lr") < math.inf:
             raise ValueError(f"the learning rate lr must be a number > 0 or a function of the step, found {lr!r}")
         _check("weight_decay", weight_decay, 0.0, math.inf)
@@ -212,11 +212,16 @@ class Optimizer:
     # For checkpoints
 
     def settings(self) -> dict[str, Any]:
-        """The settings as plain JSON data, so that two optimizers can be told apart; lr is None where it is a
-        function.
+        """The settings as plain JSON data, so that two optimizers can be told apart: the numbers and texts among the
+        public attributes, and tuples of them. lr is None where it is a function.
         """
-        return {"optimizer": type(self).__name__, "lr": None if callable(self.lr) else as_float(self.lr),
-                "weight_decay": as_float(self.weight_decay)}
+        found: dict[str, Any] = {"optimizer": type(self).__name__, "lr": None, "weight_decay": None}
+        for name, x in vars(self).items():
+            several = isinstance(x, tuple)
+            plain = all(is_number(each) or isinstance(each, str) for each in (x if several else [x]))
+            if plain and not name.startswith("_") and name not in ("params", "steps", *self.remembers):
+                found[name] = [_plain(each) for each in x] if several else _plain(x)
+        return found
 
     def state_dict(self) -> dict[str, list[float]]:
         """A copy of what is kept of the parameters; with `steps` all that the next step depends on, besides settings.
@@ -256,8 +261,9 @@ class Optimizer:
                              "of another optimizer")
         for name in names:
             if len(state[name]) != len(self.params):
-                raise ValueError(f"this optimizer has {len(self.params)} parameters, found {len(state[name])} numbers "
-                                 f"in {name!r}: attach the parameters first, or it is the state of others")
+                raise ValueError(f"this optimizer has {counted(len(self.params), 'parameter')}, found "
+                                 f"{counted(len(state[name]), 'number')} in {name!r}: attach the parameters first, or "
+                                 "it is the state of others")
         if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
             raise ValueError(f"steps must be a whole number >= 0, found {steps!r}")
         memory = {name: [number(x, f"{name!r}, item {i},") for i, x in enumerate(state[name])] for name in names}
@@ -319,9 +325,6 @@ class SGD(Optimizer):
 
         return move
 
-    def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "momentum": as_float(self.momentum), "nesterov": bool(self.nesterov)}
-
 
 class Adam(Optimizer):
     """Steps of about the same size lr for every parameter, whatever the scale of its gradient. (Kingma and Ba 2015.)
@@ -375,7 +378,7 @@ class Adam(Optimizer):
         return move
 
     def settings(self) -> dict[str, Any]:
-        return {**super().settings(), "betas": [as_float(beta) for beta in self.betas], "eps": as_float(self.eps)}
+        return {**super().settings(), "betas": [as_float(beta) for beta in self.betas]}  # of a list, too
 
 
 class AdamW(Adam):
@@ -409,6 +412,13 @@ class AdamW(Adam):
 def _check(name: str, x: float, low: float, high: float) -> None:
     if not low <= number(x, name) < high:
         raise ValueError(f"{name} must be in [{low:g}, {high:g}), found {x!r}")
+
+
+def _plain(x: Any) -> Any:
+    """A number or a text as JSON has it."""
+    if isinstance(x, (bool, str)):
+        return x
+    return as_float(x) if math.isfinite(as_float(x)) else str(as_float(x))
 
 
 def _some(names: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import losses
-from .arguments import is_number, many
+from .arguments import counted, is_number, many
 from .compiler.api import compile
 from .data import dataset
 from .nn import MLP, Activation, Init
@@ -26,7 +26,7 @@ from .optim import SGD, Adam, Optimizer
 from .packages import needed
 from .train import fit
 from .training.history import Criterion, History
-from .training.judge import Loss
+from .training.samples import Loss
 
 __all__ = ["MLPClassifier", "MLPRegressor"]
 
@@ -95,10 +95,10 @@ class Perceptron(base.BaseEstimator):  # type: ignore[misc, name-defined]
                       penalty=(lambda _: losses.l2_penalty(weights, 0.5 * self.alpha / size)) if self.alpha else None,
                       standardize=self.standardize, progress=None if self.verbose else False, **self._stopping())
         if history.stopped.startswith("diverged") or not history.epochs:
-            raise ValueError(f"{type(self).__name__} could not be trained: {history.stopped} (after {history.epochs} "
-                             f"epochs): {SCALES}")
+            raise ValueError(f"{type(self).__name__} could not be trained: {history.stopped} (after "
+                             f"{counted(history.epochs, 'epoch')}): {SCALES}")
         if history.stopped == "interrupted":
-            warnings.warn(f"training was interrupted after {history.epochs} epochs", stacklevel=3)
+            warnings.warn(f"training was interrupted after {counted(history.epochs, 'epoch')}", stacklevel=3)
         elif history.loss[-1] > history.loss[0]:
             warnings.warn(f"the loss rose from {history.loss[0]:.4g} to {history.loss[-1]:.4g}: {SCALES}",
                           ConvergenceWarning, stacklevel=3)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .arguments import as_float, many, number
+from .arguments import as_float, counted, many, number
 from .data.dataset import check_finite, rows, single
 from .engine import Value
 
@@ -82,8 +82,8 @@ class Standardizer:
         """
         row = single("what a Standardizer is called on", x)
         if len(row) != len(self.means):
-            raise ValueError(f"a Standardizer of {len(self.means)} columns takes a row of as many numbers, found "
-                             f"{len(row)}")
+            raise ValueError(f"a Standardizer of {counted(len(self.means), 'column')} takes a row of as many numbers, "
+                             f"found {len(row)}")
         return self.scaled([xj if isinstance(xj, Value) else as_float(xj) for xj in row])
 
     def scaled(self, row: Sequence[Any]) -> list[Any]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import arguments, losses
-from .arguments import as_float, is_number, number, shown, whole
+from .arguments import number, shown, whole
 from .compiler.api import compile
 from .compiler.compiled import Compiled
 from .compiler.program import TraceError
@@ -26,15 +26,13 @@ from .modules import Module
 from .nn import MLP
 from .optim import Optimizer
 from .standardizer import Standardizer
-from .training.door import HELD_OUT, File, check_asked, check_optimizer
+from .training.door import check_optimizer, keep, table_steps
 from .training.failures import StartError, started, why_step_failed
 from .training.history import Criterion, History, converged
-from .training.judge import Judge, Loss, flat, judge_of, numbers
-from .training.loop import Run, Until
+from .training.loop import FitOptions, Run, Until, progress_bar
 from .training.loop import epochs as each_epoch
-from .training.progress import progress_bar
-from .training.samples import checked, refuse_gaps, width
-from .training.steps import Order, StepChooser
+from .training.samples import Judge, Loss, checked, flat, judge_of, numbers, refuse_gaps, width
+from .training.steps import GradientSteps, Order, StepChooser
 
 __all__ = ["fit", "History", "converged", "train_test_split", "accuracy"]
 
@@ -79,8 +77,9 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         progress: a tqdm bar; by default in a terminal or a notebook, if tqdm is installed.
         callback: called with the history after each epoch.
         checkpoint: a file that is written after each `every` epochs, and at the end. If it is there, the run goes on
-            where it was, with the same numbers as if it had never stopped. It is a safetensors file, whole at any
-            moment.
+            where it was, for the same `epochs` with the same numbers as if it had never stopped, bit for bit. (Whether
+            backend="auto" compiles depends on them, and what is compiled rounds otherwise.) It is a safetensors file,
+            whole at any moment.
         every: how many epochs there are between two writings; 1 by default.
         backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the
             same steps faster, equal but for rounding; "native", "python" or "jax" insist on it, and "eager" trains
@@ -101,16 +100,15 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         >>> history.stopped, round(net([2.0]).data, 2)
         ('converged', 5.0)
     """
-    _check(net, loss, penalty, callback, until, patience, backend, devices)
+    options = FitOptions(epochs, batch_size, shuffle, seed, until, validation, patience, progress, callback, checkpoint,
+                         every)
+    _check(net, loss, penalty, options, backend, devices)
     optimizer = check_optimizer(optimizer)
     epochs = whole(epochs, "fit(epochs)", 0)
     every = whole(1 if every is None else every, "fit(every)", 1)
     X, y = checked(X, y, "fit", net)
     rng = random.Random(arguments.seed(seed, "fit(seed)"))
-    X, y, held_X, held_y = _held_out(net, X, y, validation, patience, rng)
-    if checkpoint is not None and seed is None and held_X and not isinstance(validation, (tuple, list)):
-        raise ValueError("a run that continues later must hold out the same rows again: give it a seed, or "
-                         "validation=(rows, targets)")
+    X, y, held_X, held_y = _held_out(net, X, y, options, rng)
     size = len(X) if batch_size is None else whole(batch_size, "fit(batch_size)", 1)
     if standardize and not isinstance(net, MLP):
         raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
@@ -124,14 +122,12 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
                          "optimizer.attach(net.parameters())")
     task = _Task(net, loss, penalty, judge_of(X, y, net, loss), optimizer, X, y, held_X, held_y, backend, devices)
     order = Order(len(X), size, rng if shuffle else None)
-    history = History()
-    run = Run(history, net.parameters, until, patience, callback, every=every, judged=task.judge is not None)
+    run = Run(options, net.parameters, every, judged=task.judge is not None)
+    history = run.history
     if checkpoint is not None:
-        file = File(checkpoint, type(net).__name__, parameters, optimizer, {
+        run.save = keep(checkpoint, run, type(net).__name__, optimizer, rng, order.seen, {
             "rows": len(X), "loss": getattr(loss, "__name__", ""), "batch_size": batch_size, "shuffle": shuffle,
             "seed": repr(seed), "held out": len(held_X)})
-        file.resume(run, rng, order.seen)
-        run.save = lambda: file.write(run, rng, order.seen)
     if standardize and isinstance(net, MLP):
         net.scaler = Standardizer.of(X)
     run.bar = progress_bar(epochs, progress)
@@ -146,21 +142,19 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     except FloatingPointError as error:
         history.stopped = f"diverged: {error}"
     finally:
-        run.bar.close()
-        run.keep_best()
+        run.end()
     return history
 
 
 WORTHWHILE = 1000  # samples to be seen in a run, from where on it is worth to compile the loss
 
 
-def _check(net: Any, loss: Any, penalty: Any, callback: Any, until: Any, patience: Any, backend: str,
-           devices: Any) -> None:
+def _check(net: Any, loss: Any, penalty: Any, options: FitOptions, backend: str, devices: Any) -> None:
     """Raise TypeError and ValueError for arguments of `fit` that make no sense."""
     _refuse_no_network(net, "fit(net, X, y)")
     if not callable(loss):
         raise TypeError(f"loss must be a function such as micrograd.losses.cross_entropy, found {loss!r}")
-    check_asked(until, patience, callback)
+    options.check()
     if penalty is not None and not callable(penalty):
         raise TypeError(f"penalty must be a function, found {penalty!r}")
     if backend not in ("auto", "eager", "native", "python", "jax"):
@@ -169,22 +163,17 @@ def _check(net: Any, loss: Any, penalty: Any, callback: Any, until: Any, patienc
         raise ValueError("devices are for JAX: give backend='jax' with them")
 
 
-def _held_out(net: Module, X: list[Any], y: list[Any], validation: Any, patience: int | None,
+def _held_out(net: Module, X: list[Any], y: list[Any], options: FitOptions,
               rng: random.Random) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
     """The rows and targets to train on, and those that are not trained on."""
-    if isinstance(validation, (tuple, list)) and len(validation) == 2:
-        return X, y, *checked(validation[0], validation[1], "validation", net)
-    share = as_float(validation) if is_number(validation) else None
-    if validation is not None and (share is None or not 0.0 < share < 1.0):
-        raise (ValueError if share is not None else TypeError)(
-            f"validation must be a share in (0, 1), or a pair (rows, targets), found {shown(validation)}")
+    given, pair = options.validation, "a pair (rows, targets)"
+    if isinstance(given, (tuple, list)) and len(given) == 2:
+        return X, y, *checked(given[0], given[1], "validation", net)
+    share = options.share(len(X), pair)
     if share is None:
-        if patience is None:
-            return X, y, [], []
-        share = HELD_OUT
-    if len(X) < 2:
-        raise ValueError("fit needs at least two rows to hold one out, found one; give others as validation=(rows, "
-                         "targets)")
+        if given is not None:
+            raise TypeError(f"validation must be a share in (0, 1), or {pair}, found {shown(given)}")
+        return X, y, [], []
     X, held_X, y, held_y = train_test_split(X, y, test=share, seed=rng.random())
     return X, y, held_X, held_y
 
@@ -209,16 +198,16 @@ class _Task:
         """By the compiled loss, where it can be compiled; eagerly from where it has changed."""
         sums, data, why = self.compiled(epochs)
         history, eagerly_held = run.history, self.held if self.held_X else None
-        history.ran = f"eager: {why}" if sums is None else StepChooser(sums._executors, self.optimizer, False).ran()
-        run.held = eagerly_held
-        if sums is not None and self.held_X:
-            means, held, _ = self.compile(self.held_X, self.held_y, None)
-            run.held = eagerly_held if means is None else lambda: means.value(*held)
+        history.ran, run.held = f"eager: {why}", eagerly_held
+        if sums is not None:
+            chooser = StepChooser(sums._executors, self.optimizer, False)
+            history.ran = chooser.ran()
+            if self.held_X:
+                means, held, _ = self.compile(self.held_X, self.held_y, None)
+                run.held = eagerly_held if means is None else lambda: means.value(*held)
         if sums is not None and not history.stopped:
-            told = (run.held, run.until, run.callback, run.save)
-            run.follow(sums.epochs(*data, optimizer=self.optimizer, epochs=max(epochs - run.epochs, 0),
-                                   batch_size=order.size, order=order.shuffler, seen=order.seen,
-                                   stretch=all(each is None for each in told)),
+            run.follow(table_steps(sums._checks, sums._checks.prepared(data), chooser, max(epochs - run.epochs, 0),
+                                   order.size, order.shuffler, order.seen, run.unwatched()),
                        lambda: self.changed(run, sums))
             if history.stopped or run.epochs >= epochs:
                 return
@@ -237,7 +226,8 @@ class _Task:
 
     def changed(self, run: Run, sums: Compiled | None) -> bool:
         """Ask whether a callback has changed what was compiled. ValueError if it has changed what is trained."""
-        if run.callback is None and (not callable(run.until) or isinstance(run.until, Criterion)):
+        until = run.options.until
+        if run.options.callback is None and (not callable(until) or isinstance(until, Criterion)):
             return False
         if not set(self.optimizer.params) <= set(self.net.parameters()):
             raise ValueError("the callback has put other Values in place of parameters that the optimizer trains: "
@@ -302,7 +292,7 @@ class _Task:
             return None, (), " ".join(f"{type(error).__name__}: {error}".split())
 
 
-class _Eagerly:
+class _Eagerly(GradientSteps):
     """Gradient steps sample by sample: the algorithm of the notes."""
 
     summed = False
@@ -310,16 +300,10 @@ class _Eagerly:
     def __init__(self, task: _Task) -> None:
         self.task = task
         self.parameters = task.net.parameters()
-        self.totals: list[float] = []
-
-    def table(self, data: Any) -> None:
-        """Nothing: the samples stay where they are."""
+        self.outputs = 1 if task.judge is None else 2
 
     def batch(self, table: None, rows: Sequence[int] | None, size: int) -> Sequence[int]:
         return range(len(self.task.X)) if rows is None else rows
-
-    def load(self) -> None:
-        self.totals = [0.0] if self.task.judge is None else [0.0, 0.0]
 
     def step(self, batch: Sequence[int]) -> None:
         cost, right = self.total(batch)
@@ -327,9 +311,6 @@ class _Eagerly:
         if not math.isfinite(cost):
             raise FloatingPointError(why_step_failed(cost, (), 0.0, self.task.optimizer.steps))
         self.task.optimizer.step()
-
-    def store(self) -> list[float]:
-        return self.totals
 
     def total(self, rows: Sequence[int]) -> tuple[float, float]:
         """The loss over these rows, and how many of the answers are right; the gradient is left in the parameters."""

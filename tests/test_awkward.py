@@ -63,7 +63,7 @@ FILES: dict[str, tuple[str | bytes, str, list[float]]] = {
     "cp1252 euro": (column([f"{i}€" for i in range(5, 17)]).encode("cp1252"), "x: 5 to 16 €, median 10.5", [6.0]),
     "cp1252 hole": (GOOD.replace("red", "gr\x81n").encode("latin-1"),
         "x: 0.5 to 11.5, median 6; c: gr\\x81n, green", [1.5, 1.0, 0.0]),
-    "Ctrl-Z": (GOOD + "\x1a", "t.csv, line 14: 1 fields, where the header has 3", []),
+    "Ctrl-Z": (GOOD + "\x1a", "t.csv, line 14: 1 field, where the header has 3", []),
     "trailing delimiters": (GOOD.replace("\n", ",\n"),
         "x: 0.5 to 11.5, median 6; c: green, red; column 4: left out: all missing", [1.5, 0.0, 1.0]),
     "leading delimiter": ("\n".join("," + line for line in GOOD.splitlines()),

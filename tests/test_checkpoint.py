@@ -105,7 +105,7 @@ def test_no_file_is_no_progress(tmp_path):
     ({"seed": 8}, "seed is 7 in the file, and 8 now"),
     ({"seed": None, "batch_size": 32}, "batch_size is None in the file, and 32 now"),  # the first of two
     ({"labels": ["w1", "w2", "b"]}, r"labels\.2 is 'w3' in the file, and 'b' now"),
-    ({"labels": ["w1"]}, r"labels is 3 items, \['w1', 'w2', 'w3'\] in the file, and 1 items, \['w1'\] now"),
+    ({"labels": ["w1"]}, r"labels is 3 items, \['w1', 'w2', 'w3'\] in the file, and 1 item, \['w1'\] now"),
     ({"optimizer": {"optimizer": "Adam", "lr": 0.1, "betas": [0.9, 0.99]}}, r"optimizer\.betas\.1 is 0\.999 in the file, and 0\.99 now"),
     ({"optimizer": None}, r"optimizer is \{'optimizer'.*\} in the file, and None now"),
     ({"penalty": 0.5}, "penalty is absent in the file, and 0.5 now"),

@@ -364,7 +364,7 @@ def test_training_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) ->
     (["data.csv"], "Error: --target is missing; data.csv has the columns size, weight, colour, kind, price\n"),
     (["data.csv", "--target", "kind", "--out", "./data.csv"], "Error: data.csv is the file that is being read"),
     (["empty.csv", "--target", "kind"], "Error: empty.csv is empty"),
-    (["ragged.csv", "--target", "kind"], "Error: ragged.csv, line 62: 1 fields, where the header has 5"),
+    (["ragged.csv", "--target", "kind"], "Error: ragged.csv, line 62: 1 field, where the header has 5"),
     (["one.csv", "--target", "kind"], "Error: one.csv: the target 'kind' is always 'a'"),
 ])
 def test_mistakes_are_named_and_nothing_is_written(args: list[str], message: str) -> None:

@@ -26,6 +26,7 @@ from micrograd.compiler import executors
 from micrograd.compiler.api import compile
 from micrograd.compiler.compiled import Compiled
 from micrograd.optim import Optimizer
+from micrograd.training import rules
 from micrograd.training.rules import rule_in_native_code
 from micrograd.training.schedules import cosine_decay, linear_decay, warmup
 from micrograd.training.steps import StepChooser
@@ -647,9 +648,10 @@ class Joint(Lion):
 def test_a_rule_is_a_program_of_the_kernel(make, words):
     optimizer = make()
     optimizer.attach([Value(1.0), Value(2.0)])
-    found = rule_in_native_code(optimizer)
+    made = compile(lambda x: optimizer.params[0] * optimizer.params[1] * x)._executors
+    found = rule_in_native_code(optimizer, made)
     assert found.startswith(words) if words else type(found) is executors.native.Machine
-    stepper = StepChooser(compile(lambda x: optimizer.params[0] * optimizer.params[1] * x)._executors, optimizer, False)
+    stepper = StepChooser(made, optimizer, False)
     found = stepper.rule()  # which is kept
     assert stepper.rule() is found and isinstance(found, str) == bool(words)
     optimizer.weight_decay = 0.5
@@ -1110,6 +1112,15 @@ def test_a_loss_of_parameters_alone_is_trained(backend):
     assert slope([0.5, 2.0]) == 1.0 and slope.fit([0.5], epochs=1) == [1.0] and w.data == 0.9
 
 
+def test_who_finds_the_garbage_collector_off_leaves_it_alone(monkeypatch):
+    """The thread that had switched it off may switch it on right after that, and nobody would again."""
+    with monkeypatch.context() as patch:
+        patch.setattr(gc, "isenabled", lambda: False)
+        with executors.uncollected():
+            pass
+    assert gc.isenabled()
+
+
 def test_the_garbage_collector_rests_while_a_function_is_recorded():
     seen = []
 
@@ -1172,9 +1183,11 @@ def test_a_share_is_held_out(backend, count):
 def test_what_no_run_can_be_told():
     w = Value(1.0)
     step = compile(lambda x: w * x)
-    for options, words in (({"validation": 1.5}, r"validation must be a share in \(0, 1\), or data as in a call, found 1.5"),
+    for options, words in (({"validation": 1.5}, r"validation must be a share in \(0, 1\), or data as in a call, found float 1.5"),
                            ({"patience": 0}, r"fit\(patience\) needs 1 or more"), ({"callback": 3}, "callback must be a function, found 3"),
                            ({"until": "0.1"}, "until must be a number, the loss to stop at, or a function of the history"),
+                           ({"until": True}, "until must be a number, the loss to stop at, or a function of the history, found True"),
+                           ({"until": np.True_}, "until must be a number"),
                            ({"validation": 0.5, "checkpoint": "run"}, "must hold out the same rows again: give it a seed")):
         with pytest.raises((TypeError, ValueError), match=words):
             step.fit([1.0, 2.0], **options)
@@ -1202,6 +1215,102 @@ def test_a_history_says_where_the_steps_were_taken():
     same = MLP(2, [1], rng=1)
     close(m.fit(same, [[0.0, 1.0]] * 20, [1.0] * 20, optimizer=Bare(0.01), epochs=60, progress=False, backend="eager"),
           history, STEPS)
+
+
+FACTOR = 1.0
+
+
+class Scaled(Optimizer):
+    """By a rule that reads a global."""
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        return lambda x, g: (x - FACTOR * lr * g,)
+
+
+@every_backend
+def test_each_fit_reads_the_globals_of_a_rule_anew(backend, monkeypatch):
+    w = Value(0.0)
+    step = compile(lambda x: w * x, backend=backend)
+    optimizer = Scaled([w], 1.0)
+    for factor in (1.0, 4.0, 4.0, 1.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        w.data = 0.0
+        step.fit([1.0], epochs=2, optimizer=optimizer)
+        assert w.data == -2.0 * factor
+
+
+@pytest.mark.kernel
+def test_rules_of_the_package_are_compiled_once(monkeypatch):
+    """For each class and its settings, whatever the rate; each compiled function has a machine of its own, as they run in
+    several threads. What somebody has changed is theirs."""
+    monkeypatch.setattr(rules, "CODES", {})
+    makers = [lambda: Adam(lr=0.1), lambda: Adam(lr=cosine_decay(0.2, 9)), lambda: Adam([Value(1.0)]), lambda: AdamW(),
+              lambda: Adam(betas=(0.5, 0.999)), lambda: Adam(betas=[0.5, 0.999]), lambda: Adam(eps=0.0), lambda: SGD(), lambda: SGD(lr=3.0),
+              lambda: SGD(momentum=0.5), lambda: SGD(momentum=0.5, nesterov=True), lambda: SGD(weight_decay=0.5)]
+    recorded, record = [], rules.recording_of
+    monkeypatch.setattr(rules, "recording_of", lambda optimizer: recorded.append(optimizer) or record(optimizer))
+    w = Value(1.0)
+    losses = [compile(lambda x: w * x)._executors for _ in range(2)]
+    machines = [[rule_in_native_code(make(), loss) for loss in losses] for make in makers * 2]
+    assert len(recorded) == len(rules.CODES) == 8
+    assert not {id(machine) for machine, _ in machines} & {id(machine) for _, machine in machines}  # one for each function
+    assert machines[0] == machines[1] == machines[2] != machines[3]
+
+    class Mine(Adam):
+        pass
+
+    monkeypatch.setattr(SGD, "rule", Signs.rule)
+    for make in (Mine, Mine, SGD, SGD, lambda: Adam(eps=np.float64(1e-8)), lambda: Adam(eps=np.float64(1e-8))):
+        rule_in_native_code(make(), losses[0])
+    assert len(recorded) == 8 + 6 and len(rules.CODES) == 8
+
+
+@pytest.mark.kernel
+def test_a_rule_that_counts_is_told_so_in_words_of_its_own():
+    class Counts(Optimizer):
+        taken = 0
+
+        def rule(self, lr, step, sqrt=math.sqrt):
+            self.taken += 1
+            return lambda x, g: (x - lr * g / self.taken,)
+
+    w = Value(0.0)
+    found = compile(lambda x: w * x).fit([1.0], epochs=2, optimizer=Counts(lr=1.0)).ran
+    assert found == ("native, steps in Python: the rule of Counts is not compiled, TypeError: it counts, or is random: called "
+                     "again with the same numbers, it comes to others. Let it go by `step`, the number of steps taken before, and "
+                     "name in `remembers` what it keeps of each parameter")
+
+
+def test_validation_in_a_tuple_or_a_list():
+    def found(validation, inputs=None):
+        w = Value(0.5)
+        step = compile((lambda x: w * x) if inputs == 1 else (lambda x, y: (w * x[0] - x[1] - y) ** 2 if inputs else (w * x - y) ** 2),
+                       inputs=inputs if inputs != 1 else None)
+        data = ([1.0],) if inputs == 1 else ([[1.0, 2.0]], [3.0]) if inputs else ([1.0], [2.0])
+        return step.fit(*data, epochs=1, validation=validation).validation_loss
+
+    assert found(([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])) == found([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]])
+    assert found(([1.0, 3.0], [2.0, 4.0])) == found([[1.0, 2.0], [3.0, 4.0]])  # the rows of a table
+    wide = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+    assert found((wide, [1.0, 2.0, 3.0]), (2, None)) == found([wide, [1.0, 2.0, 3.0]], (2, None))
+    assert found((wide[:2], [1.0, 2.0]), (2, None)) == found([[1.0, 2.0, 1.0], [3.0, 4.0, 2.0]], (2, None))
+    assert found(([1.0, 2.0],), 1) == found([1.0, 2.0], 1)
+    with pytest.raises(TypeError, match="one flat list of numbers"):
+        found([1.0, 2.0])
+
+
+@every_backend
+def test_gaps_in_what_is_not_trained_on_are_refused(backend):
+    w = Value(0.5)
+    step = compile(lambda xs, y: (w * xs[0] + xs[1] - y) ** 2, inputs=(2, None), backend=backend)
+    X, y = [[1.0, 2.0], [3.0, 4.0]], [1.0, 2.0]
+    for validation, words in (((X, [1.0, math.nan]), "validation: y holds nan in row 1: leave the row out, or fill the gap"),
+                              (([[1.0, math.inf]], [1.0]), "validation: xs holds inf in row 0, column 1: leave the row out")):
+        with pytest.raises(ValueError, match=words):
+            step.fit(X, y, epochs=1, validation=validation)
+    assert w.data == 0.5
+    masked = compile(lambda x: where(x > 1e308, 0.0, (w - x) ** 2), backend=backend)  # a function may know what to do with them
+    assert masked.fit([1.0], epochs=1, validation=([2.0, math.inf],)).validation_loss[0] < math.inf
 
 
 def test_a_history_is_a_list_of_losses():

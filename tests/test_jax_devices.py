@@ -857,3 +857,45 @@ def test_the_kernel_answers_for_one_sample_where_there_is_one():
     step = make()[1]
     step([1.0, 2.0], 1.0)
     assert ("native" in type(step._singles["map"]).__module__) == (executors.native is not None)
+
+
+FACTOR = 1.0
+
+
+class Global(Optimizer):
+    """By a rule that reads a global."""
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        return lambda x, g: (x - FACTOR * lr * g,)
+
+
+def test_each_fit_reads_the_globals_of_a_rule_anew(monkeypatch):
+    """And compiles its steps anew only where they are others."""
+    w = Value(0.0)
+    step = m.compile(lambda x: w * x, backend="jax", verify=0)
+    optimizer, compiled = Global([w], 1.0), []
+    for factor in (1.0, 4.0, 4.0, 1.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        w.data = 0.0
+        step.fit([1.0], epochs=2, optimizer=optimizer)
+        compiled.append(step._executors.executor("train").steps)
+        assert w.data == -2.0 * factor
+    assert compiled[1] is compiled[2] and len(set(map(id, compiled))) == 3
+
+
+def test_optimizers_of_the_same_settings_share_what_was_compiled():
+    w, other = Value(0.0), Value(0.0)
+    step = m.compile(lambda x: (w - x) ** 2 + (other - 2 * x) ** 2, backend="jax", verify=0)
+    machine = step._executors.executor("train")
+
+    def run(optimizer):
+        w.data = other.data = 0.0
+        step.fit([1.0, 2.0], epochs=3, optimizer=optimizer)
+        return w.data, other.data, optimizer.steps, machine.steps.compiled[False]
+
+    first = run(Adam(lr=0.1))
+    assert run(Adam(lr=0.1)) == first == run(Adam([other, w], lr=0.1))
+    slower = run(Adam(lr=0.01))
+    assert slower[3] is first[3] and slower[:2] != first[:2]
+    assert run(Adam(lr=0.1, eps=0.5))[3] is not first[3] and run(SGD(lr=0.1))[3] is not first[3]
+    assert run(Adam(lr=0.1))[:3] == first[:3]

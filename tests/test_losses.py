@@ -118,7 +118,7 @@ def test_gradients_of_first_and_second_order(loss: object, targets: object, at: 
 
 
 @pytest.mark.parametrize("call, error", [
-    (lambda: half_squared_error(values(1, 2), [1]), "2 outputs and 1 targets"),
+    (lambda: half_squared_error(values(1, 2), [1]), "2 outputs and 1 target;"),
     (lambda: half_squared_error([], []), "0 outputs"),
     (lambda: half_squared_error(values(1, 2, 3), 2), "use cross_entropy"),
     (lambda: binary_cross_entropy(Value(1.5), 1), "found 1.5"),

@@ -261,7 +261,7 @@ def test_an_optimizer_goes_on_from_its_state(name: str) -> None:
 @pytest.mark.parametrize("state, steps, error", [
     ({"mean": [0.5, 1.0]}, 3, "Adam remembers 'mean', 'square', found 'mean': it is the state of another optimizer"),
     ({"velocity": [0.5, 1.0]}, 3, "found 'velocity'"), ({}, 3, "found nothing"),
-    ({"mean": [0.5, 1.0], "square": [0.5]}, 3, "has 2 parameters, found 1 numbers in 'square'"),
+    ({"mean": [0.5, 1.0], "square": [0.5]}, 3, "has 2 parameters, found 1 number in 'square'"),
     ({"mean": [0.5, 1.0], "square": [0.5, 1.0]}, -1, "steps must be a whole number >= 0, found -1"),
     ({"mean": [0.5, 1.0], "square": [0.5, 1.0]}, 2.0, r"steps must be a whole number >= 0, found 2\.0"),
 ])
@@ -299,3 +299,30 @@ def test_settings_are_plain_data_that_tell_optimizers_apart() -> None:
         "optimizer": "AdamW", "lr": None, "weight_decay": 0.01, "betas": [0.5, 0.75], "eps": 1e-8}
     written = [json.dumps(make(None).settings(), allow_nan=False) for make in KINDS.values()]
     assert len(dict.fromkeys(written)) == len(KINDS)
+
+    class Own(Optimizer):
+        remembers = ("average",)
+
+        def __init__(self, lr: float, scale: float) -> None:
+            super().__init__(lr=lr)
+            self.scale, self.pair, self.kind, self.far = scale, (1, True), "a", math.inf
+            self.seen = [1.0, 2.0]  # a list is what changes, so is `average`
+            self._hidden = 7.0
+
+        def rule(self, lr: object, step: object, sqrt: object = math.sqrt) -> object:
+            return lambda x, g, average: (x - self.scale * lr * g, average)
+
+    assert json.loads(json.dumps(Own(0.5, 2).settings(), allow_nan=False)) == {
+        "optimizer": "Own", "lr": 0.5, "weight_decay": 0.0, "scale": 2.0, "pair": [1.0, True], "kind": "a", "far": "inf"}
+
+
+def test_a_class_of_ones_own_needs_no_arguments() -> None:
+    class Plain(Optimizer):
+        def rule(self, lr: float, step: int, sqrt: object = math.sqrt) -> object:
+            return lambda x, g: (x - lr * g,)
+
+    optimizer, w = Plain(), Value(1.0)
+    optimizer.attach([w])
+    w.grad = 1.0
+    optimizer.step()
+    assert (w.data, optimizer.lr, optimizer.weight_decay) == (0.99, 0.01, 0.0)

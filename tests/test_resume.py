@@ -260,6 +260,44 @@ def test_a_formula_that_was_changed(activation, power, tmp_path):
     assert len(step("tanh", 2).fit(X, Y, epochs=2, **{**options, "optimizer": SGD(lr=0.1)})) == 2
 
 
+class Pulled(Optimizer):
+    """With a setting that its rule depends on."""
+
+    def __init__(self, pull):
+        self.pull = pull
+        super().__init__(lr=0.1)
+
+    def rule(self, lr, step, sqrt=math.sqrt):
+        return lambda x, g: (x - lr * g - self.pull * x,)
+
+
+def test_other_settings_of_an_optimizer_of_ones_own_are_another_run(tmp_path):
+    for door in (lambda pull, epochs: make("python")[1].fit(X, Y, epochs=epochs, seed=1, optimizer=Pulled(pull), checkpoint=tmp_path / "a"),
+                 lambda pull, epochs: m.fit(make("python")[0], X, Y, epochs=epochs, seed=1, optimizer=Pulled(pull), checkpoint=tmp_path / "b")):
+        door(0.25, 1)
+        with pytest.raises(ValueError, match=r"holds another run: optimizer\.pull is 0\.25 in the file, and 0\.5 now; delete the file"):
+            door(0.5, 2)
+        assert len(door(0.25, 2)) == 2
+
+
+@pytest.mark.parametrize("epochs, backend", [(9, "auto"), (60, "auto"), (60, "eager")])
+def test_a_network_goes_on_bit_for_bit_for_as_many_epochs(epochs, backend, tmp_path):
+    """Eagerly, as there are so few samples, or by the compiled loss."""
+    def run(name, end=None):
+        net = MLP(2, [3, 1], activation="tanh", rng=1)
+
+        def interrupt(history):
+            if len(history) == end:
+                raise KeyboardInterrupt
+
+        history = m.fit(net, X, Y, epochs=epochs, batch_size=4, seed=1, optimizer=Adam(lr=0.05), validation=0.25, patience=epochs,
+                        backend=backend, checkpoint=tmp_path / name, every=2, progress=False, callback=interrupt)
+        return history.to_dict(), [p.data.hex() for p in net.parameters()]
+
+    assert run("a", end=5)[0]["stopped"] == "interrupted"
+    assert run("a") == run("b")
+
+
 def test_where_nothing_can_be_written_nothing_is_trained(tmp_path, monkeypatch):
     net, step = make("python")
     before = [p.data for p in net.parameters()]

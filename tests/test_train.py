@@ -11,9 +11,8 @@ from micrograd import MLP, SGD, Adam, Module, Value, accuracy, compile, fit, los
 from micrograd.compiler import executors
 from micrograd.losses import binary_cross_entropy, binary_cross_entropy_from_logits
 from micrograd.train import converged
-from micrograd.training.door import HELD_OUT
 from micrograd.training.history import History
-from micrograd.training.progress import watched
+from micrograd.training.loop import HELD_OUT, watched
 
 LINE_X, LINE_Y = [[0.0], [1.0], [2.0], [3.0]], [1.0, 3.0, 5.0, 7.0]
 
@@ -369,6 +368,8 @@ def test_split_of_few_rows_leaves_one_on_each_side() -> None:
 @pytest.mark.parametrize("call, error", [
     (lambda: fit(line(), LINE_X, LINE_Y[:2]), "4 rows and 2 targets"),
     (lambda: fit(line(), [], []), "0 rows"),
+    (lambda: fit(line(), LINE_X[:1], LINE_Y[:2]), "found 1 row and 2 targets"),
+    (lambda: fit(line(), LINE_X, LINE_Y, validation=(LINE_X[:2], [1.0, math.nan])), "validation: y holds nan in row 1: leave the row out"),
     (lambda: fit(line(), LINE_X, LINE_Y, batch_size=0), r"fit\(batch_size\) needs 1 or more, found 0"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1), r"a share in \(0, 1\).*, found int 1"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation=1.5), r"in \(0, 1\)"),
@@ -388,6 +389,7 @@ def test_wrong_data(call: object, error: str) -> None:
     (lambda: fit(line(), LINE_X, LINE_Y, loss="mse"), "loss must be a function"),
     (lambda: fit(line(), LINE_X, LINE_Y, optimizer="adam"), "optimizer must be an object"),
     (lambda: fit(line(), LINE_X, LINE_Y, until="lowest"), "until must be a number, the loss to stop at, or a function"),
+    (lambda: fit(line(), LINE_X, LINE_Y, until=True), "until must be a number, the loss to stop at, or a function of the history, found True"),
     (lambda: fit(line(), LINE_X, LINE_Y, penalty="l2"), "penalty must be a function, found 'l2'"),
     (lambda: fit(line(), LINE_X, LINE_Y, callback=[print]), "callback must be a function, found"),
     (lambda: fit(line(), LINE_X, LINE_Y, validation="0.2"), r"a share in \(0, 1\).*, found str '0.2'"),

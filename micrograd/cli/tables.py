@@ -24,8 +24,8 @@ from ..nn import MLP
 from ..optim import AdamW
 from ..page import as_csv
 from ..train import accuracy, fit, train_test_split
-from ..training.door import HELD_OUT
 from ..training.history import History
+from ..training.loop import HELD_OUT
 from . import console
 from .console import FILE, MODEL, STREAM, TABLE, Problem, main, note, say, typed
 

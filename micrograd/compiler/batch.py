@@ -79,7 +79,7 @@ def prepared(name: str, arguments: Sequence[Argument], data: Sequence[Any]) -> B
         raise TypeError(f"{name} needs at least one column; every argument is a single number")
     if len(set(rows.values())) > 1:
         raise ValueError(f"{name}: the columns differ in length: "
-                         + ", ".join(f"{key} has {n} rows" for key, n in rows.items()))
+                         + ", ".join(f"{key} has {counted(n, 'row')}" for key, n in rows.items()))
     return Batch(tuple(given), False, next(iter(rows.values())))
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic
 from ..arguments import as_float, counted, is_number
 from ..engine import Value, in_signs, made
 from ..optim import Optimizer
-from ..training.door import FitOptions, fit, table_steps
+from ..training.door import fit, table_steps
 from ..training.history import History
-from ..training.loop import Until
+from ..training.loop import FitOptions, Until
+from ..training.steps import StepChooser
 from . import executors
 from .arrays import loss_and_gradient, onnx_model
 from .batch import one_sample, outputs_of, prepared
@@ -292,8 +293,8 @@ class Compiled(Generic[Found]):
             seed: of that order, which Python draws, row by row; the same seed gives the same one.
             until: stop after the first epoch whose mean loss is at most this number, or after which this function of
                 the history is true, such as `micrograd.train.converged()`.
-            validation: data that are not trained on, as in a call, in a tuple; or the share of the rows (in (0, 1)) to
-                hold out for it.
+            validation: data that are not trained on, as in a call, in a tuple or a list; or the share of the rows (in
+                (0, 1)) to hold out for it.
             patience: keep the best epoch, and stop after this many without a better one; see `micrograd.fit`.
             progress: True for a tqdm bar, None for one in a terminal or a notebook, if tqdm is installed.
             callback: called with the history after each epoch.
@@ -342,8 +343,8 @@ class Compiled(Generic[Found]):
         Raises:
             FloatingPointError, ValueError, TypeError, TraceError: as `fit` does.
         """
-        return table_steps(self._checks, self._checks.prepared(data), optimizer, epochs, batch_size, order, seen,
-                           stretch)
+        chooser = StepChooser(self._executors, optimizer, self._checks.summed)
+        return table_steps(self._checks, self._checks.prepared(data), chooser, epochs, batch_size, order, seen, stretch)
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set the parameters to those in a file, all of them or, with an error, none; the function goes on with them.

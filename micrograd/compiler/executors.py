@@ -45,7 +45,7 @@ def uncollected() -> Iterator[None]:
     was = gc.isenabled()
     if was:
         pausing.add(get_ident())
-    gc.disable()
+        gc.disable()
     try:
         yield
     finally:
@@ -97,7 +97,7 @@ class Executors:
         self.schedules: dict[str, Schedule] = {}
         self.plans: dict[str, Plan] = {}
         self.made: dict[str, Any] = {}  # the executors
-        self.rule: tuple[Any, str, Any] = (None, "", None)  # the last optimizer, its settings, and its rule compiled
+        self.rule: Any = None  # of the last optimizer, compiled
         self.backend = self.choose(backend)
         # For one sample: JAX takes as long for it as for thousands.
         self.singles: dict[str, Any] = {} if self.backend == "jax" else self.made

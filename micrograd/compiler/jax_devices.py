@@ -74,7 +74,8 @@ class OnDevices:
         self.several = len(processes) > 1  # who share these devices
         self.first = self.jax.process_index() == min(processes)
         self.functions: dict[tuple[str, bool], Any] = {}
-        self.steps: DeviceSteps | None = None  # the newest, which is compiled for its optimizer
+        self.steps: DeviceSteps | None = None  # the newest, which is compiled for its optimizer,
+        self.rule = ""                         # and the checksum of its rule
 
     def precision(self) -> AbstractContextManager[Any]:
         """In which double precision is what it says, whatever the user has set."""

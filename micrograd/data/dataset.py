@@ -206,13 +206,11 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
     ways = ways_into(x)
     if isinstance(x, Mapping) and not ways.intersection((*ARRAYS, "data_vars")):
         keys = ", ".join([*map(repr, list(x)[:3]), *(["..."] if len(x) > 3 else [])])
-        raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__} with the keys {keys}: "
-                        "give what is under one of them")
+        raise no_numbers(where, f"{type(x).__name__} with the keys {keys}: give what is under one of them")
     if isinstance(x, (*TEXT, set, frozenset)) or hasattr(x, "__op__") or is_number(x) or is_missing(x):
-        raise TypeError(f"{whole} needs numbers in a list or an array, found {shown(x)}")
+        raise no_numbers(where, shown(x))
     if "get_mask" in ways:  # of torch: what is masked would be any number
-        raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__}: to_tensor(...) says "
-                        "what stands for what is masked")
+        raise no_numbers(where, f"{type(x).__name__}: to_tensor(...) says what stands for what is masked")
     if getattr(getattr(x, "dtype", None), "names", None) and x.shape == ():  # a row of a structured array of NumPy
         return list(x.tolist())                                              # with None for what is masked
     columns = columns_of(where, x, ways)
@@ -250,7 +248,7 @@ def opened(where: str, x: Any, anything: bool = False, name: str = "") -> Body:
         return list(x)
     except TypeError:
         hint = ": collect() it first" if hasattr(x, "collect") else ""  # a frame that is not computed yet
-        raise TypeError(f"{whole} needs numbers in a list or an array, found {type(x).__name__}{hint}") from None
+        raise no_numbers(where, type(x).__name__ + hint) from None
 
 
 def columns_of(where: str, x: Any, ways: frozenset[str]) -> list[tuple[str, Any]] | None:
@@ -285,8 +283,7 @@ def readable(where: str, x: Any) -> Iterator[None]:
         yield
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise TypeError(f"{where.removesuffix(',')} needs numbers in a list or an array, found {type(x).__name__} that "
-                        f"cannot be read ({reason:.120})") from error
+        raise no_numbers(where, f"{type(x).__name__} that cannot be read ({reason:.120})") from error
 
 
 def gap(x: Any, ways: frozenset[str]) -> list[int]:
@@ -342,8 +339,7 @@ def numbers_in(where: str, given: Any, anything: bool, name: str) -> memoryview[
     """An array of NumPy as a buffer of numbers that Python reads, or as a list of objects."""
     kind = given.dtype.kind
     if given.ndim == 0:
-        raise TypeError(f"{where.removesuffix(',')} needs numbers in a list or an array, found an array without "
-                        f"dimensions, {shown(given.tolist())}")
+        raise no_numbers(where, f"an array without dimensions, {shown(given.tolist())}")
     if kind in "fV":
         with suppress(TypeError, ValueError):  # V: bfloat16 and its like can be made doubles, raw bytes cannot
             view = as_view(given)
@@ -491,6 +487,10 @@ def at(where: str, row: int, *column: Any) -> str:
     if where.endswith(","):
         return f"{where} column {row}"
     return ", ".join([f"{where}, row {row}", *(f"column {each!r}" for each in column if each not in ("", None))])
+
+
+def no_numbers(where: str, found: str) -> TypeError:
+    return TypeError(f"{where.removesuffix(',')} needs numbers in a list or an array, found {found}")
 
 
 def wrong(place: str, x: Any) -> TypeError:

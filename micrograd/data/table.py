@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..arguments import counted
 from ..files import File, read_whole
 from .delimited import DelimitedError, Row, read_delimited
 from .quantities import (
@@ -112,7 +113,8 @@ def read_table(path: File, decimal: str | None = None) -> CsvTable:
             raise TableError(f"{where} has {times} columns called {name!r}: rename all but one")
     for row in rows:
         if len(row.cells) != len(header):
-            raise TableError(f"{where}, line {row.line}: {len(row.cells)} fields, where the header has {len(header)}")
+            raise TableError(f"{where}, line {row.line}: {counted(len(row.cells), 'field')}, where the header has "
+                             f"{len(header)}")
     table = CsvTable(where, header, rows, found.delimiter, found.encoding, decimal or "")
     return table if decimal else replace(table, decimal=decimal_mark(table))
 
@@ -297,7 +299,8 @@ def find_target(table: CsvTable, name: str, task: str = "auto") -> tuple[Target,
         except MixedError as error:
             why = f" has {error}"
     if len(rows) < LEAST_ROWS:
-        raise TableError(f"{where} has a value in {len(rows)} rows: at least {LEAST_ROWS} are needed to learn from")
+        raise TableError(f"{where} has a value in {counted(len(rows), 'row')}: at least {LEAST_ROWS} are needed to "
+                         "learn from")
     classes = {called[cell]: numbers.get(cell, q.number if (q := table.number(cell)) else 0.0) for cell in called}
     if len(classes) == 1:
         raise TableError(f"{where} is always {called[cells[0]]!r}: there is nothing to tell apart")

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..arguments import counted
 from ..files import FileName, write_whole
 from ..packages import needed
 
@@ -102,7 +103,7 @@ def parameters_in(path: FileName, operations: str) -> list[float]:
     run, progress = _opened(_packages()[1], file_name)
     if run.get(OPERATIONS) != operations:
         raise ValueError(f"{file_name} holds the run of another function, {run.get('function')}, with "
-                         f"{len(progress.parameters)} parameters: the operations differ")
+                         f"{counted(len(progress.parameters), 'parameter')}: the operations differ")
     return progress.parameters
 
 
@@ -156,7 +157,7 @@ def _shown(fact: Any) -> str:
     if fact is ABSENT:
         return "absent"
     text = repr(fact)
-    count = f"{len(fact)} items, " if isinstance(fact, list) else ""
+    count = f"{counted(len(fact), 'item')}, " if isinstance(fact, list) else ""
     return count + (text if len(text) <= 60 else text[:57] + "...")
 
 

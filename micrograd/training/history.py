@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from ..arguments import number, whole
+from ..arguments import counted, number, whole
 
 
 class History(list[float]):
@@ -96,18 +97,12 @@ class History(list[float]):
     def __str__(self) -> str:
         numbers = ", ".join(f"{name.replace('_', ' ')} {x:.4g}" for name, x in self.kept().items())
         kept = "" if self.best is None else f"; epoch {self.best} kept"
-        return f"{self.epochs} epochs ({self.stopped}{kept}): {numbers or 'no epoch was finished'}"
+        return f"{counted(self.epochs, 'epoch')} ({self.stopped}{kept}): {numbers or 'no epoch was finished'}"
 
 
-class Criterion:
+class Criterion(partial[bool]):
     """A function for until= that looks at the history and changes nothing, so that `fit` need not see after each epoch
     whether the loss is still what was compiled."""
-
-    def __init__(self, function: Callable[[History], bool]) -> None:
-        self.function = function
-
-    def __call__(self, history: History) -> bool:
-        return self.function(history)
 
 
 def converged(tolerance: float = 1e-4, patience: int = 5) -> Callable[[History], bool]:

@@ -20,7 +20,7 @@ from ..compiler.jax_devices import OnDevices
 from ..compiler.python_code import Script
 from ..optim import Optimizer
 from .failures import why_step_failed
-from .rules import rule_in_native_code, why_not_on_devices
+from .rules import rule_in_native_code, rule_on_devices
 
 STRETCH = 0.05  # seconds of training between two reports, by a guess:
 SLOW = 1e-10    # seconds that a word of native code takes for a sample, at the most
@@ -57,25 +57,31 @@ class Order:
 class GradientSteps(Protocol):
     """Gradient steps of one optimizer. The numbers of the parameters may be elsewhere between `load` and `store`."""
 
-    summed: bool  # whether sums over the rows are minimised, not means
+    summed: bool         # whether sums over the rows are minimised, not means
+    outputs: int         # how many there are, of which the first is minimised
+    totals: list[float]  # of the outputs since `load`
 
     def table(self, data: Any) -> Any:
         """The data in the form that batches are taken from."""
+        return data
 
     def batch(self, table: Any, rows: Sequence[int] | None, size: int) -> Any:
         """These rows of a table, None for all of them. size: of the largest batch."""
+        return table
 
     def load(self) -> None:
         """Begin with the numbers that there are."""
+        self.totals = [0.0] * self.outputs
 
     def step(self, batch: Any) -> None:
         """Take a step. FloatingPointError for one that would not be finite, here or in `store`."""
 
     def store(self) -> list[float]:
         """Give the numbers back. Returns the totals of the outputs over the rows of all steps since `load`."""
+        return self.totals
 
 
-class InPython:
+class InPython(GradientSteps):
     """The gradient by an executor, the step by the optimizer: with generated Python, with an optimizer that is more
     than a rule, or one of fewer parameters."""
 
@@ -83,7 +89,7 @@ class InPython:
         self.executors = executors
         self.optimizer = optimizer
         self.summed = summed
-        self.totals: list[float] = []
+        self.outputs = len(executors.outputs)
 
     def table(self, columns: Batch) -> list[Sequence[float]]:
         return flat_columns(columns, self.executors.arguments)
@@ -95,9 +101,6 @@ class InPython:
             return Batch(tuple(columns), False, len(columns[0]))
         return Batch((as_table(columns),), True, len(columns[0]))
 
-    def load(self) -> None:
-        self.totals = [0.0] * len(self.executors.outputs)
-
     def step(self, batch: Batch) -> None:
         means, slopes = self.executors.totals("train", batch)
         self.totals = [total + mean * batch.rows for total, mean in zip(self.totals, means)]
@@ -107,11 +110,8 @@ class InPython:
             p.grad = slope * batch.rows if self.summed else slope
         self.optimizer.step()
 
-    def store(self) -> list[float]:
-        return self.totals
 
-
-class InNativeCode:
+class InNativeCode(GradientSteps):
     """The loop over batches in native code, with the rule of the optimizer as a second program."""
 
     def __init__(self, executors: Executors, optimizer: Optimizer, summed: bool, rule: Any) -> None:
@@ -127,27 +127,14 @@ class InNativeCode:
         back = {p: i for i, p in enumerate(self.trained)}
         self.places = [place[p] for p in self.trained]
         self.back = [back[p] for p in self.attached]
-        self.totals: list[float] = []
 
     def goes_on(self) -> bool:
         """Ask whether the optimizer is as it was, but for its learning rate."""
         return self.optimizer.params == self.attached and self.optimizer._constants() == self.constants
 
-    def table(self, columns: Batch) -> Batch:
-        return columns
-
-    def batch(self, columns: Batch, rows: Sequence[int] | None, size: int) -> Batch:
-        return columns
-
-    def load(self) -> None:
-        self.totals = [0.0] * self.outputs
-
     def step(self, batch: Batch) -> None:
         [means] = self.epochs(batch, Order(batch.rows), 1)
         self.totals = [total + mean * (1 if self.summed else batch.rows) for total, mean in zip(self.totals, means)]
-
-    def store(self) -> list[float]:
-        return self.totals
 
     def epochs(self, columns: Batch, order: Order, epochs: int,
                stretch: bool = False) -> Generator[list[float], None, int]:
@@ -209,13 +196,18 @@ class InNativeCode:
 
 @dataclass(slots=True)
 class StepChooser:
-    """The choice of who takes the steps of an optimizer on a compiled function. It may change from one epoch to the
-    next, where the optimizer does."""
+    """The choice of who takes the steps of an optimizer on a compiled function, in one run. It may change from one
+    epoch to the next, where the optimizer does.
+
+    known: the settings of the optimizer, and its rule compiled. What else a rule reads, such as a global, stays as it
+    is for a run.
+    """
 
     executors: Executors
     optimizer: Optimizer
     summed: bool
     steps: InPython | InNativeCode | None = None  # the last that were chosen
+    known: tuple[str, Any] = ("", None)
 
     def choose(self) -> GradientSteps:
         machine, rule = self.executors.executor("train"), self.rule()
@@ -237,11 +229,11 @@ class StepChooser:
         if isinstance(machine, Script) or not optimizer._goes_by_rule() or (
                 set(optimizer.params) != set(self.executors.params)):
             return ""
-        settings, known = optimizer._constants(), self.executors.rule
-        if known[0] is not optimizer or known[1] != settings:
-            find = why_not_on_devices if isinstance(machine, OnDevices) else rule_in_native_code
-            self.executors.rule = known = optimizer, settings, find(optimizer)
-        return known[2]
+        settings = optimizer._constants()
+        if self.known[0] != settings:
+            self.known = settings, (rule_on_devices(optimizer, machine) if isinstance(machine, OnDevices)
+                                    else rule_in_native_code(optimizer, self.executors))
+        return self.known[1]
 
     def ran(self) -> str:
         """The way a run goes, for its history."""
