@@ -562,9 +562,13 @@ del name
 # How many leaves were made until now: where that is as before, nobody can have put a new one in the place of another.
 made = [0]
 
+def as_text(thing: Any) -> dict[str, str]:
+    return {"text/plain": repr(thing)}
+
+
 # How a notebook shows a Value or a network, a function from it to {MIME type: text}; and how words are spelled for a
-# standard output that lacks some of their signs. The package hangs both in.
-in_notebook: Callable[[Any], dict[str, str]] = lambda thing: {"text/plain": repr(thing)}
+# standard output that lacks some of their signs. The package hangs in its own.
+in_notebook: Callable[[Any], dict[str, str]] = as_text
 spelled: Callable[[str], str] = str
 
 

@@ -766,7 +766,7 @@ def test_a_notebook_view_raises_nothing(no_executable):
 
 
 def test_the_hook_of_the_engine(monkeypatch):
-    monkeypatch.setattr(micrograd.engine, "in_notebook", None)
+    monkeypatch.setattr(micrograd.engine, "in_notebook", micrograd.engine.as_text)
     x, net = Value(2.0, "x"), Neuron(1, rng=1)
     assert x._repr_mimebundle_(include=None, exclude=None) == {"text/plain": repr(x)}
     assert net._repr_mimebundle_() == {"text/plain": repr(net)}
