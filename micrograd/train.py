@@ -12,13 +12,15 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from . import arguments, losses
 from .arguments import number, shown, whole
 from .compiler.api import compile
+from .compiler.batch import Batch
 from .compiler.compiled import Compiled
 from .compiler.program import TraceError
 from .engine import Value
@@ -26,10 +28,10 @@ from .modules import Module
 from .nn import MLP
 from .optim import Optimizer
 from .standardizer import Standardizer
-from .training.door import check_optimizer, keep, table_steps
+from .training.door import STREAMED, check_optimizer, keep, table_steps
 from .training.failures import StartError, started, why_step_failed
 from .training.history import Criterion, History, converged
-from .training.loop import FitOptions, Run, Until, progress_bar
+from .training.loop import FitOptions, Run, Until, progress_bar, stream
 from .training.loop import epochs as each_epoch
 from .training.samples import Judge, Loss, checked, flat, judge_of, numbers, refuse_gaps, width
 from .training.steps import GradientSteps, Order, StepChooser
@@ -39,7 +41,8 @@ __all__ = ["fit", "History", "converged", "train_test_split", "accuracy"]
 Penalty = Callable[[list[Value]], Value]
 
 
-def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
+def fit(net: Module, X: Any = None, y: Any = None, *, batches: Iterable[Any] | None = None,
+        loss: Loss = losses.half_squared_error,
         optimizer: Optimizer | None = None, epochs: int = 100, batch_size: int | None = None, until: Until = None,
         validation: tuple[Any, Any] | float | None = None, patience: int | None = None,
         standardize: bool = False, penalty: Penalty | None = None, shuffle: bool = True,
@@ -59,6 +62,9 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
         net: called on a row of X, it returns an output or a list of outputs.
         X: the rows: lists, an array, a tensor or a frame (see `micrograd.data.dataset`).
         y: a target for each row.
+        batches: in place of X and y, an iterable of minibatches that need not fit in memory together, such as a
+            DataLoader of torch: each is a pair (rows, targets). A step is taken on each of them, as they come; epochs,
+            batch_size and shuffle have no meaning then, and no accuracy is kept.
         loss: of one sample, loss(outputs, target): a function of `micrograd.losses` or your own.
         optimizer: by default SGD(lr=0.1); one without parameters gets the network's.
         epochs: how often every sample is seen, at most.
@@ -80,14 +86,15 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
             where it was, for the same `epochs` with the same numbers as if it had never stopped, bit for bit. (Whether
             backend="auto" compiles depends on them, and what is compiled rounds otherwise.) It is a safetensors file,
             whole at any moment.
-        every: how many epochs there are between two writings; 1 by default.
+        every: how many epochs (1 by default) or batches (100) there are between two writings.
         backend: "auto" compiles the loss (see `micrograd.compile`) where it can be and where that pays, and takes the
             same steps faster, equal but for rounding; "native", "python" or "jax" insist on it, and "eager" trains
             sample by sample. `History.ran` says which it was.
         devices: for JAX, how many or which ones share the rows, as in `compile`.
 
     Returns:
-        The `History` of the run.
+        The `History` of the run: the mean losses of the epochs; of batches, of each `every` batches, which are then
+        what `until`, `patience` and `callback` look at.
 
     Raises:
         ValueError: for data that do not fit together, inf or nan in them, or a number that is out of range.
@@ -105,10 +112,12 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     _check(net, loss, penalty, options, backend, devices)
     optimizer = check_optimizer(optimizer)
     epochs = whole(epochs, "fit(epochs)", 0)
-    every = whole(1 if every is None else every, "fit(every)", 1)
-    X, y = checked(X, y, "fit", net)
+    streamed = batches is not None
+    every = whole((STREAMED if streamed else 1) if every is None else every, "fit(every)", 1)
+    given = _stream(net, X, y, batches, standardize) if streamed else iter(())
+    X, y = next(given) if streamed else checked(X, y, "fit", net)
     rng = random.Random(arguments.seed(seed, "fit(seed)"))
-    X, y, held_X, held_y = _held_out(net, X, y, options, rng)
+    X, y, held_X, held_y = _held_out(net, X, y, options, rng, streamed)
     size = len(X) if batch_size is None else whole(batch_size, "fit(batch_size)", 1)
     if standardize and not isinstance(net, MLP):
         raise TypeError(f"standardize=True needs an MLP, which keeps its scaler; found a {type(net).__name__}")
@@ -120,21 +129,23 @@ def fit(net: Module, X: Any, y: Any, *, loss: Loss = losses.half_squared_error,
     elif not set(optimizer.params) <= set(parameters):
         raise ValueError("the optimizer has the parameters of another network: make a new one, or call "
                          "optimizer.attach(net.parameters())")
-    task = _Task(net, loss, penalty, judge_of(X, y, net, loss), optimizer, X, y, held_X, held_y, backend, devices)
-    order = Order(len(X), size, rng if shuffle else None)
-    run = Run(options, net.parameters, every, judged=task.judge is not None)
+    judge = None if streamed else judge_of(X, y, net, loss)  # the first batch does not show which classes there are
+    task = _Task(net, loss, penalty, judge, optimizer, X, y, held_X, held_y, backend, devices,
+                 chain([(X, y)], given) if streamed else None)
+    order = Order(len(X), size, rng if shuffle and not streamed else None)
+    run = Run(options, net.parameters, 1 if streamed else every, judged=judge is not None)
     history = run.history
     if checkpoint is not None:
         run.save = keep(checkpoint, run, type(net).__name__, optimizer, rng, order.seen, {
-            "rows": len(X), "loss": getattr(loss, "__name__", ""), "batch_size": batch_size, "shuffle": shuffle,
-            "seed": repr(seed), "held out": len(held_X)})
+            "rows": "streamed" if streamed else len(X), "loss": getattr(loss, "__name__", ""),
+            "batch_size": batch_size, "shuffle": shuffle, "seed": repr(seed), "held out": len(held_X)})
     if standardize and isinstance(net, MLP):
         net.scaler = Standardizer.of(X)
-    run.bar = progress_bar(epochs, progress)
+    run.bar = None if streamed else progress_bar(epochs, progress)
     try:
         history.stopped = run.reason()
         task.train(run, order, epochs)
-        history.stopped = history.stopped or "all epochs done"
+        history.stopped = history.stopped or ("all batches seen" if streamed else "all epochs done")
     except KeyboardInterrupt:
         history.stopped = "interrupted"
     except StartError as error:
@@ -163,13 +174,34 @@ def _check(net: Any, loss: Any, penalty: Any, options: FitOptions, backend: str,
         raise ValueError("devices are for JAX: give backend='jax' with them")
 
 
-def _held_out(net: Module, X: list[Any], y: list[Any], options: FitOptions,
-              rng: random.Random) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+def _stream(net: Module, X: Any, y: Any, batches: Any, standardize: bool) -> Iterator[tuple[list[Any], list[Any]]]:
+    """The rows and targets of each batch, checked."""
+    if X is not None or y is not None:
+        raise TypeError("fit takes rows and targets, or batches, not both")
+    if standardize:
+        raise ValueError("the columns of a stream cannot be standardized before they were seen: scale them, or set "
+                         "net.scaler = micrograd.Standardizer.of(rows)")
+    if not isinstance(batches, Iterable):
+        raise TypeError("batches must be an iterable of pairs (rows, targets), such as a generator, found "
+                        f"{shown(batches)}")
+    i = -1
+    for i, batch in enumerate(batches):
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise TypeError(f"batch {i}: a batch must be a pair (rows, targets), found {shown(batch)}")
+        rows, targets = checked(batch[0], batch[1], f"batch {i}", net)
+        refuse_gaps(rows, targets, f"batch {i}: ")
+        yield rows, targets
+    if i < 0:
+        raise ValueError("fit needs at least one batch, found none: an iterator can be used once only")
+
+
+def _held_out(net: Module, X: list[Any], y: list[Any], options: FitOptions, rng: random.Random,
+              streamed: bool) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
     """The rows and targets to train on, and those that are not trained on."""
     given, pair = options.validation, "a pair (rows, targets)"
     if isinstance(given, (tuple, list)) and len(given) == 2:
         return X, y, *checked(given[0], given[1], "validation", net)
-    share = options.share(len(X), pair)
+    share = options.share(0 if streamed else len(X), pair)
     if share is None:
         if given is not None:
             raise TypeError(f"validation must be a share in (0, 1), or {pair}, found {shown(given)}")
@@ -193,10 +225,13 @@ class _Task:
     held_y: list[Any]
     backend: str
     devices: Any
+    batches: Iterator[tuple[list[Any], list[Any]]] | None  # in place of X and y, which are the first of them
 
     def train(self, run: Run, order: Order, epochs: int) -> None:
         """By the compiled loss, where it can be compiled; eagerly from where it has changed."""
         sums, data, why = self.compiled(epochs)
+        if self.batches is not None:
+            self.batches = islice(self.batches, run.batches, None)
         history, eagerly_held = run.history, self.held if self.held_X else None
         history.ran, run.held = f"eager: {why}", eagerly_held
         if sums is not None:
@@ -206,21 +241,48 @@ class _Task:
                 means, held, _ = self.compile(self.held_X, self.held_y, None)
                 run.held = eagerly_held if means is None else lambda: means.value(*held)
         if sums is not None and not history.stopped:
-            run.follow(table_steps(sums._checks, sums._checks.prepared(data), chooser, max(epochs - run.epochs, 0),
-                                   order.size, order.shuffler, order.seen, run.unwatched()),
+            left = max(epochs - run.epochs, 0)
+            run.follow(table_steps(sums._checks, sums._checks.prepared(data), chooser, left, order.size, order.shuffler,
+                                   order.seen, run.unwatched())
+                       if self.batches is None else self.streamed(run, chooser.choose, sums),
                        lambda: self.changed(run, sums))
-            if history.stopped or run.epochs >= epochs:
+            if history.stopped or self.over(run, epochs):
                 return
             history.ran = f"{sums.backend}, then eager: the loss has changed after epoch {history.epochs}"
             run.held = eagerly_held
         if not history.stopped:
-            run.follow(self.eagerly(order, epochs - run.epochs), lambda: self.changed(run, None))
+            run.follow(self.eagerly(order, epochs - run.epochs) if self.batches is None else
+                       self.streamed(run, lambda: _Eagerly(self), None), lambda: self.changed(run, None))
+
+    def streamed(self, run: Run, choose: Callable[[], GradientSteps], sums: Compiled | None) -> Iterator[list[float]]:
+        """Take a step on each batch that is left, by the compiled loss or eagerly; yield the means of so many."""
+        def given() -> Iterator[Batch]:
+            for X, y in self.batches or ():
+                self.X, self.y = X, y
+                if sums is None:
+                    yield Batch((), False, len(self.X))  # of which `_Eagerly` asks no more than the rows
+                else:
+                    columns = sums._checks.prepared((self.X, self.y))
+                    sums._checks.verify(columns)
+                    yield columns
+
+        for means, count in stream(choose, given(), run.options.every or STREAMED):
+            run.batches += count
+            yield means
+
+    def over(self, run: Run, epochs: int) -> bool:
+        """True if all epochs are done, or all batches seen."""
+        if self.batches is None:
+            return run.epochs >= epochs
+        following = list(islice(self.batches, 1))
+        self.batches = chain(following, self.batches)
+        return not following
 
     def compiled(self, epochs: int) -> tuple[Compiled | None, Sequence[Any], str]:
         """The compiled loss and the data for it; or None, and why not."""
         if self.backend == "eager":
             return None, (), "not asked for"
-        if self.backend == "auto" and epochs * len(self.X) < WORTHWHILE:
+        if self.backend == "auto" and self.batches is None and epochs * len(self.X) < WORTHWHILE:
             return None, (), "compiling would not pay for so few samples"
         return self.compile(self.X, self.y, self.penalty)
 

@@ -568,3 +568,92 @@ def test_devices_are_of_jax(backend: str) -> None:
         fit(line(), LINE_X, LINE_Y, backend=backend, devices=2)
     with pytest.raises(ValueError, match="backend must be auto, eager, native, python or jax; found 'JAX'"):
         fit(line(), LINE_X, LINE_Y, backend="JAX")
+
+
+# A stream of batches
+
+def quadrants(rows: int = 120) -> list[tuple[list[list[float]], list[float]]]:
+    """Batches of ten points, with the sign of the product of their coordinates."""
+    rng = random.Random(1)
+    X = [[rng.gauss(0, 1), rng.gauss(0, 1)] for _ in range(rows)]
+    return [(X[i:i + 10], [math.copysign(1.0, a * b) for a, b in X[i:i + 10]]) for i in range(0, rows, 10)]
+
+
+@pytest.mark.parametrize("backend", ["auto", "eager", "native", "python"])
+def test_a_stream_takes_the_steps_of_a_table_in_its_order(backend: str) -> None:
+    batches = quadrants()
+    table, stream = MLP(2, [4, 1], rng=3), MLP(2, [4, 1], rng=3)
+    X, y = [x for X, _ in batches for x in X], [t for _, y in batches for t in y]
+    fit(table, X, y, epochs=1, batch_size=10, shuffle=False, optimizer=Adam(lr=0.1), backend=backend)
+    optimizer = Adam(lr=0.1)
+    history = fit(stream, batches=iter(batches), every=5, optimizer=optimizer, backend=backend)
+    assert [p.data for p in stream.parameters()] == pytest.approx([p.data for p in table.parameters()], rel=1e-12)
+    assert (len(history), optimizer.steps, history.stopped, history.accuracy) == (3, 12, "all batches seen", [])
+    assert history.ran == {"auto": "native", "eager": "eager: not asked for"}.get(backend, backend)
+
+
+def test_a_stream_is_followed_where_the_loss_changes() -> None:
+    def trained(backend: str) -> tuple[list[float], str]:
+        scale = [1.0]
+
+        def tell(history: History) -> None:
+            scale[0] = 2.0
+
+        net = MLP(2, [4, 1], rng=3)
+        history = fit(net, batches=iter(quadrants()), every=4, callback=tell, backend=backend,
+                      loss=lambda out, t: losses.half_squared_error(out, t) * scale[0])
+        assert (len(history), history.stopped) == (3, "all batches seen")
+        return [p.data for p in net.parameters()], history.ran
+
+    (compiled, ran), (eager, _) = trained("native"), trained("eager")
+    assert compiled == pytest.approx(eager, rel=1e-12)
+    assert ran == "native, then eager: the loss has changed after epoch 1"
+
+
+@pytest.mark.parametrize("backend", ["native", "eager"])
+def test_a_stream_goes_on_where_it_was(tmp_path, backend: str) -> None:
+    batches, path = quadrants(), tmp_path / "run.safetensors"
+    whole, resumed = MLP(2, [4, 1], rng=3), MLP(2, [4, 1], rng=4)
+    expected = fit(whole, batches=batches, every=4, optimizer=Adam(), backend=backend)
+    fit(MLP(2, [4, 1], rng=3), batches=batches[:8], every=4, optimizer=Adam(), backend=backend, checkpoint=path)
+    history = fit(resumed, batches=batches, every=4, optimizer=Adam(), backend=backend, checkpoint=path)
+    assert (list(history), history.stopped) == (list(expected), "all batches seen")
+    assert [p.data for p in resumed.parameters()] == [p.data for p in whole.parameters()]
+    with pytest.raises(ValueError, match="rows"):
+        fit(resumed, *batches[0], optimizer=Adam(), backend=backend, checkpoint=path)
+
+
+def test_a_stream_stops_by_rows_that_are_not_in_it() -> None:
+    batches = quadrants()
+    history = fit(MLP(2, [4, 1], rng=3), batches=batches[2:], every=1, validation=batches[0], patience=1,
+                  optimizer=SGD(lr=5.0))
+    assert history.stopped == "no better for 1 epoch"
+    assert len(history.validation_loss) == len(history) < 10
+
+
+@pytest.mark.parametrize(("given", "options", "message"), [
+    ((), {"batches": []}, "fit needs at least one batch, found none: an iterator can be used once only"),
+    ((), {"batches": 3}, r"batches must be an iterable of pairs \(rows, targets\), such as a generator, found int 3"),
+    ((), {"batches": [([[1.0]],)]}, r"batch 0: a batch must be a pair \(rows, targets\), found tuple"),
+    ((), {"batches": [([[1.0]], [math.nan])]}, "batch 0: y holds nan in row 0"),
+    ((), {"batches": [([[1.0]], [1.0])], "standardize": True}, "the columns of a stream cannot be standardized before"),
+    ((), {"batches": [([[1.0]], [1.0])], "validation": 0.5}, "no share of a stream can be held out"),
+    ((), {"batches": [([[1.0]], [1.0])], "patience": 2}, "no share of a stream can be held out"),
+    (([[1.0]], [1.0]), {"batches": [([[1.0]], [1.0])]}, "fit takes rows and targets, or batches, not both"),
+    ((), {}, "fit: X needs numbers in a list or an array, found NoneType None"),
+])
+def test_what_is_not_a_stream_is_refused(given, options, message: str) -> None:
+    net = MLP(1, [1])
+    before = [p.data for p in net.parameters()]
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(net, *given, **options, every=3)
+    assert [p.data for p in net.parameters()] == before
+
+
+@pytest.mark.parametrize(("batch", "message"), [(([[1.0], [2.0]], [1.0]), "batch 1 needs a target for each row"),
+                                                (([[1.0, 2.0]], [1.0]), "batch 1: X")])
+def test_a_later_batch_is_checked_when_it_comes(batch, message: str) -> None:
+    optimizer = SGD()
+    with pytest.raises(ValueError, match=message):
+        fit(MLP(1, [1]), batches=[([[1.0]], [1.0]), batch], optimizer=optimizer)
+    assert optimizer.steps == 1
