@@ -6,7 +6,7 @@ import pytest
 
 import micrograd
 from micrograd import MLP, Value, ops
-from micrograd.compiler import libraries
+from micrograd.compiler import libraries, onnx_graph
 
 XS = [-3.0, -0.5, 0.25, 2.0]
 
@@ -17,9 +17,17 @@ def softsign(request):
     written = {"forward": lambda x: x / (1 + ops.abs(x))} if request.param == "written with rows" else {
         "forward": lambda x: x / (1 + (x if x > 0 else -x)), "spelled": lambda x: x / (1 + ops.abs(x))}
     row = ops.row("a_row_alone", written.pop("forward"), lambda y, x: 1 / (1 + ops.abs(x)) ** 2, **written)
+    forget_libraries()
     yield row
     del ops.OPS["a_row_alone"]
     ops.ROWS.remove(row)
+    forget_libraries()
+
+
+def forget_libraries():
+    """The libraries of arrays, which are made once, with the rows that there are."""
+    for library in (libraries.numpy_library, libraries.jax_library, libraries.torch_library, onnx_graph.onnx_library):
+        library.cache_clear()
 
 
 def test_it_is_a_function_of_the_package(softsign):
