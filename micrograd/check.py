@@ -20,7 +20,7 @@ from .arguments import as_float, counted, function
 from .calculus import Function, RecordedCall, leaves, push_forward, rebuild
 from .data import dataset
 from .engine import Value, gradient, topological_order
-from .formulas.graph import look
+from .formulas.graph import at_kink, look
 from .formulas.undefined import undefined
 from .page import Block, Entry, Grid, GridRow, Page, Summary
 from .rows import carries
@@ -241,7 +241,7 @@ class Experiment:
         moving = push_forward(self.outputs, {variable: 1.0})
         conventions = ", ".join(dict.fromkeys(
             node.op.note for node in topological_order(self.outputs[0])
-            if turns(node) and any(parent in moving for parent in node.parents)))
+            if at_kink(node) and any(parent in moving for parent in node.parents)))
         steps = steps_around(x)
         ahead, behind = ([self.probes(j, x + sign * h) for h in steps] for sign in (1, -1))
         checks = []
@@ -286,11 +286,6 @@ def argument_names(f: Function, count: int) -> list[str]:
         parameters = []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return names if len(names) >= count else ["x"] if count == 1 else [f"x{i}" for i in range(count)]
-
-
-def turns(node: Value) -> bool:
-    """True if a node is at a kink of its row."""
-    return node.op.kink is not None and node.op.kink(*[parent.data for parent in node.parents]) == 0
 
 
 def leap_within(y: Value, moving: Mapping[Value, Any], reach: float) -> bool:

@@ -555,7 +555,7 @@ setattr(Value, "_backward", Elsewhere(  # noqa: B010
     "micrograd.op(name, forward, derivative) adds an op of your own"))
 for name in ("m", "v", "velocity"):
     setattr(Value, name, Elsewhere(
-        name, "it keeps nothing of yours, to stay small. Keep it beside, m = {p: 0.0 for p in net.parameters()} and "
+        name, "it keeps nothing of yours, to stay small. Keep it outside, m = {p: 0.0 for p in net.parameters()} and "
         "then m[p]; or take micrograd.Adam, SGD(momentum=...), or a subclass of Value"))
 del name
 
@@ -733,7 +733,7 @@ def label_alone(label: Any, others: tuple[Any, ...], unknown: dict[str, Any]) ->
     name = text(label)
     if others or unknown:
         found = ", ".join([*map(repr, others), *(f"{key}={x!r}" for key, x in unknown.items())])
-        raise TypeError(f"Value(data, label) takes a number and a name, found besides: {found:.80}")
+        raise TypeError(f"Value(data, label) takes a number and a name; also found: {found:.80}")
     return name
 
 

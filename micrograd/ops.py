@@ -18,8 +18,8 @@ from typing import Any
 from . import functions
 from .arguments import is_number
 from .functions import LN_2, LN_10, SQRT_2, SQRT_PI, SQRT_TAU, normal_below
+from .rows import DEFAULTS, LEAVES, op, row, shortcut
 from .rows import HELPERS as HELPERS
-from .rows import LEAVES, op, row, shortcut
 from .rows import OPS as OPS
 from .rows import ROWS as ROWS
 from .rows import Op as Op
@@ -309,8 +309,7 @@ del _row
 # A leaf is a node that no op computed. These two stand in the place of its op.
 LEAF, CONSTANT = (
     Op(name=kind, forward=identity.forward, derivatives=(), otherwise=identity.otherwise, symbol="", latex="", text="",
-       binds="atom", domain=(), kink=None, defaults=(), note=note, spelled=None, book=(), stands_for=None,
-       about="", defined="", builtin=True)
+       **{**DEFAULTS, "domain": (), "about": "", "note": note})
     for kind, note in (("leaf", "a Value that the user made"), ("constant", "a number that met a Value"))
 )
 LEAVES |= {LEAF.name: LEAF, CONSTANT.name: CONSTANT}

@@ -300,15 +300,19 @@ def named(name: str) -> Op:
     return row
 
 
+# What a row has where nothing is said of it
+DEFAULTS: dict[str, Any] = {
+    "binds": "atom", "domain": (-2.0, 2.0), "kink": None, "defaults": (), "note": "", "about": "an op of your own",
+    "defined": "", "spelled": None, "book": (), "stands_for": None, "builtin": True}
+
+
 def row(name: str, forward: Callable[..., float], *derivatives: Callable[..., Any], **fields: Any) -> Op:
-    """Enter a row into the table. For the fields see `Op`; those that are left out are as here."""
+    """Enter a row into the table. For the fields see `Op`; those that are left out are as above."""
     arity = len(derivatives)
     slots = ", ".join(f"{{{i}}}" for i in range(arity))
     command = r"\operatorname{{" + name.replace("_", r"\_") + "}}"
     shapes = {"symbol": name, "latex": rf"{command}\left({slots}\right)", "text": f"{name}({slots})"}
-    given = {"otherwise": _by_rows(fields.get("spelled") or forward), "binds": "atom", "domain": (-2.0, 2.0),
-             "kink": None, "defaults": (), "note": "", "about": "an op of your own", "defined": "", "spelled": None,
-             "book": (), "stands_for": None, "builtin": True, **fields}
+    given = {**DEFAULTS, "otherwise": _by_rows(fields.get("spelled") or forward), **fields}
     given |= {field: given.get(field) or shape for field, shape in shapes.items()}
     domain = given["domain"]
     several = isinstance(domain, tuple) and domain and isinstance(domain[0], tuple)

@@ -88,7 +88,7 @@ def test_the_children_and_the_op_of_the_original(make):
     (lambda: Value(2.0, "a", 3, requires_grad=True), "3, requires_grad=True"),
 ])
 def test_other_arguments_that_a_value_does_not_take(make, found):
-    with pytest.raises(TypeError, match=rf"Value\(data, label\) takes a number and a name, found besides: {found}$"):
+    with pytest.raises(TypeError, match=rf"Value\(data, label\) takes a number and a name; also found: {found}$"):
         make()
 
 

@@ -23,7 +23,7 @@ from .. import ops
 from ..arguments import number
 from ..engine import Value
 from ..ops import Op
-from ..rows import Operators, spelling
+from ..rows import DEFAULTS, Operators, spelling
 from ..terminal import in_signs_of_stdout
 
 __all__ = ["TraceError"]  # what the package takes from here
@@ -57,8 +57,8 @@ def inner_row(name: str, symbol: str, forward: Callable[..., float], arity: int,
     written = f" {symbol} ".join(f"{{{i}:sum}}" for i in range(arity))
     return InnerOp(
         name=name, forward=forward, derivatives=(lambda y, *args: 0.0,) * arity, otherwise=forward, symbol=symbol,
-        latex=written, text=written, binds="", domain=((-2.0, 2.0),) * arity, kink=None, defaults=(), note=note,
-        spelled=None, book=(), stands_for=None, builtin=True)
+        latex=written, text=written,
+        **{**DEFAULTS, "binds": "", "domain": ((-2.0, 2.0),) * arity, "about": "", "note": note})
 
 
 INPUT = inner_row("input", "", lambda: math.nan, 0, "a number of a sample")

@@ -144,6 +144,11 @@ def recomputed(node: Value) -> float:
     return node.op.value(*[parent.data for parent in node.parents])
 
 
+def at_kink(node: Value) -> bool:
+    """True if the arguments of a node are where the derivative of its row jumps."""
+    return node.op.kink is not None and node.op.kink(*[parent.data for parent in node.parents]) == 0
+
+
 def same(a: float, b: float) -> bool:
     """Tell whether two results of one op are the same, but for the last digits."""
     return a == b or (a != a and b != b) or isclose(a, b, rel_tol=1e-14)

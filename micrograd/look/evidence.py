@@ -20,7 +20,7 @@ from ..engine import Value
 from ..formulas.deltas import weighted_sums
 from ..formulas.formula import forward_rule, name_of, number_of
 from ..formulas.formula import partial as derivative
-from ..formulas.graph import Edge, Graph, recomputed
+from ..formulas.graph import Edge, Graph, at_kink, recomputed
 from ..formulas.labels import SUPERSCRIPT, indices
 from ..formulas.notations import DIGITS
 from ..formulas.undefined import SLOPE, ZERO_INFINITE, undefined
@@ -383,10 +383,6 @@ def ratios_of_layers(kind: str, patient: Patient) -> Iterator[Evidence]:
         if layer.isdecimal():
             terms.setdefault(int(layer), []).append(node)
     return trend(kind, terms, lambda node: abs(patient.gradients[node]))
-
-
-def at_kink(node: Value) -> bool:
-    return node.op.kink is not None and node.op.kink(*[parent.data for parent in node.parents]) == 0
 
 
 def kinks(patient: Patient) -> Iterator[Evidence]:
