@@ -179,20 +179,25 @@ class TracedRun:
         count = len(self.inputs)
         return {i: self.nodes[i] for i, row in enumerate(self.shape[3 * count::3], count) if row == kind.index}
 
-    def program(self, name: str, wanted: list[Argument]) -> Program:
-        """The graph as a program, node by node."""
+    def operations(self) -> tuple[list[Op], list[tuple[int, ...]]]:
+        """The row and the parents of each node, of an input the row INPUT."""
         rows = [ROWS[row] for row in self.shape[::3]]
         rows[:len(self.inputs)] = [INPUT] * len(self.inputs)
-        parents: list[tuple[int, ...]] = []
-        rank: list[int] = []
-        for row, a, b in zip(rows, self.shape[1::3], self.shape[2::3]):
-            parents.append(() if a < 0 else (a,) if b < 0 else (a, b))
-            rank.append(LEAVES[row] if a < 0 else rank[a] if b < 0 or rank[a] > rank[b] else rank[b])
+        parents: list[tuple[int, ...]] = [() if a < 0 else (a,) if b < 0 else (a, b)
+                                          for a, b in zip(self.shape[1::3], self.shape[2::3])]
         if CHOICE in rows:
             for i, row in enumerate(rows):
                 if row is CHOICE:
                     rows[i] = ops.where
                     parents[i] = (parents[i][0], *parents[parents[i][1]])
+        return rows, parents
+
+    def program(self, name: str, wanted: list[Argument]) -> Program:
+        """The graph as a program, node by node."""
+        rows, parents = self.operations()
+        rank: list[int] = []
+        for row, a, b in zip(rows, self.shape[1::3], self.shape[2::3]):
+            rank.append(LEAVES[row] if a < 0 else rank[a] if b < 0 or rank[a] > rank[b] else rank[b])
         return Program(
             name, wanted, self.several, rows, parents, rank,
             {i: node.data for i, node in self.leaves(ops.CONSTANT).items()},
@@ -279,8 +284,8 @@ def change(program: Program, function: Callable[..., Any], parameters_only: bool
         again = run(function, program.name, program.arguments)
     except Exception as error:
         return f"fails now, {type(error).__name__}: {error}"
-    known = dict.fromkeys(program.parameters[i] for i in sorted(program.parameters))
-    found = dict.fromkeys(again.leaves(ops.LEAF).values())
+    leaves = again.leaves(ops.LEAF)
+    known, found = (dict.fromkeys(nodes[i] for i in sorted(nodes)) for nodes in (program.parameters, leaves))
     gone, new = [p for p in known if p not in found], [p for p in found if p not in known]
     if gone or new:
         named = [f"{some[0]!r}{f' and {len(some) - 1} more' if len(some) > 1 else ''}" if some else "none"
@@ -288,9 +293,8 @@ def change(program: Program, function: Callable[..., Any], parameters_only: bool
         return f"computes with other parameters now, {named[0]} in place of {named[1]}"
     if parameters_only:
         return ""
-    other = again.program(program.name, program.arguments)
     if (program.ops, program.args, program.outputs, program.parameters) != (
-            other.ops, other.args, other.outputs, other.parameters):
+            *again.operations(), again.outputs, leaves):
         return "does other operations now"
     if numbers := other_number(program, again):
         return "computes with another number now, {1:.6g} in place of {0:.6g}".format(*numbers)
