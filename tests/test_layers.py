@@ -31,6 +31,8 @@ SIDEWAYS = {(module, used) for _, modules, uses in rows() for module in modules 
 FOLDERS = {name for name, path in FILES.items() if name != path.stem and path.name == "__init__.py" and name not in LAYERS}
 MODULES = [name for name in FILES if name not in FOLDERS]
 DOORS = [name for name in MODULES if name.split("/")[0] in ("cli", "__main__", "__init__")]  # what they need is loaded late
+# What is loaded when it is asked for, as it takes as long to load as all else that `compile` needs, and few ask
+LATE = {"compiler/compiled": "from .equations import Equations"}
 # Names of activations as data (the default that a user may type, which initialisation fits which activation, what is a
 # probability), and the heading of a column, a step of the pass, minutes
 ALLOWED = {"data/quantities": {"min"}, "nn": {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus", "tanh", "sigmoid", "identity"},
@@ -99,7 +101,7 @@ def test_no_import_of_the_package_hides_in_a_function(module):
     for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             hidden = [ast.unparse(inner) for inner in ast.walk(node) if isinstance(inner, ast.ImportFrom) and inner.level]
-            assert not hidden, f"{module}, line {node.lineno}: {hidden}"
+            assert set(hidden) <= {LATE.get(module)}, f"{module}, line {node.lineno}: {hidden}"
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in ("ops", "rows", *DOORS)])

@@ -19,7 +19,6 @@ from . import executors
 from .arrays import loss_and_gradient, onnx_model
 from .batch import one_sample, outputs_of, prepared
 from .checks import Checks
-from .equations import Equations
 from .executors import Executors, uncollected
 from .jax_devices import resolve_devices
 from .libraries import Library, jax_library, numpy_library, torch_library
@@ -32,6 +31,9 @@ __all__ = ["Compiled"]
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar  # with a default, so that Compiled alone is a type, too
+
+    from .equations import Equations
+
     Found = TypeVar("Found", default=Any)  # what is found for a sample: a float, or a list of them
 else:
     from typing import TypeVar
@@ -60,9 +62,7 @@ class Compiled(Generic[Found]):
                  reduce: str, backend: str, verify: int, threads: int | None, devices: Sequence[Any] = (),
                  dtype: str = "float64", seconds: float = 0.0) -> None:
         start = perf_counter()
-        self.name = recording.name
-        self.arguments = recording.arguments
-        self.several = recording.several
+        self.name, self.arguments, self.several = recording.name, recording.arguments, recording.several
         self._recording = recording
         self._options = (reduce, backend, threads, dtype)
         self._executors = Executors(recording, params, backend, threads, devices, dtype)
@@ -264,8 +264,6 @@ class Compiled(Generic[Found]):
         values: Any = outs[:outputs] if self.several else outs[0]
         return (values, self._checks.shaped(outs[outputs:])) if grad else values
 
-    # Training
-
     def fit(self, *data: Any, batches: Iterable[Any] | None = None, optimizer: Optimizer | None = None,
             epochs: int = 100, batch_size: int | None = None, shuffle: bool = True, seed: int | None = None,
             until: Until = None, validation: Any = None, patience: int | None = None, progress: bool | None = False,
@@ -334,8 +332,7 @@ class Compiled(Generic[Found]):
             batch_size: rows for each step, 1 or more; None for all of them.
             order: a random.Random that shuffles the rows before each epoch; None to leave them as they come.
             seen: the rows in the order that is shuffled; by default as they come.
-            stretch: several epochs may be done at once and then be told; so a caller who stops early would have trained
-                for more.
+            stretch: several epochs may be done at once, so that a caller who stops early may have trained for more.
 
         Yields:
             After each epoch, the mean of each output over the rows, as they were met.
@@ -372,6 +369,8 @@ class Compiled(Generic[Found]):
     def plan(self) -> Equations:
         """The program of a step, or of a sample where there are no parameters, as operations on whole arrays: `print`
         shows the matrix equations that were found in the scalars, the layers of a network, say."""
+        from .equations import Equations  # not sooner: with all of formulas it takes long to load, and few ask
+
         note = "(the sums that are asked for are these means times rows)" if self.params and self._checks.summed else ""
         return Equations(self._executors.plan("train" if self.params else "map"), note=note)
 
