@@ -395,7 +395,7 @@ def _read(where: str) -> tuple[dict[str, Any], str | None]:
 
 def _held(tensors: dict[str, Any]) -> str:
     some = [f"{name} {tensor.shape}" for name, tensor in tensors.items()][:6]
-    return f"the file has {', '.join(some) or 'no tensors'}{', ...' * (len(tensors) > 6)}"
+    return f"the file has {', '.join(some) or 'no tensors'}{', ...' if len(tensors) > 6 else ''}"
 
 
 def _blank(where: str, tensors: dict[str, Any], about: str | None) -> MLP:

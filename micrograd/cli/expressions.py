@@ -83,7 +83,7 @@ def recorded(expression: str, values: dict[str, float]) -> tuple[Value, dict[str
     try:
         program = parse_program(expression, values)
     except UnknownName as slip:
-        known = f", only {', '.join(values)}" * bool(values)
+        known = f", only {', '.join(values)}" if values else ""
         hint = slip.meant or f"; to give it one: {typed('--at', f'{slip.name}=0.5')}"
         raise ExpressionError(slip.text, slip.place, f"{slip.name!r} has no value{known}{hint}") from None
     with warnings.catch_warnings(record=True) as odd:
@@ -113,10 +113,10 @@ def name_calls(root: Value, taken: Sequence[str]) -> None:
     for k, call in enumerate(calls if letters else (), 1):
         inside = [parent for parent in dict.fromkeys(call.parents) if parent.parents and not parent.label]
         for j, parent in enumerate(inside, 1):
-            places = [str(k)] * (len(calls) > 1) + [str(j)] * (len(inside) > 1)
-            parent.label = letters[0] + f"_{{{','.join(places)}}}" * bool(places)
+            places = ([str(k)] if len(calls) > 1 else []) + ([str(j)] if len(inside) > 1 else [])
+            parent.label = letters[0] + (f"_{{{','.join(places)}}}" if places else "")
         if not call.label:
-            call.label = letters[1] + f"_{{{k}}}" * (len(calls) > 1)
+            call.label = letters[1] + (f"_{{{k}}}" if len(calls) > 1 else "")
 
 
 def meant(name: str, nodes: Mapping[str, Value]) -> Value:

@@ -266,7 +266,7 @@ def train(data: Path, target: str | None, out: Path, decimal: str | None, as_jso
     console.keep(out, lambda model: predicts(model) == target)
     with ends_as_ctrl_c():
         trained = train_on(table, target, **options)
-        replaced = ", in place of an older one" * out.is_file()
+        replaced = ", in place of an older one" if out.is_file() else ""
         trained.net.save(console.opened(out))
         with console.without_warnings():
             found = judged(trained)

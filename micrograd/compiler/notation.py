@@ -207,7 +207,7 @@ class Array:
     def running(self, index: Sequence[int], each: int) -> Layout | None:
         """The j-th number of `each` for the i-th sum, by i and j, where the places are so regular."""
         wide = self.grid[1] if self.grid else self.size
-        axes = [[place // wide for place in index]] * bool(self.grid) + [[place % wide for place in index]]
+        axes = ([[place // wide for place in index]] if self.grid else []) + [[place % wide for place in index]]
         found = []
         for axis in axes:
             start, by_i, by_j = axis[0], axis[each] - axis[0], axis[1] - axis[0]
@@ -215,7 +215,7 @@ class Array:
             if by_i < 0 or by_j < 0 or axis != line:
                 return None
             terms = [("" if by == 1 else str(by)) + name for by, name in ((by_i, "i"), (by_j, "j")) if by]
-            found.append(" + ".join(terms + [str(start)] * (start > 0 or not terms)))
+            found.append(" + ".join(terms + ([str(start)] if start > 0 or not terms else [])))
         return self.at(", ".join(found))
 
 
@@ -258,7 +258,7 @@ def array_name(base: tuple[str, str, str], axes: int, varies: bool, alone: str =
         return whole_label(alone)
     if len(letter) == 1 and letter.isascii() and (axes == 2 or (axes == 1 and varies)):
         letter = letter.upper()
-    name = whole_label(letter + f"^{{{above}}}" * bool(above) + f"_{{{below}}}" * bool(below))
+    name = whole_label(letter + (f"^{{{above}}}" if above else "") + (f"_{{{below}}}" if below else ""))
     return Quoted(letter + above, name.latex) if above.isalnum() and not below else name
 
 

@@ -302,5 +302,5 @@ def longer(letter: str, base: str, index: str) -> str:
     that is no name."""
     parts = indices(letter + index)
     above, below = parts[1:] if parts else ("", index)
-    found = f"{letter}{f'^{{{above}}}' * bool(above)}_{{{base}{below}}}"
+    found = letter + (f"^{{{above}}}" if above else "") + f"_{{{base}{below}}}"
     return found if indices(found) else ""

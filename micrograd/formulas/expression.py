@@ -30,7 +30,7 @@ class ExpressionError(ValueError):
         """The message, the text around the place on one line, and a caret below the place."""
         before, after = printable(self.text[:self.place]), printable(self.text[self.place:])
         start = max(0, len(before) - WIDTH // 2)
-        before = "…" * bool(start) + before[start:]
+        before = ("…" if start else "") + before[start:]
         return f"{self.message}\n  {before}{cut(after, WIDTH - len(before))}\n  {' ' * columns(before)}^"
 
 

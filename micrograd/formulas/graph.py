@@ -80,8 +80,9 @@ class Graph:
             return found[0]
         if found:
             meant = [node for node in found if node.op is not CONSTANT] or found
-            listed = ", ".join(repr(self.names[node]) for node in meant[:LISTED]) + ", ..." * (len(meant) > LISTED)
-            raise ValueError(f"{x!r} can be any of {len(found)} nodes; call it {listed}, or hand in the Value")
+            listed = ", ".join(repr(self.names[node]) for node in meant[:LISTED])
+            more = ", ..." if len(meant) > LISTED else ""
+            raise ValueError(f"{x!r} can be any of {len(found)} nodes; call it {listed}{more}, or hand in the Value")
         printed = self.printed(self.order)
         near = [name for name in printed if name.casefold() == x.casefold()] or get_close_matches(x, printed, 3, 0.5)
         hint = f"; did you mean {' or '.join(near[:3])}?" if near else "."
@@ -105,7 +106,7 @@ class Graph:
     def labelled(self) -> str:
         """The nodes that may be asked for by their labels, for a message."""
         known = self.printed(node for node in self.order if node.label)
-        more = f" and {len(known) - LISTED:,} more" * (len(known) > LISTED)
+        more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
         return f"Labelled there: {', '.join(known[:LISTED]) or 'nothing'}{more}"
 
 
@@ -267,4 +268,4 @@ def numbered(label: str, n: int) -> str:
     if parts is None:
         return f"{label} ({n})"
     base, above, below = parts
-    return f"{base}^{{{above}({n})}}" + f"_{{{below}}}" * bool(below)
+    return f"{base}^{{{above}({n})}}" + (f"_{{{below}}}" if below else "")

@@ -203,7 +203,7 @@ def label_in_latex(label: str) -> Written:
         return piece_of(text_in_latex(label), "sum" if OPERATOR.search(label) else "atom")
     base, above, below = parts
     name = GREEK.get(base, base) if len(base) == 1 or base in LETTER else text_in_latex(base)
-    name += f"^{{{above}}}" * bool(above) + f"_{{{below}}}" * bool(below)
+    name += (f"^{{{above}}}" if above else "") + (f"_{{{below}}}" if below else "")
     return piece_of(name, "power" if above else "atom")  # (a^{4})^{2}: two indices above are an error in LaTeX
 
 

@@ -261,10 +261,10 @@ class ExpressionReader:
         names = self.known.names if self.known else ()
         alike = [name for name in (functions() if called else (*names, *CONSTANTS)) if name.lower() == word.lower()]
         near = alike or get_close_matches(word, functions() if called else names, n=1, cutoff=0.5)
-        meant = f"; did you mean {near[0]}?{' Names are case-sensitive' * bool(alike)}" if near else ""
+        meant = f"; did you mean {near[0]}?{' Names are case-sensitive' if alike else ''}" if near else ""
         if called:
             return self.error(start, f"there is no function {word!r}{meant}")
-        listed = ", ".join(names[:10]) + f" and {len(names) - 10:,} more" * (len(names) > 10)
+        listed = ", ".join(names[:10]) + (f" and {len(names) - 10:,} more" if len(names) > 10 else "")
         message = f"there is no {word!r} here, only {listed}{meant}" if names else "a number is needed here, not a name"
         return UnknownName(self.text, start, message, word, meant * bool(alike))
 
@@ -324,7 +324,7 @@ class ExpressionReader:
             before = self.before
             after = "".join(takewhile(is_inside, self.text[self.place:]))
             shown = f"{before}*{after}" if after and len(before) < 20 else "a*b for a product"
-            one = f", or {before}{after} for one number" * (before.isdecimal() and after.isdecimal())
+            one = f", or {before}{after} for one number" if before.isdecimal() and after.isdecimal() else ""
             raise self.error(self.place, f"an operator is missing here; write {printable(shown)}{one}")
         if sign == ".":
             operand = self.before
@@ -398,7 +398,7 @@ class ExpressionReader:
         """An error for σ(1 - σ), where σ is a node as well."""
         assert self.known is not None
         if row.arity - len(row.defaults) == 1:
-            alone = "\\" * bool(self.known.meant(row.name)) + row.name
+            alone = ("\\" if self.known.meant(row.name) else "") + row.name
             raise self.error(self.place, f"this can be a product with the node {word!r}, or the function; write "
                                          f"{word}*(…) for the one, {alone}(…) for the other")
 

@@ -153,11 +153,11 @@ def no_answer(graph: Graph, x: Value) -> list[str]:
     reason = undefined(graph, x)
     if reason is None:
         return []
-    diagnosis = f" diagnose({name_of(graph, graph.root)}) looks for its cause." * (reason.kind == NUMBER)
+    diagnosis = f" diagnose({name_of(graph, graph.root)}) looks for its cause." if reason.kind == NUMBER else ""
     also = beside(graph, x)
     name = partial(graph, graph.root, x)
     said = reason.sentence if reason.sentence.startswith(name) else f"{name} has no value here: {reason.sentence}"
-    return [f"{said}." + diagnosis + f" {also}." * bool(also)]
+    return [f"{said}." + diagnosis + (f" {also}." if also else "")]
 
 
 # Words
@@ -179,15 +179,14 @@ def infinite_factor(graph: Graph, steep: Edge | None, node: Value) -> str:
         return f"{partial(graph, graph.root, node)} = {number_of(graph.gradients[node])}, beyond the largest float"
     at = ", ".join(f"{name_of(graph, v) if v.label else defined(graph, v)} = {number_of(v.data)}"
                    for v in dict.fromkeys(steep.node.parents) if graph.names[v])
-    return f"the slope of {defined(graph, steep.node)} is {number_of(steep.local)}" + f" at {at}" * bool(at)
+    return f"the slope of {defined(graph, steep.node)} is {number_of(steep.local)}" + (f" at {at}" if at else "")
 
 
 def zero_factor(graph: Graph, zero: Edge | None, node: Value, steep: Edge | None) -> str:
     if zero is None:
         return f"{partial(graph, graph.root, node)} = 0"
-    said = steep is not None and zero.node in (steep.node, steep.parent)
-    return f"{partial(graph, zero.node, zero.parent)} = 0" + f", where {defined(graph, zero.node)}" * (
-        not said and not zero.node.label)
+    said = zero.node.label or (steep is not None and zero.node in (steep.node, steep.parent))
+    return f"{partial(graph, zero.node, zero.parent)} = 0" + ("" if said else f", where {defined(graph, zero.node)}")
 
 
 def beside(graph: Graph, x: Value) -> str:

@@ -188,9 +188,9 @@ def one_node(graph: Graph, detail: str | None) -> Explanation:
     unclear += digits_lost(written_out(node, terms.names), graph.names, graph, terms)
     how = f"by the op {node.op.name}{last}" if node.op.stands_for is None else (
         "in another way than the formula says, one that loses no digits")
-    notes = [f"{name} is computed {how}" + f": {node.op.note}" * bool(node.op.note) + "."]
+    notes = [f"{name} is computed {how}" + (f": {node.op.note}" if node.op.note else "") + "."]
     if last:
-        hint = f"; all error terms of a network: form={DELTA!r}" * bool(weighted_sums(graph))
+        hint = f"; all error terms of a network: form={DELTA!r}" if weighted_sums(graph) else ""
         notes.append(f"To derive a derivative, say with respect to what (wrt=...){hint}.")
     notes = [*dict.fromkeys(unclear), *too_long(side for line in lines for side in line.sides), *notes]
     paths = tuple((factor,) for factor in factors)
@@ -206,7 +206,7 @@ def nothing_passes(graph: Graph, x: Value) -> Explanation:
             (above if edge.carries else flat)[edge.node] = None
     names = ", ".join(f"{name_of(graph, node)} = {forward_rule(graph, node)}" for node in [*flat][:DEFINED])
     note = (f"Every way from {name_of(graph, x)} to {name_of(graph, graph.root)} leads through an op whose derivative "
-            f"is 0 everywhere, which hands nothing on: {names}{', …' * (len(flat) > DEFINED)}.")
+            f"is 0 everywhere, which hands nothing on: {names}{', …' if len(flat) > DEFINED else ''}.")
     return Explanation(symbols, CHAIN, 0.0, (), 0, (line(symbols, number_of(0.0)),), (), (note,))
 
 
@@ -252,7 +252,7 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     if more:
         for side in sides:
             side.append(Formula.of(left_out(f"{many(more)} more")))
-        hint = f": form={DELTA!r} sums them neuron by neuron" * any(z in between for z in weighted_sums(graph))
+        hint = f": form={DELTA!r} sums them neuron by neuron" if any(z in between for z in weighted_sums(graph)) else ""
         notes.append(f"{many(count[root])} paths lead from {name_of(graph, root)} to {name_of(graph, x)}{hint}.")
     if any(len(path) == 1 for path in found) and count[root] > 1:
         notes.append(f"On the right {symbols} is the direct effect alone, with the other named nodes held fixed.")
@@ -262,7 +262,7 @@ def along_paths(graph: Graph, x: Value, between: dict[Value, None], detail: str 
     unlabelled = [equation(name_of(graph, node), forward_rule(graph, node)) for node in graph.order
                   if node in met and node is not root and not node.label]
     if unlabelled:
-        notes.append("Here " + ", ".join(unlabelled[:DEFINED]) + ", …" * (len(unlabelled) > DEFINED) + ".")
+        notes.append("Here " + ", ".join(unlabelled[:DEFINED]) + (", …" if len(unlabelled) > DEFINED else "") + ".")
     notes += digits_lost((node for node in between if node is not x), between, graph, terms) + sample_note(graph, met)
     derivation = Line(symbols, down_to([(symbols,), *map(tuple, sides)], value)[1:])
     return Explanation(symbols, CHAIN, value, products, count[root], (derivation,), (), tuple(notes))
@@ -367,7 +367,7 @@ def deltas(graph: Graph, x: Value | None, between: dict[Value, None]) -> Explana
     leaves = [x] if x is not None else [
         node for node in between if node.op is LEAF and node.label and node not in covered]
     if len(leaves) > LEAVES:
-        said = [f"{len(leaves):,} leaves{' more' * bool(matrices)} are not listed: wrt=... derives one.", *said]
+        said = [f"{len(leaves):,} leaves{' more' if matrices else ''} are not listed: wrt=... derives one.", *said]
         leaves = []
     layers = layers_of(between, zs)
     shown = [layer if len(layer) <= NEURONS else layer[:NEURONS - 1] for layer in layers]

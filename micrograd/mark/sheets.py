@@ -147,7 +147,8 @@ class Nodes:
     def in_brackets(self, word: str) -> list[str]:
         """The label with signs in a derivative by it, as that is printed: x*w, of ∂C/∂(x*w)."""
         inside = word[1:-1]
-        return [inside] * (word == f"({inside})" and inside in self.by_name and OPERATOR.search(inside) is not None)
+        found = word == f"({inside})" and inside in self.by_name and OPERATOR.search(inside) is not None
+        return [inside] if found else []
 
     def meant_delta(self, word: str) -> str:
         """The name of the δ that a word means; "" for none."""
@@ -388,7 +389,7 @@ def sheets_by_answer(rows: Iterable[Row], width: int, nodes: Nodes, where: str) 
             raise ValueError(f"{where}, line {line}: a second answer for {quoted(label)}")
         sheet[label] = answer
         lines.setdefault(label, []).append(str(line))
-    nodes.questions(((label, f"line{'s' * (len(found) > 1)} {listed(found)}") for label, found in lines.items()),
+    nodes.questions(((label, f"line{'s' if len(found) > 1 else ''} {listed(found)}") for label, found in lines.items()),
                     where=where)
     return sheets
 

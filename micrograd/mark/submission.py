@@ -369,7 +369,8 @@ def in_circles(waiting: Mapping[Value, Reference]) -> list[Value]:
                 if other in waiting and other not in met:
                     met[other] = None
                     stack.append(other)
-        found += [node] * (node in met)
+        if node in met:
+            found.append(node)
     return found
 
 

@@ -77,7 +77,7 @@ def why_it_cannot_start(before: Mapping[Value, float], rows: int, row: Callable[
     for x in numbers:
         if not math.isfinite(x):
             return f"row {part[0]} holds {x}: leave the row out, or fill the gap"
-    shown = ", ".join(f"{x:g}" for x in numbers[:SHOWN]) + ", ..." * (len(numbers) > SHOWN)
+    shown = ", ".join(f"{x:g}" for x in numbers[:SHOWN]) + (", ..." if len(numbers) > SHOWN else "")
     what, x = found
     return (f"{what} row {part[0]} ({shown}) is {x} before the first step, so that a smaller learning rate would not "
             "help: micrograd.diagnose of that row's loss shows where it comes from. Where a probability rounds to 0 or "
