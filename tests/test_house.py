@@ -46,3 +46,16 @@ def test_a_docstring_begins_with_what_a_thing_is_or_does():
              for name, node in nodes(ast.FunctionDef, ast.ClassDef)
              if (docstring := ast.get_docstring(node)) and docstring.startswith(questions)]
     assert not found
+
+
+def test_a_truth_value_is_not_a_factor():
+    """Words are chosen by `if` and `else`, not by `"s" * (n > 1)`."""
+    def is_truth(factor):
+        asked = isinstance(factor, ast.Call) and isinstance(factor.func, ast.Name) and factor.func.id in ("bool", "any", "all")
+        return asked or isinstance(factor, (ast.Compare, ast.BoolOp)) or (
+            isinstance(factor, ast.UnaryOp) and isinstance(factor.op, ast.Not))
+
+    found = [f"{name}, line {node.lineno}: {ast.unparse(node)}" for name, node in nodes(ast.BinOp)
+             if isinstance(node.op, ast.Mult) and isinstance(node.left, (ast.Constant, ast.JoinedStr, ast.List))
+             and is_truth(node.right)]
+    assert not found

@@ -286,8 +286,9 @@ class Marker:
         digits = next((digits for digits in range(4, 12)
                        if number_of(failure.found, digits) != number_of(failure.right, digits)), 12)
         found, right = (number_of(x, digits) for x in (failure.found, failure.right))
-        shown = [f"{name} = {number_of(x)}" for name, x in [*names.items()][:MOVED]]
-        where = f"with {', '.join(shown)}{', …' if len(names) > MOVED else ''} your formula gives {found}, where {right}"
+        shown = ", ".join(f"{name} = {number_of(x)}" for name, x in [*names.items()][:MOVED])
+        more = ", …" if len(names) > MOVED else ""
+        where = f"with {shown}{more} your formula gives {found}, where {right}"
         if answer.verdict == CARRIED:
             return f"this follows from your other answers for these numbers, but not in general: {where} follows"
         return f"right for these numbers, but not in general: {where} is right"
