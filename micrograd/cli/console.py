@@ -152,7 +152,7 @@ def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False)
     for option in context.command.params:
         if isinstance(option.type, FileToWrite) and context.params[str(option.name)] in files:
             option.type.check(context.params[str(option.name)])
-    taken = [str(out) for out in files if is_stdout(out)] + ["--json"] * as_json
+    taken = [str(out) for out in files if is_stdout(out)] + (["--json"] if as_json else [])
     if len(taken) > 1:
         raise Problem(f"{' and '.join(taken)}: standard output takes one of them; give the others a file")
     places = [os.path.realpath(file) for file in files if file.is_file() or not file.exists()]

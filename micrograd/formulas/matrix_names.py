@@ -75,7 +75,8 @@ class MatrixNames:
         def has_its_place(label: str, i: int, j: int) -> bool:
             """Tell whether a label says that it is of this layer, in row i and column j."""
             _, above, below = indices(label) or ("", "", "?")
-            places = [f"{i},{j}", f"{i}{j}", f"{i}, {j}", *[f"{j}"] * one_row, *[f"{i}"] * one_column]
+            places = [f"{i},{j}", f"{i}{j}", f"{i}, {j}"]
+            places += ([f"{j}"] if one_row else []) + ([f"{i}"] if one_column else [])
             return above == mark and (below in places if below else one_row and one_column)
 
         known = capital and all(has_its_place(label, i, j) for i, row in enumerate(labels, 1)

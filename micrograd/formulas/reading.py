@@ -118,7 +118,7 @@ class ExpressionReader:
 
     def percent(self) -> str:
         """A hint for an error where an operand is due after a %."""
-        return "; write 0.05 for 5%" * self.text[self.start:self.place].rstrip().endswith("%")
+        return "; write 0.05 for 5%" if self.text[self.start:self.place].rstrip().endswith("%") else ""
 
     def skip_spaces(self) -> bool:
         """Go to the next sign. Whether there is one."""

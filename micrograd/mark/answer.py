@@ -421,5 +421,5 @@ def submitted(given: Any, where: str) -> Submitted | list[str]:
 
 def of_float(x: float, whole: bool = False) -> Submitted:
     """A float, at the digits that Python writes; whole: without those after the point, where they are 0."""
-    match = NUMBER.fullmatch(repr(x).removesuffix(".0" * whole))
+    match = NUMBER.fullmatch(repr(x).removesuffix(".0") if whole else repr(x))
     return Submitted(x, x, *precision(match)) if match else Submitted(x, x)
