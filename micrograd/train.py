@@ -28,7 +28,7 @@ from .modules import Module
 from .nn import MLP
 from .optim import Optimizer
 from .standardizer import Standardizer
-from .training.door import STREAMED, check_optimizer, keep, table_steps
+from .training.door import STREAMED, check_optimizer, checked_batches, keep, table_steps
 from .training.failures import StartError, started, why_step_failed
 from .training.history import Criterion, History, converged
 from .training.loop import FitOptions, Run, Until, progress_bar, stream
@@ -114,8 +114,8 @@ def fit(net: Module, X: Any = None, y: Any = None, *, batches: Iterable[Any] | N
     epochs = whole(epochs, "fit(epochs)", 0)
     streamed = batches is not None
     every = whole((STREAMED if streamed else 1) if every is None else every, "fit(every)", 1)
-    given = _stream(net, X, y, batches, standardize) if streamed else iter(())
-    X, y = next(given) if streamed else checked(X, y, "fit", net)
+    given = _stream(net, X, y, batches, standardize) if streamed else iter([checked(X, y, "fit", net)])
+    X, y = next(given)  # of a stream the first batch
     rng = random.Random(arguments.seed(seed, "fit(seed)"))
     X, y, held_X, held_y = _held_out(net, X, y, options, rng, streamed)
     size = len(X) if batch_size is None else whole(batch_size, "fit(batch_size)", 1)
@@ -256,17 +256,14 @@ class _Task:
 
     def streamed(self, run: Run, choose: Callable[[], GradientSteps], sums: Compiled | None) -> Iterator[list[float]]:
         """Take a step on each batch that is left, by the compiled loss or eagerly; yield the means of so many."""
-        def given() -> Iterator[Batch]:
-            for X, y in self.batches or ():
+        def one_by_one(batches: Iterator[tuple[list[Any], list[Any]]]) -> Iterator[Batch]:
+            for X, y in batches:
                 self.X, self.y = X, y
-                if sums is None:
-                    yield Batch((), False, len(self.X))  # of which `_Eagerly` asks no more than the rows
-                else:
-                    columns = sums._checks.prepared((self.X, self.y))
-                    sums._checks.verify(columns)
-                    yield columns
+                yield Batch((), False, len(X))  # of which `_Eagerly` asks no more than the rows
 
-        for means, count in stream(choose, given(), run.options.every or STREAMED):
+        assert self.batches is not None
+        given = one_by_one(self.batches) if sums is None else checked_batches(sums._checks, self.batches)
+        for means, count in stream(choose, given, run.options.every or STREAMED):
             run.batches += count
             yield means
 

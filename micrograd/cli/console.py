@@ -150,8 +150,9 @@ def settle(*outs: Path | None, read: Sequence[Path] = (), as_json: bool = False)
         check_out(out, *read)
     context = click.get_current_context()
     for option in context.command.params:
-        if isinstance(option.type, FileToWrite) and context.params[str(option.name)] in files:
-            option.type.check(context.params[str(option.name)])
+        path = context.params.get(str(option.name))
+        if isinstance(option.type, FileToWrite) and path in files:
+            option.type.check(path)
     taken = [str(out) for out in files if is_stdout(out)] + (["--json"] if as_json else [])
     if len(taken) > 1:
         raise Problem(f"{' and '.join(taken)}: standard output takes one of them; give the others a file")

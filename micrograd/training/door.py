@@ -73,7 +73,7 @@ def table_steps(checks: Checks, columns: Batch, chooser: StepChooser, count: int
                    [*optimizer.params, *checks.executors.places], columns.rows, lambda i: numbers_of(columns, i), total)
 
 
-def checked_batches(checks: Checks, batches: Iterable[Any], known: int) -> Iterator[Batch]:
+def checked_batches(checks: Checks, batches: Iterable[Any], known: int = 0) -> Iterator[Batch]:
     """The batches of a stream but the first, known, ones."""
     for i, batch in enumerate(islice(batches, known, None), known):
         try:
